@@ -1,0 +1,1 @@
+"""Visual tracking with STARK."""

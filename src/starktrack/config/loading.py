@@ -1,0 +1,112 @@
+"""TOML text, mappings and `key=value` overrides become checked records; all errors are told at once."""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from starktrack.errors import ConfigError, nearest_name
+
+T = TypeVar("T")
+
+
+def from_mapping(schema: type[T], values: Mapping[str, Any]) -> T:
+    """Return the record of type `schema` with these values, defaults elsewhere.
+
+    Raises:
+        ConfigError: Unknown keys, missing keys, or values outside their range; every one is named.
+    """
+    try:
+        return TypeAdapter(schema).validate_python(dict(values))
+    except ValidationError as error:
+        raise ConfigError(_explain(schema, error)) from error
+
+
+def to_mapping(record: Any) -> dict[str, Any]:
+    """Return the record as nested plain dictionaries; `from_mapping` is the inverse."""
+    return dataclasses.asdict(record)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the nested mapping in a TOML file.
+
+    Raises:
+        ConfigError: The file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"a configuration must be a TOML file, {path} does not exist") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"a configuration must be valid TOML, {path}: {error}") from error
+
+
+def override(record: T, assignments: Iterable[str]) -> T:
+    """Return the record with `key=value` assignments applied; keys are dotted, values are TOML.
+
+    A value that is not TOML is taken as text, so `backbone.name=resnet18` needs no quotes.
+
+    Raises:
+        ConfigError: An assignment without `=`, an unknown key, or a value outside its range.
+
+    Example:
+        >>> from starktrack.config.presets import stark_s50
+        >>> override(stark_s50(), ["model.search.side=256"]).model.search.side
+        256
+    """
+    values = to_mapping(record)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"an override must read key=value, got {assignment!r}")
+        _assign(values, key.strip().split("."), _parse(text.strip()))
+    return from_mapping(type(record), values)
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
+    node = values
+    for depth, name in enumerate(path[:-1]):
+        if not isinstance(node.get(name), dict):
+            raise _unknown_key(".".join(path[: depth + 1]), node)
+        node = node[name]
+    if path[-1] not in node:
+        raise _unknown_key(".".join(path), node)
+    node[path[-1]] = value
+
+
+def _unknown_key(key: str, siblings: Mapping[str, Any]) -> ConfigError:
+    return ConfigError(f"unknown key {key!r}{nearest_name(key.rsplit('.', 1)[-1], siblings)}")
+
+
+def _explain(schema: type, error: ValidationError) -> str:
+    return "; ".join(_explain_one(schema, detail) for detail in error.errors())
+
+
+def _explain_one(schema: type, detail: Mapping[str, Any]) -> str:
+    path = [str(part) for part in detail["loc"]]
+    key = ".".join(path)
+    if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"unknown key {key!r}{nearest_name(path[-1], _field_names(schema, path[:-1]))}"
+    if detail["type"] == "value_error":
+        return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
+    return f"{key}: {detail['msg']}, got {detail['input']!r}"
+
+
+def _field_names(schema: Any, path: list[str]) -> list[str]:
+    for name in path:
+        annotation = {f.name: f.type for f in dataclasses.fields(schema)}.get(name)
+        options = (annotation, *get_args(annotation))
+        schema = next((option for option in options if dataclasses.is_dataclass(option)), None)
+        if schema is None:
+            return []
+    return [f.name for f in dataclasses.fields(schema)]

@@ -1,0 +1,92 @@
+"""One function per published model, and our own light one."""
+
+from collections.abc import Callable
+
+from starktrack.config.schema import (
+    BackboneConfig,
+    BoxHeadConfig,
+    Config,
+    CropConfig,
+    ModelConfig,
+    TransformerConfig,
+)
+from starktrack.errors import ConfigError, nearest_name
+
+
+def stark_s50() -> Config:
+    """Return STARK-S50: spatial only, ResNet-50 (section 3.1)."""
+    return Config(name="stark_s50")
+
+
+def stark_st50() -> Config:
+    """Return STARK-ST50: initial and dynamic template, score head, ResNet-50 (section 3.2)."""
+    return Config(name="stark_st50", model=ModelConfig(num_templates=2, score_head=True))
+
+
+def stark_st101() -> Config:
+    """Return STARK-ST101: as ST50 with ResNet-101."""
+    return Config(
+        name="stark_st101",
+        model=ModelConfig(backbone=BackboneConfig(name="resnet101"), num_templates=2, score_head=True),
+    )
+
+
+def stark_lightning() -> Config:
+    """Return STARK-Lightning: RepVGG backbone, one encoder layer, no decoder (released after the paper)."""
+    return Config(
+        name="stark_lightning",
+        model=ModelConfig(
+            backbone=BackboneConfig(name="repvgg_a0_lite"),
+            transformer=TransformerConfig(
+                width=128,
+                ffn_width=1024,
+                num_encoder_layers=1,
+                num_decoder_layers=0,
+                encoder_queries="search",
+                position="learned",
+                residual_position=True,
+            ),
+            box_head=BoxHeadConfig(kind="corner_rep", width=128, cell_offset=0.5),
+        ),
+    )
+
+
+def stark_mobile() -> Config:
+    """Return our light model for CPUs: MobileNetV2, narrow encoder, exact geometry."""
+    return Config(
+        name="stark_mobile",
+        model=ModelConfig(
+            backbone=BackboneConfig(name="mobilenetv2_100"),
+            transformer=TransformerConfig(
+                width=128,
+                ffn_width=512,
+                num_encoder_layers=4,
+                num_decoder_layers=1,
+                encoder_queries="search",
+            ),
+            box_head=BoxHeadConfig(width=128, cell_offset=0.5),
+            score_head=True,
+            num_templates=2,
+            search=CropConfig(side=256, factor=4.0),
+            template=CropConfig(side=128, factor=2.0),
+            geometry="exact",
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[], Config]] = {
+    preset.__name__: preset for preset in (stark_s50, stark_st50, stark_st101, stark_lightning, stark_mobile)
+}
+
+
+def preset(name: str) -> Config:
+    """Return the preset of that name.
+
+    Raises:
+        ConfigError: No preset has that name; the nearest one is suggested.
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"a model must be one of the presets, got {name!r}{nearest_name(name, PRESETS)}"
+        )
+    return PRESETS[name]()

@@ -1,0 +1,149 @@
+"""What can be configured, as frozen dataclasses that refuse unknown keys and values outside their range."""
+
+from dataclasses import field
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class CropConfig:
+    """A square crop around a box.
+
+    Args:
+        side: Side of the crop that the network sees, pixels.
+        factor: Side of the region cut from the image over the square root of the box's area.
+
+    Source: section 4.1 (search 320 px and 5 times, template 128 px and 2 times the target).
+    """
+
+    side: PositiveInt
+    factor: Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class BackboneConfig:
+    """A convolutional network up to the last stage of the given stride, batch norm frozen.
+
+    Args:
+        name: Any convolutional `timm` model with feature stages (`resnet50`, `mobilenetv2_100` …), or
+            `repvgg_a0_lite`, the RepVGG-A0 with a last stage of four blocks that STARK-Lightning uses.
+        stride: Image pixels per feature cell.
+    """
+
+    name: str = "resnet50"
+    stride: PositiveInt = 16
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TransformerConfig:
+    """Encoder and decoder. Zero layers leave the part out (Table 7, rows 1 and 2).
+
+    Args:
+        width: Channels of a token.
+        num_heads: Attention heads; must divide `width`.
+        ffn_width: Hidden units of the feed-forward networks.
+        encoder_queries: `all` tokens attend in the encoder, or only those of the `search` region
+            (templates then pass unchanged through every layer).
+        position: `sine` (section 3.1), `learned` (STARK-Lightning) or `none` (Table 7, row 3).
+        residual_position: Add the position to the encoder's residual too, as STARK-Lightning does.
+    """
+
+    width: PositiveInt = 256
+    num_heads: PositiveInt = 8
+    ffn_width: PositiveInt = 2048
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    num_encoder_layers: Count = 6
+    num_decoder_layers: Count = 6
+    encoder_queries: Literal["all", "search"] = "all"
+    position: Literal["sine", "learned", "none"] = "sine"
+    residual_position: bool = False
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"width must be a multiple of num_heads={self.num_heads}, got {self.width}; "
+                f"use {self.width - self.width % self.num_heads or self.num_heads}"
+            )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class BoxHeadConfig:
+    """How the box is read out of the search region.
+
+    Args:
+        kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning) or
+            `mlp` (three-layer perceptron, Table 7, row 4).
+        width: Channels of the first layer.
+        cell_offset: Where in its cell a corner lies, in cells: 0 as published for S and ST, 0.5 the centre.
+    """
+
+    kind: Literal["corner", "corner_rep", "mlp"] = "corner"
+    width: PositiveInt = 256
+    cell_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ModelConfig:
+    """One network: crops in, box and score out.
+
+    Args:
+        num_templates: 1 (spatial) or more (spatio-temporal: the initial and the dynamic templates).
+        score_head: Whether the network says how likely the target is in the search region.
+        geometry: Which crop conventions the weights were trained with: `published` carries the quirks of
+            the authors' code (docs/parity.md), `exact` has none.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    transformer: TransformerConfig = field(default_factory=TransformerConfig)
+    box_head: BoxHeadConfig = field(default_factory=BoxHeadConfig)
+    score_head: bool = False
+    num_templates: PositiveInt = 1
+    search: CropConfig = field(default_factory=lambda: CropConfig(side=320, factor=5.0))
+    template: CropConfig = field(default_factory=lambda: CropConfig(side=128, factor=2.0))
+    geometry: Literal["published", "exact"] = "published"
+
+    @model_validator(mode="after")
+    def _sides_are_multiples_of_the_stride(self) -> Self:
+        stride = self.backbone.stride
+        for name, side in (("search", self.search.side), ("template", self.template.side)):
+            if side % stride:
+                nearest = max(stride, round(side / stride) * stride)
+                raise ValueError(
+                    f"{name}.side must be a multiple of {stride} (backbone.stride), got {side}; use {nearest}"
+                )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TrackingConfig:
+    """Inference settings.
+
+    Args:
+        update_interval: T_u, frames between attempts to replace the dynamic template.
+        update_score: tau, the score above which the dynamic template is replaced.
+        clip_margin: Pixels of a box that always stay inside the image.
+
+    Source: section 4.1 (T_u = 200, tau = 0.5).
+    """
+
+    update_interval: PositiveInt = 200
+    update_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    clip_margin: Annotated[float, Field(ge=0)] = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Config:
+    """All that turns weights into a tracker; stored with them."""
+
+    name: str
+    model: ModelConfig = field(default_factory=ModelConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)

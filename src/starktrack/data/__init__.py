@@ -1,0 +1,1 @@
+"""Frames, sequences, trajectories, data sets and batches."""

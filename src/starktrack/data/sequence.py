@@ -1,0 +1,48 @@
+"""A sequence: frames that can be read in any order, with a true box for each."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from starktrack.arrays import Image
+
+
+class FrameSource(Protocol):
+    """Frames that can be read in any order, from any thread or process."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        ...
+
+    def read(self, index: int) -> Image:
+        """Return frame `index` (from 0).
+
+        Raises:
+            DatasetError: The frame is missing or cannot be decoded; names the file.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One target in one video (or a still image as a video of one frame).
+
+    Attributes:
+        name: Unique within its data set.
+        frames: Where the pictures come from.
+        boxes_xywh: True boxes in image pixels; rows without a target may hold NaN or zeros.
+        visible: Whether the target can be seen in a frame.
+        object_class: What the target is, where the data set says so.
+    """
+
+    name: str
+    frames: FrameSource
+    boxes_xywh: Float[np.ndarray, "num_frames 4"]
+    visible: Bool[np.ndarray, " num_frames"]
+    object_class: str | None = None
+
+    def __len__(self) -> int:
+        """Return the number of annotated frames."""
+        return len(self.boxes_xywh)

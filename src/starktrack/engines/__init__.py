@@ -1,0 +1,1 @@
+"""Networks behind the protocol of `tracking.protocol`."""

@@ -1,0 +1,1 @@
+"""Scores of trajectories against annotations, in the dialect of each toolkit."""

@@ -1,0 +1,1 @@
+"""Boxes, and the one map between image and crop."""

@@ -1,0 +1,141 @@
+"""The only box arithmetic in the repository; NumPy arrays and torch tensors alike.
+
+Convention: edges are continuous, pixel j spans [j, j+1]; every function keeps leading batch axes.
+"""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes
+from starktrack.errors import BoxError
+
+
+def xywh_to_xyxy(boxes_xywh: AnyBoxes) -> AnyBoxes:
+    """Return corners of boxes given by top-left corner and size."""
+    x, y, w, h = _columns(boxes_xywh)
+    return _stack(x, y, x + w, y + h)
+
+
+def xyxy_to_xywh(boxes_xyxy: AnyBoxes) -> AnyBoxes:
+    """Return top-left corner and size of boxes given by corners; inverted boxes get negative sizes."""
+    x1, y1, x2, y2 = _columns(boxes_xyxy)
+    return _stack(x1, y1, x2 - x1, y2 - y1)
+
+
+def cxcywh_to_xyxy(boxes_cxcywh: AnyBoxes) -> AnyBoxes:
+    """Return corners of boxes given by centre and size."""
+    cx, cy, w, h = _columns(boxes_cxcywh)
+    return _stack(cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)
+
+
+def xyxy_to_cxcywh(boxes_xyxy: AnyBoxes) -> AnyBoxes:
+    """Return centre and size of boxes given by corners."""
+    x1, y1, x2, y2 = _columns(boxes_xyxy)
+    return _stack((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
+
+
+def xywh_to_cxcywh(boxes_xywh: AnyBoxes) -> AnyBoxes:
+    """Return centre and size of boxes given by top-left corner and size."""
+    x, y, w, h = _columns(boxes_xywh)
+    return _stack(x + w / 2, y + h / 2, w, h)
+
+
+def cxcywh_to_xywh(boxes_cxcywh: AnyBoxes) -> AnyBoxes:
+    """Return top-left corner and size of boxes given by centre and size."""
+    cx, cy, w, h = _columns(boxes_cxcywh)
+    return _stack(cx - w / 2, cy - h / 2, w, h)
+
+
+def area(boxes_xyxy: AnyBoxes) -> AnyValues:
+    """Return width times height, zero for inverted boxes."""
+    x1, y1, x2, y2 = _columns(boxes_xyxy)
+    xp = array_namespace(boxes_xyxy)
+    return xp.clip(x2 - x1, 0, None) * xp.clip(y2 - y1, 0, None)
+
+
+def intersection(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
+    """Return the area two boxes share; leading axes broadcast."""
+    xp = array_namespace(a_xyxy, b_xyxy)
+    ax1, ay1, ax2, ay2 = _columns(a_xyxy)
+    bx1, by1, bx2, by2 = _columns(b_xyxy)
+    width = xp.clip(xp.minimum(ax2, bx2) - xp.maximum(ax1, bx1), 0, None)
+    height = xp.clip(xp.minimum(ay2, by2) - xp.maximum(ay1, by1), 0, None)
+    return width * height
+
+
+def overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
+    """Return intersection over union in [0, 1]; 0 where the union is empty."""
+    xp = array_namespace(a_xyxy, b_xyxy)
+    shared = intersection(a_xyxy, b_xyxy)
+    union = area(a_xyxy) + area(b_xyxy) - shared
+    return shared / xp.where(union > 0, union, xp.ones_like(union))
+
+
+def generalised_overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
+    """Return generalised intersection over union in [-1, 1].
+
+    Convention: an inverted box has no area, and is enclosed by the corners that it names, so the value
+    stays defined and its gradient pulls the corners apart.
+
+    Source: Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
+    """
+    xp = array_namespace(a_xyxy, b_xyxy)
+    shared = intersection(a_xyxy, b_xyxy)
+    union = area(a_xyxy) + area(b_xyxy) - shared
+    ax1, ay1, ax2, ay2 = _columns(a_xyxy)
+    bx1, by1, bx2, by2 = _columns(b_xyxy)
+    left, right = xp.minimum(xp.minimum(ax1, ax2), bx1), xp.maximum(xp.maximum(ax1, ax2), bx2)
+    top, bottom = xp.minimum(xp.minimum(ay1, ay2), by1), xp.maximum(xp.maximum(ay1, ay2), by2)
+    hull = (right - left) * (bottom - top)
+    one = xp.ones_like(union)
+    return shared / xp.where(union > 0, union, one) - (hull - union) / xp.where(hull > 0, hull, one)
+
+
+def clip_xywh(boxes_xywh: Boxes, size_hw: tuple[int, int], margin: float) -> Boxes:
+    """Return boxes inside the image, each keeping at least `margin` pixels of width and height there.
+
+    Source: the authors' tracker, margin 10 (golden `clip_*`).
+    """
+    height, width = size_hw
+    margin_x, margin_y = min(margin, width), min(margin, height)
+    x1, y1, x2, y2 = _columns(xywh_to_xyxy(boxes_xywh))
+    x1, x2 = np.clip(x1, 0, width - margin_x), np.clip(x2, margin_x, width)
+    y1, y2 = np.clip(y1, 0, height - margin_y), np.clip(y2, margin_y, height)
+    return _stack(x1, y1, np.maximum(margin_x, x2 - x1), np.maximum(margin_y, y2 - y1))
+
+
+def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
+    """Return the box as float64 [4] when it can be tracked in an image of this size.
+
+    Raises:
+        BoxError: Not four numbers, NaN or infinite, not of positive size, or wholly outside the image.
+    """
+    try:
+        box = np.asarray(box_xywh, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BoxError(f"a box must be four numbers x,y,w,h, got {box_xywh!r}") from error
+    if box.shape != (4,):
+        raise BoxError(f"a box must be four numbers x,y,w,h, got {box_xywh!r}")
+    shown = ",".join(f"{value:g}" for value in box)
+    if not np.isfinite(box).all():
+        raise BoxError(f"a box must be finite, got {shown}; give x,y,w,h in pixels")
+    x, y, w, h = box
+    if w <= 0 or h <= 0:
+        raise BoxError(f"a box must have positive width and height, got {shown}; the order is x,y,w,h")
+    height, width = size_hw
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        raise BoxError(
+            f"a box must overlap the frame of {width} x {height} pixels, got {shown}; "
+            "x,y is its top-left corner in pixels"
+        )
+    return box
+
+
+def _columns(boxes: Any) -> tuple[Any, Any, Any, Any]:
+    return boxes[..., 0], boxes[..., 1], boxes[..., 2], boxes[..., 3]
+
+
+def _stack(*columns: Any) -> Any:
+    return array_namespace(*columns).stack(columns, axis=-1)

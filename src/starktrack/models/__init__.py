@@ -1,0 +1,1 @@
+"""Networks: crops in, boxes and scores out; no state."""

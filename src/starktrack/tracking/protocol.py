@@ -1,0 +1,70 @@
+"""What a tracker asks of a network: NumPy in, NumPy out; the engine crops by itself.
+
+This is the line between state and arithmetic: `tracking` owns boxes, templates and time, an engine owns the
+network and its device. No torch on this side.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from starktrack.arrays import Boxes, Image
+from starktrack.config.schema import Config
+
+
+@dataclass(frozen=True)
+class Views:
+    """Boxes on images: box b lies on `images[image_index[b]]`, so a frame reaches a device once.
+
+    Attributes:
+        images: The distinct frames.
+        image_index: For each box, which frame it lies on.
+        boxes_xywh: Image pixels.
+    """
+
+    images: Sequence[Image]
+    image_index: Int[np.ndarray, " batch"]
+    boxes_xywh: Float[np.ndarray, "batch 4"]
+
+    def __len__(self) -> int:
+        """Return the number of boxes."""
+        return len(self.boxes_xywh)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says about a batch of search regions.
+
+    Attributes:
+        boxes_cxcywh: In crop units [0, 1] of each search region.
+        scores: Probability that the search region holds the target, or None without a score head.
+    """
+
+    boxes_cxcywh: Boxes
+    scores: Float[np.ndarray, " batch"] | None
+
+
+Template = Any
+"""What an engine remembers of one template crop; only the engine that made it looks inside."""
+
+
+class Engine(Protocol):
+    """A network behind a plain interface. Results do not depend on how boxes were grouped in `Views`."""
+
+    config: Config
+
+    def embed(self, views: Views) -> list[Template]:
+        """Return what the network keeps of a template cut around each box."""
+        ...
+
+    def predict(self, views: Views, templates: Sequence[Sequence[Template]]) -> Prediction:
+        """Return the target's box in the search region cut around each box.
+
+        Args:
+            views: The last known box of each target, on the frame to search.
+            templates: For each target its templates, initial first, dynamic after.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Losses, optimiser, the one visible loop, and what it needs to resume."""
