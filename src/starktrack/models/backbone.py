@@ -1,0 +1,77 @@
+"""Convolutional backbones: the stages of a `timm` model up to a stride, batch norm frozen.
+
+Source: section 3.1 (any convolutional network may serve), section 4.1 (batch norm frozen, stride 16).
+"""
+
+from pathlib import Path
+
+import timm
+from jaxtyping import Float
+from timm.layers import freeze_batch_norm_2d
+from torch import Tensor, nn
+
+from starktrack.config.schema import BackboneConfig
+from starktrack.errors import CheckpointError, ConfigError, nearest_name
+from starktrack.models.lightning import BACKBONE_NAME, RepVggBackbone
+
+
+class Backbone(nn.Module):
+    """The last feature map of a timm model at a stride."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = freeze_batch_norm_2d(body)
+        self.num_channels = body.feature_info.channels()[-1]
+
+    def forward(self, image: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch channels h2 w2"]:
+        """Return the feature map of normalised images."""
+        return self.body(image)[-1]
+
+
+def build_backbone(
+    config: BackboneConfig, *, imagenet: bool = False, weights: Path | None = None
+) -> Backbone | RepVggBackbone:
+    """Return the backbone, random unless told otherwise.
+
+    Args:
+        imagenet: Take ImageNet weights through timm's own loading (needs a network connection).
+        weights: A local file in timm's or torchvision's form instead.
+
+    Raises:
+        ConfigError: No such model, or none of its stages has this stride.
+        CheckpointError: The weights cannot be had or do not fit.
+    """
+    if config.name == BACKBONE_NAME:
+        return RepVggBackbone()
+    stage = _stage_of_stride(config)
+    overlay = {"file": str(weights)} if weights else None
+    try:
+        body = timm.create_model(
+            config.name,
+            features_only=True,
+            out_indices=(stage,),
+            pretrained=imagenet or weights is not None,
+            pretrained_cfg_overlay=overlay,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        source = f"file {weights}" if weights else "timm's download"
+        raise CheckpointError(f"ImageNet weights of {config.name} from {source} failed: {error}") from error
+    return Backbone(body)
+
+
+def _stage_of_stride(config: BackboneConfig) -> int:
+    if not timm.is_model(config.name):
+        known = [*timm.list_models(), BACKBONE_NAME]
+        raise ConfigError(f"backbone.name must be a timm model, got {config.name!r}{_suggest(config.name, known)}")
+    try:
+        strides = timm.create_model(config.name, features_only=True).feature_info.reduction()
+    except (RuntimeError, AttributeError, ValueError) as error:
+        raise ConfigError(f"backbone {config.name!r} has no feature stages; use a convolutional model") from error
+    if config.stride not in strides:
+        raise ConfigError(f"backbone.stride of {config.name} must be one of {sorted(set(strides))}, got {config.stride}")
+    return len(strides) - 1 - strides[::-1].index(config.stride)
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    suggestion = nearest_name(name, known)
+    return suggestion if "did you mean" in suggestion else "; see timm.list_models()"

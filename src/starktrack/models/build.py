@@ -1,0 +1,65 @@
+"""A configuration becomes a network."""
+
+from pathlib import Path
+
+from torch import nn
+
+from starktrack.config.schema import ModelConfig
+from starktrack.models.backbone import build_backbone
+from starktrack.models.corner_head import BoxHead, CornerHead
+from starktrack.models.lightning import RepCornerHead
+from starktrack.models.mlp_head import MlpHead, ScoreHead
+from starktrack.models.position import LearnedPosition, NoPosition, SinePosition
+from starktrack.models.stark import Stark
+from starktrack.models.transformer import Decoder, Encoder
+
+
+def build_network(
+    config: ModelConfig, *, imagenet: bool = False, backbone_weights: Path | None = None
+) -> Stark:
+    """Return the network in train mode, random but for its backbone where that is asked for.
+
+    Args:
+        imagenet: Start the backbone from ImageNet weights through timm (needs a network connection).
+        backbone_weights: Start the backbone from this local file instead.
+
+    Raises:
+        ConfigError: The backbone is unknown or has no stage of this stride.
+        CheckpointError: The backbone's weights cannot be had.
+    """
+    transformer = config.transformer
+    return Stark(
+        backbone=build_backbone(config.backbone, imagenet=imagenet, weights=backbone_weights),
+        stride=config.backbone.stride,
+        width=transformer.width,
+        template_position=_position(config, config.template.side),
+        search_position=_position(config, config.search.side),
+        encoder=Encoder(transformer),
+        decoder=Decoder(transformer) if transformer.num_decoder_layers else None,
+        box_head=_box_head(config),
+        score_head=ScoreHead(transformer.width) if config.score_head else None,
+    )
+
+
+def _position(config: ModelConfig, side: int) -> nn.Module:
+    width = config.transformer.width
+    match config.transformer.position:
+        case "sine":
+            return SinePosition(width)
+        case "learned":
+            return LearnedPosition(width, side // config.backbone.stride)
+        case "none":
+            return NoPosition(width)
+
+
+def _box_head(config: ModelConfig) -> BoxHead:
+    width, head = config.transformer.width, config.box_head
+    cells = config.search.side // config.backbone.stride
+    match head.kind:
+        case "corner":
+            weighted = config.transformer.num_decoder_layers > 0
+            return CornerHead(width, head.width, cells, head.cell_offset, weighted)
+        case "corner_rep":
+            return RepCornerHead(width, cells, head.cell_offset)
+        case "mlp":
+            return MlpHead(width, head.width)

@@ -1,0 +1,92 @@
+"""The corner head: a probability map for each of two corners, and its expectation.
+
+Source: section 3.1, Head, Figure 3, equation 2.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class BoxPrediction:
+    """A box per search region.
+
+    Attributes:
+        box_xyxy: Crop units [0, 1]; corners may be inverted early in training.
+        corner_logits: Top-left and bottom-right map before the softmax, or None.
+    """
+
+    box_xyxy: Float[Tensor, "batch 4"]
+    corner_logits: Float[Tensor, "batch 2 cells"] | None
+
+
+class BoxHead(Protocol):
+    """Reads the box out of the encoded search region and the target's embedding."""
+
+    def box(
+        self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
+    ) -> BoxPrediction:
+        """Return the box in crop units."""
+        ...
+
+
+class CornerExpectation(nn.Module):
+    """The expected position of a corner under the softmax of its map.
+
+    Args:
+        cells: Cells along one side of the map.
+        cell_offset: Where in its cell a corner lies, in cells.
+    """
+
+    def __init__(self, cells: int, cell_offset: float) -> None:
+        super().__init__()
+        coordinate = (torch.arange(cells) + cell_offset) / cells
+        self.register_buffer("x", coordinate.repeat(cells), persistent=False)
+        self.register_buffer("y", coordinate.repeat_interleave(cells), persistent=False)
+
+    def forward(self, corner_logits: Float[Tensor, "batch 2 cells"]) -> BoxPrediction:
+        """Return the box from both maps; in float32, since half precision moves corners by pixels."""
+        probability = corner_logits.float().softmax(dim=-1)
+        x, y = (probability * self.x).sum(-1), (probability * self.y).sum(-1)
+        return BoxPrediction(torch.stack([x, y], dim=-1).flatten(1), corner_logits)
+
+
+class CornerHead(nn.Module):
+    """Two fully-convolutional towers over the search region weighted by its similarity to the target.
+
+    Args:
+        width: Channels of the tokens.
+        hidden: Channels after the first layer; halved by each of the next three.
+        cells: Cells along one side of the search region.
+        weighted: Whether to weight by similarity; without a decoder there is nothing to compare with.
+    """
+
+    def __init__(self, width: int, hidden: int, cells: int, cell_offset: float, weighted: bool) -> None:
+        super().__init__()
+        self.cells, self.weighted = cells, weighted
+        self.top_left = _tower(width, hidden)
+        self.bottom_right = _tower(width, hidden)
+        self.expectation = CornerExpectation(cells, cell_offset)
+
+    def box(
+        self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
+    ) -> BoxPrediction:
+        """Return the expected corners and their maps."""
+        if self.weighted:
+            search = search * (search @ embedding[:, :, None])
+        grid = search.transpose(1, 2).unflatten(2, (self.cells, self.cells)).contiguous()
+        maps = torch.cat([self.top_left(grid), self.bottom_right(grid)], dim=1)
+        return self.expectation(maps.flatten(2))
+
+
+def _tower(width: int, hidden: int) -> nn.Sequential:
+    widths = [width, hidden, hidden // 2, hidden // 4, hidden // 8]
+    blocks = [
+        nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True))
+        for before, after in zip(widths[:-1], widths[1:], strict=True)
+    ]
+    return nn.Sequential(*blocks, nn.Conv2d(widths[-1], 1, 1))

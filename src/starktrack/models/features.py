@@ -1,0 +1,57 @@
+"""What the network knows of its crops: one token per feature cell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Features:
+    """Tokens of one or more crops.
+
+    Convention: order is initial template, dynamic templates, search last; rows of cells before columns.
+
+    Attributes:
+        tokens: What each cell shows.
+        padding_mask: True where a cell lies outside the image and is ignored; None when none does.
+        position: Where each cell lies, added to queries and keys.
+    """
+
+    tokens: Float[Tensor, "batch length width"]
+    padding_mask: Bool[Tensor, "batch length"] | None
+    position: Float[Tensor, "batch length width"]
+
+    @staticmethod
+    def concatenate(parts: Sequence["Features"]) -> "Features":
+        """Return the tokens of several crops of the same targets, one after the other."""
+        return Features(
+            torch.cat([part.tokens for part in parts], dim=1),
+            _concatenate_masks(parts),
+            torch.cat([part.position for part in parts], dim=1),
+        )
+
+
+def _concatenate_masks(parts: Sequence[Features]) -> Tensor | None:
+    if all(part.padding_mask is None for part in parts):
+        return None
+    masks = [
+        part.tokens.new_zeros(part.tokens.shape[:2], dtype=torch.bool)
+        if part.padding_mask is None
+        else part.padding_mask
+        for part in parts
+    ]
+    return torch.cat(masks, dim=1)
+
+
+def attendable(padding_mask: Bool[Tensor, "batch length"] | None) -> Bool[Tensor, "batch 1 1 length"] | None:
+    """Return which keys may be attended to; a row that is all padding attends to everything.
+
+    Without the exception the softmax of such a row has no terms and its result is NaN.
+    """
+    if padding_mask is None:
+        return None
+    all_padding = padding_mask.all(dim=1, keepdim=True)
+    return (~padding_mask | all_padding)[:, None, None, :]

@@ -1,0 +1,52 @@
+"""Weights on the Hugging Face hub (optional: `pip install "starktrack[hub]"`)."""
+
+from pathlib import Path
+from types import ModuleType
+
+from starktrack.errors import CheckpointError, MissingExtraError
+
+FILE_NAME = "model.safetensors"
+
+
+def from_pretrained(repository: str, *, revision: str | None = None) -> Path:
+    """Return the local path of a repository's weights, downloaded once.
+
+    Args:
+        repository: `organisation/name`.
+        revision: Branch, tag or commit.
+
+    Raises:
+        MissingExtraError: `huggingface_hub` is not installed.
+        CheckpointError: The repository or its file cannot be had.
+    """
+    hub = _hub()
+    try:
+        return Path(hub.hf_hub_download(repository, FILE_NAME, revision=revision))
+    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+        raise CheckpointError(f"weights of {repository!r} could not be had from the hub: {error}") from error
+
+
+def push(path: Path, repository: str, *, private: bool = False) -> str:
+    """Upload a checkpoint as the repository's weights; return the address of the commit.
+
+    Raises:
+        MissingExtraError: `huggingface_hub` is not installed.
+        CheckpointError: The file is not a checkpoint of ours, or the upload failed.
+    """
+    from starktrack.models.weights import read_config
+
+    read_config(path)
+    hub = _hub()
+    try:
+        hub.create_repo(repository, private=private, exist_ok=True)
+        return str(hub.upload_file(path_or_fileobj=path, path_in_repo=FILE_NAME, repo_id=repository))
+    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+        raise CheckpointError(f"{path} could not be pushed to {repository!r}: {error}") from error
+
+
+def _hub() -> ModuleType:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise MissingExtraError("huggingface_hub", "hub", "the Hugging Face hub") from error
+    return huggingface_hub

@@ -1,0 +1,113 @@
+"""The parts of STARK-Lightning: RepVGG blocks, which train with three branches and run as one convolution.
+
+Source: the released STARK-Lightning; Ding et al., RepVGG, CVPR 2021.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import FrozenBatchNorm2d
+
+from starktrack.models.corner_head import BoxPrediction, CornerExpectation
+
+BACKBONE_NAME = "repvgg_a0_lite"
+_STAGES = ((48, 1), (48, 2), (96, 4), (192, 4))
+"""Channels and blocks of each stage; every stage halves the resolution. RepVGG-A0 itself has 14 last."""
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias, then batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.norm = norm(outputs)
+
+    def forward(self, image: Float[Tensor, "batch inputs h w"]) -> Float[Tensor, "batch outputs h2 w2"]:
+        """Return the normalised convolution."""
+        return self.norm(self.conv(image))
+
+
+class RepVggBlock(nn.Module):
+    """3x3, 1x1 and identity branches, summed and rectified; `fold` makes one biased 3x3 of them."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: type[nn.Module]) -> None:
+        super().__init__()
+        self.dense = ConvNorm(inputs, outputs, 3, stride, norm)
+        self.pointwise = ConvNorm(inputs, outputs, 1, stride, norm)
+        self.identity = norm(inputs) if inputs == outputs and stride == 1 else None
+        self.folded: nn.Conv2d | None = None
+
+    def forward(self, image: Float[Tensor, "batch inputs h w"]) -> Float[Tensor, "batch outputs h2 w2"]:
+        """Return the block's output."""
+        if self.folded is not None:
+            return functional.relu(self.folded(image))
+        total = self.dense(image) + self.pointwise(image)
+        return functional.relu(total if self.identity is None else total + self.identity(image))
+
+    def fold(self) -> None:
+        """Replace the branches by the convolution that equals them in eval mode."""
+        conv = self.dense.conv
+        self.folded = nn.Conv2d(conv.in_channels, conv.out_channels, 3, conv.stride, 1).to(conv.weight)
+        weight, bias = _folded(conv.weight, self.dense.norm)
+        for kernel, norm in self._other_branches():
+            branch_weight, branch_bias = _folded(kernel, norm)
+            weight, bias = weight + branch_weight, bias + branch_bias
+        self.folded.load_state_dict({"weight": weight, "bias": bias})
+        self.dense = self.pointwise = self.identity = None
+
+    def _other_branches(self) -> list[tuple[Tensor, nn.Module]]:
+        branches = [(functional.pad(self.pointwise.conv.weight, (1, 1, 1, 1)), self.pointwise.norm)]
+        if self.identity is not None:
+            kernel = torch.zeros_like(self.dense.conv.weight)
+            kernel[range(len(kernel)), range(len(kernel)), 1, 1] = 1
+            branches.append((kernel, self.identity))
+        return branches
+
+
+def _folded(kernel: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return (kernel * scale[:, None, None, None]).detach(), (norm.bias - norm.running_mean * scale).detach()
+
+
+class RepVggBackbone(nn.Sequential):
+    """RepVGG-A0 with a last stage of four blocks, stride 16, batch norm frozen."""
+
+    def __init__(self) -> None:
+        blocks, inputs = [], 3
+        for outputs, count in _STAGES:
+            for index in range(count):
+                blocks.append(RepVggBlock(inputs, outputs, 2 if index == 0 else 1, FrozenBatchNorm2d))
+                inputs = outputs
+        super().__init__(*blocks)
+        self.num_channels = inputs
+
+
+class RepCornerHead(nn.Module):
+    """One tower of RepVGG blocks whose last convolution gives both corner maps."""
+
+    def __init__(self, width: int, cells: int, cell_offset: float) -> None:
+        super().__init__()
+        self.cells = cells
+        self.tower = nn.Sequential(
+            RepVggBlock(width, width, 1, nn.BatchNorm2d),
+            RepVggBlock(width, width, 1, nn.BatchNorm2d),
+            nn.Conv2d(width, 2, 3, padding=1),
+        )
+        self.expectation = CornerExpectation(cells, cell_offset)
+
+    def box(
+        self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
+    ) -> BoxPrediction:
+        """Return the expected corners and their maps."""
+        grid = search.transpose(1, 2).unflatten(2, (self.cells, self.cells)).contiguous()
+        return self.expectation(self.tower(grid).flatten(2))
+
+
+def fold(network: nn.Module) -> nn.Module:
+    """Turn every RepVGG block of the network into its one-convolution form, in place; return the network."""
+    for module in network.modules():
+        if isinstance(module, RepVggBlock) and module.folded is None:
+            module.fold()
+    return network

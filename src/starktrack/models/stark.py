@@ -1,0 +1,118 @@
+"""STARK: crops of templates and of a search region in, the target's box and score out. No state.
+
+Source: section 3 and Figures 2 to 4. Spatial and spatio-temporal networks differ by the number of
+templates and the score head, nothing else.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from starktrack.geometry.boxes import xyxy_to_cxcywh
+from starktrack.models.corner_head import BoxHead
+from starktrack.models.features import Features
+from starktrack.models.mlp_head import ScoreHead
+from starktrack.models.transformer import Decoder, Encoder
+
+
+@dataclass(frozen=True)
+class StarkOutput:
+    """What the network says of a batch of search regions.
+
+    Attributes:
+        box_cxcywh: Crop units [0, 1]; sizes may be negative early in training.
+        score_logit: Before the sigmoid, or None without a score head.
+        corner_logits: Top-left and bottom-right map before the softmax, or None with the MLP head.
+        embedding: What the decoder gathered of the target, or the mean search token without one.
+    """
+
+    box_cxcywh: Float[Tensor, "batch 4"]
+    score_logit: Float[Tensor, " batch"] | None
+    corner_logits: Float[Tensor, "batch 2 cells"] | None
+    embedding: Float[Tensor, "batch width"]
+
+
+class Stark(nn.Module):
+    """The network. Built by `models.build.build_network`; its parts are what the configuration names."""
+
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        stride: int,
+        width: int,
+        template_position: nn.Module,
+        search_position: nn.Module,
+        encoder: Encoder,
+        decoder: Decoder | None,
+        box_head: BoxHead,
+        score_head: ScoreHead | None,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.backbone = backbone
+        self.bottleneck = nn.Conv2d(backbone.num_channels, width, 1)
+        self.template_position = template_position
+        self.search_position = search_position
+        self.encoder = encoder
+        self.decoder = decoder
+        self.box_head = box_head
+        self.score_head = score_head
+
+    def embed_template(
+        self, crops: Float[Tensor, "batch 3 side side"], padding_mask: Bool[Tensor, "batch side side"] | None
+    ) -> Features:
+        """Return the tokens of normalised template crops."""
+        return self._embed(crops, padding_mask, self.template_position)
+
+    def embed_search(
+        self, crops: Float[Tensor, "batch 3 side side"], padding_mask: Bool[Tensor, "batch side side"] | None
+    ) -> Features:
+        """Return the tokens of normalised search crops."""
+        return self._embed(crops, padding_mask, self.search_position)
+
+    def locate(self, templates: Features, search: Features) -> StarkOutput:
+        """Return the target in the search region, given all its templates, initial first."""
+        num_search = search.tokens.shape[1]
+        memory = self.encoder(Features.concatenate([templates, search]), num_search)
+        encoded = memory.tokens[:, -num_search:]
+        embedding = self.decoder(memory)[:, 0] if self.decoder is not None else encoded.mean(dim=1)
+        box = self.box_head.box(encoded, embedding)
+        score_logit = self.score_head(embedding)[:, 0] if self.score_head is not None else None
+        return StarkOutput(xyxy_to_cxcywh(box.box_xyxy), score_logit, box.corner_logits, embedding)
+
+    def forward(
+        self,
+        templates: Float[Tensor, "batch templates 3 template_side template_side"],
+        template_masks: Bool[Tensor, "batch templates template_side template_side"] | None,
+        search: Float[Tensor, "batch 3 side side"],
+        search_mask: Bool[Tensor, "batch side side"] | None,
+    ) -> StarkOutput:
+        """Return the target in normalised search crops; masks are True outside the image."""
+        num_templates = templates.shape[1]
+        crops = templates.flatten(0, 1)
+        masks = None if template_masks is None else template_masks.flatten(0, 1)
+        each = self.embed_template(crops, masks)
+        return self.locate(_gather(each, num_templates), self.embed_search(search, search_mask))
+
+    def _embed(self, crops: Tensor, padding_mask: Tensor | None, position: nn.Module) -> Features:
+        grid = self.bottleneck(self.backbone(crops))
+        if padding_mask is None:
+            cells = grid.new_zeros((1, *grid.shape[2:]), dtype=torch.bool)
+            where = position(cells).expand(grid.shape[0], -1, -1)
+            return Features(grid.flatten(2).transpose(1, 2), None, where)
+        # Nearest neighbour on a mask whose side is a multiple of the stride takes every stride-th pixel.
+        cells = padding_mask[:, :: self.stride, :: self.stride]
+        return Features(grid.flatten(2).transpose(1, 2), cells.flatten(1), position(cells))
+
+
+def _gather(features: Features, num_templates: int) -> Features:
+    """Return `[batch * templates, length]` tokens as `[batch, templates * length]`."""
+
+    def fold(values: Tensor) -> Tensor:
+        return values.unflatten(0, (-1, num_templates)).flatten(1, 2)
+
+    mask = None if features.padding_mask is None else fold(features.padding_mask)
+    return Features(fold(features.tokens), mask, fold(features.position))

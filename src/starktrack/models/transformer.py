@@ -1,0 +1,157 @@
+"""Encoder and decoder: attention among the tokens of templates and search region."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from starktrack.config.schema import TransformerConfig
+from starktrack.models.features import Features, attendable
+
+
+class Attention(nn.Module):
+    """Multi-head attention."""
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads, self.dropout = num_heads, dropout
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch queries width"],
+        key: Float[Tensor, "batch keys width"],
+        value: Float[Tensor, "batch keys width"],
+        attended: Bool[Tensor, "batch 1 1 keys"] | None = None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """Return for each query the mix of values it attends to; `attended` says which keys take part."""
+        mixed = functional.scaled_dot_product_attention(
+            self._heads(self.query(query)),
+            self._heads(self.key(key)),
+            self._heads(self.value(value)),
+            attn_mask=attended,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def _heads(self, tokens: Tensor) -> Tensor:
+        return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with ReLU between."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.expand = nn.Linear(width, hidden)
+        self.contract = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Float[Tensor, "batch length width"]) -> Float[Tensor, "batch length width"]:
+        """Return the transformed tokens, without the residual."""
+        return self.contract(self.dropout(functional.relu(self.expand(tokens))))
+
+
+class EncoderLayer(nn.Module):
+    """Attention among tokens and a feed-forward network, each added and normalised (post-norm)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.residual_position = config.residual_position
+        self.attention = Attention(config.width, config.num_heads, config.dropout)
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.feed_forward = FeedForward(config.width, config.ffn_width, config.dropout)
+        self.feed_forward_norm = nn.LayerNorm(config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch queries width"],
+        position: Float[Tensor, "batch queries width"],
+        memory: Features,
+        attended: Bool[Tensor, "batch 1 1 keys"] | None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """Return the tokens after looking at `memory`."""
+        query = tokens + position
+        mixed = self.attention(query, memory.tokens + memory.position, memory.tokens, attended)
+        residual = query if self.residual_position else tokens
+        tokens = self.attention_norm(residual + self.dropout(mixed))
+        return self.feed_forward_norm(tokens + self.dropout(self.feed_forward(tokens)))
+
+
+class Encoder(nn.Module):
+    """N layers; either every token attends, or only those of the search region do.
+
+    Source: section 3.1, Encoder.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.search_only = config.encoder_queries == "search"
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_encoder_layers))
+
+    def forward(self, features: Features, num_search: int) -> Features:
+        """Return the features with tokens that know of each other; the last `num_search` are the search."""
+        start = features.tokens.shape[1] - num_search if self.search_only else 0
+        fixed, tokens = features.tokens[:, :start], features.tokens[:, start:]
+        position = features.position[:, start:]
+        attended = attendable(features.padding_mask)
+        for layer in self.layers:
+            memory = Features(torch.cat([fixed, tokens], dim=1), features.padding_mask, features.position)
+            tokens = layer(tokens, position, memory, attended)
+        return Features(torch.cat([fixed, tokens], dim=1), features.padding_mask, features.position)
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention among queries, attention to the memory, feed-forward network (post-norm)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.self_attention = Attention(config.width, config.num_heads, config.dropout)
+        self.self_attention_norm = nn.LayerNorm(config.width)
+        self.cross_attention = Attention(config.width, config.num_heads, config.dropout)
+        self.cross_attention_norm = nn.LayerNorm(config.width)
+        self.feed_forward = FeedForward(config.width, config.ffn_width, config.dropout)
+        self.feed_forward_norm = nn.LayerNorm(config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        target: Float[Tensor, "batch queries width"],
+        query: Float[Tensor, "batch queries width"],
+        memory: Features,
+        attended: Bool[Tensor, "batch 1 1 keys"] | None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """Return what each query has gathered so far."""
+        asked = target + query
+        target = self.self_attention_norm(target + self.dropout(self.self_attention(asked, asked, target)))
+        mixed = self.cross_attention(
+            target + query, memory.tokens + memory.position, memory.tokens, attended
+        )
+        target = self.cross_attention_norm(target + self.dropout(mixed))
+        return self.feed_forward_norm(target + self.dropout(self.feed_forward(target)))
+
+
+class Decoder(nn.Module):
+    """M layers in which a learned target query gathers the target from the memory.
+
+    Source: section 3.1, Decoder: one query, no Hungarian matching.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(1, config.width))
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, memory: Features) -> Float[Tensor, "batch queries width"]:
+        """Return the output embedding of each query."""
+        query = self.query.expand(memory.tokens.shape[0], -1, -1)
+        attended = attendable(memory.padding_mask)
+        target = torch.zeros_like(query)
+        for layer in self.layers:
+            target = layer(target, query, memory, attended)
+        return self.norm(target)
