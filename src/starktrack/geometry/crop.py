@@ -6,7 +6,7 @@ and decodes predictions as if it did not; those two quirks are `label_transform`
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -123,20 +123,20 @@ def cut(image: Image, transform: CropTransform, geometry: Geometry, index: int =
     return Crop(picture, masked, window)
 
 
-def visible_range(start: int, side: int, length: int, geometry: Geometry) -> tuple[int, int]:
-    """Return the first and past-the-last image index that a window along one axis shows.
+def visible_range(start: Any, side: Any, length: Any, geometry: Geometry) -> tuple[Any, Any]:
+    """Return the first and past-the-last image index that windows along one axis show.
 
-    An empty range (both equal) means that the window lies outside the image.
+    An empty range (both equal) means that the window lies outside the image. Numbers or arrays.
     """
-    drop = BORDER_PIXELS[geometry]
-    stop = length - drop if start + side > length - drop else start + side
-    first = min(max(start, 0), length)
-    return first, max(first, min(stop, length))
+    within = length - BORDER_PIXELS[geometry]
+    stop = np.where(start + side > within, within, start + side)
+    first = np.clip(start, 0, length)
+    return first, np.maximum(first, np.clip(stop, 0, length))
 
 
 def padded_pixels(
-    visible: tuple[int, int], start: int, side: int, size: int, geometry: Geometry
-) -> Bool[np.ndarray, " size"]:
+    visible: tuple[Any, Any], start: Any, side: Any, size: int, geometry: Geometry
+) -> Bool[np.ndarray, "*batch size"]:
     """Return which crop pixels along one axis count as padding, given the visible image range."""
     first, second, weight = bilinear_taps(side, size)
     outside_first = (first + start < visible[0]) | (first + start >= visible[1])
@@ -162,8 +162,8 @@ def _pad_and_resize(
     image: Image,
     corner: tuple[int, int],
     side: int,
-    rows: tuple[int, int],
-    columns: tuple[int, int],
+    rows: tuple[Any, Any],
+    columns: tuple[Any, Any],
     size: int,
 ) -> SquareImage:
     top, left = corner

@@ -17,8 +17,8 @@ _ONE = 2048
 
 
 def bilinear_taps(
-    side: int, size: int
-) -> tuple[Int[np.ndarray, " size"], Int[np.ndarray, " size"], Float[np.ndarray, " size"]]:
+    side: int | Int[np.ndarray, "*batch 1"], size: int
+) -> tuple[Int[np.ndarray, "*batch size"], Int[np.ndarray, "*batch size"], Float[np.ndarray, "*batch size"]]:
     """Return, for `size` samples over `side` pixels, the two source indices and the weight of the second.
 
     Beyond the first and last pixel centre both taps are the border pixel.
@@ -29,7 +29,9 @@ def bilinear_taps(
     return first.clip(0, side - 1), (first + 1).clip(0, side - 1), weight.astype(np.float64)
 
 
-def fixed_point(weight: Float[np.ndarray, " size"]) -> tuple[Int[np.ndarray, " size"], Int[np.ndarray, " size"]]:
+def fixed_point(
+    weight: Float[np.ndarray, "*batch size"],
+) -> tuple[Int[np.ndarray, "*batch size"], Int[np.ndarray, "*batch size"]]:
     """Return the weights of the first and second tap as integers of 11 fractional bits."""
     weight = weight.astype(np.float32)
     return (
@@ -47,7 +49,7 @@ def blend(corners: tuple[Any, Any, Any, Any], row_weights: tuple[Any, Any], colu
 
 
 def resample(
-    image: Any, corner: tuple[int, int], side: int, rows: tuple[int, int], columns: tuple[int, int], size: int
+    image: Any, corner: tuple[int, int], side: int, rows: tuple[Any, Any], columns: tuple[Any, Any], size: int
 ) -> Any:
     """Return the `size` x `size` crop of a window with its top-left `corner` (row, column), black outside.
 
@@ -70,6 +72,6 @@ def resample(
     ).astype(np.uint8)
 
 
-def _inside(index: Int[np.ndarray, " size"], visible: tuple[int, int]) -> tuple[Any, Any]:
+def _inside(index: Int[np.ndarray, " size"], visible: tuple[Any, Any]) -> tuple[Any, Any]:
     inside = (index >= visible[0]) & (index < visible[1])
     return np.where(inside, index, 0), inside
