@@ -93,13 +93,16 @@ def generalised_overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
     return shared / xp.where(union > 0, union, one) - (hull - union) / xp.where(hull > 0, hull, one)
 
 
-def clip_xywh(boxes_xywh: Boxes, size_hw: tuple[int, int], margin: float) -> Boxes:
+def clip_xywh(boxes_xywh: Boxes, size_hw: tuple[Any, Any], margin: float) -> Boxes:
     """Return boxes inside the image, each keeping at least `margin` pixels of width and height there.
+
+    Args:
+        size_hw: Height and width of the image, or arrays of them, one for each box.
 
     Source: the authors' tracker, margin 10 (golden `clip_*`).
     """
     height, width = size_hw
-    margin_x, margin_y = min(margin, width), min(margin, height)
+    margin_x, margin_y = np.minimum(margin, width), np.minimum(margin, height)
     x1, y1, x2, y2 = _columns(xywh_to_xyxy(boxes_xywh))
     x1, x2 = np.clip(x1, 0, width - margin_x), np.clip(x2, margin_x, width)
     y1, y2 = np.clip(y1, 0, height - margin_y), np.clip(y2, margin_y, height)

@@ -27,23 +27,35 @@ class Features:
     @staticmethod
     def concatenate(parts: Sequence["Features"]) -> "Features":
         """Return the tokens of several crops of the same targets, one after the other."""
-        return Features(
-            torch.cat([part.tokens for part in parts], dim=1),
-            _concatenate_masks(parts),
-            torch.cat([part.position for part in parts], dim=1),
-        )
+        return _join(parts, axis=1)
+
+    @staticmethod
+    def stack(targets: Sequence["Features"]) -> "Features":
+        """Return one batch of the tokens of several targets."""
+        return _join(targets, axis=0)
+
+    def row(self, index: int) -> "Features":
+        """Return one target as a batch of one; a mask that masks nothing is dropped."""
+        mask = None if self.padding_mask is None else self.padding_mask[index : index + 1]
+        kept = None if mask is None or not mask.any() else mask
+        return Features(self.tokens[index : index + 1], kept, self.position[index : index + 1])
 
 
-def _concatenate_masks(parts: Sequence[Features]) -> Tensor | None:
-    if all(part.padding_mask is None for part in parts):
-        return None
-    masks = [
-        part.tokens.new_zeros(part.tokens.shape[:2], dtype=torch.bool)
-        if part.padding_mask is None
-        else part.padding_mask
-        for part in parts
-    ]
-    return torch.cat(masks, dim=1)
+def _join(parts: Sequence[Features], axis: int) -> Features:
+    masks = None
+    if any(part.padding_mask is not None for part in parts):
+        masks = torch.cat([_mask_of(part) for part in parts], dim=axis)
+    return Features(
+        torch.cat([part.tokens for part in parts], dim=axis),
+        masks,
+        torch.cat([part.position for part in parts], dim=axis),
+    )
+
+
+def _mask_of(part: Features) -> Tensor:
+    if part.padding_mask is not None:
+        return part.padding_mask
+    return part.tokens.new_zeros(part.tokens.shape[:2], dtype=torch.bool)
 
 
 def attendable(padding_mask: Bool[Tensor, "batch length"] | None) -> Bool[Tensor, "batch 1 1 length"] | None:

@@ -1,0 +1,94 @@
+"""The network on PyTorch, behind the tracker's protocol.
+
+Crops are cut where the network runs, so that a frame travels once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from starktrack.config.schema import Config, CropConfig
+from starktrack.errors import DeviceError
+from starktrack.geometry.crop import crop_transform
+from starktrack.models.crops import cut_batch, normalise
+from starktrack.models.features import Features
+from starktrack.models.lightning import fold
+from starktrack.models.stark import Stark
+from starktrack.tracking.protocol import Prediction, Views
+
+
+@dataclass(frozen=True)
+class TorchTemplate:
+    """The tokens of one template crop, a batch of one on the engine's device."""
+
+    features: Features
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the torch device of that name; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        DeviceError: Unknown name, or this machine has no such device.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    kind = name.partition(":")[0]
+    if kind not in available:
+        raise DeviceError(f"device must be auto, cpu, cuda or mps, got {name!r}")
+    if not available[kind]:
+        raise DeviceError(f"device {name} is not available on this machine; use --device auto or cpu")
+    return torch.device(name)
+
+
+class TorchEngine:
+    """Fulfils `tracking.protocol.Engine`.
+
+    Args:
+        network: Moved to the device and set to eval mode; RepVGG blocks are folded.
+        config: The network's configuration.
+    """
+
+    def __init__(self, network: Stark, config: Config, *, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.network = fold(network.eval()).to(device, memory_format=torch.channels_last)
+        self._last: tuple[list[TorchTemplate], Features] | None = None
+
+    @torch.inference_mode()
+    def embed(self, views: Views) -> list[TorchTemplate]:
+        """Return the tokens of a template crop around each box."""
+        crops, masks = self._crop(views, self.config.model.template)
+        features = self.network.embed_template(crops, masks)
+        return [TorchTemplate(features.row(index)) for index in range(len(views))]
+
+    @torch.inference_mode()
+    def predict(self, views: Views, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
+        """Return the target's box in the search region around each last known box."""
+        crops, masks = self._crop(views, self.config.model.search)
+        output = self.network.locate(self._stack(templates), self.network.embed_search(crops, masks))
+        scores = None if output.score_logit is None else output.score_logit.sigmoid().double().cpu().numpy()
+        return Prediction(output.box_cxcywh.double().cpu().numpy(), scores)
+
+    def _crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
+        transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
+        images = [torch.from_numpy(image).to(self.device) for image in views.images]
+        pictures, masks = cut_batch(images, views.image_index, transform, self.config.model.geometry)
+        # Attention without a mask is faster and gives the same result; elsewhere asking would stall the device.
+        needs_mask = self.device.type != "cpu" or bool(masks.any())
+        return normalise(pictures), masks if needs_mask else None
+
+    def _stack(self, templates: Sequence[Sequence[TorchTemplate]]) -> Features:
+        flat = [template for each in templates for template in each]
+        if self._last is not None and _same(self._last[0], flat):
+            return self._last[1]
+        per_target = [Features.concatenate([template.features for template in each]) for each in templates]
+        stacked = Features.stack(per_target)
+        self._last = (flat, stacked)
+        return stacked
+
+
+def _same(before: list[TorchTemplate], after: list[TorchTemplate]) -> bool:
+    return len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
