@@ -27,6 +27,18 @@ def load(model: str | None = None, *, weights: str | Path | None = None, device:
     return Tracker(load_engine(model, weights=weights, device=device))
 
 
+def from_pretrained(repository: str, *, revision: str | None = None, device: str = "auto") -> Tracker:
+    """Return a tracker with the weights of a Hugging Face repository, `organisation/name`.
+
+    Raises:
+        MissingExtraError: `huggingface_hub` or PyTorch is not installed.
+        CheckpointError: The repository cannot be had, or its file is not a checkpoint of ours.
+    """
+    from starktrack.models.hub import from_pretrained as download
+
+    return load(weights=download(repository, revision=revision), device=device)
+
+
 def load_engine(
     model: str | None = None, *, weights: str | Path | None = None, device: str = "auto"
 ) -> Engine:

@@ -170,13 +170,16 @@ class Tracker:
         Raises:
             InputError: There is no such target.
         """
-        if target_id not in self._targets:
-            raise InputError(f"a target to remove must be one of {self.target_ids}, got {target_id}")
+        self._require(target_id)
         del self._targets[target_id]
 
     def last_box(self, target_id: int) -> Box:
-        """Return where a target was seen last, or given; image pixels."""
-        return self._targets[target_id].box_xywh
+        """Return where a target was seen last, or given; image pixels.
+
+        Raises:
+            InputError: There is no such target.
+        """
+        return self._require(target_id).box_xywh
 
     def update(self, image: Image) -> TrackOutput:
         """Return where the one target is in the next frame.
@@ -203,6 +206,11 @@ class Tracker:
         targets = list(self._targets.values())
         outputs = advance(self.engine, targets, [image], [0] * len(targets))
         return dict(zip(self._targets, outputs, strict=True))
+
+    def _require(self, target_id: int) -> Target:
+        if target_id not in self._targets:
+            raise InputError(f"a target must be one of {self.target_ids}, got {target_id}")
+        return self._targets[target_id]
 
     def _begin(self, image: Image, boxes: Sequence[Any]) -> list[Target]:
         _check_image(image)
