@@ -60,7 +60,9 @@ def load_engine(
     where = resolve_device(device)
     config, network = load_network(Path(weights))
     if model is not None and config.name != model:
-        raise CheckpointError(f"weights must be of {model}, {weights} is of {config.name}; use --model {config.name}")
+        raise CheckpointError(
+            f"weights must be of {model}, {weights} is of {config.name}; use --model {config.name}"
+        )
     return TorchEngine(network, config, device=where)
 
 

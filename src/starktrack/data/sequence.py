@@ -1,7 +1,7 @@
 """A sequence: frames that can be read in any order, with a true box for each."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from starktrack.arrays import Image
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """Frames that can be read in any order, from any thread or process."""
 
