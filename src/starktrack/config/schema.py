@@ -1,7 +1,7 @@
 """What can be configured, as frozen dataclasses that refuse unknown keys and values outside their range."""
 
 from dataclasses import field
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -66,7 +66,7 @@ class TransformerConfig:
     residual_position: bool = False
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
+    def _heads_divide_width(self) -> "TransformerConfig":
         if self.width % self.num_heads:
             raise ValueError(
                 f"width must be a multiple of num_heads={self.num_heads}, got {self.width}; "
@@ -112,7 +112,7 @@ class ModelConfig:
     geometry: Literal["published", "exact"] = "published"
 
     @model_validator(mode="after")
-    def _sides_are_multiples_of_the_stride(self) -> Self:
+    def _sides_are_multiples_of_the_stride(self) -> "ModelConfig":
         stride = self.backbone.stride
         for name, side in (("search", self.search.side), ("template", self.template.side)):
             if side % stride:

@@ -1,7 +1,7 @@
 """A sequence: frames that can be read in any order, with a true box for each."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from starktrack.arrays import Image
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """Frames that can be read in any order, from any thread or process."""
 
@@ -35,6 +36,8 @@ class Sequence:
         boxes_xywh: True boxes in image pixels; rows without a target may hold NaN or zeros.
         visible: Whether the target can be seen in a frame.
         object_class: What the target is, where the data set says so.
+        video: The video or picture that was annotated, where several sequences share one; sequences of one
+            video may show each other's targets.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Sequence:
     boxes_xywh: Float[np.ndarray, "num_frames 4"]
     visible: Bool[np.ndarray, " num_frames"]
     object_class: str | None = None
+    video: str | None = None
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""
