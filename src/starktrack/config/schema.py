@@ -66,11 +66,16 @@ class TransformerConfig:
     residual_position: bool = False
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> "TransformerConfig":
+    def _widths_fit(self) -> "TransformerConfig":
         if self.width % self.num_heads:
             raise ValueError(
                 f"width must be a multiple of num_heads={self.num_heads}, got {self.width}; "
                 f"use {self.width - self.width % self.num_heads or self.num_heads}"
+            )
+        if self.width % 4:
+            raise ValueError(
+                f"width must be a multiple of 4 (sine and cosine of row and column), got {self.width}; "
+                f"use {self.width + 4 - self.width % 4}"
             )
         return self
 

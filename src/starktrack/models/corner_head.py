@@ -3,8 +3,9 @@
 Source: section 3.1, Head, Figure 3, equation 2.
 """
 
+import itertools
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,7 @@ class BoxPrediction:
     corner_logits: Float[Tensor, "batch 2 cells"] | None
 
 
+@runtime_checkable
 class BoxHead(Protocol):
     """Reads the box out of the encoded search region and the target's embedding."""
 
@@ -87,6 +89,6 @@ def _tower(width: int, hidden: int) -> nn.Sequential:
     widths = [width, hidden, hidden // 2, hidden // 4, hidden // 8]
     blocks = [
         nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True))
-        for before, after in zip(widths[:-1], widths[1:], strict=True)
+        for before, after in itertools.pairwise(widths)
     ]
     return nn.Sequential(*blocks, nn.Conv2d(widths[-1], 1, 1))

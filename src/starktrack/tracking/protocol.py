@@ -6,7 +6,7 @@ network and its device. No torch on this side.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -51,6 +51,7 @@ Template = Any
 """What an engine remembers of one template crop; only the engine that made it looks inside."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A network behind a plain interface. Results do not depend on how boxes were grouped in `Views`."""
 
