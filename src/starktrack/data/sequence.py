@@ -36,6 +36,8 @@ class Sequence:
         boxes_xywh: True boxes in image pixels; rows without a target may hold NaN or zeros.
         visible: Whether the target can be seen in a frame.
         object_class: What the target is, where the data set says so.
+        video: The video or picture that was annotated, where several sequences share one; sequences of one
+            video may show each other's targets.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Sequence:
     boxes_xywh: Float[np.ndarray, "num_frames 4"]
     visible: Bool[np.ndarray, " num_frames"]
     object_class: str | None = None
+    video: str | None = None
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""

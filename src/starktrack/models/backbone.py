@@ -8,6 +8,7 @@ from pathlib import Path
 import timm
 from jaxtyping import Float
 from timm.layers import freeze_batch_norm_2d
+from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 
 from starktrack.config.schema import BackboneConfig
@@ -56,7 +57,15 @@ def build_backbone(
     except (OSError, RuntimeError, ValueError) as error:
         source = f"file {weights}" if weights else "timm's download"
         raise CheckpointError(f"ImageNet weights of {config.name} from {source} failed: {error}") from error
-    return Backbone(body)
+    return Backbone(_without_later_stages(body))
+
+
+def _without_later_stages(body: nn.Module) -> nn.Module:
+    """Drop what comes after the last stage; timm does so itself for all but its EfficientNet family."""
+    if isinstance(body, EfficientNetFeatures):
+        last = int(body.feature_info.module_name()[-1].removeprefix("blocks."))
+        body.blocks = body.blocks[: last + 1]
+    return body
 
 
 def _stage_of_stride(config: BackboneConfig) -> int:

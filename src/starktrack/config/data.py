@@ -1,0 +1,109 @@
+"""How training samples are chosen, cropped and varied; the defaults are those of the paper's runs."""
+
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from starktrack.config.schema import Count, PositiveInt
+
+_STRICT = ConfigDict(extra="forbid")
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Strength = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SamplingConfig:
+    """Which frames make a training sample.
+
+    Args:
+        mode: `causal` (S and Lightning: template first, search later), `trident_pro` (ST: template and search
+            anywhere, dynamic template near the search frame, the target may be hidden there) or `trident`
+            (as trident_pro, but the target is visible in the dynamic template).
+        max_gap: Frames between template and search (causal), or dynamic template and search (trident).
+        min_length: Shorter videos are left out; single images never are.
+        negative_share: Share of samples whose search region does not hold the target; the paper's second
+            stage has 0.5.
+
+    Source: section 4.1 and the authors' configurations (200 frames, 20 frames).
+    """
+
+    mode: Literal["causal", "trident", "trident_pro"] = "causal"
+    max_gap: PositiveInt = 200
+    min_length: PositiveInt = 20
+    negative_share: Probability = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class JitterConfig:
+    """How far a crop is moved and scaled away from the true box, see `geometry.jitter`.
+
+    Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
+    """
+
+    search_centre: Amount = 4.5
+    search_scale: Amount = 0.5
+    template_centre: Amount = 0.0
+    template_scale: Amount = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class AugmentConfig:
+    """How the look of a crop is varied. The first four are published; the rest help small data, and are off.
+
+    Args:
+        grayscale: Probability that all crops of a sample lose their colour.
+        joint_flip: Probability that all crops of a sample are mirrored.
+        flip: Probability that one crop is mirrored.
+        brightness: Each crop times U(1 - brightness, 1 + brightness).
+        contrast: Each crop's distance from mid-grey times U(1 - contrast, 1 + contrast).
+        saturation: Each crop's distance from its grey times U(1 - saturation, 1 + saturation).
+        gain: Each colour channel times U(1 - gain, 1 + gain).
+        blur: Probability of a Gaussian blur, deviation U(0.5, 2) crop pixels.
+        noise: Probability of Gaussian noise, deviation U(0, 0.06) of the range.
+        search_occlusion: Probability that part of the target in the search region is painted over.
+        template_occlusion: The same for each template.
+
+    Source: the authors' configurations (0.05, 0.5, 0.5, 0.2).
+    """
+
+    grayscale: Probability = 0.05
+    joint_flip: Probability = 0.5
+    flip: Probability = 0.5
+    brightness: Strength = 0.2
+    contrast: Strength = 0.0
+    saturation: Strength = 0.0
+    gain: Strength = 0.0
+    blur: Probability = 0.0
+    noise: Probability = 0.0
+    search_occlusion: Probability = 0.0
+    template_occlusion: Probability = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class LoaderConfig:
+    """How samples reach the network.
+
+    Args:
+        num_workers: Processes that read and decode; 0 reads in the training process.
+        crop_in: `worker` cuts crops where frames are decoded, `device` where the network runs. Both give the
+            same numbers; `auto` is the device on a GPU and the workers on a CPU.
+        prefetch: Batches each worker keeps ready.
+    """
+
+    num_workers: Count = 2
+    crop_in: Literal["auto", "worker", "device"] = "auto"
+    prefetch: PositiveInt = 2
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class DataConfig:
+    """All that turns sequences into batches, but for the data sets and the network's crop sizes."""
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    jitter: JitterConfig = field(default_factory=JitterConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)

@@ -1,0 +1,55 @@
+"""Recipe files: TOML, by name for those that come with the package, on top of one another with `base`."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starktrack.config.loading import from_mapping, read_toml, to_mapping
+from starktrack.config.presets import preset
+from starktrack.config.training import Recipe
+from starktrack.errors import ConfigError, nearest_name
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(Path(entry.name).stem for entry in _folder().iterdir() if entry.name.endswith(".toml"))
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """Return a recipe that comes with the package, or the one in a TOML file.
+
+    `config = "stark_s50"` takes a preset. `base = "s50"` starts from another recipe; a table that is given
+    then replaces the table of that name as a whole.
+
+    Raises:
+        ConfigError: No such recipe, unknown keys, or values outside their range.
+    """
+    values = _resolved(name_or_path, seen=())
+    if isinstance(values.get("config"), str):
+        values["config"] = to_mapping(preset(values["config"]))
+    return from_mapping(Recipe, values)
+
+
+def _resolved(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name_or_path in seen:
+        raise ConfigError(f"a recipe must not be its own base, got {' -> '.join((*seen, name_or_path))}")
+    values = read_toml(_locate(name_or_path))
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return {**_resolved(base, (*seen, name_or_path)), **values}
+
+
+def _locate(name_or_path: str) -> Path:
+    if name_or_path.endswith(".toml"):
+        return Path(name_or_path)
+    if name_or_path not in recipe_names():
+        raise ConfigError(
+            f"a recipe must be a TOML file or one of ours, got {name_or_path!r}"
+            f"{nearest_name(name_or_path, recipe_names())}"
+        )
+    return Path(str(_folder() / f"{name_or_path}.toml"))
+
+
+def _folder() -> Any:
+    return files("starktrack") / "recipes"

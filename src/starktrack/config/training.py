@@ -1,0 +1,237 @@
+"""What a training run is: network, data sets, stages, optimiser; the defaults are those of the paper."""
+
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from starktrack.config.data import DataConfig
+from starktrack.config.schema import Config, Count, PositiveInt
+
+_STRICT = ConfigDict(extra="forbid")
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class DatasetConfig:
+    """One data set of a run.
+
+    Args:
+        source: Kind of data set, see `starktrack data list`.
+        split: Which part of it.
+        root: Folder below the data root; empty for the root itself.
+        ratio: How often it is drawn from, in proportion to the others.
+    """
+
+    source: str
+    split: str = "train"
+    root: str = ""
+    ratio: Positive = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class LossConfig:
+    """Weights of the loss terms.
+
+    Args:
+        giou: Weight of 1 - generalised overlap.
+        l1: Weight of the mean distance of the box edges, crop units.
+        corner: Weight of the cross-entropy of the corner maps; not published, helps short runs.
+
+    Source: section 3.1 equation 1, section 4.1 (2 and 5).
+    """
+
+    giou: NonNegative = 2.0
+    l1: NonNegative = 5.0
+    corner: NonNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class OptimConfig:
+    """AdamW and how its learning rate moves.
+
+    Args:
+        lr: Learning rate of all but the backbone.
+        backbone_lr: Learning rate of the backbone.
+        clip_norm: Largest norm of the gradient; 0 leaves it alone.
+        schedule: `step` multiplies by `drop_factor` from epoch `drop_epoch` on; `cosine` falls to
+            `drop_factor` over the stage.
+        drop_epoch: Epochs before the drop.
+        warmup_steps: Optimiser steps over which the rate rises from nothing.
+        ema_decay: Share of the averaged weights that each step keeps; 0 keeps no average. Where there is
+            one, it is what is validated and shipped.
+
+    Source: section 4.1 and the authors' configurations.
+    """
+
+    lr: Positive = 1e-4
+    backbone_lr: Positive = 1e-5
+    weight_decay: NonNegative = 1e-4
+    clip_norm: NonNegative = 0.1
+    schedule: Literal["step", "cosine"] = "step"
+    drop_epoch: PositiveInt = 400
+    drop_factor: Share = 0.1
+    warmup_steps: Count = 0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class StageConfig:
+    """One stage of a run.
+
+    Args:
+        epochs: How often `samples_per_epoch` samples are seen.
+        trains: `box` everything but the score head, with the box losses; `score` the score head alone, all
+            else frozen and in eval mode, with binary cross-entropy.
+        frozen_stride: The backbone is frozen up to its stage of this stride; 4 is ResNet's stem and layer1.
+
+    Source: section 3.2, Training; section 4.1 (500 and 50 epochs).
+    """
+
+    epochs: PositiveInt = 500
+    trains: Literal["box", "score"] = "box"
+    frozen_stride: Count = 4
+    data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+    @model_validator(mode="after")
+    def _boxes_need_targets(self) -> "StageConfig":
+        share = self.data.sampling.negative_share
+        if self.trains == "box" and share > 0:
+            raise ValueError(
+                f"data.sampling.negative_share must be 0 where trains = 'box', got {share}; a search region "
+                "without the target has no box"
+            )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class DistillationConfig:
+    """Learning from a larger network as well as from the labels.
+
+    Args:
+        teacher: A weights file written by starktrack; empty for no teacher.
+        kl: Weight of the divergence between the corner distributions.
+        l1: Weight of the distance to the teacher's box edges.
+
+    Source: the authors' STARK-Lightning (5 and 0).
+    """
+
+    teacher: str = ""
+    kl: NonNegative = 5.0
+    l1: NonNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ValidationConfig:
+    """Tracking of real sequences between epochs.
+
+    Args:
+        every: Epochs between validations; 0 never validates.
+        max_sequences: At most this many sequences of each data set, spread evenly; 0 takes all.
+        max_frames: At most this many frames of each sequence; 0 takes all.
+    """
+
+    datasets: dict[str, DatasetConfig] = field(default_factory=dict)
+    every: Count = 20
+    max_sequences: Count = 0
+    max_frames: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class RunConfig:
+    """How the run is carried out; all but `batch_size`, `micro_batch`, `samples_per_epoch`, `precision` and
+    `seed` leave the weights that come out as they are.
+
+    Args:
+        batch_size: Samples per optimiser step, over all processes.
+        micro_batch: Samples per pass through the network. Batch norm sees a micro-batch at a time, so
+            results do not depend on how many processes share the batch. 16 is what the authors had on each GPU.
+        compile: Let `torch.compile` fuse the network.
+        channels_last: Memory layout of pictures; faster for convolutions.
+        log_every: Optimiser steps between lines of the journal.
+        picture_every: Epochs between pictures of crops with boxes; 0 draws none.
+        checkpoint_every: Optimiser steps between checkpoints besides those at the end of every epoch; 0 has none.
+        keep: Checkpoints kept, newest first.
+        max_corrupt: Share of unreadable samples above which the run stops.
+        tensorboard: Write TensorBoard files too.
+        backbone_weights: Local file the backbone starts from; empty for timm's own download where
+            `imagenet` is set.
+        imagenet: Start the backbone from ImageNet weights through timm.
+    """
+
+    batch_size: PositiveInt = 128
+    micro_batch: PositiveInt = 16
+    samples_per_epoch: PositiveInt = 60_000
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    seed: Count = 42
+    compile: bool = False
+    channels_last: bool = True
+    log_every: PositiveInt = 50
+    picture_every: Count = 1
+    checkpoint_every: Count = 0
+    keep: PositiveInt = 2
+    max_corrupt: Share = 0.01
+    tensorboard: bool = False
+    backbone_weights: str = ""
+    imagenet: bool = True
+
+    @model_validator(mode="after")
+    def _micro_batches_fill_the_batch(self) -> "RunConfig":
+        if self.batch_size % self.micro_batch:
+            raise ValueError(
+                f"batch_size must be a multiple of micro_batch={self.micro_batch}, got {self.batch_size}; "
+                f"use {max(1, self.batch_size // self.micro_batch) * self.micro_batch}"
+            )
+        if self.samples_per_epoch < self.batch_size:
+            raise ValueError(
+                f"samples_per_epoch must be at least batch_size={self.batch_size}, got {self.samples_per_epoch}"
+            )
+        return self
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return the optimiser steps of one epoch; samples that do not fill a batch are left out."""
+        return self.samples_per_epoch // self.batch_size
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Recipe:
+    """A whole run.
+
+    Args:
+        config: The network and its tracker, stored with the weights.
+        datasets: What is trained on, by a name of one's choice.
+        stages: The stages, by name, in the order in which they are run.
+    """
+
+    config: Config
+    datasets: dict[str, DatasetConfig]
+    stages: dict[str, StageConfig]
+    run: RunConfig = field(default_factory=RunConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
+
+    @model_validator(mode="after")
+    def _stages_fit_the_network(self) -> "Recipe":
+        if not self.datasets or not self.stages:
+            raise ValueError("a recipe must have at least one of [datasets.NAME] and one of [stages.NAME]")
+        for name, stage in self.stages.items():
+            if stage.trains == "score" and not self.config.model.score_head:
+                raise ValueError(f"stages.{name} trains the score head, {self.config.name} has none; drop the stage")
+            if stage.loss.corner and self.config.model.box_head.kind == "mlp":
+                raise ValueError(f"stages.{name}.loss.corner must be 0 for box_head.kind = 'mlp', which has no maps")
+        return self
+
+    def stage_starts(self) -> Iterator[tuple[int, str, StageConfig]]:
+        """Yield each stage with the epochs that came before it."""
+        start = 0
+        for name, stage in self.stages.items():
+            yield start, name, stage
+            start += stage.epochs

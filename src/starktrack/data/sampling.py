@@ -1,0 +1,238 @@
+"""Which frames make a training sample: pure functions of a random generator.
+
+Convention: sample `index` of epoch `epoch` depends on nothing but `(seed, epoch, index)`, so it is the same
+for any number of processes, in any order, and after a restart.
+"""
+
+import math
+from collections.abc import Sequence as List
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from starktrack.config.data import SamplingConfig
+from starktrack.data.sequence import Sequence
+from starktrack.errors import DatasetError
+
+GAP_STEP = 5
+"""By how many frames the largest gap grows while a video has no two visible frames within it."""
+
+MAX_DRAWS = 1000
+"""Draws before a collection is said to hold nothing that can be used."""
+
+
+@runtime_checkable
+class SequenceCollection(Protocol):
+    """A data set: sequences by position. Reading one must be cheap and must not decode pictures."""
+
+    @property
+    def names(self) -> List[str]:
+        """Return the name of every sequence."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Sequence:
+        """Return sequence `index` (from 0)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Data sets drawn from in proportion to their ratios (any positive numbers)."""
+
+    collections: tuple[SequenceCollection, ...]
+    ratios: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.collections or len(self.collections) != len(self.ratios):
+            raise DatasetError(
+                f"a mixture must have one ratio per data set, got {len(self.collections)} data sets "
+                f"and {len(self.ratios)} ratios"
+            )
+        if min(self.ratios) <= 0 or not all(len(collection) for collection in self.collections):
+            raise DatasetError(
+                "a mixture must have positive ratios and data sets that hold sequences, got ratios "
+                f"{self.ratios} for {[len(c) for c in self.collections]} sequences; leave the empty one out"
+            )
+
+
+@dataclass(frozen=True)
+class FramePlace:
+    """One frame of one sequence of one collection, by position."""
+
+    collection: int
+    sequence: int
+    frame: int
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """Which frames make one sample.
+
+    Attributes:
+        templates: The initial template, then the dynamic ones.
+        search: The frame to search. Of a negative it shows another target, or the same video without it.
+        is_positive: Whether the search frame shows the templates' target.
+    """
+
+    templates: tuple[FramePlace, ...]
+    search: FramePlace
+    is_positive: bool
+
+
+def sample_generator(seed: int, epoch: int, index: int, attempt: int = 0) -> np.random.Generator:
+    """Return the source of all randomness of one sample; each attempt at it has its own."""
+    return np.random.default_rng([seed, epoch, index, attempt])
+
+
+def find(mixture: Mixture, place: FramePlace) -> Sequence:
+    """Return the sequence that a place points into."""
+    return mixture.collections[place.collection][place.sequence]
+
+
+def draw_triplet(
+    mixture: Mixture, config: SamplingConfig, rng: np.random.Generator, *, num_templates: int
+) -> Triplet:
+    """Return the frames of one sample.
+
+    Raises:
+        DatasetError: A data set holds no video with enough visible frames.
+
+    Source: section 4.1 and the authors' sampler; the negatives differ (`draw_negative`).
+    """
+    min_visible = 2 * (1 + num_templates) + 1
+    home, sequence = _draw_sequence(mixture, config.min_length, min_visible, rng)
+    templates, search = choose_frames(sequence, config, rng, num_templates=num_templates)
+    template_places = tuple(FramePlace(*home, frame) for frame in templates)
+    if rng.random() >= config.negative_share:
+        return Triplet(template_places, FramePlace(*home, search), is_positive=True)
+    return Triplet(template_places, draw_negative(mixture, home, rng), is_positive=False)
+
+
+def choose_frames(
+    sequence: Sequence, config: SamplingConfig, rng: np.random.Generator, *, num_templates: int
+) -> tuple[tuple[int, ...], int]:
+    """Return the template frames (initial first) and the search frame within one sequence.
+
+    A still image is a sequence of one frame, which is then template and search.
+    """
+    if len(sequence) == 1:
+        return (0,) * num_templates, 0
+    if config.mode == "causal":
+        return causal_frames(sequence.visible, config.max_gap, rng, num_templates=num_templates)
+    dynamic = has_box(sequence) if config.mode == "trident_pro" else sequence.visible
+    return trident_frames(sequence.visible, dynamic, config.max_gap, rng, num_templates=num_templates)
+
+
+def causal_frames(
+    visible: Bool[np.ndarray, " num_frames"],
+    max_gap: int,
+    rng: np.random.Generator,
+    *,
+    num_templates: int = 1,
+) -> tuple[tuple[int, ...], int]:
+    """Return templates and a later search frame fewer than `max_gap` frames after the first, all visible.
+
+    Where no two visible frames are that close, the gap grows in steps of five until two are. Dynamic
+    templates lie between the initial template and the search frame.
+    """
+    shown = np.flatnonzero(visible)
+    steps = np.diff(shown)
+    gap = max_gap + GAP_STEP * max(0, math.ceil((steps.min() + 1 - max_gap) / GAP_STEP))
+    template = _pick(shown[:-1][steps < gap], rng)
+    search = _pick(shown[(shown > template) & (shown < template + gap)], rng)
+    between = shown[(shown >= template) & (shown < search)]
+    return (template, *(_pick(between, rng) for _ in range(num_templates - 1))), search
+
+
+def trident_frames(
+    visible: Bool[np.ndarray, " num_frames"],
+    dynamic: Bool[np.ndarray, " num_frames"],
+    max_gap: int,
+    rng: np.random.Generator,
+    *,
+    num_templates: int = 2,
+) -> tuple[tuple[int, ...], int]:
+    """Return initial template and search frame anywhere, and dynamic templates near the search frame.
+
+    The dynamic templates lie on the side of the search frame where the initial one lies: within
+    [search, search + max_gap) if that is not before it, else within [search - max_gap, search).
+
+    Args:
+        visible: Where the initial template and the search frame may lie.
+        dynamic: Where the dynamic templates may lie.
+        max_gap: Frames, as above.
+        rng: The source of randomness.
+        num_templates: One initial, the rest dynamic.
+    """
+    shown, usable = np.flatnonzero(visible), np.flatnonzero(dynamic)
+    for _ in range(MAX_DRAWS):
+        template, search = _pick(shown, rng), _pick(shown, rng)
+        start = search if template >= search else search - max_gap
+        near = usable[(usable >= start) & (usable < start + max_gap)]
+        if len(near):
+            return (template, *(_pick(near, rng) for _ in range(num_templates - 1))), search
+    raise DatasetError(
+        f"a video must have a frame for the dynamic template within {max_gap} frames of the search frame, "
+        f"got none in {MAX_DRAWS} draws over {len(shown)} visible frames"
+    )
+
+
+def draw_negative(mixture: Mixture, home: tuple[int, int], rng: np.random.Generator) -> FramePlace:
+    """Return a search frame without the target: hidden frames of its own video first, else another sequence.
+
+    Convention: in a hidden frame the box to search around is `absent_box`. Another sequence is never one of
+    the same video or picture (`Sequence.video`), where the target may stand beside the other one. The
+    authors' sampler allows that, and so labels some targets that can be seen as absent.
+    """
+    sequence = mixture.collections[home[0]][home[1]]
+    hidden = np.flatnonzero(~sequence.visible)
+    if len(hidden):
+        return FramePlace(*home, _pick(hidden, rng))
+    for _ in range(MAX_DRAWS):
+        place, other = _draw_sequence(mixture, 1, 1, rng)
+        if place != home and not (place[0] == home[0] and other.video and other.video == sequence.video):
+            return FramePlace(*place, _pick(np.flatnonzero(other.visible), rng))
+    raise DatasetError(
+        f"a negative sample must come from another video than {sequence.name!r}, got none in {MAX_DRAWS} "
+        "draws; add sequences or set sampling.negative_share to 0"
+    )
+
+
+def has_box(sequence: Sequence) -> Bool[np.ndarray, " num_frames"]:
+    """Return which frames have a box that can be cropped, whether or not the target is visible."""
+    boxes = sequence.boxes_xywh
+    return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+
+
+def _draw_sequence(
+    mixture: Mixture, min_length: int, min_visible: int, rng: np.random.Generator
+) -> tuple[tuple[int, int], Sequence]:
+    ratios = np.asarray(mixture.ratios) / sum(mixture.ratios)
+    which = int(rng.choice(len(ratios), p=ratios))
+    collection = mixture.collections[which]
+    for _ in range(MAX_DRAWS):
+        index = int(rng.integers(len(collection)))
+        sequence = collection[index]
+        if _is_eligible(sequence, min_length, min_visible):
+            return (which, index), sequence
+    raise DatasetError(
+        f"a data set must hold a visible image, or a video of at least {min_length} frames with the target "
+        f"visible in {min_visible}, got none in {MAX_DRAWS} draws from data set {which} of the mixture "
+        f"({len(collection)} sequences, the last one drawn is {sequence.name!r}); lower sampling.min_length"
+    )
+
+
+def _is_eligible(sequence: Sequence, min_length: int, min_visible: int) -> bool:
+    if len(sequence) == 1:
+        return bool(sequence.visible[0])
+    return len(sequence) >= min_length and int(sequence.visible.sum()) >= min_visible
+
+
+def _pick(values: Int[np.ndarray, " num_values"], rng: np.random.Generator) -> int:
+    return int(values[rng.integers(len(values))])

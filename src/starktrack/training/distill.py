@@ -1,0 +1,63 @@
+"""Learning from a larger network's corner distributions and boxes.
+
+Source: the authors' STARK-Lightning (their released code cannot run it; SPEC of the terms is theirs).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from starktrack.config.schema import ModelConfig
+from starktrack.config.training import DistillationConfig
+from starktrack.errors import ConfigError
+from starktrack.geometry.boxes import cxcywh_to_xyxy
+from starktrack.models.stark import StarkOutput
+from starktrack.models.weights import load_network
+from starktrack.training.losses import LossTerms
+
+
+def load_teacher(path: Path, student: ModelConfig) -> nn.Module:
+    """Return the frozen network that teaches, in eval mode.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+        ConfigError: It sees other crops than the student, or has no corner maps of the same size.
+    """
+    config, network = load_network(path)
+    for name in ("search", "template", "num_templates", "geometry"):
+        got, wanted = getattr(config.model, name), getattr(student, name)
+        if got != wanted:
+            raise ConfigError(f"a teacher's {name} must be the student's, {wanted}, got {got} in {path}")
+    if "mlp" in (config.model.box_head.kind, student.box_head.kind):
+        raise ConfigError(f"a teacher and its student must have corner maps, got box_head.kind 'mlp' ({path})")
+    return network.requires_grad_(False)
+
+
+def add_distillation(
+    loss: LossTerms, student: StarkOutput, teacher: StarkOutput, weights: DistillationConfig
+) -> LossTerms:
+    """Return the loss with the teacher's terms added."""
+    terms = {
+        "distill_kl": corner_divergence(student.corner_logits, teacher.corner_logits),
+        "distill_l1": _edge_distance(student.box_cxcywh, teacher.box_cxcywh),
+    }
+    total = loss.total + weights.kl * terms["distill_kl"] + weights.l1 * terms["distill_l1"]
+    readable = {**loss.terms, "loss": total, **terms}
+    return replace(loss, total=total, terms={name: value.detach() for name, value in readable.items()})
+
+
+def corner_divergence(
+    student_logits: Float[Tensor, "batch 2 cells"], teacher_logits: Float[Tensor, "batch 2 cells"]
+) -> Float[Tensor, ""]:
+    """Return KL(teacher || student) of the corner distributions, mean over samples and both corners."""
+    student = student_logits.float().flatten(0, 1).log_softmax(dim=-1)
+    teacher = teacher_logits.float().flatten(0, 1).log_softmax(dim=-1)
+    return functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+def _edge_distance(student_cxcywh: Tensor, teacher_cxcywh: Tensor) -> Tensor:
+    return torch.nn.functional.l1_loss(cxcywh_to_xyxy(student_cxcywh.float()), cxcywh_to_xyxy(teacher_cxcywh.float()))

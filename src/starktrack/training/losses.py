@@ -1,0 +1,90 @@
+"""The loss as named terms: generalised overlap and L1 for boxes, cross-entropy for corners and scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from starktrack.config.training import LossConfig
+from starktrack.geometry.boxes import cxcywh_to_xyxy, generalised_overlap, overlap
+from starktrack.models.stark import StarkOutput
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """What is minimised and what it is made of.
+
+    Attributes:
+        total: The weighted sum, to be differentiated.
+        terms: Every term by name, unweighted and detached, and the mean overlap or accuracy for reading.
+    """
+
+    total: Float[Tensor, ""]
+    terms: Mapping[str, Float[Tensor, ""]]
+
+
+def box_loss(
+    output: StarkOutput, true_cxcywh: Float[Tensor, "batch 4"], weights: LossConfig, cell_offset: float
+) -> LossTerms:
+    """Return the loss of stage 1.
+
+    Convention: L1 is the mean over the four edges; true boxes are clamped to the crop. An inverted box keeps a
+    defined generalised overlap that pulls its corners apart; the authors' code drops the term for the whole
+    batch instead.
+
+    Args:
+        output: What the network said.
+        true_cxcywh: Crop units.
+        weights: Of the terms.
+        cell_offset: Where in its cell a corner lies, see `BoxHeadConfig`.
+
+    Source: section 3.1 equation 1.
+    """
+    predicted = cxcywh_to_xyxy(output.box_cxcywh.float())
+    true = cxcywh_to_xyxy(true_cxcywh).clamp(0, 1)
+    terms = {"giou": (1 - generalised_overlap(predicted, true)).mean(), "l1": (predicted - true).abs().mean()}
+    total = weights.giou * terms["giou"] + weights.l1 * terms["l1"]
+    if weights.corner:
+        terms["corner"] = corner_cross_entropy(output.corner_logits, true, cell_offset)
+        total = total + weights.corner * terms["corner"]
+    return _named(total, terms, overlap=overlap(predicted.detach(), true).mean())
+
+
+def score_loss(score_logit: Float[Tensor, " batch"], label: Float[Tensor, " batch"]) -> LossTerms:
+    """Return the loss of stage 2: binary cross-entropy.
+
+    Source: section 3.2 equation 3.
+    """
+    total = functional.binary_cross_entropy_with_logits(score_logit.float(), label)
+    correct = ((score_logit > 0) == (label > 0.5)).float().mean()
+    return _named(total, {"bce": total}, accuracy=correct)
+
+
+def corner_cross_entropy(
+    corner_logits: Float[Tensor, "batch 2 cells"], true_xyxy: Float[Tensor, "batch 4"], cell_offset: float
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of both corner maps against the true corners."""
+    log_probability = corner_logits.float().log_softmax(dim=-1)
+    target = corner_target(true_xyxy, round(corner_logits.shape[-1] ** 0.5), cell_offset)
+    return -(target * log_probability).sum(-1).mean()
+
+
+def corner_target(
+    true_xyxy: Float[Tensor, "batch 4"], cells: int, cell_offset: float
+) -> Float[Tensor, "batch 2 cells_squared"]:
+    """Return a distribution per corner, spread over the four nearest cells so that its expectation is the corner.
+
+    Corners beyond the outermost cell's point lie on it.
+    """
+    place = (true_xyxy.unflatten(-1, (2, 2)) * cells - cell_offset).clamp(0, cells - 1)
+    index = torch.arange(cells, device=place.device)
+    weight = (1 - (place[..., None] - index).abs()).clamp(min=0)
+    return (weight[:, :, 1, :, None] * weight[:, :, 0, None, :]).flatten(2)
+
+
+def _named(total: Tensor, terms: dict[str, Tensor], **measures: Tensor) -> LossTerms:
+    readable = {"loss": total, **terms, **measures}
+    return LossTerms(total, {name: value.detach() for name, value in readable.items()})

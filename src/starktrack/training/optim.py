@@ -1,0 +1,73 @@
+"""The optimiser, the learning rate as a pure function of time, and the averaged weights.
+
+Source: section 4.1 (AdamW, 1e-4 and 1e-5, weight decay 1e-4, drops of ten).
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from starktrack.config.training import OptimConfig, StageConfig
+from starktrack.errors import ConfigError
+from starktrack.models.stark import Stark
+
+
+def build_optimiser(network: Stark, config: OptimConfig) -> AdamW:
+    """Return AdamW over the trainable parameters: group `rest`, then group `backbone`.
+
+    Raises:
+        ConfigError: Nothing is trainable.
+    """
+    groups: dict[str, list[Tensor]] = {"rest": [], "backbone": []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups["backbone" if name.startswith("backbone.") else "rest"].append(parameter)
+    if not any(groups.values()):
+        raise ConfigError("a stage must train something, got a network with every parameter frozen")
+    peak = {"rest": config.lr, "backbone": config.backbone_lr}
+    return AdamW(
+        [{"params": groups[name], "lr": peak[name], "peak_lr": peak[name], "name": name} for name in groups],
+        weight_decay=config.weight_decay,
+    )
+
+
+def learning_rate_factor(stage: StageConfig, epoch: int, step: int, steps_per_epoch: int) -> float:
+    """Return what the peak learning rate is multiplied by.
+
+    Args:
+        stage: Schedule and length.
+        epoch: Within the stage, from 0.
+        step: Optimiser step within the epoch, from 0.
+        steps_per_epoch: Optimiser steps of an epoch.
+    """
+    optim, done = stage.optim, epoch * steps_per_epoch + step
+    warmup = min(1.0, (done + 1) / optim.warmup_steps) if optim.warmup_steps else 1.0
+    if optim.schedule == "step":
+        return warmup * (optim.drop_factor if epoch >= optim.drop_epoch else 1.0)
+    share = done / (stage.epochs * steps_per_epoch)
+    return warmup * (optim.drop_factor + (1 - optim.drop_factor) * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's learning rate to its peak times `factor`."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak_lr"] * factor
+
+
+def start_average(network: Stark) -> dict[str, Tensor]:
+    """Return a copy of the network's floating-point state, to be averaged over steps."""
+    return {name: value.detach().clone() for name, value in _floats(network.state_dict()).items()}
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], network: Stark, decay: float) -> None:
+    """Move the averaged weights towards the network's, keeping `decay` of what they were."""
+    state = network.state_dict()
+    torch._foreach_lerp_(list(average.values()), [state[name] for name in average], 1 - decay)
+
+
+def _floats(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if value.is_floating_point()}
