@@ -1,4 +1,5 @@
 import functools
+import gc
 import http.server
 import socket
 import threading
@@ -58,6 +59,19 @@ def test_variable_frame_rate_keeps_each_time(make_clip, name):
     milliseconds = [100 * (i // 2) + 20 * (i % 2) for i in range(20)]
     with open_frames(make_clip(name, milliseconds=milliseconds)) as frames:
         np.testing.assert_allclose([frame.seconds for frame in frames], np.array(milliseconds) / 1000)
+
+
+def test_decoded_frames_do_not_pile_up(make_clip):
+    path = make_clip(images=[np.zeros((48, 64, 3), np.uint8)] * 80, rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_frames(path) as frames:
+            assert len(list(frames)) == 80
+            alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive < 5
 
 
 @pytest.mark.parametrize(("degrees", "quarter_turns"), [(90, 1), (180, 2), (-90, 3)])

@@ -9,6 +9,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from starktrack.arrays import Image
@@ -87,11 +88,12 @@ def _pictures(
 ) -> Generator[Picture, None, None]:
     is_live = path is None and container.duration is None
     seconds: float | None = None
+    to_rgb = _ToRgb()
     with container:
         try:
             for frame in _frames(container, video, is_live):
                 seconds = _seconds(frame, video)
-                yield seconds, partial(_upright, frame)
+                yield seconds, partial(to_rgb, frame)
         except av.FFmpegError as error:
             remedy = "check the network" if path is None else "copy or download it again"
             raise VideoError(f"the data cannot be read there ({error.strerror}); {remedy}") from error
@@ -149,13 +151,25 @@ def _cut_short() -> VideoError:
 def _seconds(frame: av.VideoFrame, video: av.VideoStream) -> float | None:
     if frame.pts is None:
         return None
-    return float((frame.pts - (video.start_time or 0)) * frame.time_base)
+    return (frame.pts - (video.start_time or 0)) * float(frame.time_base)
 
 
-def _upright(frame: av.VideoFrame) -> Image:
-    image = frame.to_ndarray(format="rgb24")
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    return image if matrix is None else turn_upright(image, bytes(matrix))
+class _ToRgb:
+    """Converts the frames of one video; its orientation is that of its first frame.
+
+    One converter for all frames: each would keep megabytes. The matrix is read once: a frame whose side data
+    was looked at outlives its use.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._matrix: bytes | None = None
+
+    def __call__(self, frame: av.VideoFrame) -> Image:
+        if self._matrix is None:
+            self._matrix = bytes(frame.side_data.get("DISPLAYMATRIX") or b"")
+        image = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+        return turn_upright(image, self._matrix) if self._matrix else image
 
 
 def turn_upright(image: Image, display_matrix: bytes) -> UInt8[np.ndarray, "upright_height upright_width 3"]:

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import av
 from av.container import OutputContainer
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from starktrack.arrays import Image
 from starktrack.data.output_file import OutputFile, check_output_path
@@ -63,6 +63,7 @@ class VideoWriter:
         self._ticks_per_frame = int(1 / rate / self._time_base)
         self._first_seconds: float | None = None
         self._last_ticks = -1
+        self._reformatter = VideoReformatter()
         self._file = OutputFile(path)
         self._container: OutputContainer | None = None
         try:
@@ -102,8 +103,11 @@ class VideoWriter:
             raise VideoError(
                 f"an image to write must be {self.size_hw} (height, width), got {image.shape[:2]}"
             )
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
-            format=self._stream.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        frame = self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(image, format="rgb24"),
+            format=self._stream.pix_fmt,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
         )
         frame.pts, frame.time_base = self._next_ticks(seconds), self._time_base
         with self._errors_named():
