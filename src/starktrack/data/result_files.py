@@ -163,7 +163,8 @@ def _box_line(row: TrackRow) -> str:
     return _box_text(row.box_xywh)
 
 
-def _csv_line(row: TrackRow) -> str:
+def csv_line(row: TrackRow) -> str:
+    """Return the row as CSV in the order of `COLUMNS`, without a line end; what is not known is empty."""
     return ",".join("" if value is None else json.dumps(value) for value in _values(row))
 
 
@@ -192,7 +193,7 @@ class _Form:
 
 _FORMS = {
     ".txt": _Form(_box_line, "", "\n", "\n", one_file_per_target=True),
-    ".csv": _Form(_csv_line, ",".join(COLUMNS) + "\n", "\n", "\n", one_file_per_target=False),
+    ".csv": _Form(csv_line, ",".join(COLUMNS) + "\n", "\n", "\n", one_file_per_target=False),
     ".json": _Form(_json_line, "[\n", ",\n", "\n]\n", one_file_per_target=False),
 }
 
