@@ -78,6 +78,15 @@ def test_an_image_that_cannot_be_decoded_is_named(tmp_path, content):
         ImageFiles((path,)).read(0)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tiff"])
+def test_half_an_image_is_no_image(tmp_path, suffix):
+    path = tmp_path / f"half{suffix}"
+    encoded = cv2.imencode(suffix, np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8))[1]
+    path.write_bytes(encoded.tobytes()[: len(encoded) // 2])
+    with pytest.raises(DatasetError, match=rf"half\{suffix} must be a whole image"):
+        read_image(path)
+
+
 def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"gone\.png must be an image that can be read, got: No such file"):
         read_image(tmp_path / "gone.png")

@@ -2,6 +2,7 @@ import functools
 import gc
 import http.server
 import socket
+import struct
 import threading
 
 import av
@@ -163,6 +164,17 @@ def test_a_video_that_changes_size_breaks_off_there(make_clip):
     frames, error = read_until_broken(small)
     assert (len(frames), error.num_frames) == (6, 6)
     assert "frame 6 must be 64 x 48 pixels like the frames before it, got 64 x 96" in str(error)
+
+
+def test_a_trimmed_mp4_is_whole_and_counts_what_is_shown(make_clip, index_of):
+    path = make_clip(options={"g": "5", "bf": "0"})
+    data = bytearray(path.read_bytes())
+    place = data.find(b"elst") + 12  # how many ms are shown, from which tick (1/12800 s) on
+    data[place : place + 8] = struct.pack(">Ii", 400, 7 * 512)
+    path.write_bytes(data)
+    with open_frames(path) as frames:
+        assert frames.num_frames == 10
+        assert [index_of(frame.image) for frame in frames] == list(range(7, 17))
 
 
 def test_an_mp4_without_its_index_is_unreadable(make_clip, noise, cut):

@@ -78,9 +78,13 @@ def _stream(container: InputContainer, name: str, path: Path | None, start_frame
         _pictures(container, video, path),
         start_frame=start_frame,
         frame_rate=float(rate) if rate else None,
-        # A count that is only an estimate disagrees with the index of packets.
-        num_frames=min(video.frames, len(video.index_entries)) or None,
+        num_frames=_num_frames(video),
     )
+
+
+def _num_frames(video: av.VideoStream) -> int | None:
+    """Return the packets of the index that are shown: a trimmed video holds more, headers may only guess."""
+    return min(video.frames, sum(not entry.is_discard for entry in video.index_entries)) or None
 
 
 def _pictures(
