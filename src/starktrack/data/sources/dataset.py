@@ -65,8 +65,8 @@ class Entry:
         frames: The folder of its frames.
         labels: The folder of its annotation.
         annotation: File of the boxes in `labels`.
-        first: Number in the name of the first frame.
-        last: Number of the last frame, or None where the annotation says how many there are.
+        first: Number in the name of the frame that the first row of the annotation describes.
+        skip: Rows and frames to leave out at the start.
         target: Which of several targets of one video, where the annotation tells them apart.
     """
 
@@ -75,7 +75,7 @@ class Entry:
     labels: Folder
     annotation: str
     first: int = 1
-    last: int | None = None
+    skip: int = 0
     target: int = 0
 
 

@@ -77,7 +77,7 @@ class Folder:
             start = len(self.inside)
             below = (name[start:] for name in open_zip(self.path).names(self.inside))
             names = dict.fromkeys(name.split("/", 1)[0] for name in below if "/" in name)
-            return {name: Folder(self.path, f"{self.inside}{name}/") for name in names}
+            return {name: self.below(name) for name in names}
         found = {}
         for entry in sorted(_scan(self.path), key=lambda entry: entry.name):
             if entry.is_dir():
@@ -96,12 +96,18 @@ class Folder:
             here = here and here._child(name)
         return here
 
+    def below(self, name: str) -> "Folder":
+        """Return the folder of this name here, whether it exists or not."""
+        if self.inside is not None:
+            return Folder(self.path, f"{self.inside}{name}/")
+        return Folder(self.path / name)
+
     def _child(self, name: str) -> "Folder | None":
         if self.inside is not None:
-            child = Folder(self.path, f"{self.inside}{name}/")
+            child = self.below(name)
             return child if open_zip(self.path).names(child.inside or "") else None
         if (self.path / name).is_dir():
-            return Folder(self.path / name)
+            return self.below(name)
         packed = self.path / f"{name}.zip"
         return Folder(packed, "").unwrapped(name) if packed.is_file() else None
 

@@ -64,7 +64,25 @@ class NamedFrames:
         return read_image(self.folder, self.name(index))
 
 
-def find_frames(folder: Folder, first: int, count: int, digits: tuple[int, ...]) -> NumberedFrames:
+@dataclass(frozen=True)
+class MissingFrames:
+    """The frames of a sequence of which only the annotation is there; every reading is an error."""
+
+    expected: str
+    count: int
+
+    def __len__(self) -> int:
+        """Return the number of annotated frames."""
+        return self.count
+
+    def read(self, index: int) -> Image:
+        """Raise the error that names the first frame."""
+        raise DatasetError(f"{self.expected} is missing; it must be the first frame of the sequence")
+
+
+def find_frames(
+    folder: Folder, first: int, count: int, digits: tuple[int, ...]
+) -> NumberedFrames | MissingFrames:
     """Return frames whose names are numbers, finding out how they are padded and how they end.
 
     Args:
@@ -73,8 +91,8 @@ def find_frames(folder: Folder, first: int, count: int, digits: tuple[int, ...])
         count: How many are wanted.
         digits: Widths to which the numbers may be padded with zeros; 1 for not at all.
 
-    Raises:
-        DatasetError: The first frame is not there under any of these names.
+    Returns:
+        `MissingFrames` when the first frame is not there under any of these names: scoring needs no pictures.
     """
     for extension in EXTENSIONS:
         for width in digits:
@@ -82,7 +100,7 @@ def find_frames(folder: Folder, first: int, count: int, digits: tuple[int, ...])
             if folder.has(pattern.format(first)):
                 return NumberedFrames(folder, pattern, first, count)
     expected = f"{first:0{digits[0]}d}{EXTENSIONS[0]}"
-    raise DatasetError(f"{folder.label(expected)} is missing; it must be the first frame")
+    return MissingFrames(folder.label(expected), count)
 
 
 def all_frames(folder: Folder) -> NumberedFrames | NamedFrames:

@@ -84,10 +84,9 @@ def _entry(name: str, folder: Folder) -> Entry:
 
 def _read(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
-    frames = find_frames(entry.frames, 1, len(boxes), digits=(8,))
     if len(boxes) == 1:
-        # The test set shows the first box only: its frames say how long it is.
-        return _first_box_only(entry, boxes)
+        return first_box_only(entry, boxes)
+    frames = find_frames(entry.frames, 1, len(boxes), digits=(8,))
     return Sequence(entry.name, frames, boxes, _visible(entry.labels, boxes), _object_class(entry.labels))
 
 
@@ -95,7 +94,7 @@ def _read_own(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     frames = all_frames(entry.frames)
     if len(boxes) == 1 and len(frames) > 1:
-        return _first_box_only(entry, boxes)
+        return first_box_only(entry, boxes)
     if len(frames) != len(boxes):
         raise DatasetError(
             f"{entry.labels.label(entry.annotation)} must hold a box for each frame: "
@@ -104,7 +103,8 @@ def _read_own(entry: Entry) -> Sequence:
     return Sequence(entry.name, frames, boxes, _visible(entry.labels, boxes), _object_class(entry.labels))
 
 
-def _first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> Sequence:
+def first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> Sequence:
+    """Return a sequence of a test set that shows its first box only: its frames say how long it is."""
     return Sequence(entry.name, all_frames(entry.frames), boxes, has_area(boxes))
 
 

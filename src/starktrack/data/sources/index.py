@@ -77,7 +77,7 @@ class IndexedDataset:
     def _frames(self, entry: Entry, index: int) -> FrameSource:
         first, count = (int(value) for value in self._columns["frames"][index])
         pattern, _, inner = self._patterns[index].partition("\0")
-        folder = _below(entry.frames, inner)
+        folder = entry.frames.below(inner) if inner else entry.frames
         if first < 0:
             return NamedFrames(folder, tuple(pattern.split("\n")))
         return NumberedFrames(folder, pattern, first, count)
@@ -150,7 +150,7 @@ def _describe(frames: FrameSource, entry: Entry) -> tuple[str, tuple[int, int]]:
         return f"{frames.pattern}\0{_relative(frames.folder, entry)}", (frames.first, frames.count)
     if isinstance(frames, NamedFrames):
         return "\n".join(frames.names) + f"\0{_relative(frames.folder, entry)}", (-1, len(frames.names))
-    raise DatasetError(f"{entry.frames} cannot be indexed: its frames are {type(frames).__name__}")
+    raise DatasetError(f"{entry.frames} must hold the frames of {entry.name} to be indexed; they are missing")
 
 
 def _relative(folder: Folder, entry: Entry) -> str:
@@ -158,11 +158,3 @@ def _relative(folder: Folder, entry: Entry) -> str:
     if folder.path == entry.frames.path:
         return (folder.inside or "")[len(entry.frames.inside or "") :].rstrip("/")
     return Path(folder.path).relative_to(entry.frames.path).as_posix()
-
-
-def _below(folder: Folder, inner: str) -> Folder:
-    if not inner:
-        return folder
-    if folder.inside is not None:
-        return Folder(folder.path, f"{folder.inside}{inner}/")
-    return Folder(folder.path / inner)

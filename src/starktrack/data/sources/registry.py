@@ -7,9 +7,21 @@ from starktrack.data.sources.dataset import Dataset, Source
 from starktrack.data.sources.davis import DAVIS
 from starktrack.data.sources.folders import open_folder
 from starktrack.data.sources.got10k import GOT10K, VIDEOS
+from starktrack.data.sources.lasot import LASOT
+from starktrack.data.sources.nfs import NFS
+from starktrack.data.sources.notu import NOTU
+from starktrack.data.sources.otb import OTB
+from starktrack.data.sources.tc128 import TC128
+from starktrack.data.sources.tlp import TLP
+from starktrack.data.sources.trackingnet import TRACKINGNET
+from starktrack.data.sources.uav123 import UAV123
+from starktrack.data.sources.vot import VOT
 from starktrack.errors import DatasetError, nearest_name
 
-SOURCES: dict[str, Source] = {source.name: source for source in (COCO, GOT10K, DAVIS, VIDEOS)}
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (COCO, LASOT, GOT10K, TRACKINGNET, DAVIS, VOT, UAV123, OTB, NFS, TC128, TLP, NOTU, VIDEOS)
+}
 """In the order in which `starktrack data check` tries to recognise a folder: the plainest layout last."""
 
 

@@ -24,15 +24,20 @@ def read_table(folder: Folder, name: str, columns: int) -> Float[np.ndarray, "nu
     Raises:
         DatasetError: The file is missing or empty, or a line is blank, short or not a number.
     """
-    text = folder.read_text(name).strip().translate(_DELIMITERS)
+    return parse_table(folder.read_text(name), columns, folder.label(name))
+
+
+def parse_table(text: str, columns: int, label: str) -> Float[np.ndarray, "num_rows {columns}"]:
+    """Return the numbers of annotation text, a row per line; `label` names its file in errors."""
+    text = text.strip().translate(_DELIMITERS)
     if not text:
-        raise DatasetError(f"{folder.label(name)} must hold {columns} numbers in every line, it is empty")
+        raise DatasetError(f"{label} must hold {columns} numbers in every line, it is empty")
     try:
         table = np.loadtxt(io.StringIO(text), dtype=np.float64, ndmin=2, comments=None)
     except ValueError as error:
-        raise _explain(text, columns, folder.label(name)) from error
+        raise _explain(text, columns, label) from error
     if table.shape[1] < columns or len(table) != text.count("\n") + 1:
-        raise _explain(text, columns, folder.label(name))
+        raise _explain(text, columns, label)
     return np.ascontiguousarray(table[:, :columns])
 
 
@@ -41,17 +46,26 @@ def read_boxes(folder: Folder, name: str) -> Float[np.ndarray, "num_frames 4"]:
     return read_table(folder, name, 4)
 
 
+def read_numbers(folder: Folder, name: str) -> Float[np.ndarray, " num_values"]:
+    """Return the numbers of a file, from one long line (LaSOT) or one line each (GOT-10k).
+
+    Raises:
+        DatasetError: The file is missing or holds something else.
+    """
+    text = folder.read_text(name).replace(",", " ")
+    try:
+        return np.array(text.split(), dtype=np.float64)
+    except ValueError as error:
+        raise DatasetError(f"{folder.label(name)} must hold numbers only: {error}") from error
+
+
 def read_flags(folder: Folder, name: str, count: int) -> Float[np.ndarray, " {count}"]:
-    """Return one number per frame, from one long line (LaSOT) or one line each (GOT-10k).
+    """Return one number per frame.
 
     Raises:
         DatasetError: The file is missing, holds something else, or not one number per frame.
     """
-    text = folder.read_text(name).replace(",", " ")
-    try:
-        flags = np.array(text.split(), dtype=np.float64)
-    except ValueError as error:
-        raise DatasetError(f"{folder.label(name)} must hold one number per frame: {error}") from error
+    flags = read_numbers(folder, name)
     if len(flags) != count:
         raise DatasetError(f"{folder.label(name)} must hold {count} numbers, one per box, got {len(flags)}")
     return flags

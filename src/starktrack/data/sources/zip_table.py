@@ -6,8 +6,10 @@ kept as one sorted array in the cache folder, and mapped into memory: every proc
 """
 
 import bisect
+import bz2
 import functools
 import hashlib
+import lzma
 import os
 import struct
 import zipfile
@@ -59,7 +61,7 @@ class ZipTable:
                 file.seek(name_size + extra_size, os.SEEK_CUR)
                 content = file.read(int(row["size"]))
             content = _unpack(content, int(row["method"]))
-        except (OSError, struct.error, zlib.error, ValueError) as error:
+        except (OSError, struct.error, zlib.error, lzma.LZMAError, ValueError) as error:
             raise DatasetError(f"{self.path}: {name} cannot be read: {error}") from error
         if zlib.crc32(content) != row["crc"]:
             raise DatasetError(f"{self.path}: {name} is damaged (its checksum differs); fetch the zip again")
@@ -128,4 +130,8 @@ def _unpack(content: bytes, method: int) -> bytes:
         return content
     if method == zipfile.ZIP_DEFLATED:
         return zlib.decompress(content, -zlib.MAX_WBITS)
-    raise ValueError(f"compression method {method} is not stored or deflated; repack it with zip")
+    if method == zipfile.ZIP_BZIP2:
+        return bz2.decompress(content)
+    if method == zipfile.ZIP_LZMA:
+        return zipfile.LZMADecompressor().decompress(content)
+    raise ValueError(f"compression method {method} is unknown; repack the files with plain zip")
