@@ -8,7 +8,7 @@ from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, Samp
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.sample import MAX_ATTEMPTS, Samples, absent_box, shows_nothing
 from starktrack.data.sampling import Mixture
-from starktrack.errors import DatasetError
+from starktrack.errors import ConfigError, DatasetError
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import CropTransform, label_transform
 
@@ -19,6 +19,7 @@ MODEL = ModelConfig(
     template=CropConfig(side=32, factor=2.0),
     geometry="exact",
 )
+MODERATE = JitterConfig(search_centre=3.6)
 STILL = DataConfig(
     jitter=JitterConfig(search_centre=0, search_scale=0),
     augment=AugmentConfig(grayscale=0, joint_flip=0, flip=0, brightness=0),
@@ -39,9 +40,14 @@ def test_without_jitter_the_target_is_in_the_middle_of_both_crops():
     np.testing.assert_allclose(sample.windows[2].origin_xy, [[28 - 32, 20 - 32]])
 
 
+def test_a_jitter_that_throws_targets_out_of_the_search_region_is_refused():
+    with pytest.raises(ConfigError, match=r"search_centre must be less.*got 4.5 and 4; use 3.6"):
+        samples(small_collection(), DataConfig())
+
+
 def test_a_mirrored_crop_has_a_mirrored_box():
-    data = DataConfig(augment=AugmentConfig(joint_flip=0, flip=1))
-    straight = DataConfig(augment=AugmentConfig(joint_flip=0, flip=0))
+    data = DataConfig(jitter=MODERATE, augment=AugmentConfig(joint_flip=0, flip=1))
+    straight = DataConfig(jitter=MODERATE, augment=AugmentConfig(joint_flip=0, flip=0))
     for index in range(5):
         mirrored = samples(small_collection(), data)[0, index].box_cxcywh
         plain = samples(small_collection(), straight)[0, index].box_cxcywh
@@ -49,12 +55,16 @@ def test_a_mirrored_crop_has_a_mirrored_box():
 
 
 def test_the_same_key_gives_the_same_sample_and_any_other_gives_another():
-    everything = samples(small_collection(), DataConfig())
-    again = samples(small_collection(), DataConfig())
+    everything = samples(small_collection(), DataConfig(jitter=MODERATE))
+    again = samples(small_collection(), DataConfig(jitter=MODERATE))
     first, second = everything[3, 5], again[3, 5]
     np.testing.assert_array_equal(first.box_cxcywh, second.box_cxcywh)
     np.testing.assert_array_equal(first.frames[0], second.frames[0])
-    others = [everything[3, 6], everything[4, 5], samples(small_collection(), DataConfig(), seed=1)[3, 5]]
+    others = [
+        everything[3, 6],
+        everything[4, 5],
+        samples(small_collection(), DataConfig(jitter=MODERATE), seed=1)[3, 5],
+    ]
     assert all((other.box_cxcywh != first.box_cxcywh).any() for other in others)
 
 

@@ -41,6 +41,8 @@ class SamplingConfig:
 class JitterConfig:
     """How far a crop is moved and scaled away from the true box, see `geometry.jitter`.
 
+    The published centre jitter is for a search region of 5 times the target; use 0.9 times any other factor.
+
     Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
     """
 

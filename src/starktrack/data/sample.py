@@ -10,7 +10,7 @@ from starktrack.config.data import DataConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.errors import BoxError, DatasetError, InputError
+from starktrack.errors import BoxError, ConfigError, DatasetError, InputError
 from starktrack.geometry.crop import (
     CropTransform,
     crop_transform,
@@ -59,12 +59,23 @@ class Samples:
         model: Crop sides and factors, number of templates, geometry.
         data: How frames are chosen and varied.
         seed: Another seed gives other samples.
+
+    Raises:
+        ConfigError: The jitter would move targets out of the search region.
     """
 
     mixture: Mixture
     model: ModelConfig
     data: DataConfig
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        reach, factor = self.data.jitter.search_centre, self.model.search.factor
+        if reach >= factor:
+            raise ConfigError(
+                "jitter.search_centre must be less than search.factor, or targets lie outside the search "
+                f"region, got {reach:g} and {factor:g}; use {0.9 * factor:g}"
+            )
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """Return sample `(epoch, index)`.
