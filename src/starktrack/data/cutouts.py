@@ -107,8 +107,8 @@ def silhouette(cutout: CutOut, shade: float) -> CutOut:
 
 def mean_colour(cutout: CutOut) -> Float[np.ndarray, "3"]:
     """Return the mean RGB of the object, 0 to 255."""
-    total = cutout.pixels.sum(axis=(0, 1), dtype=np.float64)
-    return total[:3] / total[3] * 255
+    mean = np.array(cv2.mean(cutout.pixels))
+    return mean[:3] / mean[3] * 255
 
 
 def _assemble(image: Image, outline: Bool[np.ndarray, "height width"], scale: float) -> CutOut:
