@@ -4,7 +4,6 @@ Convention: a cut-out has its own pixel grid, edges continuous. What is at least
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -21,15 +20,6 @@ EDGE_DEVIATION = 0.8
 
 NUM_SEEDS = 96
 """Points spread over an object, to tell how much of it can be seen."""
-
-
-@runtime_checkable
-class MaskedFrames(Protocol):
-    """Frames whose objects are outlined; what a `FrameSource` may offer besides pictures."""
-
-    def read_mask(self, index: int) -> Bool[np.ndarray, "height width"] | None:
-        """Return which pixels of frame `index` belong to the target, None where nobody drew it."""
-        ...
 
 
 @dataclass(frozen=True)
