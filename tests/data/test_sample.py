@@ -19,7 +19,6 @@ MODEL = ModelConfig(
     template=CropConfig(side=32, factor=2.0),
     geometry="exact",
 )
-MODERATE = JitterConfig(search_centre=3.6)
 STILL = DataConfig(
     jitter=JitterConfig(search_centre=0, search_scale=0),
     augment=AugmentConfig(grayscale=0, joint_flip=0, flip=0, brightness=0),
@@ -40,14 +39,21 @@ def test_without_jitter_the_target_is_in_the_middle_of_both_crops():
     np.testing.assert_allclose(sample.windows[2].origin_xy, [[28 - 32, 20 - 32]])
 
 
+def test_the_centre_jitter_is_nine_tenths_of_the_search_factor():
+    published = ModelConfig(search=CropConfig(side=320, factor=5.0))
+    assert samples(small_collection(), DataConfig(), published).search_centre == 4.5
+    assert samples(small_collection(), DataConfig()).search_centre == pytest.approx(3.6)
+
+
 def test_a_jitter_that_throws_targets_out_of_the_search_region_is_refused():
-    with pytest.raises(ConfigError, match=r"search_centre must be less.*got 4.5 and 4; use 3.6"):
-        samples(small_collection(), DataConfig())
+    data = DataConfig(jitter=JitterConfig(search_centre=4.5))
+    with pytest.raises(ConfigError, match=r"less than search.factor=4, .* got 4.5; leave it out"):
+        samples(small_collection(), data)
 
 
 def test_a_mirrored_crop_has_a_mirrored_box():
-    data = DataConfig(jitter=MODERATE, augment=AugmentConfig(joint_flip=0, flip=1))
-    straight = DataConfig(jitter=MODERATE, augment=AugmentConfig(joint_flip=0, flip=0))
+    data = DataConfig(augment=AugmentConfig(joint_flip=0, flip=1))
+    straight = DataConfig(augment=AugmentConfig(joint_flip=0, flip=0))
     for index in range(5):
         mirrored = samples(small_collection(), data)[0, index].box_cxcywh
         plain = samples(small_collection(), straight)[0, index].box_cxcywh
@@ -55,15 +61,15 @@ def test_a_mirrored_crop_has_a_mirrored_box():
 
 
 def test_the_same_key_gives_the_same_sample_and_any_other_gives_another():
-    everything = samples(small_collection(), DataConfig(jitter=MODERATE))
-    again = samples(small_collection(), DataConfig(jitter=MODERATE))
+    everything = samples(small_collection(), DataConfig())
+    again = samples(small_collection(), DataConfig())
     first, second = everything[3, 5], again[3, 5]
     np.testing.assert_array_equal(first.box_cxcywh, second.box_cxcywh)
     np.testing.assert_array_equal(first.frames[0], second.frames[0])
     others = [
         everything[3, 6],
         everything[4, 5],
-        samples(small_collection(), DataConfig(jitter=MODERATE), seed=1)[3, 5],
+        samples(small_collection(), DataConfig(), seed=1)[3, 5],
     ]
     assert all((other.box_cxcywh != first.box_cxcywh).any() for other in others)
 
