@@ -73,10 +73,11 @@ class Samples:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.search_centre >= self.model.search.factor:
+        factor = self.model.search.factor
+        if self.search_centre >= factor:
             raise ConfigError(
-                f"jitter.search_centre must be less than search.factor={self.model.search.factor:g}, or targets "
-                f"lie outside the search region, got {self.search_centre:g}; leave it out"
+                f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
+                f"outside its crop, got {self.search_centre:g}; leave it out"
             )
 
     @property
