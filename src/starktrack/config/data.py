@@ -41,10 +41,17 @@ class SamplingConfig:
 class JitterConfig:
     """How far a crop is moved and scaled away from the true box, see `geometry.jitter`.
 
+    Args:
+        search_centre: Must be less than the search region's factor, or targets lie outside it; left out, it
+            is 0.9 times that factor, which is the published 4.5 for 5.
+        search_scale: Of the search region.
+        template_centre: Of templates.
+        template_scale: Of templates.
+
     Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
     """
 
-    search_centre: Amount = 4.5
+    search_centre: Amount | None = None
     search_scale: Amount = 0.5
     template_centre: Amount = 0.0
     template_scale: Amount = 0.0
@@ -107,3 +114,32 @@ class DataConfig:
     jitter: JitterConfig = field(default_factory=JitterConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SyntheticConfig:
+    """How video is made from still pictures; ours, the paper has none.
+
+    Args:
+        num_videos: How many different videos there are.
+        num_frames: Frames of each.
+        side: Longer side of a frame, pixels.
+        smallest: Smallest target, square root of its area over that of the frame.
+        largest: Largest target, in the same unit.
+        max_distractors: At most this many recoloured copies of the target, and as many other things.
+        occlusion: Probability that something passes in front of the target.
+        leaving: Probability that the target leaves the frame for a while.
+        exposure: Longest time that the shutter is open, frames; longer is more motion blur.
+        min_visible_share: The target counts as visible while this share of it can be seen.
+    """
+
+    num_videos: PositiveInt = 1_000_000
+    num_frames: PositiveInt = 60
+    side: PositiveInt = 320
+    smallest: Annotated[float, Field(gt=0)] = 0.08
+    largest: Annotated[float, Field(gt=0)] = 0.4
+    max_distractors: Count = 2
+    occlusion: Probability = 0.5
+    leaving: Probability = 0.25
+    exposure: Amount = 0.6
+    min_visible_share: Probability = 0.25

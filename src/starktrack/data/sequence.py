@@ -53,6 +53,8 @@ class Sequence:
         boxes_xywh: True boxes in image pixels; rows without a target may hold NaN or zeros.
         visible: Whether the target can be seen in a frame.
         object_class: What the target is, where the data set says so.
+        video: The video or picture that was annotated, where several sequences share one; sequences of one
+            video may show each other's targets.
         masks: The target's outlines, where the data set has them.
     """
 
@@ -61,6 +63,7 @@ class Sequence:
     boxes_xywh: Float[np.ndarray, "num_frames 4"]
     visible: Bool[np.ndarray, " num_frames"]
     object_class: str | None = None
+    video: str | None = None
     masks: MaskSource | None = None
 
     def __len__(self) -> int:

@@ -84,13 +84,19 @@ def gather_crops(
 
 
 def normalise(crops: UInt8[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
-    """Return crops as the network wants them: [0, 1], less ImageNet's mean, over its deviation.
+    """Return crops as the network wants them, channels-last in memory; see `standardise_`."""
+    return standardise_(crops.float().div_(255))
 
-    The result is channels-last in memory.
+
+def standardise_(pixels: Float[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
+    """Turn colours in [0, 1] into what the network wants, in place: less ImageNet's mean, over its deviation.
+
+    Returns:
+        The same memory with its channels second.
     """
-    mean = torch.tensor(PIXEL_MEAN, device=crops.device)
-    std = torch.tensor(PIXEL_STD, device=crops.device)
-    return (crops.float() / 255).sub_(mean).div_(std).permute(0, 3, 1, 2)
+    mean = torch.tensor(PIXEL_MEAN, device=pixels.device)
+    std = torch.tensor(PIXEL_STD, device=pixels.device)
+    return pixels.sub_(mean).div_(std).permute(0, 3, 1, 2)
 
 
 def _cut_each(

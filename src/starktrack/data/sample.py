@@ -1,0 +1,172 @@
+"""A training sample: frames, the windows to cut from them, how each crop shall look, and the true box."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from starktrack.arrays import Box
+from starktrack.config.data import DataConfig
+from starktrack.config.schema import CropConfig, ModelConfig
+from starktrack.data.augment import Look, draw_looks, flip_box
+from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
+from starktrack.errors import BoxError, ConfigError, DatasetError, InputError
+from starktrack.geometry.crop import (
+    CropTransform,
+    crop_transform,
+    label_transform,
+    padded_pixels,
+    visible_range,
+)
+from starktrack.geometry.jitter import jitter_box
+
+MAX_ATTEMPTS = 50
+"""Attempts at one sample before its frames are said to be unusable."""
+
+SEARCH_REACH = 0.9
+"""Centre jitter of search regions over their factor (4.5 of 5 in the authors' configurations)."""
+
+ABSENT_SHARE = 1 / 8
+"""Sides of the box that is searched in a frame without a target, over the frame's (the authors' sampler)."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one row of a batch is made of.
+
+    Attributes:
+        frames: The distinct frames.
+        frame_index: For each crop (templates first, search last), which frame it lies on.
+        windows: For each crop, a window (a batch of one) of that frame.
+        looks: For each crop, how it is varied.
+        box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
+        is_positive: Whether the search crop shows the target.
+        skipped: What was wrong with frames that had to be passed over.
+    """
+
+    frames: tuple[UInt8[np.ndarray, "_height _width 3"], ...]
+    frame_index: tuple[int, ...]
+    windows: tuple[CropTransform, ...]
+    looks: tuple[Look, ...]
+    box_cxcywh: Box
+    is_positive: bool
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All samples there are: one for each (epoch, index), drawn when asked for.
+
+    Attributes:
+        mixture: Where frames come from.
+        model: Crop sides and factors, number of templates, geometry.
+        data: How frames are chosen and varied.
+        seed: Another seed gives other samples.
+
+    Raises:
+        ConfigError: The jitter would move targets out of the search region.
+    """
+
+    mixture: Mixture
+    model: ModelConfig
+    data: DataConfig
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        factor = self.model.search.factor
+        if self.search_centre >= factor:
+            raise ConfigError(
+                f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
+                f"outside its crop, got {self.search_centre:g}; leave it out"
+            )
+
+    @property
+    def search_centre(self) -> float:
+        """Return the centre jitter of search regions, see `JitterConfig`."""
+        given = self.data.jitter.search_centre
+        return SEARCH_REACH * self.model.search.factor if given is None else given
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """Return sample `(epoch, index)`.
+
+        A sample whose frames cannot be read or whose crop shows nothing is drawn again.
+
+        Raises:
+            DatasetError: Every attempt failed; names the sequences.
+        """
+        failures: list[InputError] = []
+        for attempt in range(MAX_ATTEMPTS):
+            unreadable = tuple(str(error) for error in failures if isinstance(error, DatasetError))
+            try:
+                return self._draw(sample_generator(self.seed, *key, attempt), unreadable)
+            except (DatasetError, BoxError) as error:
+                failures.append(error)
+        raise DatasetError(
+            f"a sample must show its target, got none in {MAX_ATTEMPTS} attempts at sample {key}; "
+            f"the last ones: {'; '.join(map(str, failures[-3:]))}"
+        )
+
+    def _draw(self, rng: np.random.Generator, skipped: tuple[str, ...]) -> Sample:
+        config, num_templates = self.data.sampling, self.model.num_templates
+        triplet = draw_triplet(self.mixture, config, rng, num_templates=num_templates)
+        places = (*triplet.templates, triplet.search)
+        distinct = tuple(dict.fromkeys(places))
+        frames = tuple(find(self.mixture, place).frames.read(place.frame) for place in distinct)
+        frame_index = tuple(distinct.index(place) for place in places)
+        sizes = [frames[index].shape[:2] for index in frame_index]
+        aimed = [
+            self._aim_template(place, size, rng) for place, size in zip(places[:-1], sizes, strict=False)
+        ]
+        aimed.append(self._aim_search(places[-1], sizes[-1], rng))
+        windows, labels = zip(*aimed, strict=True)
+        looks = draw_looks(self.data.augment, np.stack(labels), rng)
+        box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
+        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, skipped)
+
+    def _aim_template(
+        self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[CropTransform, Box]:
+        sequence, jitter = find(self.mixture, place), self.data.jitter
+        box = sequence.boxes_xywh[place.frame]
+        guess = jitter_box(box, rng, scale=jitter.template_scale, centre=jitter.template_centre)
+        return self._window(guess, box, self.model.template, size_hw, f"{sequence.name}, frame {place.frame}")
+
+    def _aim_search(
+        self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[CropTransform, Box]:
+        sequence, jitter = find(self.mixture, place), self.data.jitter
+        box = sequence.boxes_xywh[place.frame] if sequence.visible[place.frame] else absent_box(size_hw)
+        guess = jitter_box(box, rng, scale=jitter.search_scale, centre=self.search_centre)
+        return self._window(guess, box, self.model.search, size_hw, f"{sequence.name}, frame {place.frame}")
+
+    def _window(
+        self, guess_xywh: Box, box_xywh: Box, crop: CropConfig, size_hw: tuple[int, int], name: str
+    ) -> tuple[CropTransform, Box]:
+        """Return the window around a guess, and the true box in the crop of it."""
+        around = (guess_xywh[None], crop.factor, crop.side)
+        try:
+            window = crop_transform(*around)
+        except BoxError as error:
+            raise BoxError(f"{name}: {error}") from error
+        if shows_nothing(window, size_hw, self.model):
+            raise BoxError(
+                f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
+            )
+        return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
+
+
+def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig) -> bool:
+    """Return whether every feature cell of the crop counts as padding."""
+    for start, length in zip(window.origin_xy[0].astype(int), size_hw[::-1], strict=True):
+        side = int(window.side[0])
+        visible = visible_range(start, side, length, model.geometry)
+        padding = padded_pixels(visible, start, side, window.size, model.geometry)
+        if padding[:: model.backbone.stride].all():
+            return True
+    return False
+
+
+def absent_box(size_hw: tuple[int, int]) -> Box:
+    """Return the box to search around in a frame without a target: an eighth of it, in the middle."""
+    size = np.array([size_hw[1], size_hw[0]], float)
+    return np.concatenate([size * (1 - ABSENT_SHARE) / 2, size * ABSENT_SHARE])
