@@ -1,6 +1,7 @@
 """The few lines that join configuration, network and tracker."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +51,28 @@ def load_engine(
             f"{model or 'a tracker'} needs weights, got none; train some (starktrack train), or convert the "
             "authors' (starktrack convert) and pass weights=FILE"
         )
-    try:
-        from starktrack.engines.torch_engine import TorchEngine, resolve_device
-        from starktrack.models.weights import load_network
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "torchvision", "timm"):
-            raise
-        raise MissingExtraError(error.name, "torch", "the torch engine") from error
+    require_torch("tracking with the torch engine")
+    from starktrack.engines.torch_engine import TorchEngine, resolve_device
+    from starktrack.models.weights import load_network
+
     where = resolve_device(device)
     config, network = load_network(Path(weights))
     if model is not None and config.name != model:
-        raise CheckpointError(f"weights must be of {model}, {weights} is of {config.name}; use --model {config.name}")
+        raise CheckpointError(
+            f"weights must be of {model}, {weights} is of {config.name}; use --model {config.name}"
+        )
     return TorchEngine(network, config, device=where)
+
+
+def require_torch(purpose: str) -> None:
+    """Check that PyTorch and its companions are installed, without importing them.
+
+    Raises:
+        MissingExtraError: One of them is not; names the extra to install.
+    """
+    for package in ("torch", "torchvision", "timm"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "torch", purpose)
 
 
 def track(

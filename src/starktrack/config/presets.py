@@ -86,7 +86,5 @@ def preset(name: str) -> Config:
         ConfigError: No preset has that name; the nearest one is suggested.
     """
     if name not in PRESETS:
-        raise ConfigError(
-            f"a model must be one of the presets, got {name!r}{nearest_name(name, PRESETS)}"
-        )
+        raise ConfigError(f"a model must be one of the presets, got {name!r}{nearest_name(name, PRESETS)}")
     return PRESETS[name]()

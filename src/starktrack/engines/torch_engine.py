@@ -76,7 +76,7 @@ class TorchEngine:
         transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
         images = [torch.from_numpy(image).to(self.device) for image in views.images]
         pictures, masks = cut_batch(images, views.image_index, transform, self.config.model.geometry)
-        # Attention without a mask is faster and gives the same result; elsewhere asking would stall the device.
+        # Attention without a mask is faster and gives the same result; asking a GPU would stall it.
         needs_mask = self.device.type != "cpu" or bool(masks.any())
         return normalise(pictures), masks if needs_mask else None
 

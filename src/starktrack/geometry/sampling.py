@@ -40,8 +40,10 @@ def fixed_point(
     )
 
 
-def blend(corners: tuple[Any, Any, Any, Any], row_weights: tuple[Any, Any], column_weights: tuple[Any, Any]) -> Any:
-    """Return the weighted mean of four integer pixel arrays (top-left, top-right, bottom-left, bottom-right)."""
+def blend(
+    corners: tuple[Any, Any, Any, Any], row_weights: tuple[Any, Any], column_weights: tuple[Any, Any]
+) -> Any:
+    """Return the weighted mean of four integer pixel arrays: top-left, top-right, bottom-left, bottom-right."""
     top_left, top_right, bottom_left, bottom_right = corners
     top = (top_left * column_weights[0] + top_right * column_weights[1]) >> 4
     bottom = (bottom_left * column_weights[0] + bottom_right * column_weights[1]) >> 4
@@ -61,7 +63,8 @@ def resample(
     row_taps = [_inside(taps + corner[0], rows) for taps in (first, second)]
     column_taps = [_inside(taps + corner[1], columns) for taps in (first, second)]
     corners = tuple(
-        image[row[:, None], column[None, :]].astype(np.int64) * (row_in[:, None] & column_in[None, :])[..., None]
+        image[row[:, None], column[None, :]].astype(np.int64)
+        * (row_in[:, None] & column_in[None, :])[..., None]
         for row, row_in in row_taps
         for column, column_in in column_taps
     )

@@ -71,13 +71,19 @@ def _without_later_stages(body: nn.Module) -> nn.Module:
 def _stage_of_stride(config: BackboneConfig) -> int:
     if not timm.is_model(config.name):
         known = [*timm.list_models(), BACKBONE_NAME]
-        raise ConfigError(f"backbone.name must be a timm model, got {config.name!r}{_suggest(config.name, known)}")
+        raise ConfigError(
+            f"backbone.name must be a timm model, got {config.name!r}{_suggest(config.name, known)}"
+        )
     try:
         strides = timm.create_model(config.name, features_only=True).feature_info.reduction()
     except (RuntimeError, AttributeError, ValueError) as error:
-        raise ConfigError(f"backbone {config.name!r} has no feature stages; use a convolutional model") from error
+        raise ConfigError(
+            f"backbone {config.name!r} has no feature stages; use a convolutional model"
+        ) from error
     if config.stride not in strides:
-        raise ConfigError(f"backbone.stride of {config.name} must be one of {sorted(set(strides))}, got {config.stride}")
+        raise ConfigError(
+            f"backbone.stride of {config.name} must be one of {sorted(set(strides))}, got {config.stride}"
+        )
     return len(strides) - 1 - strides[::-1].index(config.stride)
 
 

@@ -1,5 +1,7 @@
 """Three-layer perceptrons: the score of a search region, and the box head that the paper compares with."""
 
+import itertools
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,7 +17,7 @@ class Perceptron(nn.Module):
         super().__init__()
         sizes = [width, *[hidden] * (num_layers - 1), outputs]
         self.layers = nn.ModuleList(
-            nn.Linear(before, after) for before, after in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Linear(before, after) for before, after in itertools.pairwise(sizes)
         )
 
     def forward(self, values: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch outputs"]:

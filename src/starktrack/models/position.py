@@ -19,7 +19,9 @@ class SinePosition(nn.Module):
         exponent = 2 * torch.div(torch.arange(per_axis), 2, rounding_mode="floor") / per_axis
         self.register_buffer("period", 10000**exponent, persistent=False)
 
-    def forward(self, padding_mask: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, "batch length width"]:
+    def forward(
+        self, padding_mask: Bool[Tensor, "batch rows columns"]
+    ) -> Float[Tensor, "batch length width"]:
         """Return one vector per cell, row features before column features."""
         inside = (~padding_mask).float()
         row, column = self._scaled_count(inside, 1), self._scaled_count(inside, 2)
@@ -47,7 +49,9 @@ class LearnedPosition(nn.Module):
         self.row = nn.Parameter(torch.rand(cells, width // 2))
         self.column = nn.Parameter(torch.rand(cells, width // 2))
 
-    def forward(self, padding_mask: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, "batch length width"]:
+    def forward(
+        self, padding_mask: Bool[Tensor, "batch rows columns"]
+    ) -> Float[Tensor, "batch length width"]:
         """Return one vector per cell; padding changes nothing."""
         batch, rows, columns = padding_mask.shape
         grid = torch.cat(
@@ -63,6 +67,8 @@ class NoPosition(nn.Module):
         super().__init__()
         self.register_buffer("zero", torch.zeros(1, 1, width), persistent=False)
 
-    def forward(self, padding_mask: Bool[Tensor, "batch rows columns"]) -> Float[Tensor, "batch length width"]:
+    def forward(
+        self, padding_mask: Bool[Tensor, "batch rows columns"]
+    ) -> Float[Tensor, "batch length width"]:
         """Return zeros."""
         return self.zero.expand(padding_mask.shape[0], padding_mask[0].numel(), -1)

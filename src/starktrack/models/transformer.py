@@ -128,9 +128,7 @@ class DecoderLayer(nn.Module):
         """Return what each query has gathered so far."""
         asked = target + query
         target = self.self_attention_norm(target + self.dropout(self.self_attention(asked, asked, target)))
-        mixed = self.cross_attention(
-            target + query, memory.tokens + memory.position, memory.tokens, attended
-        )
+        mixed = self.cross_attention(target + query, memory.tokens + memory.position, memory.tokens, attended)
         target = self.cross_attention_norm(target + self.dropout(mixed))
         return self.feed_forward_norm(target + self.dropout(self.feed_forward(target)))
 

@@ -83,9 +83,7 @@ def _to_image(engine: Engine, windows: Views, prediction: Prediction) -> Boxes:
             "a network's boxes must be finite, got NaN; the weights are damaged or overflow in half precision"
         )
     model, margin = engine.config.model, engine.config.tracking.clip_margin
-    transform = decode_transform(
-        windows.boxes_xywh, model.search.factor, model.search.side, model.geometry
-    )
+    transform = decode_transform(windows.boxes_xywh, model.search.factor, model.search.side, model.geometry)
     sizes = np.array([image.shape[:2] for image in windows.images])[windows.image_index]
     boxes = transform.to_image(prediction.boxes_cxcywh.astype(np.float64))
     return clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), margin)

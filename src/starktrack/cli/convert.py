@@ -1,0 +1,33 @@
+"""`starktrack convert`: the authors' pickled checkpoints become safetensors."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from starktrack.errors import CheckpointError
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FILE.pth.tar", help="Checkpoint written by the authors' code.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE.safetensors", help="Where to write ours.")],
+) -> None:
+    """Convert an authors' checkpoint; nothing in the file is executed.
+
+    The model is recognised from its parameters.
+    """
+    if target.suffix != ".safetensors":
+        raise CheckpointError(f"a converted checkpoint must end in .safetensors, got {target}")
+    from starktrack.api import require_torch
+
+    require_torch("converting a checkpoint")
+    from starktrack.models.official import convert_keys, recognise
+    from starktrack.models.pickled import read_pickled
+    from starktrack.models.weights import save_weights
+
+    checkpoint = read_pickled(source)
+    state = convert_keys(checkpoint.state_dict)
+    config = recognise(state)
+    save_weights(target, state, config)
+    sys.stdout.write(f"{source} is {config.name}: wrote {target}, {len(state)} tensors\n")

@@ -1,0 +1,67 @@
+"""`starktrack doctor`: what this machine has, and what is missing."""
+
+import importlib.metadata
+import platform
+
+EXTRAS = {
+    "torch": "torch",
+    "torchvision": "torch",
+    "timm": "torch",
+    "huggingface_hub": "hub",
+    "matplotlib": "plots",
+}
+BASE = ("numpy", "opencv-python-headless", "av", "safetensors", "pydantic", "typer", "rich")
+CODECS = (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("av1", "r"), ("libx264", "w"), ("libvpx-vp9", "w"))
+
+
+def doctor() -> None:
+    """Show versions, devices, codecs and missing extras."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("what", "found", "remark")
+    table.add_row("starktrack", importlib.metadata.version("starktrack"), "")
+    table.add_row("python", platform.python_version(), platform.platform())
+    for package in BASE:
+        table.add_row(package, _version(package) or "missing", "" if _version(package) else "reinstall starktrack")
+    for package, extra in EXTRAS.items():
+        remark = "" if _version(package) else f'pip install "starktrack[{extra}]"'
+        table.add_row(package, _version(package) or "missing", remark)
+    for row in (*_devices(), *_codecs()):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[tuple[str, str, str]]:
+    import os
+
+    rows = [("device cpu", "yes", f"{os.cpu_count()} cores")]
+    if _version("torch") is None:
+        return rows
+    import torch
+
+    cuda = torch.cuda.is_available()
+    rows.append(("device cuda", "yes" if cuda else "no", torch.cuda.get_device_name() if cuda else ""))
+    rows.append(("device mps", "yes" if torch.backends.mps.is_available() else "no", ""))
+    return rows
+
+
+def _codecs() -> list[tuple[str, str, str]]:
+    import av
+
+    rows = []
+    for name, mode in CODECS:
+        try:
+            av.codec.Codec(name, mode)
+            found = "yes"
+        except av.codec.codec.UnknownCodecError:
+            found = "no"
+        rows.append((f"{'read' if mode == 'r' else 'write'} {name}", found, ""))
+    return rows

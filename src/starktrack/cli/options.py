@@ -1,0 +1,48 @@
+"""Options that several verbs share, and the text forms of their values."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from starktrack.errors import BoxError
+
+
+class Device(StrEnum):
+    """Where the network runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="Preset (see `starktrack models`); default: what WEIGHTS is of."),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Checkpoint (.safetensors) of the model."),
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", help="Where the network runs; auto takes cuda, then mps, then cpu.")
+]
+
+
+def parse_box(text: str) -> np.ndarray:
+    """Return the four numbers of `X,Y,W,H`, pixels.
+
+    Raises:
+        BoxError: Not four numbers separated by commas.
+    """
+    parts = text.split(",")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError as error:
+        raise BoxError(f"--box must be four numbers X,Y,W,H, got {text!r}") from error
+    if len(values) != 4:
+        raise BoxError(f"--box must be four numbers X,Y,W,H, got {len(values)}: {text!r}")
+    return np.array(values)

@@ -1,0 +1,121 @@
+"""`starktrack track`: boxes in, boxes and an annotated video out."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starktrack.cli.options import Device, DeviceOption, ModelOption, WeightsOption, parse_box
+from starktrack.errors import BoxError, VideoBrokenError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from starktrack.cli.progress import Progress
+    from starktrack.cli.track_outputs import TrackOutputs
+    from starktrack.data.frames import FrameStream
+    from starktrack.tracking.tracker import Tracker
+
+
+def track(
+    video: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIDEO", help="A file, a folder or glob of images, a camera index, or a stream address."
+        ),
+    ],
+    box: Annotated[
+        list[str] | None,
+        typer.Option("--box", metavar="X,Y,W,H", help="Target in the first frame, pixels; repeat for more targets."),
+    ] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Boxes: .txt (x,y,w,h per frame), .csv or .json (with time and score)."),
+    ] = None,
+    annotated: Annotated[
+        Path | None, typer.Option("--video", metavar="FILE", help="Annotated video, for example out.mp4.")
+    ] = None,
+    start_frame: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Frame in which the boxes were drawn, from 0.")
+    ] = 0,
+    select: Annotated[
+        bool, typer.Option("--select", help="Draw the box with the mouse in a window.")
+    ] = False,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Track one or more targets through a video.
+
+    Without --save and --video the boxes go to standard output as CSV.
+    """
+    boxes = [parse_box(text) for text in box or []]
+    if select == bool(boxes):
+        raise BoxError("the target needs a box: give either --box X,Y,W,H or --select, got both or none")
+
+    from starktrack.cli.progress import frame_progress
+    from starktrack.cli.track_outputs import TrackOutputs, check_outputs
+    from starktrack.data.frames import open_frames
+
+    check_outputs(save, annotated)
+    with ExitStack() as stack:
+        frames = stack.enter_context(open_frames(video, start_frame=start_frame))
+        if select:
+            boxes = [_select(frames)]
+        tracker = _load(frames, boxes, model, weights, device)
+        outputs = stack.enter_context(TrackOutputs(save, annotated, frames.size_hw, frames.frame_rate))
+        total = None if frames.num_frames is None else frames.num_frames - start_frame
+        with frame_progress(total, frames.name) as progress:
+            broken = _run(tracker, frames, boxes, outputs, progress)
+    _report(outputs, progress, broken)
+
+
+def _select(frames: "FrameStream") -> "np.ndarray":
+    from starktrack.cli.select import select_box
+
+    return select_box(frames.peek().image)
+
+
+def _load(
+    frames: "FrameStream", boxes: list["np.ndarray"], model: str | None, weights: Path | None, device: Device
+) -> "Tracker":
+    from starktrack.geometry.boxes import check_box
+
+    for box in boxes:
+        check_box(box, frames.size_hw)  # before the network is loaded, which takes seconds
+    from starktrack.api import load
+
+    return load(model, weights=weights, device=device)
+
+
+def _run(
+    tracker: "Tracker",
+    frames: "FrameStream",
+    boxes: list["np.ndarray"],
+    outputs: "TrackOutputs",
+    progress: "Progress",
+) -> VideoBrokenError | KeyboardInterrupt | None:
+    """Track to the end, to where the video breaks off, or until interrupted; what was done is kept."""
+    from starktrack.tracking.runner import track_frames
+
+    try:
+        for frame, found in track_frames(tracker, frames, boxes):
+            outputs.write(frame, found)
+            progress.advance()
+    except (VideoBrokenError, KeyboardInterrupt) as reason:
+        return reason
+    return None
+
+
+def _report(
+    outputs: "TrackOutputs", progress: "Progress", broken: VideoBrokenError | KeyboardInterrupt | None
+) -> None:
+    written = ", ".join(str(path) for path in outputs.paths)
+    kept = f"; wrote {written}" if written else ""
+    sys.stderr.write(f"tracked {progress.count} frames, {progress.frames_per_second:.1f} frames/s{kept}\n")
+    if isinstance(broken, VideoBrokenError):
+        raise broken
+    if broken is not None:
+        raise typer.Exit(130)

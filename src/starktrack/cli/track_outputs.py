@@ -1,0 +1,69 @@
+"""Where tracked frames go: result file, annotated video, or standard output."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from starktrack.data.frames import Frame
+from starktrack.data.result_files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
+from starktrack.data.video_writer import VideoWriter, check_video_path
+from starktrack.tracking.overlay import draw
+from starktrack.tracking.tracker import TrackOutput
+
+
+def check_outputs(save: Path | None, annotated: Path | None) -> None:
+    """Refuse paths that cannot be written, before the work that fills them.
+
+    Raises:
+        InputError: Unknown suffix, or a place that cannot be written to.
+    """
+    if save is not None:
+        check_result_path(save)
+    if annotated is not None:
+        check_video_path(annotated)
+
+
+class TrackOutputs:
+    """Writes each frame to all that was asked for; on an error nothing half-written stays."""
+
+    def __init__(
+        self, save: Path | None, annotated: Path | None, size_hw: tuple[int, int], frame_rate: float | None
+    ) -> None:
+        self._results = None if save is None else ResultWriter(save)
+        self._video = None if annotated is None else VideoWriter(annotated, size_hw, frame_rate)
+        self._to_stdout = save is None and annotated is None
+        self.paths: list[Path] = []
+
+    def __enter__(self) -> Self:
+        """Print the header where boxes go to standard output."""
+        if self._to_stdout:
+            sys.stdout.write(",".join(COLUMNS) + "\n")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keep the files, or remove them on an error."""
+        for writer in (self._results, self._video):
+            if writer is not None:
+                writer.__exit__(kind, error, trace)
+        if error is None:
+            self.paths += [] if self._results is None else self._results.paths
+            self.paths += [] if self._video is None else [self._video.path]
+
+    def write(self, frame: Frame, outputs: Mapping[int, TrackOutput]) -> None:
+        """Write where every target is in one frame."""
+        for target, output in outputs.items():
+            row = TrackRow(
+                frame.index, frame.seconds, target, output.box_xywh, output.score, output.template_updated
+            )
+            if self._results is not None:
+                self._results.write(row)
+            if self._to_stdout:
+                sys.stdout.write(csv_line(row))
+        if self._video is not None:
+            boxes = {target: output.box_xywh for target, output in outputs.items()}
+            scores = {target: output.score for target, output in outputs.items()}
+            self._video.write(draw(frame.image, boxes, scores), frame.seconds)

@@ -1,0 +1,88 @@
+"""What several test folders share: the golden recipe, the reference data, networks filled by the recipe."""
+
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+TESTS = Path(__file__).parent
+GOLDEN = TESTS / "golden"
+SHARED = TESTS.parents[1] / "shared"
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"golden_{name}", GOLDEN / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@lru_cache
+def _filled(model: str) -> dict[str, np.ndarray]:
+    return _script("fill_recipe").fill_from_json(GOLDEN / f"{model}_state_keys.json")
+
+
+@lru_cache
+def _video() -> tuple[np.ndarray, np.ndarray]:
+    return _script("synth_video").video()
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Return a reader of golden files by name."""
+    return lru_cache(lambda name: dict(np.load(GOLDEN / f"{name}.npz")))
+
+
+@pytest.fixture(scope="session")
+def official_state():
+    """Return the authors' state dict of a model, filled by the recipe, with optional overrides."""
+    import torch
+
+    def fill(model: str, overrides: dict[str, np.ndarray] | None = None) -> dict[str, torch.Tensor]:
+        return {key: torch.from_numpy(value) for key, value in {**_filled(model), **(overrides or {})}.items()}
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def golden_network(official_state):
+    """Return (config, network in eval mode) of a published model with recipe weights; do not change it."""
+    from starktrack.models.build import build_network
+    from starktrack.models.official import convert_keys, recognise
+
+    @lru_cache
+    def unchanged(model: str):
+        return build(model, {})
+
+    def build(model: str, overrides: dict[str, np.ndarray]):
+        state = convert_keys(official_state(model, overrides))
+        config = recognise(state)
+        network = build_network(config.model)
+        network.load_state_dict(state)
+        return config, network.eval()
+
+    return lambda model, overrides=None: build(model, overrides) if overrides else unchanged(model)
+
+
+@pytest.fixture(scope="session")
+def golden_image() -> np.ndarray:
+    """Return the picture that the golden crops were cut from."""
+    return _script("synth_video").image()
+
+
+@pytest.fixture(scope="session")
+def golden_video() -> tuple[np.ndarray, np.ndarray]:
+    """Return the frames and true boxes of the golden runs."""
+    return _video()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of reference data; skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the reference data folder is not here")
+    return SHARED
+
