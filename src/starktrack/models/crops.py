@@ -84,13 +84,15 @@ def gather_crops(
 
 
 def normalise(crops: UInt8[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
-    """Return crops as the network wants them: [0, 1], less ImageNet's mean, over its deviation.
+    """Return crops as the network wants them, channels-last in memory; see `standardise`."""
+    return standardise(crops.float() / 255)
 
-    The result is channels-last in memory.
-    """
-    mean = torch.tensor(PIXEL_MEAN, device=crops.device)
-    std = torch.tensor(PIXEL_STD, device=crops.device)
-    return (crops.float() / 255).sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+def standardise(pixels: Float[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
+    """Return colours in [0, 1] less ImageNet's mean, over its deviation; channels-last in memory."""
+    mean = torch.tensor(PIXEL_MEAN, device=pixels.device)
+    std = torch.tensor(PIXEL_STD, device=pixels.device)
+    return (pixels - mean).div_(std).permute(0, 3, 1, 2)
 
 
 def _cut_each(

@@ -1,0 +1,177 @@
+"""Samples joined into batches: crops cut by the loader's workers, or frames for the device to cut.
+
+`training.batches` turns either into the `Batch` that a network takes.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from starktrack.data.augment import Look
+from starktrack.data.sample import Sample
+from starktrack.geometry.crop import Crop, CropTransform, Geometry, cut
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step takes; T templates, initial first.
+
+    Attributes:
+        templates: Normalised template crops.
+        template_masks: True where a template lies outside its image.
+        search: Normalised search crops.
+        search_mask: True where the search region lies outside its image.
+        box_cxcywh: True boxes in crop units of the search region; may reach beyond [0, 1].
+        label: 1 where the search region shows the target, else 0.
+        skipped: What was wrong with frames that had to be passed over.
+    """
+
+    templates: Float[Tensor, "batch num_templates 3 template_side template_side"]
+    template_masks: Bool[Tensor, "batch num_templates template_side template_side"]
+    search: Float[Tensor, "batch 3 side side"]
+    search_mask: Bool[Tensor, "batch side side"]
+    box_cxcywh: Float[Tensor, "batch 4"]
+    label: Float[Tensor, " batch"]
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.label)
+
+
+class Looks(NamedTuple):
+    """The looks of many crops, see `data.augment.Look`."""
+
+    flip: Bool[Tensor, " num_crops"]
+    colour: Float[Tensor, "num_crops 3 3"]
+    shift: Float[Tensor, " num_crops"]
+    blur: Float[Tensor, " num_crops"]
+    noise: Float[Tensor, " num_crops"]
+    noise_seed: Int[Tensor, " num_crops"]
+    occluder_xyxy: Float[Tensor, "num_crops 4"]
+
+
+class Answers(NamedTuple):
+    """What the network is to say about each sample."""
+
+    box_cxcywh: Float[Tensor, "batch 4"]
+    label: Float[Tensor, " batch"]
+    skipped: tuple[str, ...]
+
+
+class CropSet(NamedTuple):
+    """Crops of one size as they were cut, before their looks."""
+
+    images: UInt8[Tensor, "num_crops size size 3"]
+    padding_mask: Bool[Tensor, "num_crops size size"]
+    looks: Looks
+
+
+class WindowSet(NamedTuple):
+    """Crops of one size that are still to be cut: window c lies on frame `frame_index[c]`."""
+
+    frame_index: Int[np.ndarray, " num_crops"]
+    transform: CropTransform
+    looks: Looks
+
+
+class CropBatch(NamedTuple):
+    """A batch cut by a worker; templates of sample b are rows b T to (b + 1) T - 1."""
+
+    templates: CropSet
+    search: CropSet
+    answers: Answers
+
+
+class FrameBatch(NamedTuple):
+    """A batch of frames, one behind the other in one tensor, for the device to cut."""
+
+    pixels: UInt8[Tensor, "num_pixels 3"]
+    sizes_hw: Int[np.ndarray, "num_frames 2"]
+    templates: WindowSet
+    search: WindowSet
+    answers: Answers
+
+
+def join_crops(samples: list[Sample], geometry: Geometry) -> CropBatch:
+    """Return the samples as crops, cut here."""
+    crops = [_cut_sample(sample, geometry) for sample in samples]
+    return CropBatch(
+        _join_crops([crop for row in crops for crop in row[:-1]], _template_looks(samples)),
+        _join_crops([row[-1] for row in crops], join_looks([s.looks[-1] for s in samples])),
+        _answers(samples),
+    )
+
+
+def join_frames(samples: list[Sample]) -> FrameBatch:
+    """Return the samples as frames and windows, to be cut where the network runs."""
+    frames = [frame for sample in samples for frame in sample.frames]
+    before = np.cumsum([0, *(len(sample.frames) for sample in samples[:-1])])
+    index = np.array([sample.frame_index for sample in samples]) + before[:, None]
+    return FrameBatch(
+        torch.from_numpy(np.concatenate([frame.reshape(-1, 3) for frame in frames])),
+        np.array([frame.shape[:2] for frame in frames]),
+        WindowSet(
+            index[:, :-1].ravel(),
+            _join_windows([window for sample in samples for window in sample.windows[:-1]]),
+            _template_looks(samples),
+        ),
+        WindowSet(
+            index[:, -1],
+            _join_windows([sample.windows[-1] for sample in samples]),
+            join_looks([sample.looks[-1] for sample in samples]),
+        ),
+        _answers(samples),
+    )
+
+
+def join_looks(looks: list[Look]) -> Looks:
+    """Return looks as tensors, one row for each."""
+    return Looks(
+        torch.tensor([look.flip for look in looks]),
+        torch.from_numpy(np.stack([look.colour for look in looks])).float(),
+        torch.tensor([look.shift for look in looks]),
+        torch.tensor([look.blur for look in looks]),
+        torch.tensor([look.noise for look in looks]),
+        torch.tensor([look.noise_seed for look in looks]),
+        torch.from_numpy(np.stack([look.occluder_xyxy for look in looks])).float(),
+    )
+
+
+def _template_looks(samples: list[Sample]) -> Looks:
+    return join_looks([look for sample in samples for look in sample.looks[:-1]])
+
+
+def _cut_sample(sample: Sample, geometry: Geometry) -> list[Crop]:
+    return [
+        cut(sample.frames[index], window, geometry)
+        for index, window in zip(sample.frame_index, sample.windows, strict=True)
+    ]
+
+
+def _join_crops(crops: list[Crop], looks: Looks) -> CropSet:
+    return CropSet(
+        torch.from_numpy(np.stack([crop.image for crop in crops])),
+        torch.from_numpy(np.stack([crop.padding_mask for crop in crops])),
+        looks,
+    )
+
+
+def _join_windows(windows: list[CropTransform]) -> CropTransform:
+    return CropTransform(
+        np.concatenate([window.origin_xy for window in windows]),
+        np.concatenate([window.side for window in windows]),
+        windows[0].size,
+    )
+
+
+def _answers(samples: list[Sample]) -> Answers:
+    return Answers(
+        torch.from_numpy(np.stack([sample.box_cxcywh for sample in samples])).float(),
+        torch.tensor([float(sample.is_positive) for sample in samples]),
+        tuple(text for sample in samples for text in sample.skipped),
+    )

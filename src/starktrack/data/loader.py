@@ -1,0 +1,100 @@
+"""Samples in batches, read by worker processes; which sample lands in which batch depends on no process.
+
+Batch `step` of an epoch holds samples `step * batch_size` onwards; each rank takes its share of every batch.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from starktrack.config.data import LoaderConfig
+from starktrack.data.sample import Sample, Samples
+from starktrack.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass
+class BatchKeys:
+    """Which samples this rank reads, batch after batch; `begin` chooses the epoch and where in it to start.
+
+    Attributes:
+        num_samples: Samples per epoch; what does not fill a batch is left out.
+        batch_size: Samples per batch over all ranks.
+        rank: This process, from 0.
+        num_ranks: How many processes share each batch.
+    """
+
+    num_samples: int
+    batch_size: int
+    rank: int = 0
+    num_ranks: int = 1
+    epoch: int = 0
+    first_step: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.num_ranks:
+            raise ConfigError(
+                f"batch_size must be a multiple of the {self.num_ranks} processes, got {self.batch_size}; "
+                f"use {-(-self.batch_size // self.num_ranks) * self.num_ranks}"
+            )
+        if self.num_samples < self.batch_size:
+            raise ConfigError(
+                f"an epoch must hold at least one batch of {self.batch_size}, got {self.num_samples} samples"
+            )
+
+    def begin(self, epoch: int, first_step: int = 0) -> None:
+        """Set what the next iteration yields: the batches of this epoch from `first_step` on."""
+        self.epoch, self.first_step = epoch, first_step
+
+    def __len__(self) -> int:
+        """Return how many batches the next iteration yields."""
+        return self.num_samples // self.batch_size - self.first_step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """Yield this rank's (epoch, index) pairs of each batch."""
+        share = self.batch_size // self.num_ranks
+        for step in range(self.first_step, self.num_samples // self.batch_size):
+            start = step * self.batch_size + self.rank * share
+            yield [(self.epoch, index) for index in range(start, start + share)]
+
+
+def make_loader(
+    samples: Samples,
+    keys: BatchKeys,
+    config: LoaderConfig,
+    *,
+    collate: Callable[[list[Sample]], T],
+    pin_memory: bool,
+) -> DataLoader[T]:
+    """Return the loader of joined samples; `keys.begin` steers each pass over it.
+
+    Workers live on between epochs, and each uses one thread.
+    """
+    return DataLoader(
+        _Samples(samples),
+        batch_sampler=keys,
+        num_workers=config.num_workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        worker_init_fn=_use_one_thread,
+        persistent_workers=config.num_workers > 0,
+        prefetch_factor=config.prefetch if config.num_workers else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Samples(Dataset[Sample]):
+    samples: Samples
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        return self.samples[key]
+
+
+def _use_one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,144 @@
+"""A training sample: frames, the windows to cut from them, how each crop shall look, and the true box."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from starktrack.arrays import Box
+from starktrack.config.data import DataConfig
+from starktrack.config.schema import ModelConfig
+from starktrack.data.augment import Look, draw_looks, flip_box
+from starktrack.data.sampling import Mixture, Triplet, draw_triplet, find, sample_generator
+from starktrack.errors import BoxError, DatasetError
+from starktrack.geometry.crop import (
+    CropTransform,
+    crop_transform,
+    label_transform,
+    padded_pixels,
+    visible_range,
+)
+from starktrack.geometry.jitter import jitter_box
+
+MAX_ATTEMPTS = 50
+"""Attempts at one sample before its frames are said to be unusable."""
+
+ABSENT_SHARE = 1 / 8
+"""Sides of the box that is searched in a frame without a target, over the frame's (the authors' sampler)."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one row of a batch is made of.
+
+    Attributes:
+        frames: The distinct frames.
+        frame_index: For each crop (templates first, search last), which frame it lies on.
+        windows: For each crop, a window (a batch of one) of that frame.
+        looks: For each crop, how it is varied.
+        box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
+        is_positive: Whether the search crop shows the target.
+        skipped: What was wrong with frames that had to be passed over.
+    """
+
+    frames: tuple[UInt8[np.ndarray, "_height _width 3"], ...]
+    frame_index: tuple[int, ...]
+    windows: tuple[CropTransform, ...]
+    looks: tuple[Look, ...]
+    box_cxcywh: Box
+    is_positive: bool
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All samples there are: one for each (epoch, index), drawn when asked for.
+
+    Attributes:
+        mixture: Where frames come from.
+        model: Crop sides and factors, number of templates, geometry.
+        data: How frames are chosen and varied.
+        seed: Another seed gives other samples.
+    """
+
+    mixture: Mixture
+    model: ModelConfig
+    data: DataConfig
+    seed: int = 0
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample:
+        """Return sample `(epoch, index)`.
+
+        A sample whose frames cannot be read or whose crop shows nothing is drawn again.
+
+        Raises:
+            DatasetError: Every attempt failed; names the sequences.
+        """
+        skipped: list[str] = []
+        failures: list[str] = []
+        for attempt in range(MAX_ATTEMPTS):
+            rng = sample_generator(self.seed, *key, attempt)
+            triplet = draw_triplet(
+                self.mixture, self.data.sampling, rng, num_templates=self.model.num_templates
+            )
+            try:
+                return self._build(triplet, rng, tuple(skipped))
+            except DatasetError as error:
+                skipped.append(str(error))
+                failures.append(str(error))
+            except BoxError as error:
+                names = {find(self.mixture, place).name for place in (*triplet.templates, triplet.search)}
+                failures.append(f"{', '.join(sorted(names))}: {error}")
+        raise DatasetError(
+            f"a sample must show its target, got none in {MAX_ATTEMPTS} attempts at sample {key}; "
+            f"the last ones: {'; '.join(failures[-3:])}"
+        )
+
+    def _build(self, triplet: Triplet, rng: np.random.Generator, skipped: tuple[str, ...]) -> Sample:
+        places = (*triplet.templates, triplet.search)
+        distinct = tuple(dict.fromkeys(places))
+        frames = tuple(find(self.mixture, place).frames.read(place.frame) for place in distinct)
+        frame_index = tuple(distinct.index(place) for place in places)
+        windows, labels = [], []
+        for number, (place, index) in enumerate(zip(places, frame_index, strict=True)):
+            sequence, size_hw = find(self.mixture, place), frames[index].shape[:2]
+            is_search = number == len(triplet.templates)
+            absent = is_search and not sequence.visible[place.frame]
+            box = absent_box(size_hw) if absent else sequence.boxes_xywh[place.frame]
+            window, label = self._aim(box, size_hw, rng, is_search=is_search)
+            windows.append(window)
+            labels.append(label)
+        looks = draw_looks(self.data.augment, np.stack(labels), rng)
+        box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
+        return Sample(frames, frame_index, tuple(windows), looks, box_cxcywh, triplet.is_positive, skipped)
+
+    def _aim(
+        self, box_xywh: Box, size_hw: tuple[int, int], rng: np.random.Generator, *, is_search: bool
+    ) -> tuple[CropTransform, Box]:
+        jitter, geometry = self.data.jitter, self.model.geometry
+        if is_search:
+            crop, scale, centre = self.model.search, jitter.search_scale, jitter.search_centre
+        else:
+            crop, scale, centre = self.model.template, jitter.template_scale, jitter.template_centre
+        guess = jitter_box(box_xywh, rng, scale=scale, centre=centre)[None]
+        window = crop_transform(guess, crop.factor, crop.side)
+        if shows_nothing(window, size_hw, self.model):
+            raise BoxError(f"a crop must show some of its frame, got only padding around {guess[0].tolist()}")
+        return window, label_transform(guess, crop.factor, crop.side, geometry).to_crop(box_xywh[None])[0]
+
+
+def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig) -> bool:
+    """Return whether every feature cell of the crop counts as padding."""
+    for start, length in zip(window.origin_xy[0].astype(int), size_hw[::-1], strict=True):
+        side = int(window.side[0])
+        visible = visible_range(start, side, length, model.geometry)
+        padding = padded_pixels(visible, start, side, window.size, model.geometry)
+        if padding[:: model.backbone.stride].all():
+            return True
+    return False
+
+
+def absent_box(size_hw: tuple[int, int]) -> Box:
+    """Return the box to search around in a frame without a target: an eighth of it, in the middle."""
+    size = np.array([size_hw[1], size_hw[0]], float)
+    return np.concatenate([size * (1 - ABSENT_SHARE) / 2, size * ABSENT_SHARE])
