@@ -26,6 +26,23 @@ class FrameSource(Protocol):
         ...
 
 
+@runtime_checkable
+class MaskSource(Protocol):
+    """The target's outline in every frame, for data sets that have it."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        ...
+
+    def read(self, index: int) -> Bool[np.ndarray, "height width"]:
+        """Return the mask of frame `index` (True on the target), as large as the frame.
+
+        Raises:
+            DatasetError: The mask is missing or cannot be decoded; names the file.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Sequence:
     """One target in one video (or a still image as a video of one frame).
@@ -38,6 +55,7 @@ class Sequence:
         object_class: What the target is, where the data set says so.
         video: The video or picture that was annotated, where several sequences share one; sequences of one
             video may show each other's targets.
+        masks: The target's outlines, where the data set has them.
     """
 
     name: str
@@ -46,6 +64,7 @@ class Sequence:
     visible: Bool[np.ndarray, " num_frames"]
     object_class: str | None = None
     video: str | None = None
+    masks: MaskSource | None = None
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""

@@ -1,0 +1,238 @@
+"""COCO 2017 and every file in its form: each object is a sequence of one still picture.
+
+Convention: boxes are 0-based, as published. Crowds and boxes without area are left out. A polygon becomes
+a mask by filling; a pixel belongs to it when its centre lies inside.
+
+Source: Lin et al., Microsoft COCO, ECCV 2014.
+"""
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from starktrack.data.sequence import Sequence
+from starktrack.data.sources.cache import cache_folder
+from starktrack.data.sources.columns import (
+    Columns,
+    Texts,
+    load_columns,
+    offsets_of,
+    pack_texts,
+    save_columns,
+)
+from starktrack.data.sources.dataset import Dataset, Facts, Source
+from starktrack.data.sources.folders import Folder
+from starktrack.data.sources.frames_on_disk import NamedFrames
+from starktrack.errors import DatasetError
+
+_FORM = 1
+"""Raised when the columns change, so that kept files of an older form are not read."""
+
+
+@dataclass(frozen=True)
+class PolygonMask:
+    """The mask of one object in one picture."""
+
+    rings: tuple[Float[np.ndarray, "num_points 2"], ...]
+    size_hw: tuple[int, int]
+
+    def __len__(self) -> int:
+        """Return 1, the number of frames."""
+        return 1
+
+    def read(self, index: int) -> Bool[np.ndarray, "height width"]:
+        """Return the mask, True on the object."""
+        return np.any([fill_polygon(ring, self.size_hw) for ring in self.rings], axis=0)
+
+
+def fill_polygon(
+    points: Float[np.ndarray, "num_points 2"], size_hw: tuple[int, int]
+) -> Bool[np.ndarray, "height width"]:
+    """Return the pixels whose centre lies inside a polygon (OpenCV's filling adds its border, half a pixel).
+
+    Convention: edges are continuous, pixel j spans [j, j+1]; where a polygon crosses itself, even-odd.
+
+    Args:
+        points: Corners x,y in image pixels.
+        size_hw: Of the image.
+    """
+    height, width = size_hw
+    start, end = points.astype(np.float64), np.roll(points, -1, axis=0).astype(np.float64)
+    rows = np.stack([np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])])
+    first, stop = np.clip(np.ceil(rows - 0.5), 0, height).astype(int)
+    edge = np.repeat(np.arange(len(points)), stop - first)
+    row = np.concatenate([np.arange(a, b) for a, b in zip(first, stop, strict=True)])
+    slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
+    x = start[edge, 0] + (row + 0.5 - start[edge, 1]) * slope
+    crossings = np.zeros((height, width + 1), np.int32)
+    np.add.at(crossings, (row, np.clip(np.ceil(x - 0.5), 0, width).astype(int)), 1)
+    return np.cumsum(crossings, axis=1)[:, :width] % 2 == 1
+
+
+class _Ids:
+    """Annotation numbers as names, without a list of a million texts."""
+
+    def __init__(self, ids: Int64[np.ndarray, " num_objects"]) -> None:
+        self._ids = ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, index: int) -> str:
+        return str(self._ids[index])
+
+
+class CocoDataset:
+    """Objects in still pictures; a sequence's name is the number of its annotation."""
+
+    name = "coco"
+    missing: tuple[str, ...] = ()
+
+    def __init__(self, split: str, images: Folder, columns: Columns) -> None:
+        self.split = split
+        self.images = images
+        self.columns = columns
+        self.file_names = Texts(columns["file_names"], columns["file_name_offsets"])
+        self.categories = Texts(columns["categories"], columns["category_offsets"])
+
+    @property
+    def names(self) -> Any:
+        """Return the numbers of the annotations as texts, made when they are asked for."""
+        return _Ids(self.columns["id"])
+
+    @property
+    def image_index(self) -> Int64[np.ndarray, " num_objects"]:
+        """Return for each object the picture that shows it, so that objects of one picture can be told."""
+        return self.columns["image"]
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self.columns["id"])
+
+    def __getitem__(self, key: int | str) -> Sequence:
+        """Return an object by number (from 0) or by the number of its annotation."""
+        index = self._position(key) if isinstance(key, str) else range(len(self))[key]
+        image = int(self.columns["image"][index])
+        return Sequence(
+            name=str(self.columns["id"][index]),
+            frames=NamedFrames(self.images, (self.file_names[image],)),
+            boxes_xywh=self.columns["boxes"][index : index + 1],
+            visible=np.ones(1, bool),
+            object_class=self.categories[int(self.columns["category"][index])],
+            masks=self._mask(index, image),
+        )
+
+    def facts(self, name: str) -> Facts:
+        """Return the size of the picture."""
+        height, width = self.columns["size_hw"][self.columns["image"][self._position(name)]]
+        return Facts(resolution_wh=(int(width), int(height)))
+
+    def _position(self, name: str) -> int:
+        found = np.flatnonzero(self.columns["id"] == int(name)) if name.isdigit() else []
+        if not len(found):
+            raise DatasetError(f"{self.images} has no object {name!r}; names are numbers of annotations")
+        return int(found[0])
+
+    def _mask(self, index: int, image: int) -> PolygonMask | None:
+        first, last = self.columns["ring_offsets"][index : index + 2]
+        edges = self.columns["point_offsets"][first : last + 1]
+        rings = tuple(self.columns["points"][a:b] for a, b in itertools.pairwise(edges))
+        height, width = self.columns["size_hw"][image]
+        return PolygonMask(rings, (int(height), int(width))) if rings else None
+
+
+def open_coco(root: Folder, split: str) -> Dataset:
+    """Return the objects of `annotations/instances_<split>.json`, or of `<split>.json` of one's own.
+
+    The file is parsed once; its columns are kept in the cache folder until the file changes.
+
+    Raises:
+        DatasetError: The annotation or the pictures are missing, or the file is not in COCO's form.
+    """
+    labels, name = _find_annotation(root, split)
+    key = f"{labels.label(name)}|{labels.stamp(name)}|{_FORM}"
+    kept = cache_folder() / "coco" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+    columns = load_columns(kept)
+    if columns is None:
+        columns = _parse(labels, name)
+        save_columns(kept, columns)
+    return CocoDataset(split, _find_images(root, split, columns), columns)
+
+
+def _find_annotation(root: Folder, split: str) -> tuple[Folder, str]:
+    places = ["annotations", "", "annotations_trainval2017/annotations"]
+    for place in places:
+        folder = root.folder(place) if place else root
+        for name in (f"instances_{split}.json", f"{split}.json"):
+            if folder is not None and folder.has(name):
+                return folder, name
+    raise DatasetError(f"{root.label(f'annotations/instances_{split}.json')} is missing")
+
+
+def _find_images(root: Folder, split: str, columns: Columns) -> Folder:
+    first = Texts(columns["file_names"], columns["file_name_offsets"])[0]
+    for place in (f"images/{split}", split, "images", ""):
+        folder = root.folder(place) if place else root
+        if folder is not None and folder.has(first):
+            return folder
+    raise DatasetError(
+        f"{root.label(f'{split}/{first}')} is missing; pictures must lie in {split}, images/{split}, "
+        f"images, beside the annotation, or in {split}.zip"
+    )
+
+
+def _parse(labels: Folder, name: str) -> Columns:
+    label = labels.label(name)
+    try:
+        content = json.loads(labels.read(name))
+        images = content["images"]
+        categories = {category["id"]: category["name"] for category in content.get("categories", [])}
+        return _columns(images, _usable(content["annotations"]), categories)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{label} is not valid JSON: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DatasetError(
+            f"{label} must have images and annotations in COCO's form, got {type(error).__name__}: {error}"
+        ) from error
+
+
+def _usable(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [a for a in annotations if not a.get("iscrowd") and a["bbox"][2] > 0 and a["bbox"][3] > 0]
+
+
+def _columns(images: list[dict], objects: list[dict], categories: dict[int, str]) -> Columns:
+    if not objects:
+        raise ValueError("no object with an area")
+    image_of = {image["id"]: position for position, image in enumerate(images)}
+    category_of = {number: position for position, number in enumerate(categories)}
+    file_names, category_names = pack_texts(i["file_name"] for i in images), pack_texts(categories.values())
+    rings = [_rings(item.get("segmentation")) for item in objects]
+    points = [ring for of_object in rings for ring in of_object]
+    return {
+        "id": np.array([item["id"] for item in objects], np.int64),
+        "image": np.array([image_of[item["image_id"]] for item in objects], np.int64),
+        "category": np.array([category_of[item["category_id"]] for item in objects], np.int64),
+        "boxes": np.array([item["bbox"] for item in objects], np.float32).reshape(-1, 4),
+        "size_hw": np.array([(image["height"], image["width"]) for image in images], np.int32),
+        "file_names": file_names.content,
+        "file_name_offsets": file_names.offsets,
+        "categories": category_names.content,
+        "category_offsets": category_names.offsets,
+        "points": np.concatenate(points) if points else np.zeros((0, 2), np.float32),
+        "point_offsets": offsets_of([len(ring) for ring in points]),
+        "ring_offsets": offsets_of([len(of_object) for of_object in rings]),
+    }
+
+
+def _rings(segmentation: Any) -> list[np.ndarray]:
+    if not isinstance(segmentation, list):
+        return []
+    return [np.array(ring, np.float32).reshape(-1, 2) for ring in segmentation if len(ring) >= 6]
+
+
+COCO = Source("coco", "COCO 2017, or one's own file in its form", ("train2017", "val2017", "*"), open_coco)

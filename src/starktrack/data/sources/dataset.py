@@ -1,0 +1,206 @@
+"""What a data set is to everybody else: sequences by number and by name, read when they are asked for."""
+
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Names
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.data.sequence import MaskSource, Sequence
+from starktrack.data.sources.folders import Folder
+from starktrack.errors import DatasetError, nearest_name
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a benchmark says of a sequence beyond boxes, for those who score it.
+
+    Attributes:
+        resolution_wh: Width and height of the frames, where the annotation states them (GOT-10k).
+        cover: How much of the target can be seen in each frame, 0 to 8 (GOT-10k).
+        anchors: Where runs start, per frame: positive forward, negative backward, 0 none (VOT).
+        attributes: The values of named properties, per frame or one for the whole sequence.
+    """
+
+    resolution_wh: tuple[int, int] | None = None
+    cover: Float[np.ndarray, " num_frames"] | None = None
+    anchors: Float[np.ndarray, " num_frames"] | None = None
+    attributes: dict[str, Float[np.ndarray, " num_values"]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Sequences that are read one by one; cheap to open, safe to send to worker processes."""
+
+    name: str
+    split: str
+    missing: tuple[str, ...]
+
+    @property
+    def names(self) -> Names[str]:
+        """Return the names of the sequences, in the published order."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        ...
+
+    def __getitem__(self, key: int | str) -> Sequence:
+        """Return a sequence by number (from 0) or by name."""
+        ...
+
+    def facts(self, name: str) -> Facts:
+        """Return what the benchmark says of a sequence beyond its boxes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one sequence of a video data set lies.
+
+    Attributes:
+        name: Unique within the data set.
+        frames: The folder of its frames.
+        labels: The folder of its annotation.
+        annotation: File of the boxes in `labels`.
+        first: Number in the name of the frame that the first row of the annotation describes.
+        skip: Rows and frames to leave out at the start.
+        target: Which of several targets of one video, where the annotation tells them apart.
+    """
+
+    name: str
+    frames: Folder
+    labels: Folder
+    annotation: str
+    first: int = 1
+    skip: int = 0
+    target: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search for a split's sequences gave."""
+
+    entries: tuple[Entry, ...]
+    missing: tuple[str, ...]
+
+
+def _no_masks(entry: Entry) -> MaskSource | None:
+    return None
+
+
+def _no_facts(entry: Entry) -> Facts:
+    return Facts()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How sequences of one data set are read; every function can be pickled.
+
+    Attributes:
+        read: Gives the sequence of an entry.
+        masks: Gives its masks, so that an index can bring them back.
+        facts: Gives what is needed to score it.
+    """
+
+    read: Callable[[Entry], Sequence]
+    masks: Callable[[Entry], MaskSource | None] = _no_masks
+    facts: Callable[[Entry], Facts] = _no_facts
+
+
+class VideoDataset:
+    """Videos with a file of boxes each, read anew whenever one is asked for; see `index` for large sets."""
+
+    def __init__(self, name: str, split: str, found: Found, reader: Reader) -> None:
+        self.name = name
+        self.split = split
+        self.entries = found.entries
+        self.missing = found.missing
+        self.reader = reader
+        self._positions = {entry.name: position for position, entry in enumerate(found.entries)}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the sequences, in the published order."""
+        return tuple(self._positions)
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return len(self.entries)
+
+    def __getitem__(self, key: int | str) -> Sequence:
+        """Return a sequence by number (from 0) or by name."""
+        return self.reader.read(self.entry(key))
+
+    def __iter__(self) -> Iterator[Sequence]:
+        """Yield the sequences in order."""
+        return (self.reader.read(entry) for entry in self.entries)
+
+    def entry(self, key: int | str) -> Entry:
+        """Return where a sequence lies.
+
+        Raises:
+            DatasetError: There is no sequence of this name.
+        """
+        return self.entries[position_of(key, self._positions, self.name)]
+
+    def facts(self, name: str) -> Facts:
+        """Return what the benchmark says of a sequence beyond its boxes."""
+        return self.reader.facts(self.entry(name))
+
+
+def position_of(key: int | str, positions: dict[str, int], dataset: str) -> int:
+    """Return the number of a sequence given by number or name.
+
+    Raises:
+        DatasetError: There is no sequence of this name.
+    """
+    if not isinstance(key, str):
+        return key
+    if key not in positions:
+        raise DatasetError(f"{dataset} has no sequence {key!r} here{nearest_name(key, positions)}")
+    return positions[key]
+
+
+def select(wanted: Names[str], entries: dict[str, Entry]) -> Found:
+    """Return the wanted entries in their order, and the names of those that are not there."""
+    present = tuple(entries[name] for name in wanted if name in entries)
+    return Found(present, tuple(name for name in wanted if name not in entries))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of data set that can be opened by name.
+
+    Attributes:
+        name: How people call it in recipes and commands.
+        title: Its published name and what it is.
+        splits: The parts that can be asked for; an asterisk stands for names of one's own.
+        open: Gives the data set found below a root; never fails because sequences are missing.
+    """
+
+    name: str
+    title: str
+    splits: tuple[str, ...]
+    open: Callable[[Folder, str], Dataset]
+
+
+def video_source(
+    name: str, title: str, splits: tuple[str, ...], find: Callable[[Folder, str], Found], reader: Reader
+) -> Source:
+    """Return the source of a data set made of videos.
+
+    Args:
+        name: How people call it.
+        title: Its published name.
+        splits: The parts that can be asked for.
+        find: Says where the sequences of a split lie.
+        reader: Reads one of them.
+    """
+
+    def open_split(root: Folder, split: str) -> Dataset:
+        return VideoDataset(name, split, find(root, split), reader)
+
+    return Source(name, title, splits, open_split)

@@ -1,0 +1,100 @@
+"""DAVIS 2016 and 2017 at 480p: boxes follow from the masks, each object of a video is a sequence.
+
+Convention: boxes are 0-based and tight: x of the first pixel column, w the number of columns. The objects of
+a video are those of its first mask; an object is visible where its mask has a pixel.
+
+Source: Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from starktrack.data.sequence import Sequence
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
+from starktrack.data.sources.folders import Folder
+from starktrack.data.sources.frames_on_disk import (
+    NamedFrames,
+    NumberedFrames,
+    all_frames,
+    box_of_mask,
+    read_labels,
+)
+from starktrack.data.sources.tables import has_area
+from starktrack.errors import DatasetError
+
+_IGNORED = 255
+"""In a mask with several labels, 255 marks pixels that belong to nobody."""
+
+
+@dataclass(frozen=True)
+class LabelMasks:
+    """Masks of one object from pictures of labels; `label` None takes every pixel that is not 0."""
+
+    labels: NumberedFrames | NamedFrames
+    label: int | None
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.labels)
+
+    def read(self, index: int) -> Bool[np.ndarray, "height width"]:
+        """Return the mask of frame `index`, True on the object."""
+        labels = read_labels(self.labels.folder, self.labels.name(index))
+        return labels > 0 if self.label is None else labels == self.label
+
+
+def _find(root: Folder, split: str) -> Found:
+    frames, masks = root.folder("JPEGImages/480p"), root.folder("Annotations/480p")
+    if frames is None or masks is None:
+        raise DatasetError(
+            f"{root} must hold JPEGImages/480p and Annotations/480p to be DAVIS; they are missing"
+        )
+    videos = {name: folder for name, folder in masks.folders().items() if name in frames.folders()}
+    wanted = sorted(frames.folders()) if split == "all" else _listed(root, split)
+    entries = [entry for name in wanted if name in videos for entry in _objects(name, frames, videos[name])]
+    return select(
+        [entry.name for entry in entries] + [name for name in wanted if name not in videos],
+        {entry.name: entry for entry in entries},
+    )
+
+
+def _listed(root: Folder, split: str) -> list[str]:
+    year, _, part = split.rpartition("/")
+    name = f"ImageSets/{year or '2017'}/{part}.txt"
+    return root.read_text(name).split()
+
+
+def _objects(name: str, frames: Folder, masks: Folder) -> list[Entry]:
+    pictures = frames.folder(name)
+    assert pictures is not None
+    first = all_frames(masks)
+    present = np.unique(read_labels(masks, first.name(0)))
+    numbers = [int(label) for label in present if label not in (0, _IGNORED)]
+    if len(numbers) <= 1:
+        return [Entry(name, pictures, masks, first.name(0))]
+    return [Entry(f"{name}_{number}", pictures, masks, first.name(0), target=number) for number in numbers]
+
+
+def _masks(entry: Entry) -> LabelMasks:
+    return LabelMasks(all_frames(entry.labels), entry.target or None)
+
+
+def _read(entry: Entry) -> Sequence:
+    masks, frames = _masks(entry), all_frames(entry.frames)
+    if len(masks) != len(frames):
+        raise DatasetError(
+            f"{entry.labels} must hold a mask per frame: {len(masks)} masks, {len(frames)} frames"
+        )
+    boxes = np.array([box_of_mask(masks.read(index)) for index in range(len(masks))])
+    return Sequence(entry.name, frames, boxes, has_area(boxes), masks=masks)
+
+
+DAVIS = video_source(
+    "davis",
+    "DAVIS 480p",
+    ("all", "train", "val", "2016/train", "2016/val"),
+    _find,
+    Reader(_read, masks=_masks),
+)

@@ -1,0 +1,184 @@
+"""Frames that lie as numbered pictures in a folder or a zip; no list of paths is kept."""
+
+import re
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from starktrack.arrays import Image
+from starktrack.data.sources.folders import Folder
+from starktrack.errors import DatasetError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".JPG", ".JPEG", ".PNG")
+"""Endings a frame may have; the first is what every published set uses, so it is tried first."""
+
+
+@dataclass(frozen=True)
+class NumberedFrames:
+    """Frames `first`, `first + 1`, ... whose file names follow a pattern, in a folder or a zip.
+
+    Attributes:
+        folder: Where they lie.
+        pattern: File name with the number's place, such as `{:08d}.jpg`.
+        first: Number of the first frame.
+        count: How many there are.
+    """
+
+    folder: Folder
+    pattern: str
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return self.count
+
+    def name(self, index: int) -> str:
+        """Return the file name of frame `index`."""
+        return self.pattern.format(self.first + _checked(index, self.count))
+
+    def read(self, index: int) -> Image:
+        """Return frame `index` (from 0), RGB."""
+        return read_image(self.folder, self.name(index))
+
+
+@dataclass(frozen=True)
+class NamedFrames:
+    """Pictures listed by name: a still image, or a video whose file names follow no pattern."""
+
+    folder: Folder
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        """Return the file name of frame `index`."""
+        return self.names[_checked(index, len(self.names))]
+
+    def read(self, index: int) -> Image:
+        """Return frame `index` (from 0), RGB."""
+        return read_image(self.folder, self.name(index))
+
+
+@dataclass(frozen=True)
+class MissingFrames:
+    """The frames of a sequence of which only the annotation is there; every reading is an error."""
+
+    expected: str
+    count: int
+
+    def __len__(self) -> int:
+        """Return the number of annotated frames."""
+        return self.count
+
+    def read(self, index: int) -> Image:
+        """Raise the error that names the first frame."""
+        raise DatasetError(f"{self.expected} is missing; it must be the first frame of the sequence")
+
+
+def find_frames(
+    folder: Folder, first: int, count: int, digits: tuple[int, ...]
+) -> NumberedFrames | MissingFrames:
+    """Return frames whose names are numbers, finding out how they are padded and how they end.
+
+    Args:
+        folder: Where they lie.
+        first: Number of the first frame.
+        count: How many are wanted.
+        digits: Widths to which the numbers may be padded with zeros; 1 for not at all.
+
+    Returns:
+        `MissingFrames` when the first frame is not there under any of these names: scoring needs no pictures.
+    """
+    for extension in EXTENSIONS:
+        for width in digits:
+            pattern = f"{{:0{width}d}}{extension}"
+            if folder.has(pattern.format(first)):
+                return NumberedFrames(folder, pattern, first, count)
+    expected = f"{first:0{digits[0]}d}{EXTENSIONS[0]}"
+    return MissingFrames(folder.label(expected), count)
+
+
+def all_frames(folder: Folder) -> NumberedFrames | NamedFrames:
+    """Return every picture of a folder in the order of its numbers.
+
+    Raises:
+        DatasetError: There is no picture.
+    """
+    names = sorted((name for name in folder.files() if name.endswith(EXTENSIONS)), key=_natural)
+    if not names:
+        raise DatasetError(f"{folder} must hold pictures ({', '.join(EXTENSIONS[:5])}), found none")
+    digits, extension = re.fullmatch(r"(\d*).*?(\.\w+)", names[0]).groups()  # type: ignore[union-attr]
+    if digits:
+        for width in {len(digits), 1}:
+            frames = NumberedFrames(folder, f"{{:0{width}d}}{extension}", int(digits), len(names))
+            if all(frames.name(index) == name for index, name in enumerate(names)):
+                return frames
+    return NamedFrames(folder, tuple(names))
+
+
+def read_image(folder: Folder, name: str) -> Image:
+    """Return a picture as RGB.
+
+    Raises:
+        DatasetError: It is missing or cannot be decoded.
+    """
+    return cv2.cvtColor(_decode(folder, name, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:
+    """Return a picture whose pixels are labels: grey values, or the numbers of its palette.
+
+    Raises:
+        DatasetError: It is missing or cannot be decoded.
+    """
+    labels = _decode(folder, name, cv2.IMREAD_UNCHANGED)
+    if labels.ndim == 2:
+        return labels
+    return _palette_numbers(labels[..., :3], folder.read(name))
+
+
+def box_of_mask(mask: Bool[np.ndarray, "height width"]) -> tuple[float, float, float, float]:
+    """Return the tight box x,y,w,h of a mask, zeros when it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0.0, 0.0, 0.0, 0.0
+    x, y = columns[0], rows[0]
+    return float(x), float(y), float(columns[-1] + 1 - x), float(rows[-1] + 1 - y)
+
+
+def _decode(folder: Folder, name: str, mode: int) -> np.ndarray:
+    content = folder.read(name)
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), mode) if content else None
+    if image is None:
+        raise DatasetError(
+            f"{folder.label(name)} cannot be decoded ({len(content)} bytes); it is damaged or no picture"
+        )
+    return image
+
+
+def _palette_numbers(bgr: np.ndarray, png: bytes) -> UInt8[np.ndarray, "height width"]:
+    """Undo the colouring of a palette PNG, which OpenCV cannot leave out."""
+    start = png.find(b"PLTE")
+    size = int.from_bytes(png[start - 4 : start], "big") if start > 0 else 0
+    palette = np.frombuffer(png[start + 4 : start + 4 + size], np.uint8).reshape(-1, 3)
+    labels = np.zeros(bgr.shape[:2], np.uint8)
+    # From the last to the first, so that of equal colours the lowest number wins.
+    for number in range(min(len(palette), 256) - 1, -1, -1):
+        labels[(bgr == palette[number, ::-1]).all(axis=-1)] = number
+    return labels
+
+
+def _checked(index: int, count: int) -> int:
+    if not 0 <= index < count:
+        raise IndexError(f"frame index must be from 0 to {count - 1}, got {index}")
+    return index
+
+
+def _natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Order by the numbers in a name, so that 10.jpg follows 9.jpg."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))

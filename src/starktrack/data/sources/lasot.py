@@ -1,0 +1,71 @@
+"""LaSOT: nested by class, flat, or one zip per class; also its toolkit's folder of annotations alone.
+
+Convention: boxes are used as published (whole numbers, MATLAB's 1-based corner), as every toolkit does. A
+target is visible when it is neither fully occluded nor out of view and its box has an area.
+
+Source: Fan et al., LaSOT, CVPR 2019.
+"""
+
+import re
+
+import numpy as np
+from jaxtyping import Bool
+
+from starktrack.data.sequence import Sequence
+from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
+from starktrack.data.sources.folders import Folder, find_folders
+from starktrack.data.sources.frames_on_disk import find_frames
+from starktrack.data.sources.lists import read_words
+from starktrack.data.sources.tables import has_area, read_boxes, read_flags
+
+_SEQUENCE = re.compile(r"[a-z]+-\d+")
+_PER_CLASS = 20
+
+
+def split_names(split: str) -> list[str]:
+    """Return the published names of `test` (280), `train` (the other 1,120) or `all`, by class and number."""
+    test = set(read_words("lasot_test"))
+    classes = sorted({name.rsplit("-", 1)[0] for name in test})
+    names = [f"{kind}-{number}" for kind in classes for number in range(1, _PER_CLASS + 1)]
+    return [name for name in names if split == "all" or (name in test) == (split == "test")]
+
+
+def _find(root: Folder, split: str) -> Found:
+    annotations = root.folder("annos") or root
+    wanted = split_names(split)
+    if annotations.folder("absent") is not None:
+        files = set(annotations.files())
+        return select(wanted, {n: _alone(n, annotations) for n in wanted if f"{n}.txt" in files})
+    folders = find_folders(root, _SEQUENCE)
+    return select(wanted, {name: _entry(name, folder) for name, folder in folders.items()})
+
+
+def _entry(name: str, folder: Folder) -> Entry:
+    folder = folder.unwrapped(name)
+    return Entry(name, folder, folder, "groundtruth.txt")
+
+
+def _alone(name: str, annotations: Folder) -> Entry:
+    return Entry(name, annotations, annotations, f"{name}.txt")
+
+
+def _read(entry: Entry) -> Sequence:
+    boxes = read_boxes(entry.labels, entry.annotation)
+    frames = find_frames(entry.frames.below("img"), 1, len(boxes), digits=(8,))
+    visible = has_area(boxes) & ~_absent(entry, len(boxes))
+    return Sequence(entry.name, frames, boxes, visible, entry.name.rsplit("-", 1)[0])
+
+
+def _absent(entry: Entry, count: int) -> Bool[np.ndarray, " {count}"]:
+    if entry.annotation != "groundtruth.txt":
+        return read_flags(entry.labels, f"absent/{entry.annotation}", count) != 0
+    occluded = read_flags(entry.labels, "full_occlusion.txt", count)
+    return (occluded != 0) | (read_flags(entry.labels, "out_of_view.txt", count) != 0)
+
+
+def _facts(entry: Entry) -> Facts:
+    count = len(read_boxes(entry.labels, entry.annotation))
+    return Facts(attributes={"absent": _absent(entry, count).astype(np.float64)})
+
+
+LASOT = video_source("lasot", "LaSOT", ("train", "test", "all"), _find, Reader(_read, facts=_facts))

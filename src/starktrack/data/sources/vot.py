@@ -1,0 +1,184 @@
+"""VOT workspaces, short-term (2020: masks and anchors) and long-term (boxes, absent frames).
+
+`sequences/list.txt` names the sequences; a line of `groundtruth.txt` is a mask, a polygon of four corners, a
+box or a code. Convention: corners are continuous image pixels from 0; the box of a polygon encloses it, that
+of a mask is tight. Frames with a code, NaN or an empty mask have no target. Anchors count frames from 0.
+
+Source: votchallenge.net, the VOT toolkit's documentation of its formats.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from starktrack.data.sequence import Sequence
+from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
+from starktrack.data.sources.folders import Folder
+from starktrack.data.sources.frames_on_disk import box_of_mask, find_frames
+from starktrack.data.sources.tables import has_area, read_numbers
+from starktrack.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Region:
+    """One line of a ground truth.
+
+    Attributes:
+        box_xywh: What encloses the target, zeros when there is none.
+        corners: The polygon's corners x,y, or None.
+        mask: The mask inside the whole-number `box` at `offset_xy`, or None.
+        offset_xy: Where the mask's first pixel lies in the frame.
+    """
+
+    box_xywh: tuple[float, float, float, float]
+    corners: Float[np.ndarray, "num_corners 2"] | None = None
+    mask: Bool[np.ndarray, "mask_height mask_width"] | None = None
+    offset_xy: tuple[int, int] = (0, 0)
+
+
+_ABSENT = Region((0.0, 0.0, 0.0, 0.0))
+
+
+def parse_region(line: str, label: str) -> Region:
+    """Return the region of one line; `label` names the file and line in errors.
+
+    Raises:
+        DatasetError: It is neither a mask `mx,y,w,h,runs`, nor 1, 4 or at least 6 numbers.
+    """
+    try:
+        if line.startswith("m"):
+            return _parse_mask([int(word) for word in line[1:].split(",")])
+        numbers = np.array(line.split(","), dtype=np.float64)
+    except ValueError as error:
+        raise DatasetError(
+            f"{label} must be a mask, a polygon, a box or a code, got {line[:60]!r}"
+        ) from error
+    if len(numbers) == 1 or np.isnan(numbers).any():
+        return _ABSENT
+    if len(numbers) == 4:
+        x, y, w, h = (float(number) for number in numbers)
+        return Region((x, y, w, h))
+    if len(numbers) >= 6 and len(numbers) % 2 == 0:
+        corners = numbers.reshape(-1, 2)
+        (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+        return Region((left, top, right - left, bottom - top), corners=corners)
+    raise DatasetError(f"{label} must be a mask, a polygon, a box or a code, got {line[:60]!r}")
+
+
+def _parse_mask(numbers: list[int]) -> Region:
+    """Undo run lengths that go along rows and start with a run of zeros."""
+    x, y, width, height, *runs = numbers
+    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    if len(values) > width * height:
+        raise ValueError("more pixels than the mask has")
+    mask = np.zeros(width * height, bool)
+    mask[: len(values)] = values
+    mask = mask.reshape(height, width)
+    inner_x, inner_y, inner_width, inner_height = box_of_mask(mask)
+    if not inner_width:
+        return _ABSENT
+    return Region((x + inner_x, y + inner_y, inner_width, inner_height), mask=mask, offset_xy=(x, y))
+
+
+@dataclass(frozen=True)
+class RegionMasks:
+    """Masks of a sequence whose ground truth has them."""
+
+    regions: tuple[Region, ...]
+    size_hw: tuple[int, int]
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.regions)
+
+    def read(self, index: int) -> Bool[np.ndarray, "height width"]:
+        """Return the mask of frame `index`, cut at the border of the frame."""
+        full = np.zeros(self.size_hw, bool)
+        region = self.regions[index]
+        if region.mask is not None:
+            (x, y), (height, width) = region.offset_xy, region.mask.shape
+            part = region.mask[max(0, -y) :, max(0, -x) :]
+            target = full[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
+            target |= part[: target.shape[0], : target.shape[1]]
+        return full
+
+
+def read_regions(entry: Entry) -> tuple[Region, ...]:
+    """Return the ground truth of a sequence as regions, one per frame.
+
+    Raises:
+        DatasetError: A line is broken; names file and line.
+    """
+    label = entry.labels.label(entry.annotation)
+    lines = entry.labels.read_text(entry.annotation).split()
+    if not lines:
+        raise DatasetError(f"{label} must hold a region per frame, it is empty")
+    return tuple(parse_region(line, f"{label} line {number}") for number, line in enumerate(lines, start=1))
+
+
+def _find(root: Folder, split: str) -> Found:
+    base = root.folder("sequences") or root
+    if not base.has("list.txt"):
+        raise DatasetError(
+            f"{base.label('list.txt')} is missing; it must name the sequences of a VOT workspace"
+        )
+    folders = {name: folder.unwrapped(name) for name, folder in base.folders().items()}
+    entries = {
+        name: Entry(name, folder, folder, "groundtruth.txt")
+        for name, folder in folders.items()
+        if folder.has("groundtruth.txt")
+    }
+    return select(base.read_text("list.txt").split(), entries)
+
+
+def _read(entry: Entry) -> Sequence:
+    regions = read_regions(entry)
+    boxes = np.array([region.box_xywh for region in regions])
+    folder, digits = _channel(entry)
+    frames = find_frames(folder, 1, len(regions), digits=(digits,))
+    return Sequence(entry.name, frames, boxes, has_area(boxes), masks=_masks(entry))
+
+
+def _masks(entry: Entry) -> RegionMasks | None:
+    regions = read_regions(entry)
+    if not any(region.mask is not None for region in regions):
+        return None
+    settings = _settings(entry)
+    if "width" in settings and "height" in settings:
+        return RegionMasks(regions, (int(settings["height"]), int(settings["width"])))
+    folder, digits = _channel(entry)
+    frames = find_frames(folder, 1, len(regions), digits=(digits,))
+    height, width = frames.read(0).shape[:2]
+    return RegionMasks(regions, (height, width))
+
+
+def _settings(entry: Entry) -> dict[str, str]:
+    if not entry.labels.has("sequence"):
+        return {}
+    lines = entry.labels.read_text("sequence").splitlines()
+    return {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+
+
+def _channel(entry: Entry) -> tuple[Folder, int]:
+    """Return the folder of the colour frames and the digits of their numbers."""
+    folder, _, name = _settings(entry).get("channels.color", "color/%08d.jpg").rpartition("/")
+    digits = "".join(letter for letter in name.partition("d")[0] if letter.isdigit())
+    return entry.frames.below(folder), int(digits or 1)
+
+
+def _facts(entry: Entry) -> Facts:
+    count = len(read_regions(entry))
+    values = {}
+    for name in entry.labels.files():
+        stem, _, kind = name.rpartition(".")
+        if kind in ("tag", "value"):
+            flags = read_numbers(entry.labels, name)
+            # The toolkit leaves out what follows the last value.
+            values[stem] = np.pad(flags[:count], (0, max(0, count - len(flags))))
+    settings = _settings(entry)
+    size = (int(settings["width"]), int(settings["height"])) if "width" in settings else None
+    return Facts(resolution_wh=size, anchors=values.pop("anchor", None), attributes=values)
+
+
+VOT = video_source("vot", "a VOT workspace", ("all",), _find, Reader(_read, masks=_masks, facts=_facts))
