@@ -6,10 +6,10 @@ import torch
 
 from starktrack.config.training import Recipe, StageConfig
 from starktrack.data.batch import Batch
-from starktrack.data.loader import BatchKeys, make_loader
+from starktrack.data.loader import BatchKeys
 from starktrack.data.sample import Samples
 from starktrack.data.sampling import Mixture
-from starktrack.training.batches import finish
+from starktrack.training.batches import finish, load_batches
 from starktrack.training.distributed import Processes
 
 Feed = Callable[[int, int], Iterator[Batch]]
@@ -27,7 +27,7 @@ def loader_feed(
         run.steps_per_epoch * run.batch_size, run.micro_batch * processes.count, processes.rank, processes.count
     )
     samples = Samples(mixture, model, stage.data, run.seed)
-    loader = make_loader(samples, keys, stage.data.loader, device)
+    loader = load_batches(samples, keys, stage.data.loader, device)
     per_step = run.batch_size // (run.micro_batch * processes.count)
 
     def feed(epoch: int, step: int) -> Iterator[Batch]:

@@ -22,7 +22,7 @@ from starktrack.training.interrupt import Stop
 from starktrack.training.job import Job
 from starktrack.training.journal import Journal, Stopwatch
 from starktrack.training.optim import learning_rate_factor, set_learning_rate, update_average
-from starktrack.training.pictures import draw_batch, write_picture
+from starktrack.training.pictures import draw_batch, first_samples, write_picture
 from starktrack.training.state import (
     LoopState,
     Progress,
@@ -162,7 +162,7 @@ def _validate(job: Job, state: LoopState, journal: Journal | None) -> None:
 
 
 def _draw(job: Job, state: LoopState, batch: Batch) -> None:
-    few, network = batch.first(NUM_PICTURED), state.trainer.network
+    few, network = first_samples(batch, NUM_PICTURED), state.trainer.network
     modes = {module: module.training for module in network.modules()}
     network.eval()
     with torch.no_grad():

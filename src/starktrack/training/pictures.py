@@ -1,5 +1,6 @@
 """A picture of what the network is shown and what it answers: templates, search regions, boxes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,12 @@ def draw_batch(batch: Batch, predicted_cxcywh: Float[Tensor, "batch 4"], *, colu
     tiles += [blank] * (-len(tiles) % columns)
     rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
     return np.concatenate(rows)
+
+
+def first_samples(batch: Batch, count: int) -> Batch:
+    """Return the first `count` samples of a batch, or all where there are fewer."""
+    fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
+    return replace(batch, **{name: getattr(batch, name)[:count] for name in fields})
 
 
 def write_picture(path: Path, picture: Picture) -> None:
@@ -62,5 +69,5 @@ def _draw_box(picture: Picture, box_cxcywh: Tensor, colour: tuple[int, int, int]
     cv2.rectangle(picture, (left, top), (right, bottom), colour, 2)
 
 
-def _padded(picture: Picture, height: int) -> Picture:
-    return np.pad(picture, ((0, height - len(picture)), (0, 4), (0, 0)))
+def _padded(picture: Picture, total: int) -> UInt8[np.ndarray, "total padded_width 3"]:
+    return np.pad(picture, ((0, total - len(picture)), (0, 4), (0, 0)))
