@@ -107,3 +107,32 @@ class DataConfig:
     jitter: JitterConfig = field(default_factory=JitterConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class SyntheticConfig:
+    """How video is made from still pictures; ours, the paper has none.
+
+    Args:
+        num_videos: How many different videos there are.
+        num_frames: Frames of each.
+        side: Longer side of a frame, pixels.
+        smallest: Smallest target, square root of its area over that of the frame.
+        largest: Largest target, in the same unit.
+        max_distractors: At most this many recoloured copies of the target, and as many other things.
+        occlusion: Probability that something passes in front of the target.
+        leaving: Probability that the target leaves the frame for a while.
+        exposure: Longest time that the shutter is open, frames; longer is more motion blur.
+        min_visible_share: The target counts as visible while this share of it can be seen.
+    """
+
+    num_videos: PositiveInt = 1_000_000
+    num_frames: PositiveInt = 60
+    side: PositiveInt = 320
+    smallest: Annotated[float, Field(gt=0)] = 0.08
+    largest: Annotated[float, Field(gt=0)] = 0.4
+    max_distractors: Count = 2
+    occlusion: Probability = 0.5
+    leaving: Probability = 0.25
+    exposure: Amount = 0.6
+    min_visible_share: Probability = 0.25

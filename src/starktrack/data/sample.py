@@ -7,10 +7,10 @@ from jaxtyping import UInt8
 
 from starktrack.arrays import Box
 from starktrack.config.data import DataConfig
-from starktrack.config.schema import ModelConfig
+from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
-from starktrack.data.sampling import Mixture, Triplet, draw_triplet, find, sample_generator
-from starktrack.errors import BoxError, DatasetError
+from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
+from starktrack.errors import BoxError, DatasetError, InputError
 from starktrack.geometry.crop import (
     CropTransform,
     crop_transform,
@@ -74,57 +74,65 @@ class Samples:
         Raises:
             DatasetError: Every attempt failed; names the sequences.
         """
-        skipped: list[str] = []
-        failures: list[str] = []
+        failures: list[InputError] = []
         for attempt in range(MAX_ATTEMPTS):
-            rng = sample_generator(self.seed, *key, attempt)
-            triplet = draw_triplet(
-                self.mixture, self.data.sampling, rng, num_templates=self.model.num_templates
-            )
+            unreadable = tuple(str(error) for error in failures if isinstance(error, DatasetError))
             try:
-                return self._build(triplet, rng, tuple(skipped))
-            except DatasetError as error:
-                skipped.append(str(error))
-                failures.append(str(error))
-            except BoxError as error:
-                names = {find(self.mixture, place).name for place in (*triplet.templates, triplet.search)}
-                failures.append(f"{', '.join(sorted(names))}: {error}")
+                return self._draw(sample_generator(self.seed, *key, attempt), unreadable)
+            except (DatasetError, BoxError) as error:
+                failures.append(error)
         raise DatasetError(
             f"a sample must show its target, got none in {MAX_ATTEMPTS} attempts at sample {key}; "
-            f"the last ones: {'; '.join(failures[-3:])}"
+            f"the last ones: {'; '.join(map(str, failures[-3:]))}"
         )
 
-    def _build(self, triplet: Triplet, rng: np.random.Generator, skipped: tuple[str, ...]) -> Sample:
+    def _draw(self, rng: np.random.Generator, skipped: tuple[str, ...]) -> Sample:
+        config, num_templates = self.data.sampling, self.model.num_templates
+        triplet = draw_triplet(self.mixture, config, rng, num_templates=num_templates)
         places = (*triplet.templates, triplet.search)
         distinct = tuple(dict.fromkeys(places))
         frames = tuple(find(self.mixture, place).frames.read(place.frame) for place in distinct)
         frame_index = tuple(distinct.index(place) for place in places)
-        windows, labels = [], []
-        for number, (place, index) in enumerate(zip(places, frame_index, strict=True)):
-            sequence, size_hw = find(self.mixture, place), frames[index].shape[:2]
-            is_search = number == len(triplet.templates)
-            absent = is_search and not sequence.visible[place.frame]
-            box = absent_box(size_hw) if absent else sequence.boxes_xywh[place.frame]
-            window, label = self._aim(box, size_hw, rng, is_search=is_search)
-            windows.append(window)
-            labels.append(label)
+        sizes = [frames[index].shape[:2] for index in frame_index]
+        aimed = [
+            self._aim_template(place, size, rng) for place, size in zip(places[:-1], sizes, strict=False)
+        ]
+        aimed.append(self._aim_search(places[-1], sizes[-1], rng))
+        windows, labels = zip(*aimed, strict=True)
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
-        return Sample(frames, frame_index, tuple(windows), looks, box_cxcywh, triplet.is_positive, skipped)
+        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, skipped)
 
-    def _aim(
-        self, box_xywh: Box, size_hw: tuple[int, int], rng: np.random.Generator, *, is_search: bool
+    def _aim_template(
+        self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
     ) -> tuple[CropTransform, Box]:
-        jitter, geometry = self.data.jitter, self.model.geometry
-        if is_search:
-            crop, scale, centre = self.model.search, jitter.search_scale, jitter.search_centre
-        else:
-            crop, scale, centre = self.model.template, jitter.template_scale, jitter.template_centre
-        guess = jitter_box(box_xywh, rng, scale=scale, centre=centre)[None]
-        window = crop_transform(guess, crop.factor, crop.side)
+        sequence, jitter = find(self.mixture, place), self.data.jitter
+        box = sequence.boxes_xywh[place.frame]
+        guess = jitter_box(box, rng, scale=jitter.template_scale, centre=jitter.template_centre)
+        return self._window(guess, box, self.model.template, size_hw, f"{sequence.name}, frame {place.frame}")
+
+    def _aim_search(
+        self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[CropTransform, Box]:
+        sequence, jitter = find(self.mixture, place), self.data.jitter
+        box = sequence.boxes_xywh[place.frame] if sequence.visible[place.frame] else absent_box(size_hw)
+        guess = jitter_box(box, rng, scale=jitter.search_scale, centre=jitter.search_centre)
+        return self._window(guess, box, self.model.search, size_hw, f"{sequence.name}, frame {place.frame}")
+
+    def _window(
+        self, guess_xywh: Box, box_xywh: Box, crop: CropConfig, size_hw: tuple[int, int], name: str
+    ) -> tuple[CropTransform, Box]:
+        """Return the window around a guess, and the true box in the crop of it."""
+        around = (guess_xywh[None], crop.factor, crop.side)
+        try:
+            window = crop_transform(*around)
+        except BoxError as error:
+            raise BoxError(f"{name}: {error}") from error
         if shows_nothing(window, size_hw, self.model):
-            raise BoxError(f"a crop must show some of its frame, got only padding around {guess[0].tolist()}")
-        return window, label_transform(guess, crop.factor, crop.side, geometry).to_crop(box_xywh[None])[0]
+            raise BoxError(
+                f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
+            )
+        return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
 
 
 def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig) -> bool:

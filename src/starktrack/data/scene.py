@@ -1,0 +1,200 @@
+"""What happens in a synthetic video: who moves where, before what, in which light; nothing is painted yet."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.arrays import Boxes, Image
+from starktrack.config.data import SyntheticConfig
+from starktrack.data.cutouts import CutOut, MaskedFrames, cut_out, mean_colour, recolour
+from starktrack.data.motion import Poses, draw_poses, excursion, passing, wandering, wave
+from starktrack.data.sampling import SequenceCollection
+from starktrack.errors import DatasetError
+
+MIN_OBJECT_SIDE = 16
+"""Smaller objects in pictures are left alone, pixels."""
+
+MAX_ENLARGEMENT = 1.5
+"""Objects are not shown larger than this, because they would be blurred."""
+
+MAX_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One thing in a video."""
+
+    cutout: CutOut
+    poses: Poses
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that is needed to paint any frame of one video.
+
+    Attributes:
+        background: The picture behind everything.
+        background_poses: How it moves.
+        layers: What lies on it, the rearmost first.
+        target: Which layer is the target.
+        light: Factor on red, green and blue in each frame.
+        exposure: Time that the shutter is open, frames.
+        size_wh: Of a frame, pixels.
+    """
+
+    background: Image
+    background_poses: Poses
+    layers: tuple[Layer, ...]
+    target: int
+    light: Float[np.ndarray, "num_frames 3"]
+    exposure: float
+    size_wh: tuple[int, int]
+
+
+def draw_scene(
+    objects: SequenceCollection,
+    backgrounds: SequenceCollection,
+    config: SyntheticConfig,
+    rng: np.random.Generator,
+) -> Scene:
+    """Return a scene: a target, copies of it in other colours, other things, perhaps an occluder.
+
+    Raises:
+        DatasetError: A picture cannot be read, or no object in reach is large enough.
+    """
+    background = _draw_background(backgrounds, rng)
+    size_wh = _frame_size(background, config.side)
+    smallest, largest = np.log([config.smallest, config.largest])
+    side = float(np.exp(rng.uniform(smallest, largest)) * np.sqrt(size_wh[0] * size_wh[1]))
+    target = _harmonised(_draw_cutout(objects, side, rng), background, rng)
+    path = wandering(config.num_frames, size_wh, rng)
+    if rng.random() < config.leaving:
+        path = path + excursion(config.num_frames, size_wh, 2 * side, rng)
+    layers = [*_copies(target, path, size_wh, config, rng), *_others(objects, side, size_wh, config, rng)]
+    layers = [layers[position] for position in rng.permutation(len(layers))]
+    place = int(rng.integers(len(layers) + 1))
+    layers.insert(place, Layer(target, _follow(target, path, rng)))
+    if rng.random() < config.occlusion:
+        occluder = _draw_cutout(objects, side * rng.uniform(0.8, 1.6), rng)
+        layers.append(Layer(occluder, _follow(occluder, passing(path, 2.5 * side, rng), rng)))
+    return Scene(
+        background,
+        _background_poses(background, size_wh, config.num_frames, rng),
+        tuple(layers),
+        place,
+        _light(config.num_frames, rng),
+        float(rng.uniform(0, config.exposure)),
+        size_wh,
+    )
+
+
+def true_boxes(scene: Scene) -> Boxes:
+    """Return the target's box in each frame, cut at the border; no size where it is outside.
+
+    What passes in front does not make the box smaller.
+    """
+    layer = scene.layers[scene.target]
+    corners = layer.poses.to_frame(layer.cutout.outline_xy).clip(0, scene.size_wh)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    return np.concatenate([low, high - low], axis=1)
+
+
+def visible_share(scene: Scene) -> Float[np.ndarray, " num_frames"]:
+    """Return how much of the target can be seen in each frame: inside it, and not behind anything."""
+    layer = scene.layers[scene.target]
+    seeds = layer.poses.to_frame(layer.cutout.seeds_xy)
+    seen = ((seeds >= 0) & (seeds < scene.size_wh)).all(axis=2)
+    for other in scene.layers[scene.target + 1 :]:
+        seen &= ~other.cutout.covers(other.poses.to_cutout(seeds))
+    return seen.mean(axis=1)
+
+
+def _draw_background(backgrounds: SequenceCollection, rng: np.random.Generator) -> Image:
+    sequence = backgrounds[int(rng.integers(len(backgrounds)))]
+    return sequence.frames.read(int(rng.integers(len(sequence))))
+
+
+def _draw_cutout(objects: SequenceCollection, side: float, rng: np.random.Generator) -> CutOut:
+    for _ in range(MAX_DRAWS):
+        sequence = objects[int(rng.integers(len(objects)))]
+        index = int(rng.integers(len(sequence)))
+        box = sequence.boxes_xywh[index]
+        if not sequence.visible[index] or not box[2:].min() >= MIN_OBJECT_SIDE:
+            continue
+        side = min(side, MAX_ENLARGEMENT * float(np.sqrt(box[2] * box[3])))
+        mask = sequence.frames.read_mask(index) if isinstance(sequence.frames, MaskedFrames) else None
+        image = sequence.frames.read(index)
+        return cut_out(image, box, mask, side=side, roundness=float(rng.uniform(2, 5)))
+    raise DatasetError(
+        f"objects to cut out must be visible and at least {MIN_OBJECT_SIDE} pixels wide and high, "
+        f"got none in {MAX_DRAWS} draws from {len(objects)} sequences"
+    )
+
+
+def _harmonised(cutout: CutOut, background: Image, rng: np.random.Generator) -> CutOut:
+    """Return the cut-out with its colours drawn towards those of the background, by a random part."""
+    ratio = (np.array(cv2.mean(background)[:3]) + 10) / (mean_colour(cutout) + 10)
+    return recolour(cutout, np.clip(ratio ** rng.uniform(0, 0.5), 0.6, 1.6))
+
+
+def _copies(
+    target: CutOut,
+    path: Float[np.ndarray, "num_frames 2"],
+    size_wh: tuple[int, int],
+    config: SyntheticConfig,
+    rng: np.random.Generator,
+) -> list[Layer]:
+    layers = []
+    for _ in range(rng.integers(config.max_distractors + 1)):
+        gains = np.exp(rng.choice([-1.0, 1.0], 3) * rng.uniform(0.1, 0.5, 3))
+        copy = recolour(target, gains, tuple(int(channel) for channel in rng.permutation(3)))
+        away = 4.0 * max(target.pixels.shape)
+        own = wandering(len(path), size_wh, rng) if rng.random() < 0.5 else passing(path, away, rng)
+        layers.append(Layer(copy, _follow(copy, own, rng)))
+    return layers
+
+
+def _others(
+    objects: SequenceCollection,
+    side: float,
+    size_wh: tuple[int, int],
+    config: SyntheticConfig,
+    rng: np.random.Generator,
+) -> list[Layer]:
+    layers = []
+    for _ in range(rng.integers(config.max_distractors + 1)):
+        other = _draw_cutout(objects, side * rng.uniform(0.6, 1.5), rng)
+        layers.append(Layer(other, _follow(other, wandering(config.num_frames, size_wh, rng), rng)))
+    return layers
+
+
+def _follow(cutout: CutOut, path: Float[np.ndarray, "num_frames 2"], rng: np.random.Generator) -> Poses:
+    return draw_poses(path, cutout.pixels.shape[1::-1], rng)
+
+
+def _frame_size(background: Image, side: int) -> tuple[int, int]:
+    height, width = background.shape[:2]
+    scale = side / max(height, width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _background_poses(
+    background: Image, size_wh: tuple[int, int], num_frames: int, rng: np.random.Generator
+) -> Poses:
+    """Return the motion of a hand-held camera over a picture that is a little larger than the frame."""
+    size = np.array(size_wh, float)
+    zoom = rng.uniform(1.1, 1.5) * np.exp(wave(num_frames, 0.04, rng)) * size[0] / background.shape[1]
+    angle = wave(num_frames, 0.03, rng)
+    cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
+    linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
+    reach = rng.uniform(0.01, 0.1) * size.max()
+    path = size / 2 + np.stack([wave(num_frames, reach, rng) for _ in range(2)], axis=1)
+    return Poses(linear, path - linear @ (np.array(background.shape[1::-1]) / 2))
+
+
+def _light(num_frames: int, rng: np.random.Generator) -> Float[np.ndarray, "num_frames 3"]:
+    together = wave(num_frames, rng.uniform(0, 0.25), rng)[:, None]
+    apart = np.stack([wave(num_frames, rng.uniform(0, 0.06), rng) for _ in range(3)], axis=1)
+    return np.exp(together + apart)

@@ -1,0 +1,116 @@
+"""Video made from still pictures: cut-outs that move, turn, blur and hide, with exact boxes and masks.
+
+A data set like the others: video k is a pure function of (seed, k), and only the frames that are read are
+painted. Recoloured copies of the target and other things move beside it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence as List
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool
+
+from starktrack.arrays import Image
+from starktrack.config.data import SyntheticConfig
+from starktrack.data.cutouts import silhouette
+from starktrack.data.painting import paint, paint_background, relight
+from starktrack.data.sampling import SequenceCollection
+from starktrack.data.scene import Scene, draw_scene, true_boxes, visible_share
+from starktrack.data.sequence import Sequence
+
+KEPT_VIDEOS = 4
+"""Videos kept ready, because the frames of a sample are read one after another."""
+
+
+@dataclass(frozen=True)
+class SceneFrames:
+    """The frames of a scene, painted when read."""
+
+    scene: Scene
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.scene.light)
+
+    def read(self, index: int) -> Image:
+        """Return frame `index`, painted."""
+        scene = self.scene
+        frame = paint_background(scene.background, scene.background_poses, index, scene.size_wh)
+        for layer in scene.layers:
+            paint(frame, layer.cutout, layer.poses, index, exposure=scene.exposure)
+        return relight(frame, scene.light[index])
+
+    def read_mask(self, index: int) -> Bool[np.ndarray, "height width"]:
+        """Return which pixels of frame `index` show the target."""
+        scene = self.scene
+        shown = np.zeros((*scene.size_wh[::-1], 3), np.uint8)
+        for layer in scene.layers[scene.target :]:
+            shade = 255.0 if layer is scene.layers[scene.target] else 0.0
+            paint(shown, silhouette(layer.cutout, shade), layer.poses, index, exposure=0.0)
+        return shown[..., 0] >= 128
+
+
+@dataclass(frozen=True)
+class SyntheticVideos:
+    """Videos of objects from one data set over pictures from another.
+
+    Attributes:
+        objects: Where targets and other things are cut from; frames that are `MaskedFrames` along the mask.
+        backgrounds: Pictures to lay them on; their boxes are not used.
+        config: What happens in a video.
+        seed: Another seed gives other videos.
+    """
+
+    objects: SequenceCollection
+    backgrounds: SequenceCollection
+    config: SyntheticConfig = field(default_factory=SyntheticConfig)
+    seed: int = 0
+    _ready: OrderedDict[int, Sequence] = field(default_factory=OrderedDict, init=False, repr=False)
+
+    @property
+    def names(self) -> List[str]:
+        """Return the name of every video."""
+        return _Names(self.seed, self.config.num_videos)
+
+    def __len__(self) -> int:
+        """Return the number of videos."""
+        return self.config.num_videos
+
+    def __getitem__(self, index: int) -> Sequence:
+        """Return video `index`.
+
+        Raises:
+            DatasetError: A picture cannot be read, or no picture holds an object that is large enough.
+        """
+        if index not in self._ready:
+            self._ready[index] = self._make(index)
+            if len(self._ready) > KEPT_VIDEOS:
+                self._ready.popitem(last=False)
+        return self._ready[index]
+
+    def _make(self, index: int) -> Sequence:
+        rng = np.random.default_rng([self.seed, index])
+        scene = draw_scene(self.objects, self.backgrounds, self.config, rng)
+        share = visible_share(scene)
+        return Sequence(
+            self.names[index],
+            SceneFrames(scene),
+            true_boxes(scene),
+            share >= self.config.min_visible_share,
+            video=str(index),
+        )
+
+
+@dataclass(frozen=True)
+class _Names(List[str]):
+    seed: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> str:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        return f"synthetic-{self.seed}-{index}"
