@@ -42,7 +42,9 @@ def official_state():
     import torch
 
     def fill(model: str, overrides: dict[str, np.ndarray] | None = None) -> dict[str, torch.Tensor]:
-        return {key: torch.from_numpy(value) for key, value in {**_filled(model), **(overrides or {})}.items()}
+        return {
+            key: torch.from_numpy(value) for key, value in {**_filled(model), **(overrides or {})}.items()
+        }
 
     return fill
 
@@ -85,4 +87,3 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the reference data folder is not here")
     return SHARED
-

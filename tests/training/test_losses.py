@@ -45,7 +45,9 @@ def test_box_loss_and_its_gradient_are_those_of_the_authors(name):
 def test_an_inverted_box_keeps_the_generalised_overlap_of_its_batch():
     data, predicted, loss = golden_case("loss_negsize")
     total, giou, l1, _ = data["loss_negsize/vals_total_giou_l1_iou"]
-    assert giou == 0 and total == pytest.approx(5 * l1), "the authors' code drops the term for the whole batch"
+    assert giou == 0 and total == pytest.approx(5 * l1), (
+        "the authors' code drops the term for the whole batch"
+    )
     assert loss.terms["l1"].item() == pytest.approx(l1, abs=1e-5)
     assert loss.terms["giou"].item() > 0.5
     loss.total.backward()

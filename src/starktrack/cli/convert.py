@@ -10,7 +10,9 @@ from starktrack.errors import CheckpointError
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="FILE.pth.tar", help="Checkpoint written by the authors' code.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE.pth.tar", help="Checkpoint written by the authors' code.")
+    ],
     target: Annotated[Path, typer.Argument(metavar="FILE.safetensors", help="Where to write ours.")],
 ) -> None:
     """Convert an authors' checkpoint; nothing in the file is executed.

@@ -23,7 +23,9 @@ def doctor() -> None:
     table.add_row("starktrack", importlib.metadata.version("starktrack"), "")
     table.add_row("python", platform.python_version(), platform.platform())
     for package in BASE:
-        table.add_row(package, _version(package) or "missing", "" if _version(package) else "reinstall starktrack")
+        table.add_row(
+            package, _version(package) or "missing", "" if _version(package) else "reinstall starktrack"
+        )
     for package, extra in EXTRAS.items():
         remark = "" if _version(package) else f'pip install "starktrack[{extra}]"'
         table.add_row(package, _version(package) or "missing", remark)

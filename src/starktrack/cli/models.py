@@ -9,7 +9,9 @@ import typer
 def models(
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder to look for weights in: NAME.safetensors of each preset."),
+        typer.Option(
+            metavar="FOLDER", help="Folder to look for weights in: NAME.safetensors of each preset."
+        ),
     ] = None,
 ) -> None:
     """List the presets: size, cost, inputs, and whether weights are at hand."""
@@ -22,7 +24,9 @@ def models(
     require_torch("counting parameters and MACs")
     from starktrack.engines.profile import count
 
-    table = Table("model", "backbone", "parameters", "MACs per frame", "search", "template", "score", "weights")
+    table = Table(
+        "model", "backbone", "parameters", "MACs per frame", "search", "template", "score", "weights"
+    )
     for name, build in PRESETS.items():
         model = build().model
         cost = count(build())

@@ -21,7 +21,9 @@ class Device(StrEnum):
 
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="Preset (see `starktrack models`); default: what WEIGHTS is of."),
+    typer.Option(
+        "--model", metavar="NAME", help="Preset (see `starktrack models`); default: what WEIGHTS is of."
+    ),
 ]
 WeightsOption = Annotated[
     Path | None,

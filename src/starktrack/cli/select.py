@@ -20,7 +20,9 @@ def select_box(image: Image) -> Box:
     try:
         import tkinter
     except ImportError as error:
-        raise StarktrackError("--select needs Python's tkinter, which is missing; use --box X,Y,W,H") from error
+        raise StarktrackError(
+            "--select needs Python's tkinter, which is missing; use --box X,Y,W,H"
+        ) from error
     try:
         window = tkinter.Tk()
     except tkinter.TclError as error:
@@ -34,7 +36,7 @@ def select_box(image: Image) -> Box:
     return np.array([x1, y1, x2 - x1, y2 - y1]) / scale
 
 
-def _drag(window: "tkinter.Tk", picture: Image) -> tuple[int, int, int, int] | None:  # noqa: F821
+def _drag(window: "tkinter.Tk", picture: Image) -> tuple[int, int, int, int] | None:
     import tkinter
 
     window.title("Drag a box over the target, then press Enter (Esc: cancel)")

@@ -28,13 +28,17 @@ def track(
     ],
     box: Annotated[
         list[str] | None,
-        typer.Option("--box", metavar="X,Y,W,H", help="Target in the first frame, pixels; repeat for more targets."),
+        typer.Option(
+            "--box", metavar="X,Y,W,H", help="Target in the first frame, pixels; repeat for more targets."
+        ),
     ] = None,
     model: ModelOption = None,
     weights: WeightsOption = None,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Boxes: .txt (x,y,w,h per frame), .csv or .json (with time and score)."),
+        typer.Option(
+            metavar="FILE", help="Boxes: .txt (x,y,w,h per frame), .csv or .json (with time and score)."
+        ),
     ] = None,
     annotated: Annotated[
         Path | None, typer.Option("--video", metavar="FILE", help="Annotated video, for example out.mp4.")

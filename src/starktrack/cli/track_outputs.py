@@ -62,7 +62,7 @@ class TrackOutputs:
             if self._results is not None:
                 self._results.write(row)
             if self._to_stdout:
-                sys.stdout.write(csv_line(row))
+                sys.stdout.write(csv_line(row) + "\n")
         if self._video is not None:
             boxes = {target: output.box_xywh for target, output in outputs.items()}
             scores = {target: output.score for target, output in outputs.items()}

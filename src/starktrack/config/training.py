@@ -224,9 +224,13 @@ class Recipe:
             raise ValueError("a recipe must have at least one of [datasets.NAME] and one of [stages.NAME]")
         for name, stage in self.stages.items():
             if stage.trains == "score" and not self.config.model.score_head:
-                raise ValueError(f"stages.{name} trains the score head, {self.config.name} has none; drop the stage")
+                raise ValueError(
+                    f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
+                )
             if stage.loss.corner and self.config.model.box_head.kind == "mlp":
-                raise ValueError(f"stages.{name}.loss.corner must be 0 for box_head.kind = 'mlp', which has no maps")
+                raise ValueError(
+                    f"stages.{name}.loss.corner must be 0 for box_head.kind = 'mlp', which has no maps"
+                )
         return self
 
     def stage_starts(self) -> Iterator[tuple[int, str, StageConfig]]:

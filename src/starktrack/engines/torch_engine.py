@@ -60,19 +60,26 @@ class TorchEngine:
     @torch.inference_mode()
     def embed(self, views: Views) -> list[TorchTemplate]:
         """Return the tokens of a template crop around each box."""
-        crops, masks = self._crop(views, self.config.model.template)
+        crops, masks = self.crop(views, self.config.model.template)
         features = self.network.embed_template(crops, masks)
         return [TorchTemplate(features.row(index)) for index in range(len(views))]
 
     @torch.inference_mode()
     def predict(self, views: Views, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
         """Return the target's box in the search region around each last known box."""
-        crops, masks = self._crop(views, self.config.model.search)
+        return self.locate(*self.crop(views, self.config.model.search), templates)
+
+    @torch.inference_mode()
+    def locate(
+        self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[TorchTemplate]]
+    ) -> Prediction:
+        """Return the target's box in search crops that were cut already."""
         output = self.network.locate(self._stack(templates), self.network.embed_search(crops, masks))
         scores = None if output.score_logit is None else output.score_logit.sigmoid().double().cpu().numpy()
         return Prediction(output.box_cxcywh.double().cpu().numpy(), scores)
 
-    def _crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
+    def crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
+        """Return normalised crops around each box and their padding masks, None where nothing is padded."""
         transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
         images = [torch.from_numpy(image).to(self.device) for image in views.images]
         pictures, masks = cut_batch(images, views.image_index, transform, self.config.model.geometry)

@@ -16,9 +16,7 @@ class Perceptron(nn.Module):
     def __init__(self, width: int, hidden: int, outputs: int, num_layers: int = 3) -> None:
         super().__init__()
         sizes = [width, *[hidden] * (num_layers - 1), outputs]
-        self.layers = nn.ModuleList(
-            nn.Linear(before, after) for before, after in itertools.pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in itertools.pairwise(sizes))
 
     def forward(self, values: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch outputs"]:
         """Return the last layer's output, without activation."""

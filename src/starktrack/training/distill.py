@@ -33,7 +33,9 @@ def load_teacher(path: Path, student: ModelConfig) -> nn.Module:
         if got != wanted:
             raise ConfigError(f"a teacher's {name} must be the student's, {wanted}, got {got} in {path}")
     if "mlp" in (config.model.box_head.kind, student.box_head.kind):
-        raise ConfigError(f"a teacher and its student must have corner maps, got box_head.kind 'mlp' ({path})")
+        raise ConfigError(
+            f"a teacher and its student must have corner maps, got box_head.kind 'mlp' ({path})"
+        )
     return network.requires_grad_(False)
 
 
@@ -60,4 +62,6 @@ def corner_divergence(
 
 
 def _edge_distance(student_cxcywh: Tensor, teacher_cxcywh: Tensor) -> Tensor:
-    return torch.nn.functional.l1_loss(cxcywh_to_xyxy(student_cxcywh.float()), cxcywh_to_xyxy(teacher_cxcywh.float()))
+    return torch.nn.functional.l1_loss(
+        cxcywh_to_xyxy(student_cxcywh.float()), cxcywh_to_xyxy(teacher_cxcywh.float())
+    )

@@ -64,8 +64,11 @@ def test_a_polygon_fills_the_pixels_whose_centre_it_holds(build):
 
 
 def test_two_rings_make_one_mask():
-    first, second = np.array(SQUARE, np.float32).reshape(4, 2), np.array(SQUARE, np.float32).reshape(4, 2) + 6
-    assert PolygonMask((first, second), (12, 16)).read(0).sum() == 16
+    first, second = (
+        np.array(SQUARE, np.float32).reshape(4, 2),
+        np.array([[8, 8], [12, 8], [8, 12]], np.float32),
+    )
+    assert PolygonMask((first, second), (12, 16)).read(0).sum() == 8 + 6
 
 
 def test_a_filled_triangle_has_its_area_wherever_it_lies():

@@ -70,6 +70,13 @@ def test_a_broken_line_is_named(line):
         parse_region(line, "g.txt line 3")
 
 
+def test_ones_own_videos_with_a_list_are_not_taken_for_a_workspace(build):
+    build.got10k("cat")
+    build.lines("list.txt", ["cat"])
+    with pytest.raises(DatasetError, match="holds no sequence of a VOT workspace"):
+        open_dataset("vot", build.root, "all")
+
+
 def test_a_workspace_without_a_list_says_so(build):
     build.lines("sequences/ball/groundtruth.txt", ["1,2,3,4"])
     with pytest.raises(DatasetError, match=r"sequences/list\.txt is missing"):

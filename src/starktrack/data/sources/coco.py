@@ -38,7 +38,7 @@ _FORM = 1
 class PolygonMask:
     """The mask of one object in one picture."""
 
-    rings: tuple[Float[np.ndarray, "num_points 2"], ...]
+    rings: tuple[Float[np.ndarray, "_ 2"], ...]
     size_hw: tuple[int, int]
 
     def __len__(self) -> int:
@@ -235,4 +235,12 @@ def _rings(segmentation: Any) -> list[np.ndarray]:
     return [np.array(ring, np.float32).reshape(-1, 2) for ring in segmentation if len(ring) >= 6]
 
 
-COCO = Source("coco", "COCO 2017, or one's own file in its form", ("train2017", "val2017", "*"), open_coco)
+def _own_splits(root: Folder) -> list[str]:
+    annotations = root.folder("annotations")
+    names = [name for name in annotations.files() if name.endswith(".json")] if annotations else []
+    return [name.removesuffix(".json").removeprefix("instances_") for name in names]
+
+
+COCO = Source(
+    "coco", "COCO 2017, or one's own file in its form", ("train2017", "val2017", "*"), open_coco, _own_splits
+)

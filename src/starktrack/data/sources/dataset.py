@@ -27,7 +27,7 @@ class Facts:
     resolution_wh: tuple[int, int] | None = None
     cover: Float[np.ndarray, " num_frames"] | None = None
     anchors: Float[np.ndarray, " num_frames"] | None = None
-    attributes: dict[str, Float[np.ndarray, " num_values"]] = field(default_factory=dict)
+    attributes: dict[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -170,6 +170,10 @@ def select(wanted: Names[str], entries: dict[str, Entry]) -> Found:
     return Found(present, tuple(name for name in wanted if name not in entries))
 
 
+def _no_own_splits(root: Folder) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True)
 class Source:
     """A kind of data set that can be opened by name.
@@ -179,16 +183,23 @@ class Source:
         title: Its published name and what it is.
         splits: The parts that can be asked for; an asterisk stands for names of one's own.
         open: Gives the data set found below a root; never fails because sequences are missing.
+        own_splits: Names the parts of one's own that a root holds.
     """
 
     name: str
     title: str
     splits: tuple[str, ...]
     open: Callable[[Folder, str], Dataset]
+    own_splits: Callable[[Folder], list[str]] = _no_own_splits
 
 
 def video_source(
-    name: str, title: str, splits: tuple[str, ...], find: Callable[[Folder, str], Found], reader: Reader
+    name: str,
+    title: str,
+    splits: tuple[str, ...],
+    find: Callable[[Folder, str], Found],
+    reader: Reader,
+    own_splits: Callable[[Folder], list[str]] = _no_own_splits,
 ) -> Source:
     """Return the source of a data set made of videos.
 
@@ -198,9 +209,10 @@ def video_source(
         splits: The parts that can be asked for.
         find: Says where the sequences of a split lie.
         reader: Reads one of them.
+        own_splits: Names the parts of one's own that a root holds.
     """
 
     def open_split(root: Folder, split: str) -> Dataset:
         return VideoDataset(name, split, find(root, split), reader)
 
-    return Source(name, title, splits, open_split)
+    return Source(name, title, splits, open_split, own_splits)

@@ -77,6 +77,10 @@ def _find_own(root: Folder, split: str) -> Found:
     return select(wanted, {name: _entry(name, folder) for name, folder in folders.items()})
 
 
+def _own_folders(root: Folder) -> list[str]:
+    return [name for name, folder in root.folders().items() if folder.has("list.txt")]
+
+
 def _entry(name: str, folder: Folder) -> Entry:
     folder = folder.unwrapped(name)
     return Entry(name, folder, folder, _GROUND_TRUTH)
@@ -149,4 +153,5 @@ VIDEOS = video_source(
     ("all", "*"),
     _find_own,
     Reader(_read_own, facts=_facts),
+    _own_folders,
 )

@@ -127,9 +127,14 @@ def _find(root: Folder, split: str) -> Found:
     entries = {
         name: Entry(name, folder, folder, "groundtruth.txt")
         for name, folder in folders.items()
-        if folder.has("groundtruth.txt")
+        if folder.has("groundtruth.txt") and (base is not root or _is_vot(folder))
     }
     return select(base.read_text("list.txt").split(), entries)
+
+
+def _is_vot(folder: Folder) -> bool:
+    """Tell VOT from one's own videos, which may have a list and files of the same names."""
+    return folder.has("sequence") or folder.folder("color") is not None
 
 
 def _read(entry: Entry) -> Sequence:

@@ -1,0 +1,5 @@
+"""`python -m starktrack` is `starktrack`."""
+
+from starktrack.cli.main import main
+
+main()

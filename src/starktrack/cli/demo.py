@@ -1,0 +1,98 @@
+"""`starktrack demo`: a clip, a tracker, a picture; no download, no GPU."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from starktrack.data.synthetic_clip import ClipFrame
+    from starktrack.tracking.tracker import Tracker, TrackOutput
+
+NUM_FRAMES = 120
+FRAME_RATE = 30.0
+STRIP_COLUMNS, STRIP_ROWS = 4, 2
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the video and the pictures go.")] = Path(
+        "demo"
+    ),
+    seconds: Annotated[float, typer.Option(min=1, help="How long the tiny network trains, seconds.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Another object, background and path.")] = 0,
+) -> None:
+    """Make a clip with a moving object, track it, and show the result.
+
+    No trained weights are needed: a tiny network learns this one object on the spot.
+    """
+    from starktrack.api import require_torch
+
+    require_torch("the demo's network")
+    out.mkdir(parents=True, exist_ok=True)
+    sys.stdout.write(f"training a tiny network on this object for {seconds:g} s ...\n")
+    tracker = _tiny_tracker(seconds, seed)
+
+    from starktrack.data.synthetic_clip import synthetic_clip
+
+    clip = list(synthetic_clip(NUM_FRAMES, seed=seed, object_seed=seed))
+    outputs = _track(tracker, clip)
+    _write_video(out / "tracked.mp4", clip, outputs)
+    _write_strip(out / "strip.png", clip, outputs)
+    mean, worst = _overlap(clip, outputs)
+    sys.stdout.write(
+        f"tracked {len(clip)} frames, mean overlap {mean:.3f}, worst frame {worst:.3f}\n"
+        f"look at {out / 'tracked.mp4'} and {out / 'strip.png'}\n"
+    )
+
+
+def _tiny_tracker(seconds: float, seed: int) -> "Tracker":
+    import torch
+
+    from starktrack.engines.torch_engine import TorchEngine
+    from starktrack.tracking.tracker import Tracker
+    from starktrack.training.tiny import train_tiny
+
+    config, network = train_tiny(seconds, seed=seed, object_seed=seed)
+    return Tracker(TorchEngine(network, config, device=torch.device("cpu")))
+
+
+def _track(tracker: "Tracker", clip: Sequence["ClipFrame"]) -> list["TrackOutput"]:
+    from starktrack.data.frames import Frame
+    from starktrack.tracking.runner import track_frames
+
+    frames = (Frame(frame.image, index, index / FRAME_RATE) for index, frame in enumerate(clip))
+    return [found[0] for _, found in track_frames(tracker, frames, [clip[0].box_xywh])]
+
+
+def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
+    from starktrack.data.video_writer import VideoWriter
+    from starktrack.tracking.overlay import draw
+
+    with VideoWriter(path, clip[0].image.shape[:2], FRAME_RATE) as writer:
+        for frame, output in zip(clip, outputs, strict=True):
+            writer.write(draw(frame.image, {0: output.box_xywh}))
+
+
+def _write_strip(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
+    import cv2
+    import numpy as np
+
+    from starktrack.tracking.overlay import draw, picture_strip
+
+    chosen = np.linspace(0, len(clip) - 1, STRIP_COLUMNS * STRIP_ROWS).astype(int)
+    pictures = [draw(clip[i].image, {0: outputs[i].box_xywh}) for i in chosen]
+    strip = picture_strip(pictures, STRIP_COLUMNS, [f"frame {i}" for i in chosen])
+    cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
+
+
+def _overlap(clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> tuple[float, float]:
+    import numpy as np
+
+    from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+
+    found = np.stack([output.box_xywh for output in outputs[1:]])
+    true = np.stack([frame.box_xywh for frame in clip[1:]])
+    each = overlap(xywh_to_xyxy(found), xywh_to_xyxy(true))
+    return float(each.mean()), float(each.min())

@@ -1,0 +1,97 @@
+"""`starktrack profile`: Table 6 of the paper for any preset."""
+
+import dataclasses
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from starktrack.cli.options import Device, DeviceOption
+
+if TYPE_CHECKING:
+    from starktrack.config.schema import Config
+    from starktrack.engines.profile import Latency
+
+FRAME_SIZE_HW = (480, 640)
+
+
+def profile(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Preset (see `starktrack models`).")],
+    device: DeviceOption = Device.auto,
+    frames: Annotated[int, typer.Option(min=3, help="Frames that are timed.")] = 50,
+    warm_up: Annotated[int, typer.Option(min=0, help="Frames before that, not counted.")] = 10,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's choice.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure a preset: parameters, MACs (as the paper counts, and in full), and time per frame.
+
+    Time is end to end from an mp4 of 640 x 480 pixels, split into decode, crop and network, with random
+    weights; median and quartiles over the timed frames.
+    """
+    from starktrack.api import require_torch
+    from starktrack.config.presets import preset
+
+    config = preset(model)
+    require_torch("profiling")
+    import torch
+
+    from starktrack.engines.profile import count, hardware, measure
+    from starktrack.engines.torch_engine import TorchEngine, resolve_device
+    from starktrack.models.build import build_network
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    engine = TorchEngine(build_network(config.model), config, device=resolve_device(device))
+    with tempfile.TemporaryDirectory() as folder:
+        clip, box = _clip(Path(folder), frames + warm_up + 1)
+        latency = measure(engine, clip, box, warm_up=warm_up)
+    found = {
+        "model": config.name,
+        **dataclasses.asdict(count(config)),
+        "latency": {stage: dataclasses.asdict(value) for stage, value in latency.items()},
+        "frames": frames,
+        "warm_up": warm_up,
+        "hardware": hardware(engine.device),
+    }
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    else:
+        _show(config, found, latency)
+
+
+def _clip(folder: Path, num_frames: int) -> tuple[Path, Any]:
+    from starktrack.data.synthetic_clip import synthetic_clip
+    from starktrack.data.video_writer import VideoWriter
+
+    path = folder / "clip.mp4"
+    first = None
+    with VideoWriter(path, FRAME_SIZE_HW, 30.0) as writer:
+        for frame in synthetic_clip(num_frames, size_hw=FRAME_SIZE_HW):
+            first = frame.box_xywh if first is None else first
+            writer.write(frame.image)
+    return path, first
+
+
+def _show(config: "Config", found: dict[str, Any], latency: dict[str, "Latency"]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("what", "value", "unit", title=config.name)
+    table.add_row("parameters", f"{found['parameters'] / 1e6:.3f}", "M")
+    table.add_row("MACs per frame, as the paper counts", f"{found['paper_macs'] / 1e9:.3f}", "G")
+    table.add_row("MACs per frame, in full", f"{found['frame_macs'] / 1e9:.3f}", "G")
+    table.add_row("MACs per template", f"{found['template_macs'] / 1e9:.3f}", "G")
+    for stage, value in latency.items():
+        spread = f"{value.median_ms:.2f} ({value.lower_quartile_ms:.2f} to {value.upper_quartile_ms:.2f})"
+        table.add_row(f"{stage}, median (quartiles)", spread, "ms")
+    table.add_row("speed, end to end", f"{1000 / latency['frame'].median_ms:.1f}", "frames/s")
+    Console().print(table)
+    machine = found["hardware"]
+    Console().print(
+        f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}; "
+        f"{found['frames']} frames after {found['warm_up']} of warm-up"
+    )

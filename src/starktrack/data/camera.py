@@ -1,0 +1,51 @@
+"""A camera as a stream: frames as they come, until somebody stops it."""
+
+import time
+from collections.abc import Generator
+from functools import partial
+
+import cv2
+
+from starktrack.data.frame_stream import FrameStream, Picture
+from starktrack.errors import VideoError
+
+
+def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
+    """Return the frames of a camera, timed from the first one.
+
+    Args:
+        index: Number of the camera, from 0.
+        start_frame: Frames to let pass while the camera finds its exposure.
+
+    Raises:
+        VideoError: There is no such camera.
+    """
+    capture = cv2.VideoCapture(index)
+    if not capture.isOpened():
+        capture.release()
+        raise VideoError(
+            f"camera {index} must be connected and free, got no answer; cameras count from 0, "
+            "and a folder whose name is a number is given as ./NAME"
+        )
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    frame_rate = capture.get(cv2.CAP_PROP_FPS)
+    return FrameStream(
+        f"camera {index}",
+        _pictures(capture, index),
+        start_frame=start_frame,
+        frame_rate=frame_rate if frame_rate > 0 else None,
+    )
+
+
+def _pictures(capture: cv2.VideoCapture, index: int) -> Generator[Picture, None, None]:
+    started: float | None = None
+    try:
+        while True:
+            taken, image = capture.read()
+            if not taken:
+                raise VideoError(f"camera {index} gives no more frames; check its cable")
+            now = time.monotonic()
+            started = now if started is None else started
+            yield now - started, partial(cv2.cvtColor, image, cv2.COLOR_BGR2RGB)
+    finally:
+        capture.release()

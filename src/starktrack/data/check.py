@@ -1,0 +1,202 @@
+"""What a folder of data holds, what is missing or broken, and what that means."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from starktrack.data.sequence import Sequence
+from starktrack.data.sources.coco import CocoDataset
+from starktrack.data.sources.dataset import Dataset, Source
+from starktrack.data.sources.folders import Folder, open_folder
+from starktrack.data.sources.frames_on_disk import MissingFrames, NamedFrames, NumberedFrames
+from starktrack.data.sources.registry import SOURCES
+from starktrack.errors import DatasetError, nearest_name
+
+NUM_DECODED = 8
+"""Sequences of a split whose first, middle and last frame are decoded."""
+
+NUM_STILLS = 400
+"""Objects of a set of still pictures that are looked at; such a set may have a million."""
+
+MAX_FOLDERS = 30
+"""Folders that are looked into, one by one, for data sets of their own."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one split.
+
+    Attributes:
+        root: Where it was looked for.
+        dataset: Name of the source.
+        split: The part of it.
+        num_found: Sequences that are there.
+        missing: Names of those that are not.
+        num_frames: Frames of the sequences that are there.
+        num_bare: Sequences of which only the annotation is there.
+        problems: What is broken, each naming its file.
+    """
+
+    root: str
+    dataset: str
+    split: str
+    num_found: int
+    missing: tuple[str, ...]
+    num_frames: int
+    num_bare: int
+    problems: tuple[str, ...]
+
+    @property
+    def is_broken(self) -> bool:
+        """Return whether something that is there cannot be used."""
+        return bool(self.problems)
+
+    @property
+    def meaning(self) -> str:
+        """Return what the finding means for who wants to use the split."""
+        if self.is_broken:
+            return f"broken: {len(self.problems)} sequences stop whoever reads them; repair or remove them"
+        if self.num_bare:
+            return "annotations only: results can be scored, nothing can be tracked"
+        if self.missing:
+            return "incomplete: usable where missing sequences are allowed; scores are not comparable"
+        return "complete"
+
+
+def check(
+    root: Path, name: str | None = None, progress: Progress = lambda step, done, total: None
+) -> list[Finding]:
+    """Return what a folder holds, one finding per split; the data set is recognised by its layout.
+
+    Every annotation is read, the last frame of every sequence looked for, and a few frames decoded.
+
+    Args:
+        root: A data set, or a folder of several.
+        name: Which data set it must be; None to recognise it.
+        progress: Called with what is being checked, how many sequences are done, and of how many.
+
+    Raises:
+        DatasetError: There is no such folder or data set, or the layout is none that is known.
+    """
+    if name is not None and name not in SOURCES:
+        raise DatasetError(f"unknown data set {name!r}{nearest_name(name, SOURCES)}")
+    folder = open_folder(root)
+    if name is not None:
+        return _check_source(folder, SOURCES[name], progress)
+    known = _recognise(folder)
+    if not known:
+        raise DatasetError(
+            f"{root} has the layout of no known data set ({', '.join(SOURCES)}); "
+            "name one to learn what it misses"
+        )
+    return [finding for place, source in known for finding in _check_source(place, source, progress)]
+
+
+def _recognise(root: Folder) -> list[tuple[Folder, Source]]:
+    """Return the data set that a folder is, or those that its folders are when they find more together."""
+    count, source = _best_source(root)
+    below = root.folders().values()
+    inner = [(folder, *_best_source(folder)) for folder in below] if len(below) <= MAX_FOLDERS else []
+    if sum(inner_count for _, inner_count, _ in inner) > count:
+        return [(folder, inner_source) for folder, _, inner_source in inner if inner_source is not None]
+    return [(root, source)] if source is not None else []
+
+
+def _best_source(root: Folder) -> tuple[int, Source | None]:
+    """Return how many sequences the source finds that finds most; of equals, the most particular."""
+    counts = {name: _count(root, source) for name, source in SOURCES.items()}
+    best = max(counts, key=lambda name: counts[name])
+    if counts[best]:
+        return counts[best], SOURCES[best]
+    # A known kind of annotation that cannot be read is a broken data set, not an unknown one.
+    return 0, next((source for source in SOURCES.values() if source.own_splits(root)), None)
+
+
+def _count(root: Folder, source: Source) -> int:
+    """Return the number of different sequences in all splits."""
+    names: set[str] = set()
+    for split in _split_names(root, source):
+        try:
+            names.update(source.open(root, split).names)
+        except DatasetError:
+            continue
+    return len(names)
+
+
+def _split_names(root: Folder, source: Source) -> list[str]:
+    declared = [split for split in source.splits if split != "*"]
+    return list(dict.fromkeys([*declared, *source.own_splits(root)]))
+
+
+def _check_source(root: Folder, source: Source, progress: Progress) -> list[Finding]:
+    findings, errors = [], []
+    own = source.own_splits(root)
+    for split in _split_names(root, source):
+        try:
+            dataset = source.open(root, split)
+        except DatasetError as error:
+            errors.append(str(error))
+            if split in own:
+                findings.append(Finding(str(root), source.name, split, 0, (), 0, 0, (str(error),)))
+            continue
+        if len(dataset):
+            findings.append(_check_split(root, dataset, progress))
+    if not findings:
+        raise DatasetError(errors[0] if errors else f"{root} holds no sequence of {source.title}")
+    return findings
+
+
+def _check_split(root: Folder, dataset: Dataset, progress: Progress) -> Finding:
+    stills = isinstance(dataset, CocoDataset)
+    indices = range(0, len(dataset), max(1, len(dataset) // NUM_STILLS) if stills else 1)
+    decoded = set(indices if stills else indices[:: max(1, len(indices) // NUM_DECODED)])
+    num_frames, bare, problems = 0, [], []
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(lambda index: _check_sequence(dataset, index, index in decoded), indices)
+        for done, (frames, is_bare, problem) in enumerate(results, start=1):
+            num_frames += frames
+            (bare if is_bare else problems).extend([problem] if problem else [])
+            progress(f"{dataset.name} {dataset.split}", done, len(indices))
+    return Finding(
+        root=str(root),
+        dataset=dataset.name,
+        split=dataset.split,
+        num_found=len(dataset),
+        missing=dataset.missing,
+        num_frames=len(dataset) if stills else num_frames,
+        num_bare=len(bare),
+        # Annotations alone are a download of its own; a few videos without pictures are a fault.
+        problems=tuple(problems if len(bare) == len(dataset) else problems + bare),
+    )
+
+
+def _check_sequence(dataset: Dataset, index: int, decode: bool) -> tuple[int, bool, str | None]:
+    """Return the number of frames, whether none of them is there, and the first problem of a sequence."""
+    try:
+        sequence = dataset[index]
+        frames = sequence.frames
+        if isinstance(frames, MissingFrames):
+            return len(frames), True, f"{frames.expected} is missing; {sequence.name} has only its annotation"
+        problem = _problem(sequence)
+        if problem is None and decode:
+            for position in {0, len(frames) // 2, len(frames) - 1}:
+                frames.read(position)
+    except DatasetError as error:
+        return 0, False, str(error)
+    return len(frames), False, problem
+
+
+def _problem(sequence: Sequence) -> str | None:
+    frames = sequence.frames
+    if isinstance(frames, NumberedFrames | NamedFrames):
+        last = frames.name(len(frames) - 1)
+        if not frames.folder.has(last):
+            return (
+                f"{frames.folder.label(last)} is missing; {sequence.name} has {len(frames)} annotated frames"
+            )
+    if not sequence.visible.any():
+        return f"{sequence.name} shows its target in no frame"
+    return None

@@ -1,0 +1,137 @@
+"""Frames in order: the record, and the stream that holds every kind of source to the same rules."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeAlias
+
+from starktrack.arrays import Image
+from starktrack.errors import InputError, VideoBrokenError, VideoError
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video.
+
+    Attributes:
+        image: RGB, upright.
+        index: Position in the source, from 0.
+        seconds: When it is shown, on the clock of the source; None where the source has no clock.
+    """
+
+    image: Image
+    index: int
+    seconds: float | None
+
+
+Picture: TypeAlias = tuple[float | None, Callable[[], Image]]
+"""Seconds, and the function that makes the image: pictures that are skipped are never converted."""
+
+
+class FrameStream:
+    """The frames of an open source, once and in order; use it in a `with` block.
+
+    Attributes:
+        name: What the source is called in messages.
+        size_hw: Size of every frame, upright.
+        frame_rate: Frames per second, or None where the source has no clock.
+        num_frames: Frames in the whole source, or None where it does not say.
+
+    Raises:
+        VideoError: On opening: there is no frame to give.
+        VideoBrokenError: While iterating, after the good frames: the source broke off or changed its size.
+            Its `num_frames` is the index of the frame that could not be had.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pictures: Generator[Picture, None, None],
+        *,
+        start_frame: int = 0,
+        frame_rate: float | None = None,
+        num_frames: int | None = None,
+    ) -> None:
+        self.name = name
+        self.frame_rate = frame_rate
+        self.num_frames = num_frames
+        self._pictures = pictures
+        self._next_index = 0
+        self._held: Frame | None = self._first(start_frame)
+        self.size_hw: tuple[int, int] = self._held.image.shape[:2]
+
+    def __iter__(self) -> "FrameStream":
+        """Return itself: frames come once."""
+        return self
+
+    def __next__(self) -> Frame:
+        """Return the next frame."""
+        if self._held is not None:
+            frame, self._held = self._held, None
+            return frame
+        frame = self._read()
+        if frame.image.shape[:2] != self.size_hw:
+            raise self._broken(
+                f"frame {frame.index} must be {_shown(self.size_hw)} pixels like the frames before it, "
+                f"got {_shown(frame.image.shape[:2])}; split the video there",
+                frame.index,
+            )
+        return frame
+
+    def __enter__(self) -> "FrameStream":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the source."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the source; no frames come after."""
+        self._held = None
+        self._pictures.close()
+
+    def _first(self, start_frame: int) -> Frame:
+        if start_frame < 0:
+            raise InputError(f"start_frame must be 0 or more, got {start_frame}; frames count from 0")
+        try:
+            for _ in range(start_frame):
+                self._advance()
+            return self._read()
+        except StopIteration:
+            raise self._nothing_to_give(start_frame) from None
+
+    def _nothing_to_give(self, start_frame: int) -> VideoError:
+        if self._next_index == 0:
+            return VideoError(f"{self.name} must hold at least one frame, got none")
+        return VideoError(
+            f"start_frame must be below the {self._next_index} frames of {self.name}, got {start_frame}"
+        )
+
+    def _read(self) -> Frame:
+        index = self._next_index
+        seconds, decode = self._advance()
+        try:
+            return Frame(decode(), index, seconds)
+        except InputError as error:
+            raise self._broken(str(error), index) from error
+
+    def _advance(self) -> Picture:
+        try:
+            picture = next(self._pictures)
+        except VideoError as error:
+            raise self._broken(str(error), self._next_index) from error
+        self._next_index += 1
+        return picture
+
+    def _broken(self, reason: str, num_frames: int) -> VideoError:
+        self.close()
+        if num_frames == 0:
+            return VideoError(f"{self.name} cannot be read: {reason}")
+        return VideoBrokenError(f"{self.name} broke off after {num_frames} frames: {reason}", num_frames)
+
+
+def _shown(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[1]} x {size_hw[0]}"

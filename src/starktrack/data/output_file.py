@@ -1,0 +1,58 @@
+"""Files that appear under their name only when they are whole."""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from starktrack.errors import InputError
+
+
+class OutputFile:
+    """A file written beside its place and moved there at the end.
+
+    Attributes:
+        path: Where the whole file will be.
+        partial: Where to write until then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+
+    def keep(self) -> None:
+        """Move the file to its place, over an older one."""
+        self.partial.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove what was written; an older file in its place stays."""
+        self.partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give the place to write to; the file moves to `path` at the end, and is removed on an error."""
+    file = OutputFile(path)
+    try:
+        yield file.partial
+        file.keep()
+    finally:
+        file.discard()
+
+
+def check_output_path(path: Path, suffixes: Collection[str], purpose: str) -> None:
+    """Check that a file of a known kind can be written there, before the work that fills it.
+
+    Raises:
+        InputError: Unknown suffix, no such folder, no right to write there, or a folder of that name.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{purpose} must end in {', '.join(suffixes)}, got {path.name!r}")
+    if path.is_dir():
+        raise InputError(f"{purpose} must be a file, got the folder {path}; add a file name")
+    if not path.parent.is_dir():
+        raise InputError(f"{purpose} must lie in a folder that exists, got {path}; create {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(
+            f"{purpose} must lie in a folder you may write to, got {path.parent}; choose another"
+        )

@@ -1,0 +1,221 @@
+"""Result files: boxes as text in the form of the benchmarks, tracks as CSV or JSON."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isnan
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from starktrack.arrays import Box, Boxes
+from starktrack.data.output_file import OutputFile, check_output_path, whole_file
+from starktrack.errors import ResultFileError, VideoBrokenError
+
+COLUMNS = ("frame", "seconds", "target", "x", "y", "w", "h", "score", "template_updated")
+"""Columns of a CSV file and keys of a JSON entry, in order."""
+
+
+@dataclass(frozen=True)
+class TrackRow:
+    """What a result file says about one target in one frame.
+
+    Attributes:
+        frame: Index in the source, from 0.
+        seconds: When the frame is shown, or None where the source has no clock.
+        target: Which target.
+        box_xywh: Image pixels.
+        score: How likely the target is there, [0, 1]; None where the model has no score.
+        template_updated: Whether the dynamic template was replaced on this frame.
+    """
+
+    frame: int
+    seconds: float | None
+    target: int
+    box_xywh: Box
+    score: float | None = None
+    template_updated: bool = False
+
+
+class ResultWriter:
+    """A result file being written, row by row; it appears under its name when it is whole.
+
+    `.txt` holds one `x,y,w,h` line per frame from the first box on, and nothing else (GOT-10k form); several
+    targets make one file each, `name_<target>.txt`. `.csv` and `.json` hold `COLUMNS` for all targets; JSON
+    is a list of objects, one per line, with null for what is not known.
+
+    Leaving the `with` block keeps the files when nothing was raised or the source broke off
+    (`VideoBrokenError`), and removes them on any other error. Without rows there is no file.
+
+    Attributes:
+        paths: The files that were written; known after `close`.
+
+    Raises:
+        InputError: Unknown suffix, or a place that cannot be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_result_path(path)
+        self.paths: tuple[Path, ...] = ()
+        self._path = path
+        self._form = _FORMS[path.suffix.lower()]
+        self._parts: dict[int | None, _Part] = {}
+
+    def __enter__(self) -> "ResultWriter":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keep the files, or remove them on an error other than a source that broke off."""
+        if error is None or isinstance(error, VideoBrokenError):
+            self.close()
+        else:
+            self.discard()
+
+    def write(self, row: TrackRow) -> None:
+        """Append what is known of one target in one frame; frames come in order."""
+        target = row.target if self._form.one_file_per_target else None
+        if target not in self._parts:
+            self._parts[target] = _Part(self._path, target, self._form)
+        self._parts[target].write(row)
+
+    def close(self) -> None:
+        """Finish the files and move them to their places; a second call does nothing."""
+        parts, self._parts = self._parts, {}
+        for part in parts.values():
+            if len(parts) == 1:
+                part.file.path = self._path
+            part.close()
+        self.paths += tuple(part.file.path for part in parts.values())
+
+    def discard(self) -> None:
+        """Remove what was written; older files of these names stay."""
+        parts, self._parts = self._parts, {}
+        for part in parts.values():
+            part.discard()
+
+
+def check_result_path(path: Path) -> None:
+    """Check that a result file can be written there, before the work that fills it.
+
+    Raises:
+        InputError: Not .txt, .csv or .json, or a place that cannot be written to.
+    """
+    check_output_path(path, _FORMS, "a result file")
+
+
+def write_boxes(path: Path, boxes_xywh: Boxes) -> None:
+    """Write one `x,y,w,h` line per box, with four decimals; rows without a target as NaN.
+
+    Raises:
+        InputError: Not .txt, or a place that cannot be written to.
+    """
+    check_output_path(path, (".txt",), "a box file")
+    lines = "".join(_box_text(box) + "\n" for box in boxes_xywh)
+    with whole_file(path) as partial:
+        partial.write_text(lines, encoding="utf-8")
+
+
+def read_boxes(path: Path) -> Boxes:
+    """Return the boxes of a text file: four numbers a line, separated by commas, tabs or spaces.
+
+    Returns:
+        One row per line; NaN rows stay NaN.
+
+    Raises:
+        ResultFileError: Missing, empty, not text, or a line without exactly four numbers; names it.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except OSError as error:
+        raise ResultFileError(
+            f"{path} must be a file of boxes that can be read, got: {error.strerror}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ResultFileError(f"{path} must be a text file of boxes, got bytes that are no text") from error
+    if not lines:
+        raise ResultFileError(f"{path} must hold at least one line x,y,w,h, got an empty file")
+    return np.array([_parse_box(path, number, line) for number, line in enumerate(lines, start=1)])
+
+
+def _parse_box(path: Path, number: int, line: str) -> list[float]:
+    try:
+        values = [float(field) for field in re.split(r"\s*,\s*|\s+", line.strip())]
+    except ValueError:
+        values = []
+    if len(values) != 4 or np.isinf(values).any():
+        shown = repr(line.strip()[:60])
+        raise ResultFileError(
+            f"{path} line {number} must be four numbers x,y,w,h (NaN for no target), got {shown}"
+        )
+    return values
+
+
+def _box_text(box_xywh: Box) -> str:
+    return ",".join(f"{value:.4f}" for value in box_xywh)
+
+
+def _box_line(row: TrackRow) -> str:
+    return _box_text(row.box_xywh)
+
+
+def csv_line(row: TrackRow) -> str:
+    """Return the row as CSV in the order of `COLUMNS`, without a line end; what is not known is empty."""
+    return ",".join("" if value is None else json.dumps(value) for value in _values(row))
+
+
+def _json_line(row: TrackRow) -> str:
+    return json.dumps(dict(zip(COLUMNS, _values(row), strict=True)))
+
+
+def _values(row: TrackRow) -> list[int | float | bool | None]:
+    numbers = [row.seconds, *row.box_xywh.tolist(), row.score]
+    seconds, *box, score = [
+        None if number is None or isnan(number) else round(number, 4) for number in numbers
+    ]
+    return [row.frame, seconds, row.target, *box, score, row.template_updated]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How rows become text, and what stands around and between them."""
+
+    line: Callable[[TrackRow], str]
+    opening: str
+    separator: str
+    closing: str
+    one_file_per_target: bool
+
+
+_FORMS = {
+    ".txt": _Form(_box_line, "", "\n", "\n", one_file_per_target=True),
+    ".csv": _Form(csv_line, ",".join(COLUMNS) + "\n", "\n", "\n", one_file_per_target=False),
+    ".json": _Form(_json_line, "[\n", ",\n", "\n]\n", one_file_per_target=False),
+}
+
+
+class _Part:
+    """One open file of a result."""
+
+    def __init__(self, path: Path, target: int | None, form: _Form) -> None:
+        self.file = OutputFile(path if target is None else path.with_stem(f"{path.stem}_{target}"))
+        self._form = form
+        self._before = form.opening
+        self._text = self.file.partial.open("w", encoding="utf-8", newline="\n")
+
+    def write(self, row: TrackRow) -> None:
+        self._text.write(self._before + self._form.line(row))
+        self._before = self._form.separator
+
+    def close(self) -> None:
+        self._text.write(self._form.closing)
+        self._text.close()
+        self.file.keep()
+
+    def discard(self) -> None:
+        self._text.close()
+        self.file.discard()

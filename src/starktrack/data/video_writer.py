@@ -1,0 +1,171 @@
+"""Writes a video with the clock and size of its source; the file appears when it is whole."""
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+from types import TracebackType
+
+import av
+from av.container import OutputContainer
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from starktrack.arrays import Image
+from starktrack.data.output_file import OutputFile, check_output_path
+from starktrack.errors import VideoBrokenError, VideoError
+
+DEFAULT_FRAME_RATE = 30.0
+"""Frames per second of sources without a clock, such as image folders."""
+
+_H264 = ("libx264", {"preset": "veryfast", "crf": "20"})
+_VP9 = ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"})
+_CODECS = {".mp4": _H264, ".mov": _H264, ".mkv": _H264, ".webm": _VP9}
+
+_TICKS_PER_SECOND = 90_000
+"""The clock is at least this fine, and a multiple of the frame rate so that no frame is rounded."""
+
+
+def check_video_path(path: Path) -> None:
+    """Check that a video can be written there, before the work that fills it.
+
+    Raises:
+        InputError: Not .mp4, .mov, .mkv or .webm, or a place that cannot be written to.
+    """
+    check_output_path(path, _CODECS, "a video to write")
+
+
+class VideoWriter:
+    """A video being written: H.264 in .mp4, .mov and .mkv, VP9 in .webm.
+
+    Leaving the `with` block keeps the file when nothing was raised or the source broke off
+    (`VideoBrokenError`), and removes it on any other error. A video without frames leaves no file.
+
+    Convention: pictures of even size are stored as 4:2:0, which every player shows; an odd width or height
+    needs 4:4:4, which keeps the size to the pixel but which some browsers do not play.
+
+    Args:
+        path: Its suffix chooses the codec.
+        size_hw: Size of every image.
+        frame_rate: Frames per second; None for sources without a clock.
+
+    Raises:
+        InputError: The path cannot be written to.
+        VideoError: The codec is missing or refuses the size.
+    """
+
+    def __init__(self, path: Path, size_hw: tuple[int, int], frame_rate: float | None = None) -> None:
+        check_video_path(path)
+        self.path = path
+        self.size_hw = size_hw
+        rate = Fraction(frame_rate or DEFAULT_FRAME_RATE).limit_denominator(1001)
+        self._time_base = Fraction(1, rate.numerator * ceil(_TICKS_PER_SECOND / rate.numerator))
+        self._ticks_per_frame = int(1 / rate / self._time_base)
+        self._first_seconds: float | None = None
+        self._last_ticks = -1
+        self._reformatter = VideoReformatter()
+        self._file = OutputFile(path)
+        self._container: OutputContainer | None = None
+        try:
+            self._container = av.open(f"file:{self._file.partial}", "w")
+            self._stream = _add_stream(self._container, path.suffix.lower(), size_hw, rate, self._time_base)
+            self._container.start_encoding()
+        except (av.FFmpegError, ValueError) as error:  # ValueError: the codec is not in this build of FFmpeg
+            self.discard()
+            shown = f"{path} of {size_hw[1]} x {size_hw[0]} pixels"
+            raise VideoError(f"{shown} cannot be written, got: {error}") from error
+
+    def __enter__(self) -> "VideoWriter":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keep the file, or remove it on an error other than a source that broke off."""
+        if error is None or isinstance(error, VideoBrokenError):
+            self.close()
+        else:
+            self.discard()
+
+    def write(self, image: Image, seconds: float | None = None) -> None:
+        """Append an image.
+
+        Args:
+            image: RGB of the size given at the start.
+            seconds: When it is shown, on the source's clock, where the first image counts as 0. None: one
+                frame after the image before it.
+
+        Raises:
+            VideoError: Another size, or the disk refuses.
+        """
+        if image.shape[:2] != self.size_hw:
+            raise VideoError(
+                f"an image to write must be {self.size_hw} (height, width), got {image.shape[:2]}"
+            )
+        frame = self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(image, format="rgb24"),
+            format=self._stream.pix_fmt,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+        )
+        frame.pts, frame.time_base = self._next_ticks(seconds), self._time_base
+        with self._errors_named():
+            self._mux(frame)
+
+    def close(self) -> None:
+        """Finish the file and move it to its place; a second call does nothing."""
+        if self._container is None:
+            return
+        if self._last_ticks < 0:
+            self.discard()
+            return
+        with self._errors_named():
+            self._mux(None)
+            self._container.close()
+        self._container = None
+        self._file.keep()
+
+    def discard(self) -> None:
+        """Remove what was written; an older file of that name stays."""
+        if self._container is not None:
+            with contextlib.suppress(av.FFmpegError):
+                self._container.close()
+        self._container = None
+        self._file.discard()
+
+    def _next_ticks(self, seconds: float | None) -> int:
+        if seconds is None:
+            ticks = self._last_ticks + self._ticks_per_frame if self._last_ticks >= 0 else 0
+        else:
+            self._first_seconds = seconds if self._first_seconds is None else self._first_seconds
+            ticks = round((seconds - self._first_seconds) / self._time_base)
+        self._last_ticks = max(ticks, self._last_ticks + 1)  # some clocks stand still or jump back
+        return self._last_ticks
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            packet.duration = self._ticks_per_frame  # without it the last frame would last no time
+            self._container.mux(packet)
+
+    @contextlib.contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        try:
+            yield
+        except av.FFmpegError as error:
+            self.discard()
+            raise VideoError(f"{self.path} cannot be written, got: {error.strerror}") from error
+
+
+def _add_stream(
+    container: OutputContainer, suffix: str, size_hw: tuple[int, int], rate: Fraction, time_base: Fraction
+) -> av.VideoStream:
+    codec, options = _CODECS[suffix]
+    stream = container.add_stream(codec, rate=rate, options=options)
+    stream.height, stream.width = size_hw
+    stream.pix_fmt = "yuv444p" if size_hw[0] % 2 or size_hw[1] % 2 else "yuv420p"
+    context = stream.codec_context
+    context.time_base = time_base
+    context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
+    context.color_range = ColorRange.MPEG
+    return stream

@@ -1,0 +1,161 @@
+"""What a network costs: parameters, multiply-accumulates, and the time of a frame from file to box.
+
+Source: Table 6. The paper counts a frame (the search region; templates are kept) without any multi-head
+attention; the full count has everything but norms and softmax.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from starktrack.arrays import Box
+from starktrack.config.schema import Config
+from starktrack.data.frames import open_frames
+from starktrack.engines.torch_engine import TorchEngine, TorchTemplate
+from starktrack.models.build import build_network
+from starktrack.models.features import Features
+from starktrack.models.lightning import fold
+from starktrack.models.stark import Stark
+from starktrack.models.transformer import Attention
+from starktrack.tracking.protocol import Prediction, Views
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size and work of a network in the form in which it tracks.
+
+    Attributes:
+        parameters: Trainable numbers, before RepVGG blocks are folded.
+        frame_macs: Multiply-accumulates of one frame, all layers.
+        paper_macs: The same without multi-head attention, as the paper counts.
+        template_macs: Multiply-accumulates of one template, paid when it is taken.
+    """
+
+    parameters: int
+    frame_macs: int
+    paper_macs: int
+    template_macs: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds per frame of one stage: median, and the quartiles as its spread."""
+
+    median_ms: float
+    lower_quartile_ms: float
+    upper_quartile_ms: float
+
+
+def count(config: Config) -> Cost:
+    """Return the cost of a preset; nothing is computed, only shapes are followed."""
+    model = config.model
+    with torch.device("meta"):
+        network = build_network(model)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        network = fold(network).eval().requires_grad_(False)
+        template = torch.zeros(1, 3, model.template.side, model.template.side)
+        search = torch.zeros(1, 3, model.search.side, model.search.side)
+    templates = Features.concatenate([network.embed_template(template, None)] * model.num_templates)
+    with FlopCounterMode(display=False) as of_template:
+        network.embed_template(template, None)
+    with FlopCounterMode(display=False) as of_frame:
+        network.locate(templates, network.embed_search(search, None))
+    frame_macs = of_frame.get_total_flops() // 2
+    return Cost(
+        parameters,
+        frame_macs,
+        frame_macs - _attention_macs(network, of_frame),
+        of_template.get_total_flops() // 2,
+    )
+
+
+def _attention_macs(network: Stark, counter: FlopCounterMode) -> int:
+    names = {name.rpartition(".")[2] for name, part in network.named_modules() if isinstance(part, Attention)}
+    by_module = counter.get_flop_counts()
+    return sum(
+        sum(flops.values()) // 2 for name, flops in by_module.items() if name.rpartition(".")[2] in names
+    )
+
+
+class _Timed:
+    """An engine that notes how long its crops and its network take; fulfils the tracker's protocol."""
+
+    def __init__(self, engine: TorchEngine) -> None:
+        self.engine, self.config = engine, engine.config
+        self.crop_seconds: list[float] = []
+        self.network_seconds: list[float] = []
+
+    def embed(self, views: Views) -> list[TorchTemplate]:
+        return self.engine.embed(views)
+
+    def predict(self, views: Views, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
+        start = self._now()
+        crops = self.engine.crop(views, self.config.model.search)
+        cropped = self._now()
+        prediction = self.engine.locate(*crops, templates)
+        self.crop_seconds.append(cropped - start)
+        self.network_seconds.append(self._now() - cropped)
+        return prediction
+
+    def _now(self) -> float:
+        if self.engine.device.type == "cuda":
+            torch.cuda.synchronize(self.engine.device)
+        return time.perf_counter()
+
+
+def measure(engine: TorchEngine, video: Path, box_xywh: Box, *, warm_up: int) -> dict[str, Latency]:
+    """Return the time of decode, crop, network and the whole of a frame while tracking a video.
+
+    Args:
+        video: At least `warm_up` + 3 frames.
+        warm_up: Frames that are not counted.
+    """
+    from starktrack.tracking.tracker import Tracker
+
+    timed = _Timed(engine)
+    tracker = Tracker(timed)
+    decode: list[float] = []
+    whole: list[float] = []
+    with open_frames(video) as frames:
+        tracker.start(next(frames).image, box_xywh=box_xywh)
+        start = time.perf_counter()
+        for frame in frames:
+            decoded = time.perf_counter()
+            tracker.update(frame.image)
+            end = time.perf_counter()
+            decode.append(decoded - start)
+            whole.append(end - start)
+            start = end
+    stages = {"decode": decode, "crop": timed.crop_seconds, "network": timed.network_seconds, "frame": whole}
+    return {name: _latency(seconds[warm_up:]) for name, seconds in stages.items()}
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """Return what the measurement ran on."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def _processor() -> str:
+    import platform
+
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _latency(seconds: Sequence[float]) -> Latency:
+    lower, median, upper = (1000 * value for value in statistics.quantiles(seconds, n=4))
+    return Latency(median, lower, upper)

@@ -1,0 +1,124 @@
+"""Pictures of a track: boxes drawn on frames, and strips of frames."""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from starktrack.arrays import Box, Image
+from starktrack.geometry.boxes import xywh_to_xyxy
+
+PALETTE = (
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (213, 94, 0),
+    (204, 121, 167),
+    (86, 180, 233),
+    (240, 228, 66),
+)
+"""RGB by target, told apart by colour-blind people too (Okabe and Ito, Color Universal Design, 2008)."""
+
+LOW_SCORE = 0.5
+"""Below this a box is drawn faintly."""
+
+_FAINT = 0.5
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FRACTION_BITS = 4
+_CAPTION_HEIGHT = 28
+_GAP = 6
+
+
+def draw(
+    image: Image, boxes_xywh: Mapping[int, Box], scores: Mapping[int, float | None] | None = None
+) -> Image:
+    """Return the image with a labelled box per target; lines and text grow with the image.
+
+    Args:
+        image: Is not changed.
+        boxes_xywh: By target, image pixels; a box with NaN is left out.
+        scores: By target; low ones make a faint box. Targets without one are drawn in full, for a model
+            without a score does not doubt.
+    """
+    scores = scores or {}
+    shown = {target: box for target, box in boxes_xywh.items() if np.isfinite(box).all()}
+    labels = {target: _label(target, scores.get(target)) for target in shown}
+    doubted = [target for target in shown if _is_low(scores.get(target))]
+    faint = image.copy()
+    for target in doubted:
+        _draw_target(faint, shown[target], PALETTE[target % len(PALETTE)], labels[target])
+    canvas = cv2.addWeighted(faint, _FAINT, image, 1 - _FAINT, 0)
+    for target in (target for target in shown if target not in doubted):
+        _draw_target(canvas, shown[target], PALETTE[target % len(PALETTE)], labels[target])
+    return canvas
+
+
+def picture_strip(
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+    columns: int,
+    captions: Sequence[str] = (),
+    *,
+    width: int = 320,
+) -> Image:
+    """Return thumbnails in rows of `columns`, on white, each with its caption below.
+
+    Args:
+        images: At least one, of any sizes.
+        columns: Pictures per row.
+        captions: One per image, or fewer.
+        width: Width of a thumbnail in pixels.
+    """
+    sizes = [(width, max(1, round(width * image.shape[0] / image.shape[1]))) for image in images]
+    height = max(size[1] for size in sizes)
+    caption_height = _CAPTION_HEIGHT if captions else 0
+    rows = -(-len(images) // columns)
+    cell_height, cell_width = height + caption_height + _GAP, width + _GAP
+    canvas = np.full(
+        (rows * cell_height + _GAP, min(columns, len(images)) * cell_width + _GAP, 3), 255, np.uint8
+    )
+    for index, (image, size, caption) in enumerate(zip_longest(images, sizes, captions, fillvalue="")):
+        top, left = _GAP + index // columns * cell_height, _GAP + index % columns * cell_width
+        canvas[top : top + size[1], left : left + width] = cv2.resize(
+            image, size, interpolation=cv2.INTER_AREA
+        )
+        baseline = (left + 2, top + height + caption_height - 8)
+        cv2.putText(canvas, caption, baseline, _FONT, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+    return canvas
+
+
+def _label(target: int, score: float | None) -> str:
+    return f"{target}" if score is None or np.isnan(score) else f"{target} {score:.2f}"
+
+
+def _is_low(score: float | None) -> bool:
+    return score is not None and score < LOW_SCORE
+
+
+def _draw_target(canvas: Image, box_xywh: Box, colour: tuple[int, int, int], label: str) -> None:
+    thickness = max(1, round(min(canvas.shape[:2]) / 240))
+    # Far corners would overflow the integers of the drawing functions.
+    limit = 2 * max(canvas.shape)
+    # Pixel j spans [j, j + 1] here, and [j - 0.5, j + 0.5] there.
+    edges = xywh_to_xyxy(box_xywh).clip(-limit, limit) - 0.5
+    corners = np.rint(edges * (1 << _FRACTION_BITS)).astype(int).tolist()
+    cv2.rectangle(canvas, corners[:2], corners[2:], colour, thickness, cv2.LINE_AA, _FRACTION_BITS)
+    _draw_label(canvas, box_xywh, colour, label, thickness)
+
+
+def _draw_label(
+    canvas: Image, box_xywh: Box, colour: tuple[int, int, int], label: str, thickness: int
+) -> None:
+    scale = max(0.4, min(canvas.shape[:2]) / 1000)
+    stroke = max(1, thickness // 2)
+    (text_width, text_height), _ = cv2.getTextSize(label, _FONT, scale, stroke)
+    pad = 1 + thickness
+    width, height = text_width + 2 * pad, text_height + 2 * pad
+    left = int(np.clip(round(box_xywh[0]), 0, max(0, canvas.shape[1] - width)))
+    above = round(box_xywh[1]) - height
+    top = int(np.clip(above if above >= 0 else round(box_xywh[1]), 0, max(0, canvas.shape[0] - height)))
+    cv2.rectangle(canvas, (left, top), (left + width, top + height), colour, cv2.FILLED)
+    bright = np.dot(colour, (0.299, 0.587, 0.114)) > 140
+    ink = (0, 0, 0) if bright else (255, 255, 255)
+    cv2.putText(canvas, label, (left + pad, top + pad + text_height), _FONT, scale, ink, stroke, cv2.LINE_AA)

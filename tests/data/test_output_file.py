@@ -1,0 +1,23 @@
+import pytest
+
+from starktrack.data.output_file import whole_file
+
+
+def test_a_whole_file_replaces_the_older_one(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("older")
+    with whole_file(path) as partial:
+        partial.write_text("newer")
+        assert path.read_text() == "older"
+    assert path.read_text() == "newer"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_an_error_leaves_the_older_one(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("older")
+    with pytest.raises(RuntimeError), whole_file(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "older"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]

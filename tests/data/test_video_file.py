@@ -1,0 +1,259 @@
+import functools
+import gc
+import http.server
+import socket
+import struct
+import threading
+
+import av
+import numpy as np
+import pytest
+
+from starktrack.data.frames import open_frames
+from starktrack.data.video_file import turn_upright
+from starktrack.errors import VideoBrokenError, VideoError
+
+
+def read_until_broken(path):
+    frames = []
+    with pytest.raises(VideoBrokenError) as caught, open_frames(path) as stream:
+        for frame in stream:
+            frames.append(frame)
+    return frames, caught.value
+
+
+def test_an_mp4_says_its_size_rate_and_count(make_clip, index_of):
+    with open_frames(make_clip()) as frames:
+        assert (frames.name, frames.size_hw, frames.frame_rate, frames.num_frames) == (
+            "clip.mp4",
+            (48, 64),
+            25.0,
+            20,
+        )
+        shown = list(frames)
+    assert [index_of(frame.image) for frame in shown] == [frame.index for frame in shown] == list(range(20))
+    np.testing.assert_allclose([frame.seconds for frame in shown], np.arange(20) * 0.04)
+
+
+def test_the_start_frame_is_the_right_picture(make_clip, index_of):
+    with open_frames(make_clip(), start_frame=7) as frames:
+        first = next(frames)
+    assert (first.index, index_of(first.image)) == (7, 7)
+    assert first.seconds == pytest.approx(0.28)
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.ts", "clip.avi"])
+def test_a_container_without_a_sure_count_gives_every_frame(make_clip, name):
+    with open_frames(make_clip(name)) as frames:
+        assert frames.num_frames in (None, 20)
+        assert frames.frame_rate == 25.0
+        assert [frame.index for frame in frames] == list(range(20))
+
+
+def test_a_bare_stream_has_no_clock(make_clip):
+    with open_frames(make_clip("clip.h264")) as frames:
+        assert [frame.seconds for frame in frames] == [None] * 20
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_variable_frame_rate_keeps_each_time(make_clip, name):
+    milliseconds = [100 * (i // 2) + 20 * (i % 2) for i in range(20)]
+    with open_frames(make_clip(name, milliseconds=milliseconds)) as frames:
+        np.testing.assert_allclose([frame.seconds for frame in frames], np.array(milliseconds) / 1000)
+
+
+def test_decoded_frames_do_not_pile_up(make_clip):
+    path = make_clip(images=[np.zeros((48, 64, 3), np.uint8)] * 80, rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_frames(path) as frames:
+            assert len(list(frames)) == 80
+            alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive < 5
+
+
+@pytest.mark.parametrize(("degrees", "quarter_turns"), [(90, 1), (180, 2), (-90, 3)])
+def test_a_rotated_video_is_upright(make_clip, degrees, quarter_turns):
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:16, :16] = 250
+    with open_frames(make_clip(images=[image] * 2, rotation=degrees)) as frames:
+        assert frames.size_hw == ((64, 48) if degrees % 180 else (48, 64))
+        shown = next(frames).image
+    expected = np.rot90(image, quarter_turns)
+    assert np.abs(shown.astype(int) - expected).mean() < 5
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ((1, 0, 0, 1), [[1, 2, 3], [4, 5, 6]]),
+        ((-1, 0, 0, 1), [[3, 2, 1], [6, 5, 4]]),
+        ((1, 0, 0, -1), [[4, 5, 6], [1, 2, 3]]),
+        ((-1, 0, 0, -1), [[6, 5, 4], [3, 2, 1]]),
+        ((0, -1, 1, 0), [[3, 6], [2, 5], [1, 4]]),
+        ((0, 1, -1, 0), [[4, 1], [5, 2], [6, 3]]),
+        ((0, 1, 1, 0), [[1, 4], [2, 5], [3, 6]]),
+        ((0, -1, -1, 0), [[6, 3], [5, 2], [4, 1]]),
+    ],
+)
+def test_all_eight_orientations_stand_upright(matrix, expected):
+    image = np.repeat(np.array([[1, 2, 3], [4, 5, 6]], np.uint8)[:, :, None], 3, axis=2)
+    a, b, c, d = (65536 * value for value in matrix)
+    upright = turn_upright(image, np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], np.int32).tobytes())
+    np.testing.assert_array_equal(upright[:, :, 0], expected)
+    assert upright.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("name", "container_options"),
+    [
+        ("cut.mp4", {"movflags": "faststart"}),
+        ("cut.mp4", {"movflags": "frag_keyframe+empty_moov"}),
+        ("cut.mkv", {}),
+        ("cut.avi", {}),
+        ("cut.flv", {}),
+    ],
+)
+@pytest.mark.parametrize("share", [0.6, 0.97])
+def test_a_cut_file_gives_its_whole_frames_and_breaks_off(
+    make_clip, noise, cut, name, container_options, share
+):
+    path = cut(make_clip(name, noise, container_options=container_options), share)
+    frames, error = read_until_broken(path)
+    assert 40 * share - 8 < len(frames) < 40
+    assert error.num_frames == len(frames)
+    assert f"{name} broke off after {len(frames)} frames: " in str(error)
+
+
+def test_a_matroska_file_cut_by_its_last_byte_breaks_off(make_clip):
+    path = make_clip("clip.mkv")
+    path.write_bytes(path.read_bytes()[:-1])
+    frames, error = read_until_broken(path)
+    assert len(frames) == 20
+    assert "the file ends before its own end; copy or download it again" in str(error)
+
+
+def test_a_matroska_file_damaged_in_the_middle_breaks_off(make_clip, noise):
+    path = make_clip("clip.mkv", [*noise, *noise])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 4 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 4)
+    path.write_bytes(data)
+    _, error = read_until_broken(path)
+    assert "of 3.20 seconds" in str(error)
+
+
+def test_data_that_cannot_be_decoded_breaks_off(make_clip, noise):
+    path = make_clip("clip.mov", noise, codec="mjpeg")
+    with av.open(str(path)) as container:
+        damaged = [packet for packet in container.demux(video=0) if packet.size][20]
+    data = bytearray(path.read_bytes())
+    data[damaged.pos : damaged.pos + damaged.size] = bytes(damaged.size)
+    path.write_bytes(data)
+    frames, error = read_until_broken(path)
+    assert (len(frames), error.num_frames) == (20, 20)
+    assert "cannot be read there (Invalid data" in str(error)
+
+
+def test_a_video_that_changes_size_breaks_off_there(make_clip):
+    small = make_clip("small.ts", [np.zeros((48, 64, 3), np.uint8)] * 6)
+    large = make_clip("large.ts", [np.zeros((96, 64, 3), np.uint8)] * 6)
+    small.write_bytes(small.read_bytes() + large.read_bytes())
+    frames, error = read_until_broken(small)
+    assert (len(frames), error.num_frames) == (6, 6)
+    assert "frame 6 must be 64 x 48 pixels like the frames before it, got 64 x 96" in str(error)
+
+
+def test_a_trimmed_mp4_is_whole_and_counts_what_is_shown(make_clip, index_of):
+    path = make_clip(options={"g": "5", "bf": "0"})
+    data = bytearray(path.read_bytes())
+    place = data.find(b"elst") + 12  # how many ms are shown, from which tick (1/12800 s) on
+    data[place : place + 8] = struct.pack(">Ii", 400, 7 * 512)
+    path.write_bytes(data)
+    with open_frames(path) as frames:
+        assert frames.num_frames == 10
+        assert [index_of(frame.image) for frame in frames] == list(range(7, 17))
+
+
+def test_an_mp4_without_its_index_is_unreadable(make_clip, noise, cut):
+    with pytest.raises(
+        VideoError, match=r"must be a whole video that FFmpeg can read, got .* before its index"
+    ):
+        open_frames(cut(make_clip(images=noise), 0.6))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.mp4", b"", "empty.mp4 must be a video, got an empty file"),
+        ("notes.txt", b"hello world\n" * 100, "notes.txt must hold a video track, got none"),
+        ("noise.mp4", bytes(range(256)) * 20, "noise.mp4 must be a whole video that FFmpeg can read"),
+    ],
+)
+def test_what_is_no_video_is_refused(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=message):
+        open_frames(path)
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+    with pytest.raises(VideoError, match=r"sound\.wav must hold a video track, got none"):
+        open_frames(path)
+
+
+def test_a_file_name_with_a_colon_is_no_protocol(make_clip):
+    with open_frames(make_clip().rename(make_clip("x.mp4").parent / "10:30.mp4")) as frames:
+        assert frames.name == "10:30.mp4"
+
+
+@pytest.fixture
+def serve(tmp_path):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path))
+    )
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_an_address_is_read_and_its_password_is_not_shown(make_clip, serve):
+    make_clip("clip.mkv")
+    with open_frames(f"http://me:secret@{serve}/clip.mkv") as frames:
+        assert frames.name == "http://127.0.0.1/clip.mkv"
+        assert len(list(frames)) == 20
+
+
+def test_a_cut_file_behind_an_address_breaks_off(make_clip, noise, cut, serve):
+    cut(make_clip("cut.mkv", [*noise, *noise]), 0.5)
+    _, error = read_until_broken(f"http://{serve}/cut.mkv")
+    assert "of 3.20 seconds" in str(error)
+
+
+def test_an_address_that_answers_with_an_error_is_named(serve):
+    with pytest.raises(
+        VideoError, match=r"http://127\.0\.0\.1/no\.mp4 must answer with a video .*404 Not Found"
+    ):
+        open_frames(f"http://{serve}/no.mp4")
+
+
+def test_an_address_that_stays_silent_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/clip.mp4"
+        with pytest.raises(VideoError, match=r"must answer with a video within 0\.2 seconds"):
+            open_frames(address, timeout_seconds=0.2)
