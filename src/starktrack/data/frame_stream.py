@@ -78,6 +78,16 @@ class FrameStream:
             )
         return frame
 
+    def peek(self) -> Frame:
+        """Return the first frame without taking it.
+
+        Raises:
+            InputError: It was taken already.
+        """
+        if self._held is None:
+            raise InputError(f"only the first frame of {self.name} can be seen ahead, got a stream that began")
+        return self._held
+
     def __enter__(self) -> "FrameStream":
         """Return itself."""
         return self

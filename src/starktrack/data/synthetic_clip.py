@@ -26,7 +26,7 @@ def synthetic_clip(
     """
     height, width = size_hw
     rng = np.random.default_rng([seed, 1])
-    background = _texture((height + 80, width + 80), 24, rng)
+    background = _texture((height + 80, width + 80), 24, rng) // 3 + 80
     face = _object(96, object_seed)
     phase = rng.uniform(0, 2 * np.pi, 6)
     for index in range(num_frames):

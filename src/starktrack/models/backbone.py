@@ -3,9 +3,11 @@
 Source: section 3.1 (any convolutional network may serve), section 4.1 (batch norm frozen, stride 16).
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import timm
+import torch
 from jaxtyping import Float
 from timm.layers import freeze_batch_norm_2d
 from timm.models.efficientnet import EfficientNetFeatures
@@ -68,6 +70,7 @@ def _without_later_stages(body: nn.Module) -> nn.Module:
     return body
 
 
+@lru_cache
 def _stage_of_stride(config: BackboneConfig) -> int:
     if not timm.is_model(config.name):
         known = [*timm.list_models(), BACKBONE_NAME]
@@ -75,7 +78,8 @@ def _stage_of_stride(config: BackboneConfig) -> int:
             f"backbone.name must be a timm model, got {config.name!r}{_suggest(config.name, known)}"
         )
     try:
-        strides = timm.create_model(config.name, features_only=True).feature_info.reduction()
+        with torch.device("meta"):
+            strides = timm.create_model(config.name, features_only=True).feature_info.reduction()
     except (RuntimeError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"backbone {config.name!r} has no feature stages; use a convolutional model"
