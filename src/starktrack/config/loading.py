@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -104,9 +104,12 @@ def _explain_one(schema: type, detail: Mapping[str, Any]) -> str:
 
 def _field_names(schema: Any, path: list[str]) -> list[str]:
     for name in path:
-        annotation = {f.name: f.type for f in dataclasses.fields(schema)}.get(name)
-        options = (annotation, *get_args(annotation))
-        schema = next((option for option in options if dataclasses.is_dataclass(option)), None)
+        if get_origin(schema) is dict:
+            options = get_args(schema)[1:]
+        else:
+            annotation = {f.name: f.type for f in dataclasses.fields(schema)}.get(name)
+            options = (annotation, *get_args(annotation))
+        schema = next((each for each in options if dataclasses.is_dataclass(each) or get_origin(each) is dict), None)
         if schema is None:
             return []
-    return [f.name for f in dataclasses.fields(schema)]
+    return [f.name for f in dataclasses.fields(schema)] if dataclasses.is_dataclass(schema) else []

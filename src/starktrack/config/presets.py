@@ -60,6 +60,7 @@ def stark_mobile() -> Config:
             transformer=TransformerConfig(
                 width=128,
                 ffn_width=512,
+                dropout=0.0,
                 num_encoder_layers=4,
                 num_decoder_layers=1,
                 encoder_queries="search",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from starktrack.config.data import DataConfig
+from starktrack.config.data import DataConfig, SyntheticConfig
 from starktrack.config.schema import Config, Count, PositiveInt
 
 _STRICT = ConfigDict(extra="forbid")
@@ -22,16 +22,25 @@ class DatasetConfig:
     """One data set of a run.
 
     Args:
-        source: Kind of data set, see `starktrack data list`.
+        source: Kind of data set (a key of `data.sources.SOURCES`), or `synthetic`: objects of one data set
+            moving over pictures of another.
         split: Which part of it.
         root: Folder below the data root; empty for the root itself.
         ratio: How often it is drawn from, in proportion to the others.
+        allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
+        objects: For `synthetic`: name of the run's data set that objects are cut from.
+        backgrounds: For `synthetic`: name of the run's data set whose pictures they are laid on.
+        synthetic: For `synthetic`: what happens in a video.
     """
 
     source: str
     split: str = "train"
     root: str = ""
     ratio: Positive = 1.0
+    allow_missing: bool = False
+    objects: str = ""
+    backgrounds: str = ""
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -222,6 +231,13 @@ class Recipe:
     def _stages_fit_the_network(self) -> "Recipe":
         if not self.datasets or not self.stages:
             raise ValueError("a recipe must have at least one of [datasets.NAME] and one of [stages.NAME]")
+        real = [name for name, dataset in self.datasets.items() if dataset.source != "synthetic"]
+        for name, dataset in self.datasets.items():
+            if dataset.source == "synthetic" and not {dataset.objects, dataset.backgrounds} <= set(real):
+                raise ValueError(
+                    f"datasets.{name} must take objects and backgrounds from {real}, got {dataset.objects!r} "
+                    f"and {dataset.backgrounds!r}"
+                )
         for name, stage in self.stages.items():
             if stage.trains == "score" and not self.config.model.score_head:
                 raise ValueError(

@@ -3,6 +3,7 @@
 Batch `step` of an epoch holds samples `step * batch_size` onwards; each rank takes its share of every batch.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -96,5 +97,8 @@ class _Samples(Dataset[Sample]):
 
 
 def _use_one_thread(worker: int) -> None:
+    # Ctrl-C reaches every process of a terminal; workers must go on until the training process has saved.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -9,13 +9,13 @@ from pathlib import Path
 import timm
 import torch
 from jaxtyping import Float
-from timm.layers import freeze_batch_norm_2d
 from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 
 from starktrack.config.schema import BackboneConfig
 from starktrack.errors import CheckpointError, ConfigError, nearest_name
 from starktrack.models.lightning import BACKBONE_NAME, RepVggBackbone
+from starktrack.models.norm import freeze_norms
 
 
 class Backbone(nn.Module):
@@ -23,7 +23,7 @@ class Backbone(nn.Module):
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
-        self.body = freeze_batch_norm_2d(body)
+        self.body = freeze_norms(body)
         self.num_channels = body.feature_info.channels()[-1]
 
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch channels h2 w2"]:

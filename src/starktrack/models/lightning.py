@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.ops import FrozenBatchNorm2d
 
 from starktrack.models.corner_head import BoxPrediction, CornerExpectation
+from starktrack.models.norm import FrozenNorm
 
 BACKBONE_NAME = "repvgg_a0_lite"
 _STAGES = ((48, 1), (48, 2), (96, 4), (192, 4))
@@ -78,7 +78,7 @@ class RepVggBackbone(nn.Sequential):
         blocks, inputs = [], 3
         for outputs, count in _STAGES:
             for index in range(count):
-                blocks.append(RepVggBlock(inputs, outputs, 2 if index == 0 else 1, FrozenBatchNorm2d))
+                blocks.append(RepVggBlock(inputs, outputs, 2 if index == 0 else 1, FrozenNorm))
                 inputs = outputs
         super().__init__(*blocks)
         self.num_channels = inputs

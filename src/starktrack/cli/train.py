@@ -1,0 +1,166 @@
+"""`starktrack train`: a recipe and data in, weights out."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from starktrack.cli.options import Device, DeviceOption
+from starktrack.config.loading import override
+from starktrack.config.recipes import read_recipe
+from starktrack.config.training import Recipe
+from starktrack.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from starktrack.data.sampling import SequenceCollection
+    from starktrack.models.stark import Stark
+    from starktrack.training.distributed import Processes
+    from starktrack.training.job import Job, Validate
+
+Collections = dict[str, Any]
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a recipe of ours, such as s50.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as run.batch_size=32."),
+    ] = None,
+    data: Annotated[
+        Path, typer.Option("--data", metavar="ROOT", help="Folder that the recipe's data sets lie below.")
+    ] = Path("data"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoints, metrics, pictures and weights.")
+    ] = Path("runs/train"),
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="Start from these weights of the same model.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint in DIR, if there is one.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what the run would do, need and take.")
+    ] = False,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Train a model; on several GPUs or machines start it with torchrun.
+
+    SIGTERM or Ctrl-C saves and ends with 143 or 130; the same command with --resume goes on as if it had never
+    stopped.
+    """
+    plan = override(read_recipe(recipe), overrides or [])
+    from starktrack.training.distributed import joined, processes_of_environment
+    from starktrack.training.loop import train as run
+
+    processes = processes_of_environment()
+    where = _device_of(device, processes)
+    resume = resume or processes.restarted
+    with joined(processes, where):
+        job, network = _prepare(plan, data, out, where, processes, weights)
+        if dry_run:
+            from starktrack.cli.train_plan import show_plan
+
+            show_plan(job, network, _open(plan.datasets, data, plan.run.seed))
+            return
+        if not resume and job.checkpoints.is_dir() and any(job.checkpoints.iterdir()):
+            raise ConfigError(f"--out must be a new folder, {out} holds a run; add --resume, or give another")
+        stopped = run(job, network, resume=resume)
+    if stopped:
+        sys.stderr.write(f"stopped by signal {stopped}, saved in {job.checkpoints}; go on with --resume\n")
+        raise typer.Exit(128 + stopped)
+    if processes.is_first:
+        sys.stderr.write(f"weights: {job.weights}\n")
+
+
+def _prepare(
+    recipe: Recipe, data: Path, out: Path, device: "torch.device", processes: "Processes", weights: Path | None
+) -> "tuple[Job, Stark]":
+    from starktrack.training.datasets import mix
+    from starktrack.training.distill import load_teacher
+    from starktrack.training.feed import loader_feed
+    from starktrack.training.job import Job
+
+    mixture = mix(recipe.datasets, _open(recipe.datasets, data, recipe.run.seed))
+    teacher = recipe.distillation.teacher
+    job = Job(
+        recipe,
+        out,
+        device,
+        lambda stage: loader_feed(mixture, recipe, stage, device=device, processes=processes),
+        processes,
+        _validation(recipe, data, device, processes),
+        load_teacher(Path(teacher), recipe.config.model).to(device) if teacher else None,
+        _tell if processes.is_first else None,
+    )
+    return job, _network(recipe, device, weights)
+
+
+def _network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "Stark":
+    import torch
+
+    from starktrack.models.build import build_network
+    from starktrack.models.weights import fill, read_weights
+
+    torch.manual_seed(recipe.run.seed)
+    start = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
+    imagenet = recipe.run.imagenet and weights is None and start is None
+    network = build_network(recipe.config.model, imagenet=imagenet, backbone_weights=None if weights else start)
+    if weights:
+        fill(network, read_weights(weights)[1], source=str(weights))
+    layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
+    network = network.to(device, memory_format=layout)
+    if recipe.run.compile:
+        network.compile()
+    return network
+
+
+def _validation(
+    recipe: Recipe, data: Path, device: "torch.device", processes: "Processes"
+) -> "Validate | None":
+    from starktrack.cli.validation import choose_sequences, track_and_score
+
+    config = recipe.validation
+    if not config.every or not config.datasets:
+        return None
+    sequences = choose_sequences(_open(config.datasets, data, recipe.run.seed), config)
+    own = sequences[processes.rank :: processes.count]
+    return track_and_score(own, recipe.config, device, max_frames=config.max_frames)
+
+
+def _open(datasets: Collections, data: Path, seed: int) -> "dict[str, SequenceCollection]":
+    from starktrack.training.datasets import open_collections
+
+    return open_collections(datasets, data, seed, _show_index)
+
+
+def _show_index(name: str, done: int, total: int) -> None:
+    if done % 500 == 0 or done == total:
+        sys.stderr.write(f"index of {name}: {done} of {total} sequences\n")
+
+
+def _device_of(device: Device, processes: "Processes") -> "torch.device":
+    import torch
+
+    from starktrack.engines.torch_engine import resolve_device
+
+    where = resolve_device(device.value)
+    return torch.device("cuda", processes.local_rank) if where.type == "cuda" else where
+
+
+def _tell(record: Any) -> None:
+    if record["kind"] == "validation":
+        best = ", the best so far" if record["best"] else ""
+        text = f"validation: overlap {record['overlap']:.3f}, success {record['success']:.3f}{best}"
+    else:
+        shown = {name: value for name, value in record.items() if name in _SHOWN}
+        terms = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
+        text = f"{terms}, {record['samples_per_second']:.1f} samples/s, {record['waiting']:.0%} waiting for data"
+    sys.stderr.write(f"{record['stage']} epoch {record['epoch']} step {record['step']}: {text}\n")
+
+
+_SHOWN = ("loss", "giou", "l1", "corner", "bce", "overlap", "accuracy", "distill_kl", "distill_l1")

@@ -1,0 +1,69 @@
+"""Validation of a run: real sequences are tracked with its weights, and scored."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence as List
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from starktrack.arrays import Boxes
+from starktrack.config.schema import Config
+from starktrack.config.training import ValidationConfig
+from starktrack.data.sequence import Sequence
+from starktrack.engines.torch_engine import TorchEngine
+from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+from starktrack.models.build import build_network
+from starktrack.tracking.tracker import Tracker
+from starktrack.training.job import Validate
+
+THRESHOLDS = np.linspace(0, 1, 21)
+"""Overlaps at which success is counted; its mean is the area under the curve."""
+
+
+def choose_sequences(collections: Mapping[str, Any], config: ValidationConfig) -> list[Sequence]:
+    """Return the sequences to track, evenly spread over each data set, cut to the longest length."""
+    chosen = []
+    for collection in collections.values():
+        count = min(config.max_sequences or len(collection), len(collection))
+        for index in np.linspace(0, len(collection) - 1, count).round().astype(int):
+            chosen.append(collection[int(index)])
+    return chosen
+
+
+def track_and_score(
+    sequences: List[Sequence], config: Config, device: torch.device, *, max_frames: int = 0
+) -> Validate:
+    """Return the function that scores weights by tracking these sequences with them."""
+
+    def validate(state: Mapping[str, Tensor]) -> Float[np.ndarray, "sequences 2"]:
+        network = build_network(config.model)
+        network.load_state_dict(dict(state))
+        tracker = Tracker(TorchEngine(network, config, device=device))
+        scores = [score_sequence(tracker, sequence, max_frames) for sequence in sequences]
+        return np.array(scores).reshape(-1, 2)
+
+    return validate
+
+
+def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) -> tuple[float, float]:
+    """Return mean overlap and success of one run from the first visible frame to the last.
+
+    Frames in which the target cannot be seen do not count.
+    """
+    first = int(np.flatnonzero(sequence.visible)[0])
+    end = min(len(sequence), first + max_frames) if max_frames else len(sequence)
+    tracker.start(sequence.frames.read(first), box_xywh=sequence.boxes_xywh[first])
+    boxes = [sequence.boxes_xywh[first]]
+    boxes += [tracker.update(sequence.frames.read(index)).box_xywh for index in range(first + 1, end)]
+    visible = sequence.visible[first:end].copy()
+    visible[0] = end - first == 1
+    return score_boxes(np.stack(boxes)[visible], sequence.boxes_xywh[first:end][visible])
+
+
+def score_boxes(predicted_xywh: Boxes, true_xywh: Boxes) -> tuple[float, float]:
+    """Return mean overlap, and mean over 21 thresholds of the share of frames that overlap by more."""
+    overlaps = overlap(xywh_to_xyxy(predicted_xywh.astype(float)), xywh_to_xyxy(true_xywh.astype(float)))
+    return float(overlaps.mean()), float((overlaps[:, None] > THRESHOLDS).mean())

@@ -1,0 +1,94 @@
+"""Checkpoints of a run: safetensors with JSON in their header, written whole or not at all.
+
+A file is written under another name, forced to disk and then renamed, so whatever stops the writing (a kill, a
+full disk, a power cut) leaves the files before it as they were.
+"""
+
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from starktrack.errors import CheckpointError, TrainingError
+from starktrack.training.state import Progress, Snapshot
+
+_KEY = "starktrack.progress"
+_SCALER_KEY = "starktrack.scaler"
+_LOG = logging.getLogger(__name__)
+
+
+def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
+    """Write a checkpoint, forget all but the newest `keep`, and return its path.
+
+    Raises:
+        TrainingError: It could not be written; the ones before are still there.
+    """
+    path = folder / f"step-{snapshot.progress.num_steps:09d}.safetensors"
+    temporary = path.with_suffix(".tmp")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.tensors.items()}
+    texts = {_KEY: json.dumps(asdict(snapshot.progress)), _SCALER_KEY: json.dumps(dict(snapshot.scaler))}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary, metadata=texts)
+        _force_to_disk(temporary)
+        temporary.replace(path)
+        _force_to_disk(folder)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"a checkpoint must be written, {path} could not be: {error}; those before it are kept, "
+            "make room and start again with --resume"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    for old in snapshot_paths(folder)[keep:]:
+        old.unlink()
+    return path
+
+
+def snapshot_paths(folder: Path) -> list[Path]:
+    """Return the checkpoints of a run, newest first."""
+    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+
+
+def load_newest(folder: Path) -> Snapshot | None:
+    """Return the newest checkpoint that can be read, or None where there is none at all.
+
+    Raises:
+        CheckpointError: There are some, and every one is damaged.
+    """
+    paths = snapshot_paths(folder)
+    for path in paths:
+        try:
+            return load_snapshot(path)
+        except CheckpointError as error:
+            _LOG.warning("%s; trying the one before", error)
+    if paths:
+        raise CheckpointError(f"a run must have a checkpoint that can be read, every one in {folder} is damaged")
+    return None
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """Return a checkpoint, on the CPU.
+
+    Raises:
+        CheckpointError: The file is damaged or is not a checkpoint of a run.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            texts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Snapshot(tensors, Progress(**json.loads(texts[_KEY])), json.loads(texts[_SCALER_KEY]))
+    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} must be a checkpoint of a run, it is damaged or something else: {error}") from error
+
+
+def _force_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

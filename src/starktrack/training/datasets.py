@@ -1,0 +1,46 @@
+"""The data sets that a recipe names, opened below one data root."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from starktrack.config.training import DatasetConfig
+from starktrack.data.sampling import Mixture, SequenceCollection
+from starktrack.data.sources import indexed, open_dataset
+from starktrack.data.synthetic import SyntheticVideos
+
+SYNTHETIC = "synthetic"
+
+
+def open_collections(
+    datasets: Mapping[str, DatasetConfig],
+    root: Path,
+    seed: int,
+    progress: Callable[[str, int, int], None] = lambda name, done, total: None,
+) -> dict[str, SequenceCollection]:
+    """Return the data sets by name; boxes of video sets are in memory, pictures are read when asked for.
+
+    Args:
+        datasets: What to open.
+        root: Folder that their own roots lie below.
+        seed: Of synthetic videos.
+        progress: Called while an index is built, with name, sequences read so far, and all.
+
+    Raises:
+        DatasetError: A data set is unknown, missing or incomplete; names it.
+    """
+    opened: dict[str, SequenceCollection] = {}
+    for name, config in datasets.items():
+        if config.source != SYNTHETIC:
+            found = open_dataset(config.source, root / config.root, config.split, allow_missing=config.allow_missing)
+            opened[name] = indexed(found, lambda done, total, name=name: progress(name, done, total))
+    for name, config in datasets.items():
+        if config.source == SYNTHETIC:
+            opened[name] = SyntheticVideos(
+                opened[config.objects], opened[config.backgrounds], config.synthetic, seed
+            )
+    return {name: opened[name] for name in datasets}
+
+
+def mix(datasets: Mapping[str, DatasetConfig], opened: Mapping[str, SequenceCollection]) -> Mixture:
+    """Return the data sets as one, drawn from in proportion to their ratios."""
+    return Mixture(tuple(opened[name] for name in datasets), tuple(each.ratio for each in datasets.values()))

@@ -1,0 +1,99 @@
+"""One process or many: who we are, what is added up, and what is averaged.
+
+Processes are started by `torchrun`, which also starts them again after a failure; a run started so goes on
+from its last checkpoint.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run.
+
+    Attributes:
+        rank: This process, from 0.
+        count: How many there are.
+        local_rank: This process among those of its machine, from 0; its GPU.
+        restarted: Whether torchrun started it again after a failure.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    restarted: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Return whether this process writes checkpoints and the journal."""
+        return self.rank == 0
+
+
+def processes_of_environment() -> Processes:
+    """Return what torchrun says; without it, the only process."""
+    return Processes(
+        rank=int(os.environ.get("RANK", "0")),
+        count=int(os.environ.get("WORLD_SIZE", "1")),
+        local_rank=int(os.environ.get("LOCAL_RANK", "0")),
+        restarted=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0,
+    )
+
+
+@contextmanager
+def joined(processes: Processes, device: torch.device) -> Iterator[None]:
+    """Keep the processes connected: NCCL between GPUs, else gloo; nothing to do for one process."""
+    if processes.count == 1:
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def replicate(network: nn.Module, processes: Processes) -> nn.Module:
+    """Return the network with its gradients averaged over processes in each synchronised backward pass.
+
+    Buffers are left alone; `average_` averages batch statistics once per step.
+    """
+    if processes.count == 1:
+        return network
+    return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+@contextmanager
+def without_exchange(network: nn.Module, active: bool) -> Iterator[None]:
+    """Let backward passes add up gradients in each process alone, where `active`."""
+    if active and isinstance(network, DistributedDataParallel):
+        with network.no_sync():
+            yield
+    else:
+        yield
+
+
+def add_up(values: Tensor, processes: Processes) -> Tensor:
+    """Return the sum over processes; every process gets the same."""
+    if processes.count > 1:
+        distributed.all_reduce(values)
+    return values
+
+
+def average_(tensors: list[Tensor], processes: Processes) -> None:
+    """Replace each tensor by its mean over processes, in one exchange."""
+    if processes.count == 1 or not tensors:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    distributed.all_reduce(flat)
+    parts = (flat / processes.count).split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))

@@ -1,0 +1,63 @@
+"""A training run and all that it works with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from starktrack.config.training import Recipe, StageConfig
+from starktrack.training.distributed import Processes
+from starktrack.training.feed import Feed
+from starktrack.training.journal import Record
+
+Validate = Callable[[Mapping[str, Tensor]], Float[np.ndarray, "sequences 2"]]
+"""Tracks this process's share of the validation sequences with these weights; gives for each sequence its mean
+overlap and its success (area under the curve)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run and all that it works with.
+
+    Attributes:
+        recipe: What to do.
+        out: Folder for checkpoints, journal, pictures and weights.
+        device: Where the network runs.
+        open_feed: Gives a stage's samples.
+        processes: Who shares the work.
+        validate: Scores weights, or None.
+        teacher: The network to learn from, or None.
+        tell: Called with every record of the journal.
+    """
+
+    recipe: Recipe
+    out: Path
+    device: torch.device
+    open_feed: Callable[[StageConfig], Feed]
+    processes: Processes = Processes()
+    validate: Validate | None = None
+    teacher: nn.Module | None = None
+    tell: Callable[[Record], None] | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return the folder of the checkpoints."""
+        return self.out / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        """Return the file of the final weights."""
+        return self.out / "weights.safetensors"
+
+    @property
+    def micro_batches_per_step(self) -> int:
+        """Return how many micro-batches of a step are this process's."""
+        return self.recipe.run.batch_size // (self.recipe.run.micro_batch * self.processes.count)
+
+    def micro_batch_index(self, step: int, number: int) -> int:
+        """Return which micro-batch of the epoch, over all processes, is this process's `number`-th of a step."""
+        return (step * self.micro_batches_per_step + number) * self.processes.count + self.processes.rank

@@ -1,0 +1,103 @@
+"""What a run says about itself: `metrics.jsonl` always, TensorBoard on request, a line for the reader."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from starktrack.errors import MissingExtraError
+
+Record = Mapping[str, Any]
+
+
+class Journal:
+    """Records of one run, in the order of its optimiser steps.
+
+    Args:
+        folder: Where `metrics.jsonl` lies.
+        num_steps: Steps the run has behind it; records of later steps (written after the checkpoint it
+            goes on from) are dropped, so that every step has one record.
+        tensorboard: Write event files too.
+        tell: Called with every record.
+    """
+
+    def __init__(
+        self, folder: Path, num_steps: int, *, tensorboard: bool = False, tell: Callable[[Record], None] | None = None
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "metrics.jsonl"
+        self._tell = tell
+        self._keep_until(num_steps)
+        self._board = _open_board(folder, num_steps) if tensorboard else None
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Append a record; `values` holds `step`, the optimiser steps done in all."""
+        record = {"kind": kind, **values}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, float):
+                    self._board.add_scalar(f"{kind}/{name}", value, values["step"])
+        if self._tell is not None:
+            self._tell(record)
+
+    def close(self) -> None:
+        """Finish the event files."""
+        if self._board is not None:
+            self._board.close()
+
+    def _keep_until(self, num_steps: int) -> None:
+        kept = [json.dumps(record) + "\n" for record in read_journal(self.path) if record["step"] <= num_steps]
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(kept)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a journal; a last line that was cut off is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+class Stopwatch:
+    """Where time goes between two records: all of it, and the part spent waiting for data.
+
+    Attributes:
+        num_samples: Samples seen since the last record, over all processes; counted by its user.
+    """
+
+    def __init__(self) -> None:
+        self._since, self._waited, self.num_samples = time.perf_counter(), 0.0, 0
+
+    def wait_for(self, fetch: Callable[[], Any]) -> Any:
+        """Return what `fetch` returns; its time counts as waiting."""
+        before = time.perf_counter()
+        result = fetch()
+        self._waited += time.perf_counter() - before
+        return result
+
+    def read(self) -> dict[str, float]:
+        """Return samples per second and the share of time spent waiting, and begin a new stretch."""
+        seconds = max(time.perf_counter() - self._since, 1e-9)
+        rates = {"samples_per_second": self.num_samples / seconds, "waiting": self._waited / seconds}
+        self._since, self._waited, self.num_samples = time.perf_counter(), 0.0, 0
+        return rates
+
+
+def _open_board(folder: Path, num_steps: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("tensorboard", "tensorboard", "run.tensorboard = true") from error
+    return SummaryWriter(folder / "tensorboard", purge_step=num_steps + 1)

@@ -1,0 +1,73 @@
+"""A picture of what the network is shown and what it answers: templates, search regions, boxes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from starktrack.data.batch import Batch
+from starktrack.errors import TrainingError
+from starktrack.geometry.boxes import cxcywh_to_xyxy
+from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
+
+TRUE_COLOUR, PREDICTED_COLOUR, ABSENT_COLOUR = (0, 255, 0), (255, 0, 0), (128, 128, 128)
+"""RGB: green the true box, red the predicted one, grey a true box that is of no target."""
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+
+def draw_batch(batch: Batch, predicted_cxcywh: Float[Tensor, "batch 4"], *, columns: int = 4) -> Picture:
+    """Return the samples side by side: templates on top of each other, the search region with both boxes."""
+    tiles = [_draw_sample(batch, predicted_cxcywh, index) for index in range(len(batch))]
+    blank = np.zeros_like(tiles[0])
+    tiles += [blank] * (-len(tiles) % columns)
+    rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
+    return np.concatenate(rows)
+
+
+def first_samples(batch: Batch, count: int) -> Batch:
+    """Return the first `count` samples of a batch, or all where there are fewer."""
+    fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
+    return replace(batch, **{name: getattr(batch, name)[:count] for name in fields})
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write an RGB picture.
+
+    Raises:
+        TrainingError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture[:, :, ::-1]):
+        raise TrainingError(f"a picture of the crops must be written, {path} could not be; make room")
+
+
+def colours(normalised: Float[Tensor, "3 height width"]) -> Picture:
+    """Return network input as RGB pixels."""
+    mean, std = torch.tensor(PIXEL_MEAN), torch.tensor(PIXEL_STD)
+    shown = normalised.detach().float().cpu().permute(1, 2, 0) * std + mean
+    return (shown * 255).round().clamp(0, 255).to(torch.uint8).contiguous().numpy()
+
+
+def _draw_sample(batch: Batch, predicted_cxcywh: Tensor, index: int) -> Picture:
+    search = colours(batch.search[index])
+    is_there = bool(batch.label[index] > 0.5)
+    _draw_box(search, batch.box_cxcywh[index], TRUE_COLOUR if is_there else ABSENT_COLOUR)
+    _draw_box(search, predicted_cxcywh[index], PREDICTED_COLOUR)
+    templates = np.concatenate([colours(template) for template in batch.templates[index]])
+    height = max(len(search), len(templates))
+    return np.concatenate([_padded(templates, height), _padded(search, height)], axis=1)
+
+
+def _draw_box(picture: Picture, box_cxcywh: Tensor, colour: tuple[int, int, int]) -> None:
+    corners = (cxcywh_to_xyxy(box_cxcywh.detach().float().cpu()) * len(picture)).clamp(-1e4, 1e4)
+    left, top, right, bottom = corners.nan_to_num().round().int().tolist()
+    cv2.rectangle(picture, (left, top), (right, bottom), colour, 2)
+
+
+def _padded(picture: Picture, total: int) -> UInt8[np.ndarray, "total padded_width 3"]:
+    return np.pad(picture, ((0, total - len(picture)), (0, 4), (0, 0)))

@@ -1,0 +1,142 @@
+"""Everything a run needs to go on as if it had never stopped, and how that becomes named tensors and JSON.
+
+There is no random state to keep: every sample and every micro-batch has a seed of its own, made from
+`(seed, epoch, index)`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from torch import Tensor
+
+from starktrack.errors import CheckpointError
+from starktrack.models.stark import Stark
+from starktrack.models.weights import fill
+from starktrack.training.optim import start_average
+from starktrack.training.step import Trainer
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        stage: The stage that `epoch` belongs to, or the one before it at its very start.
+        epoch: Over all stages, from 0.
+        step: Optimiser steps done in this epoch.
+        num_steps: Optimiser steps done in all.
+        num_skipped: Samples that could not be read.
+        best: Highest validation score so far, or None.
+        sums: What the steps since the last record of the journal have measured, added up.
+        num_summed: How many steps that are.
+    """
+
+    stage: str = ""
+    epoch: int = 0
+    step: int = 0
+    num_steps: int = 0
+    num_skipped: int = 0
+    best: float | None = None
+    sums: dict[str, float] = field(default_factory=dict)
+    num_summed: int = 0
+
+    def count_step(self, means: Mapping[str, float]) -> None:
+        """Note that a step was done and what it measured."""
+        self.step, self.num_steps = self.step + 1, self.num_steps + 1
+        self.num_skipped += round(means["skipped"])
+        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in means.items()}
+        self.num_summed += 1
+
+    def read_means(self) -> dict[str, float]:
+        """Return the means of the steps since the last call."""
+        means = {name: total / self.num_summed for name, total in self.sums.items()}
+        self.sums, self.num_summed = {}, 0
+        return means
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at rest: what a checkpoint holds."""
+
+    tensors: Mapping[str, Tensor]
+    progress: Progress
+    scaler: Mapping[str, float | int]
+
+
+@dataclass
+class LoopState:
+    """A run in motion: every value that changes while it trains.
+
+    Attributes:
+        trainer: Network, optimiser and gradient scaler of the current stage.
+        average: Averaged weights by name; empty where the stage keeps none.
+        progress: How far it has come.
+    """
+
+    trainer: Trainer
+    average: dict[str, Tensor]
+    progress: Progress
+
+    def shipped(self) -> dict[str, Tensor]:
+        """Return the weights to validate and to ship: the averaged ones where there are any."""
+        return {**self.trainer.network.state_dict(), **self.average}
+
+
+def enter_stage(trainer: Trainer, progress: Progress, stage_name: str, saved: Snapshot | None) -> LoopState:
+    """Return the state at the start of a stage, or in the middle of it where `saved` lies there.
+
+    A new stage starts from the averaged weights of the one before.
+    """
+    network = trainer.network
+    if saved is not None and progress.stage == stage_name and trainer.stage.optim.ema_decay:
+        average = {name: value.to(trainer.device) for name, value in _below("average.", saved.tensors).items()}
+    else:
+        average = start_average(network) if trainer.stage.optim.ema_decay else {}
+    if saved is not None and progress.stage == stage_name:
+        _restore_optimiser(trainer, saved)
+    progress.stage = stage_name
+    return LoopState(trainer, average, progress)
+
+
+def take_snapshot(state: LoopState) -> Snapshot:
+    """Return all of a run in named tensors and plain values."""
+    trainer = state.trainer
+    names = {parameter: name for name, parameter in trainer.network.named_parameters()}
+    tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in state.average.items()}
+    for parameter, moments in trainer.optimiser.state.items():
+        tensors |= {f"optimiser.{key}.{names[parameter]}": value for key, value in moments.items()}
+    return Snapshot(tensors, Progress(**asdict(state.progress)), trainer.scaler.state_dict())
+
+
+def restore_network(network: Stark, saved: Snapshot) -> None:
+    """Copy the saved weights into the network.
+
+    Raises:
+        CheckpointError: They are of another network.
+    """
+    fill(network, _below("network.", saved.tensors), source="the checkpoint")
+
+
+def finish_stage(state: LoopState) -> None:
+    """Make the averaged weights the network's own: the next stage starts from them."""
+    state.trainer.network.load_state_dict(state.shipped())
+
+
+def _restore_optimiser(trainer: Trainer, saved: Snapshot) -> None:
+    names = {name: parameter for name, parameter in trainer.network.named_parameters()}
+    for key in ("step", "exp_avg", "exp_avg_sq"):
+        for name, value in _below(f"optimiser.{key}.", saved.tensors).items():
+            if name not in names or not names[name].requires_grad:
+                raise CheckpointError(
+                    f"a checkpoint must hold moments of what is trained, got some of {name!r}; "
+                    "run with the recipe it was written with"
+                )
+            moved = value if key == "step" else value.to(names[name].device, copy=True)
+            trainer.optimiser.state[names[name]][key] = moved
+    if saved.scaler:
+        trainer.scaler.load_state_dict(dict(saved.scaler))
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,102 @@
+import pytest
+
+from starktrack.config.loading import from_mapping, override, to_mapping
+from starktrack.config.recipes import read_recipe, recipe_names
+from starktrack.config.training import Recipe
+from starktrack.errors import ConfigError
+
+PUBLISHED = {
+    "lightning",
+    "s50",
+    "s50_got10k_only",
+    "st101",
+    "st101_got10k_only",
+    "st50",
+    "st50_got10k_only",
+}
+
+
+def test_there_is_a_recipe_for_every_published_run():
+    assert set(recipe_names()) == PUBLISHED | {"mobile"}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_a_published_recipe_has_the_published_numbers(name):
+    recipe = read_recipe(name)
+    first = next(iter(recipe.stages.values()))
+    assert (first.epochs, first.trains, first.optim.drop_epoch) == (500, "box", 400)
+    assert (first.optim.lr, first.optim.backbone_lr, first.optim.weight_decay) == (1e-4, 1e-5, 1e-4)
+    assert (first.loss.giou, first.loss.l1, first.loss.corner, first.optim.clip_norm) == (2, 5, 0, 0.1)
+    assert (recipe.run.batch_size, recipe.run.micro_batch, recipe.run.samples_per_epoch) == (128, 16, 60_000)
+    assert recipe.run.steps_per_epoch == 468
+    assert first.data.sampling.max_gap == 200
+
+
+@pytest.mark.parametrize("name", ["st50", "st101", "st50_got10k_only", "st101_got10k_only"])
+def test_spatio_temporal_recipes_run_both_stages_in_one_go(name):
+    (start, _, localise), (second_start, _, score) = read_recipe(name).stage_starts()
+    assert (start, second_start) == (0, 500)
+    assert localise.data.sampling.mode == score.data.sampling.mode == "trident_pro"
+    assert (score.trains, score.epochs, score.optim.drop_epoch) == ("score", 50, 40)
+    assert score.data.sampling.negative_share == 0.5
+
+
+def test_got10k_only_recipes_train_on_nothing_else():
+    for name in ("s50_got10k_only", "st50_got10k_only", "st101_got10k_only"):
+        recipe = read_recipe(name)
+        assert [(d.source, d.split) for d in recipe.datasets.values()] == [("got10k", "train")]
+        assert recipe.config.name == "stark_" + name.removesuffix("_got10k_only")
+
+
+def test_lightning_freezes_its_first_stage_and_names_no_teacher():
+    recipe = read_recipe("lightning")
+    assert recipe.stages["localise"].frozen_stride == 2
+    assert (recipe.distillation.teacher, recipe.distillation.kl) == ("", 5.0)
+
+
+def test_overrides_reach_stages_and_data_sets_by_name():
+    changed = override(read_recipe("st50"), ["stages.score.epochs=3", "datasets.coco.ratio=2", "run.seed=7"])
+    assert (changed.stages["score"].epochs, changed.datasets["coco"].ratio, changed.run.seed) == (3, 2, 7)
+
+
+def test_a_recipe_survives_the_round_trip_through_plain_values():
+    recipe = read_recipe("st50")
+    assert from_mapping(Recipe, to_mapping(recipe)) == recipe
+
+
+def test_a_wrong_recipe_name_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"got 's5O'; did you mean 's50'\?"):
+        read_recipe("s5O")
+
+
+def test_a_wrong_key_within_a_stage_is_answered_with_the_nearest(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('base = "s50"\n[stages.localise]\nepoch = 3\n')
+    with pytest.raises(ConfigError, match=r"unknown key 'stages.localise.epoch'; did you mean 'epochs'\?"):
+        read_recipe(str(path))
+
+
+def test_a_wrong_key_in_an_override_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"did you mean 'localise'\?"):
+        override(read_recipe("s50"), ["stages.localize.epochs=3"])
+
+
+def test_a_recipe_that_is_its_own_base_is_refused(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(f'base = "{path.as_posix()}"\n')
+    with pytest.raises(ConfigError, match="must not be its own base"):
+        read_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("assignments", "text"),
+    [
+        (["run.batch_size=100"], "batch_size must be a multiple of micro_batch=16, got 100; use 96"),
+        (["run.samples_per_epoch=64"], "samples_per_epoch must be at least batch_size=128, got 64"),
+        (["stages.localise.data.sampling.negative_share=0.5"], "negative_share must be 0"),
+        (["stages.localise.trains=score"], "stark_s50 has none"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(assignments, text):
+    with pytest.raises(ConfigError, match=text):
+        override(read_recipe("s50"), assignments)

@@ -1,0 +1,250 @@
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from tests.training.tiny import losses, same_tensors, stage, tiny_config, tiny_job, tiny_network, tiny_recipe
+
+from starktrack.config.training import OptimConfig
+from starktrack.errors import ConfigError, TrainingError
+from starktrack.models.weights import read_weights
+from starktrack.training.distributed import Processes
+from starktrack.training.journal import read_journal
+from starktrack.training.loop import train
+
+TWO_STAGES = {
+    "localise": stage(epochs=1, optim=OptimConfig(lr=1e-3, ema_decay=0.5)),
+    "score": stage(epochs=2, trains="score", sampling={"negative_share": 0.5}),
+}
+
+
+def two_stages():
+    return tiny_recipe(config=tiny_config(score_head=True), stages=TWO_STAGES)
+
+
+def stop_after(number):
+    """Return a listener that asks the process to end once so many training records were written."""
+    seen = []
+
+    def listen(record):
+        seen.append(record)
+        if len(seen) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return listen
+
+
+def run_in_pieces(recipe, out, stops):
+    for number in stops:
+        job = tiny_job(recipe, out, tell=stop_after(number))
+        assert train(job, tiny_network(recipe, seed=5), resume=True) == signal.SIGTERM
+    assert train(tiny_job(recipe, out), tiny_network(recipe, seed=6), resume=True) == 0
+
+
+def test_a_run_writes_losses_checkpoints_and_weights(tmp_path):
+    recipe = tiny_recipe()
+    network = tiny_network(recipe)
+    assert train(tiny_job(recipe, tmp_path), network) == 0
+    curve = losses(tmp_path)
+    assert len(curve) == 6 and np.isfinite(curve).all() and len(set(curve)) == 6
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == [
+        "step-000000003.safetensors",
+        "step-000000006.safetensors",
+    ]
+    config, state = read_weights(tmp_path / "weights.safetensors")
+    assert config == recipe.config and same_tensors(state, network.state_dict())
+
+
+def test_records_name_their_place_and_their_speed(tmp_path):
+    recipe = tiny_recipe(log_every=2)
+    train(tiny_job(recipe, tmp_path), tiny_network(recipe))
+    records = read_journal(tmp_path / "metrics.jsonl")
+    assert [(r["epoch"], r["step"]) for r in records] == [(0, 2), (0, 3), (1, 4), (1, 6)]
+    assert {"loss", "giou", "l1", "overlap", "gradient_norm", "lr_rest", "samples_per_second"} <= set(records[0])
+    assert 0 <= records[0]["waiting"] <= 1
+
+
+@pytest.mark.parametrize("stops", [[1], [2, 1, 3]])
+def test_a_run_that_was_stopped_gives_the_losses_and_weights_of_one_that_never_was(tmp_path, stops):
+    recipe = two_stages()
+    straight, pieces = tmp_path / "straight", tmp_path / "pieces"
+    network = tiny_network(recipe)
+    train(tiny_job(recipe, straight), network)
+    first = tiny_network(recipe)
+    job = tiny_job(recipe, pieces, tell=stop_after(stops[0]))
+    assert train(job, first) == signal.SIGTERM
+    run_in_pieces(recipe, pieces, stops[1:])
+    assert len(losses(straight)) == 9 and losses(pieces) == losses(straight)
+    assert same_tensors(
+        read_weights(straight / "weights.safetensors")[1], read_weights(pieces / "weights.safetensors")[1]
+    )
+
+
+def test_a_mean_over_several_steps_survives_a_stop_between_them(tmp_path):
+    recipe = tiny_recipe(log_every=3, checkpoint_every=1)
+    train(tiny_job(recipe, tmp_path / "straight"), tiny_network(recipe))
+    broken = tiny_job(recipe, tmp_path / "pieces")
+    calls = []
+
+    def open_feed(stage_config):
+        feed = tiny_job(recipe, tmp_path).open_feed(stage_config)
+
+        def failing(epoch, step):
+            for batch in feed(epoch, step):
+                calls.append(1)
+                if len(calls) == 3:
+                    os.kill(os.getpid(), signal.SIGINT)
+                yield batch
+
+        return failing
+
+    job = tiny_job(recipe, broken.out, open_feed=open_feed)
+    assert train(job, tiny_network(recipe)) == signal.SIGINT
+    assert losses(broken.out) == [], "the first record is due after the third step"
+    run_in_pieces(recipe, broken.out, [])
+    assert losses(broken.out) == losses(tmp_path / "straight")
+
+
+def test_stage_two_changes_the_score_head_alone_and_resuming_keeps_it(tmp_path):
+    recipe = two_stages()
+    first = tiny_network(recipe)
+    assert train(tiny_job(recipe, tmp_path, tell=stop_after(6)), first) == signal.SIGTERM
+    head = {n: v.clone() for n, v in first.state_dict().items() if n.startswith("score_head.")}
+    rest = {n: v.clone() for n, v in first.state_dict().items() if not n.startswith("score_head.")}
+    fresh = tiny_network(recipe)
+    assert not same_tensors(head, {n: fresh.state_dict()[n] for n in head}), "the head has learnt"
+
+    again = tiny_network(recipe, seed=9)
+    job = tiny_job(recipe, tmp_path, tell=stop_after(1))
+    assert train(job, again, resume=True) == signal.SIGTERM
+    assert same_tensors(rest, {n: again.state_dict()[n] for n in rest})
+    distance = sum((again.state_dict()[n] - head[n]).norm() for n in head)
+    assert 0 < distance < 0.1 * sum(value.norm() for value in head.values()), "one step on, not reset"
+
+
+def test_stage_one_leaves_the_score_head_and_the_frozen_stages_alone(tmp_path):
+    recipe = tiny_recipe(config=tiny_config(score_head=True))
+    network = tiny_network(recipe)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    train(tiny_job(recipe, tmp_path), network)
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert not any(name.startswith(("score_head.", "backbone.body.conv_stem", "backbone.body.blocks.1.")) for name in changed)
+    assert {name.split(".")[0] for name in changed} >= {"backbone", "bottleneck", "encoder", "decoder", "box_head"}
+
+
+def test_results_do_not_depend_on_the_number_of_loader_workers(tmp_path):
+    curves = []
+    for workers in (0, 2):
+        recipe = tiny_recipe(stages={"localise": stage(epochs=1, loader={"num_workers": workers})})
+        train(tiny_job(recipe, tmp_path / str(workers)), tiny_network(recipe))
+        curves.append(losses(tmp_path / str(workers)))
+    assert len(curves[0]) == 3 and curves[0] == curves[1]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_trains_and_clips(tmp_path, precision):
+    recipe = tiny_recipe(precision=precision)
+    network = tiny_network(recipe)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    train(tiny_job(recipe, tmp_path), network)
+    assert np.isfinite(losses(tmp_path)).all()
+    assert not same_tensors(before, network.state_dict())
+
+
+def test_accumulated_micro_batches_share_one_step(tmp_path):
+    recipe = tiny_recipe(micro_batch=2)
+    train(tiny_job(recipe, tmp_path), tiny_network(recipe))
+    assert len(losses(tmp_path)) == 6
+
+
+def test_validation_is_recorded_and_the_best_weights_are_kept(tmp_path):
+    recipe = tiny_recipe(stages={"localise": stage(epochs=3)}, validation={"every": 1})
+    scores = iter([0.2, 0.6, 0.4])
+    seen = []
+
+    def validate(state):
+        seen.append({name: value.clone() for name, value in state.items()})
+        return np.array([[0.5, next(scores)], [0.7, 0.0]])
+
+    train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
+    records = [r for r in read_journal(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
+    assert [r["success"] for r in records] == pytest.approx([0.1, 0.3, 0.2])
+    assert [r["overlap"] for r in records] == pytest.approx([0.6] * 3)
+    assert [r["best"] for r in records] == [True, True, False]
+    assert same_tensors(read_weights(tmp_path / "best.safetensors")[1], seen[1])
+
+
+def test_averaged_weights_are_validated_and_shipped(tmp_path):
+    recipe = tiny_recipe(
+        stages={"localise": stage(epochs=1, optim=OptimConfig(lr=1e-2, ema_decay=0.9))}, validation={"every": 1}
+    )
+    seen = []
+
+    def validate(state):
+        seen.append({name: value.clone() for name, value in state.items()})
+        return np.array([[0.5, 0.5]])
+
+    network = tiny_network(recipe)
+    start = network.bottleneck.weight.detach().clone()
+    train(tiny_job(recipe, tmp_path, validate=validate), network)
+    assert same_tensors(seen[0], read_weights(tmp_path / "weights.safetensors")[1])
+    assert (seen[0]["bottleneck.weight"] - start).abs().mean() < 0.01, "three steps of 0.01, most of each forgotten"
+
+
+def test_a_picture_of_the_crops_is_written(tmp_path):
+    import cv2
+
+    recipe = tiny_recipe(picture_every=2)
+    train(tiny_job(recipe, tmp_path), tiny_network(recipe))
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["epoch-0002.jpg"]
+    assert cv2.imread(str(tmp_path / "pictures" / "epoch-0002.jpg")).shape == (64, 4 * (32 + 64 + 8), 3)
+
+
+def test_micro_batches_that_cannot_be_shared_evenly_are_refused(tmp_path):
+    recipe = tiny_recipe()
+    with pytest.raises(ConfigError, match=r"2 micro-batches must be a multiple of the 3 processes"):
+        train(tiny_job(recipe, tmp_path, processes=Processes(0, 3)), tiny_network(recipe))
+
+
+def test_too_many_unreadable_frames_stop_the_run(tmp_path):
+    from tests.memory import MemoryCollection, moving_video
+
+    from starktrack.data.sampling import Mixture
+
+    broken = MemoryCollection([moving_video(1, broken=range(0, 30, 2)), moving_video(2)])
+    recipe = tiny_recipe(stages={"localise": stage(epochs=30)}, max_corrupt=0.02)
+    job = tiny_job(recipe, tmp_path, mixture=Mixture((broken,), (1.0,)))
+    with pytest.raises(TrainingError, match=r"at most 2.0% of the samples may be unreadable"):
+        train(job, tiny_network(recipe))
+    assert sum(r["skipped"] for r in read_journal(tmp_path / "metrics.jsonl")) > 15
+
+
+def test_a_nan_loss_saves_and_names_its_batch(tmp_path):
+    from dataclasses import replace
+
+    from safetensors.torch import load_file
+
+    recipe = tiny_recipe()
+    feed_of = tiny_job(recipe, tmp_path).open_feed
+    poisoned = []
+
+    def open_feed(stage_config):
+        feed = feed_of(stage_config)
+
+        def poisoning(epoch, step):
+            for number, batch in enumerate(feed(epoch, step)):
+                if (epoch, number) == (1, 3):
+                    poisoned.append(batch)
+                    batch = replace(batch, search=batch.search * float("nan"))
+                yield batch
+
+        return poisoning
+
+    network = tiny_network(recipe)
+    with pytest.raises(TrainingError, match=r"got nan and nan in epoch 1, step 1, samples 12 to 15"):
+        train(tiny_job(recipe, tmp_path, open_feed=open_feed), network)
+    saved = load_file(tmp_path / "bad-batch-epoch-1-sample-12.safetensors")
+    assert torch.isnan(saved["search"]).all()
+    assert torch.equal(saved["box_cxcywh"], poisoned[0].box_cxcywh)
+    assert all(torch.isfinite(parameter).all() for parameter in network.parameters()), "no step was taken"
