@@ -4,12 +4,14 @@ import sys
 
 import typer
 
+from starktrack.cli import data
 from starktrack.cli.convert import convert
 from starktrack.cli.demo import demo
 from starktrack.cli.doctor import doctor
 from starktrack.cli.models import models
 from starktrack.cli.profile import profile
 from starktrack.cli.track import track
+from starktrack.cli.train import train
 from starktrack.errors import StarktrackError
 
 app = typer.Typer(
@@ -19,8 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (track, demo, models, convert, profile, doctor):
+for verb in (track, train, demo, models, convert, profile, doctor):
     app.command()(verb)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:
