@@ -59,5 +59,5 @@ def test_a_file_of_another_network_is_refused(tmp_path):
 def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "damaged.npz"
     path.write_bytes(b"PK\x03\x04 not a zip")
-    with pytest.raises(CheckpointError, match="must be an .npz with conv00_w"):
+    with pytest.raises(CheckpointError, match=r"must be an \.npz with conv00_w"):
         build_backbone(CONFIG, weights=path)
