@@ -1,5 +1,6 @@
 """The reference data folder beside the project, and simulated trackers."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,19 @@ def trackingnet_folder():
     if not path.exists():
         pytest.skip("needs the reference data folder beside the project")
     return path
+
+
+@pytest.fixture(scope="session")
+def oracle_program():
+    """Return a function that loads one of the oracle programs beside this file, for the data they make up."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        program = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(program)
+        return program
+
+    return load
 
 
 @pytest.fixture(scope="session")

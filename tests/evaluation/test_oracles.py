@@ -1,8 +1,8 @@
 """Runs the benchmark toolkits themselves, as programs of their own, where the environment names them.
 
 STARKTRACK_ORACLE_GOT10K and STARKTRACK_ORACLE_VOT are the Python interpreters of environments with
-`got10k==0.1.3 six` and with `vot-toolkit==0.9.0 attributee<0.1.10`. Their numbers lie in tests/golden, which the
-other tests compare with.
+`got10k==0.1.3 six` and with `vot-toolkit==0.9.0 attributee<0.1.10`. Their numbers lie in tests/golden, which
+the other tests compare with.
 """
 
 import json
@@ -20,13 +20,17 @@ def run_oracle(variable, program):
         pytest.skip(f"needs {variable}")
     path = Path(__file__).with_name(program)
     environment = {**os.environ, "MPLBACKEND": "agg"}
-    done = subprocess.run([python, path], capture_output=True, text=True, env=environment, timeout=300, check=True)
+    done = subprocess.run(
+        [python, path], capture_output=True, text=True, env=environment, timeout=300, check=True
+    )
     return json.loads(done.stdout)
 
 
 def flat_numbers(nested):
     if isinstance(nested, dict):
-        return {f"{key}/{inner}": value for key in nested for inner, value in flat_numbers(nested[key]).items()}
+        return {
+            f"{key}/{inner}": value for key in nested for inner, value in flat_numbers(nested[key]).items()
+        }
     return {"": np.asarray(nested, float)}
 
 

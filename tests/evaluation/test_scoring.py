@@ -1,7 +1,5 @@
-import importlib.util
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,11 +74,8 @@ def test_trackingnet_dummy_files_give_the_published_numbers(trackingnet_folder):
 
 
 @pytest.fixture(scope="module")
-def oracle(golden_folder):
-    path = Path(__file__).with_name("oracle_got10k.py")
-    spec = importlib.util.spec_from_file_location("oracle_got10k", path)
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
+def oracle(golden_folder, oracle_program):
+    program = oracle_program("oracle_got10k")
     made = program.synthetic()
     annotations = [
         Annotation(name, truth, cover > 0, program.RESOLUTION, object_class="thing")
