@@ -1,8 +1,8 @@
 """Runs the VOT toolkit's analysis on a small made-up workspace and prints its numbers as JSON.
 
-A program of its own: `PYTHON_WITH_VOT tests/evaluation/oracle_vot.py > tests/golden/oracle_vot.json` (any
-A program of its own: `PYTHON_WITH_VOT tests/evaluation/oracle_vot.py > tests/golden/oracle_vot.json` (any
-the same workspace, which `write_workspace` makes, with our own analysis.
+A program of its own: `PYTHON_WITH_VOT tests/evaluation/oracle_vot.py > tests/golden/oracle_vot.json`
+(any environment with `vot-toolkit==0.9.0` and `attributee<0.1.10`). The tests score the
+same workspace, which `write_workspace` makes, with our own analysis.
 """
 
 import json

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from starktrack.errors import DatasetError
-from starktrack.evaluation.annotations import parse_boxes, parse_numbers, read_annotations
+from starktrack.evaluation.annotations import read_annotations
+from starktrack.evaluation.text_files import parse_boxes, parse_numbers
 
 
 def write(path, text):
@@ -17,18 +18,18 @@ def write(path, text):
     "text", ["1,2,3,4\n5,6,7,8\n", "1\t2\t3\t4\n5\t6\t7\t8", "1 2, 3  4\r\n5 6 7 8\r\n\n"]
 )
 def test_separators_may_be_mixed(text):
-    assert parse_boxes(text, "here").tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert parse_boxes(text, "here", DatasetError).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
 
 
 def test_nan_is_a_number():
-    assert np.isnan(parse_boxes("NaN,NaN,nan,NaN", "here")).all()
+    assert np.isnan(parse_boxes("NaN,NaN,nan,NaN", "here", DatasetError)).all()
 
 
 def test_words_and_ragged_lines_name_the_file_and_the_place():
     with pytest.raises(DatasetError, match="here must hold numbers only, got 'cat'"):
-        parse_numbers("1,2\ncat,4", "here")
+        parse_numbers("1,2\ncat,4", "here", DatasetError)
     with pytest.raises(DatasetError, match="got '5,6,7' in line 2"):
-        parse_boxes("1,2,3,4\n5,6,7\n", "here")
+        parse_boxes("1,2,3,4\n5,6,7\n", "here", DatasetError)
 
 
 def test_lasot_layout_joins_both_flags(tmp_path):

@@ -1,9 +1,7 @@
 """Ground truth without frames: what scoring needs of a data set, read from a folder or a zip."""
 
 import re
-import warnings
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.errors import DatasetError
+from starktrack.evaluation.text_files import TextPlace, open_place, parse_boxes, parse_numbers
 
 
 @dataclass(frozen=True)
@@ -39,39 +38,6 @@ class Annotation:
         return len(self.boxes_xywh)
 
 
-def parse_numbers(text: str, where: str) -> Float[np.ndarray, " num_values"]:
-    """Return all numbers in a text whose separators are commas, tabs, spaces or line ends.
-
-    Raises:
-        DatasetError: Something is not a number; names the file.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)
-            return np.fromstring(text.replace(",", " "), dtype=np.float64, sep=" ")
-    except (DeprecationWarning, ValueError) as error:
-        wrong = next(
-            (word for word in text.replace(",", " ").split() if not _is_number(word)), "an unreadable word"
-        )
-        raise DatasetError(f"{where} must hold numbers only, got {wrong!r}; is it another file?") from error
-
-
-def parse_boxes(text: str, where: str) -> Float[np.ndarray, "num_boxes 4"]:
-    """Return the boxes in a text, one per line, four numbers each.
-
-    Raises:
-        DatasetError: A line does not hold four numbers; names the file and the line.
-    """
-    values = parse_numbers(text, where)
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(values) != 4 * len(lines):
-        index = next(i for i, line in enumerate(lines) if len(line.replace(",", " ").split()) != 4)
-        raise DatasetError(
-            f"{where} must hold x,y,w,h on each line, got {lines[index]!r} in line {index + 1}"
-        )
-    return values.reshape(-1, 4)
-
-
 def read_annotations(root: Path, names: Iterable[str] | None = None) -> list[Annotation]:
     """Return the truth of every sequence in a folder or zip, in alphabetical order.
 
@@ -86,7 +52,7 @@ def read_annotations(root: Path, names: Iterable[str] | None = None) -> list[Ann
     Raises:
         DatasetError: The place is missing or damaged, holds no annotation, or lacks one of `names`.
     """
-    place = _open(root)
+    place = open_place(root, _KINDS, DatasetError, "annotations")
     found = _sequences(place)
     if not found:
         raise DatasetError(
@@ -102,51 +68,12 @@ def read_annotations(root: Path, names: Iterable[str] | None = None) -> list[Ann
     return [_read_one(place, name, found[name]) for name in chosen]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Text files of a folder or a zip, by their path inside it."""
-
-    label: str
-    files: dict[PurePosixPath, Path | bytes]
-
-    def text(self, path: PurePosixPath) -> str | None:
-        content = self.files.get(path)
-        if content is None:
-            return None
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise DatasetError(
-                f"{self.label}/{path} must be text, got bytes that are not UTF-8: {error}"
-            ) from error
-
-
-_KINDS = {".txt", ".label", ".ini"}
+_KINDS = frozenset({".txt", ".label", ".ini"})
 _NOT_SEQUENCES = {"list", "readme", "full_occlusion", "out_of_view", "nlp", "attributes"}
 _ASIDE = {"absent", "att", "attrs", "nlp", "absence", "occlusion"}
 
 
-def _open(root: Path) -> _Place:
-    if root.is_dir():
-        paths = (path for path in root.rglob("*") if path.suffix in _KINDS)
-        return _Place(str(root), {PurePosixPath(path.relative_to(root)): path for path in paths})
-    try:
-        with zipfile.ZipFile(root) as archive:
-            return _Place(str(root), dict(_members(archive)))
-    except FileNotFoundError as error:
-        raise DatasetError(f"annotations must be a folder or a zip, {root} does not exist") from error
-    except zipfile.BadZipFile as error:
-        raise DatasetError(f"annotations must be a folder or a zip, got {root}: {error}") from error
-
-
-def _members(archive: zipfile.ZipFile) -> Iterator[tuple[PurePosixPath, bytes]]:
-    for info in archive.infolist():
-        if PurePosixPath(info.filename).suffix in _KINDS:
-            yield PurePosixPath(info.filename), archive.read(info)
-
-
-def _sequences(place: _Place) -> dict[str, PurePosixPath]:
+def _sequences(place: TextPlace) -> dict[str, PurePosixPath]:
     found: dict[str, PurePosixPath] = {}
     for path in sorted(place.files):
         name = _sequence_name(path)
@@ -170,13 +97,15 @@ def _sequence_name(path: PurePosixPath) -> str | None:
     return None if path.stem == f"{path.parent.name}_frames" else path.stem.removeprefix("nfs_")
 
 
-def _read_one(place: _Place, name: str, path: PurePosixPath) -> Annotation:
-    boxes = parse_boxes(place.text(path) or "", f"{place.label}/{path}")
+def _read_one(place: TextPlace, name: str, path: PurePosixPath) -> Annotation:
+    boxes = parse_boxes(place.text(path) or "", f"{place.label}/{path}", DatasetError)
     size_wh, object_class = _meta(place.text(path.parent / "meta_info.ini"))
     return Annotation(name, boxes, _visible(place, path, len(boxes)), size_wh, object_class)
 
 
-def _visible(place: _Place, path: PurePosixPath, num_frames: int) -> Bool[np.ndarray, " num_frames"] | None:
+def _visible(
+    place: TextPlace, path: PurePosixPath, num_frames: int
+) -> Bool[np.ndarray, " num_frames"] | None:
     folder = path.parent
     if cover := _flags(place, folder / "cover.label", num_frames):
         return cover[0] > 0
@@ -190,11 +119,11 @@ def _visible(place: _Place, path: PurePosixPath, num_frames: int) -> Bool[np.nda
     return ~np.logical_or.reduce(absent) if absent else None
 
 
-def _flags(place: _Place, path: PurePosixPath, num_frames: int) -> list[Float[np.ndarray, " num_frames"]]:
+def _flags(place: TextPlace, path: PurePosixPath, num_frames: int) -> list[Float[np.ndarray, " num_frames"]]:
     text = place.text(path)
     if text is None:
         return []
-    flags = parse_numbers(text, f"{place.label}/{path}")
+    flags = parse_numbers(text, f"{place.label}/{path}", DatasetError)
     if len(flags) != num_frames:
         raise DatasetError(
             f"{place.label}/{path} must hold a flag for each of the {num_frames} annotated frames, "
@@ -211,11 +140,3 @@ def _meta(text: str | None) -> tuple[tuple[int, int] | None, str | None]:
     values = {key: value for section in parser.values() for key, value in section.items()}
     size = re.findall(r"\d+", values.get("resolution", ""))
     return ((int(size[0]), int(size[1])) if len(size) == 2 else None), values.get("object_class")
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
