@@ -63,6 +63,11 @@ def test_otb_uav_and_tc128_names(tmp_path):
     assert [a.name for a in read_annotations(tmp_path)] == ["Ball_ce1", "Dog", "Jogging_1", "bike1"]
 
 
+def test_the_folder_of_one_sequence_gives_it_its_name(tmp_path):
+    write(tmp_path / "Man" / "groundtruth_rect.txt", "1,2,3,4")
+    assert [a.name for a in read_annotations(tmp_path / "Man")] == ["Man"]
+
+
 def test_errors_name_what_is_missing(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         read_annotations(tmp_path / "nothing.zip")

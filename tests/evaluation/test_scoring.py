@@ -7,7 +7,7 @@ import pytest
 from starktrack.errors import DatasetError, ResultFileError
 from starktrack.evaluation.annotations import Annotation, read_annotations
 from starktrack.evaluation.dialects import DIALECTS, dialect
-from starktrack.evaluation.scoring import evaluate, score_sequence
+from starktrack.evaluation.scoring import evaluate, join, score_sequence
 
 GOLDEN_MEASURES = ("auc", "op50", "op75", "precision", "normalised_precision")
 
@@ -221,6 +221,21 @@ def test_classes_weigh_the_same_however_many_sequences_they_have():
     )
     assert result.overall("mao") == pytest.approx(0.5)
     assert result.overall("ao") == pytest.approx(2 / 3)
+
+
+def test_joined_data_sets_keep_their_own_rules_and_weigh_every_sequence_the_same():
+    predicted, annotation = four_frames(visible=np.array([True, True, False, False]))
+    parts = [
+        evaluate("t", dataset, {"Four": predicted}, [annotation], dialect("stark", dataset))
+        for dataset in ("uav123", "lasot")
+    ]
+    joined = join("both", parts)
+    assert joined.names == ("uav123/Four", "lasot/Four")
+    assert joined.values["precision"].tolist() == [1.0, 0.5]
+    assert joined.overall("precision") == 0.75
+    other = evaluate("t", "otb", {"Four": predicted}, [annotation], dialect("lasot"))
+    with pytest.raises(DatasetError, match="one dialect's measures"):
+        join("both", [parts[0], other])
 
 
 def test_every_dialect_scores_a_perfect_tracker_nearly_perfect():

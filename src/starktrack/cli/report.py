@@ -13,7 +13,7 @@ from starktrack.evaluation.attributes import read_attributes, with_derived_attri
 from starktrack.evaluation.dialects import Dialect, dialect, explain
 from starktrack.evaluation.published import published_for
 from starktrack.evaluation.result_files import read_results
-from starktrack.evaluation.scoring import Evaluation, evaluate
+from starktrack.evaluation.scoring import Evaluation, evaluate, join
 from starktrack.evaluation.vot_report import (
     anchor_table,
     longterm_table,
@@ -29,7 +29,9 @@ DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
 def report(
     results: Annotated[list[Path], typer.Argument(help="One tracker each: a folder or zip, or NAME=PATH.")],
     dataset: Annotated[str, typer.Option(help="lasot, otb, uav123, got10k_val, trackingnet, vot2020 …")],
-    annotations: Annotated[Path, typer.Option(help="Folder or zip of annotations; no frames are needed.")],
+    annotations: Annotated[
+        list[Path], typer.Option(help="Folder or zip, no frames needed; DATASET=PLACE for each of a union.")
+    ],
     dialect_name: Annotated[str, typer.Option("--dialect", help="Whose conventions apply.")] = "",
     sequences: Annotated[
         Path | None, typer.Option(help="A file that names the sequences that count.")
@@ -46,13 +48,16 @@ def report(
 ) -> None:
     """Score raw result files: overall, per sequence, per attribute, with 95 % intervals over sequences."""
     if dataset.startswith("vot"):
-        _show(_vot_table(results, dataset, annotations), form)
+        _show(_vot_table(results, dataset, annotations[0]), form)
         return
-    chosen = dialect(dialect_name or default_dialect(dataset), dataset, drop_invalid=drop_invalid)
-    truth = load_annotations(annotations, sequences, attributes)
-    evaluations = [evaluate_results(path, dataset, truth, chosen) for path in results]
-    if explained:
-        Console(soft_wrap=True).print("\n".join(explain(chosen)), highlight=False, markup=False)
+    parts = []
+    for part, place in _parts(dataset, annotations):
+        chosen = dialect(dialect_name or default_dialect(part), part, drop_invalid=drop_invalid)
+        truth = load_annotations(place, sequences, attributes)
+        parts.append([evaluate_results(path, part, truth, chosen) for path in results])
+        if explained:
+            Console(soft_wrap=True).print("\n".join(explain(chosen)), highlight=False, markup=False)
+    evaluations = [join(dataset, found) if len(found) > 1 else found[0] for found in zip(*parts, strict=True)]
     _show(tables.overall_table(evaluations, published_for(dataset) if published else ()), form)
     for kind in per or ():
         _show(_table_per(kind, evaluations, measure), form)
@@ -60,6 +65,13 @@ def report(
         _show(_comparison(evaluations), form)
     if json_path is not None:
         json_path.write_text(tables.to_json(evaluations), encoding="utf-8")
+
+
+def _parts(dataset: str, annotations: list[Path]) -> list[tuple[str, Path]]:
+    named = [named_place(place) if "=" in str(place) else (dataset, place) for place in annotations]
+    if len(annotations) > 1 and len({name for name, _ in named}) < len(named):
+        raise ConfigError("a union needs --annotations DATASET=PLACE for each data set, each once")
+    return named
 
 
 def default_dialect(dataset: str) -> str:

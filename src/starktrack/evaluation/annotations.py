@@ -76,7 +76,7 @@ _ASIDE = {"absent", "att", "attrs", "nlp", "absence", "occlusion"}
 def _sequences(place: TextPlace) -> dict[str, PurePosixPath]:
     found: dict[str, PurePosixPath] = {}
     for path in sorted(place.files):
-        name = _sequence_name(path)
+        name = _sequence_name(path, path.parent.name or PurePosixPath(place.label).stem)
         if name is not None and found.setdefault(name, path) != path:
             raise DatasetError(
                 f"{place.label} must hold each sequence once, got {name} in {found[name]} and {path}; "
@@ -85,16 +85,16 @@ def _sequences(place: TextPlace) -> dict[str, PurePosixPath]:
     return found
 
 
-def _sequence_name(path: PurePosixPath) -> str | None:
+def _sequence_name(path: PurePosixPath, folder: str) -> str | None:
     if path.name == "groundtruth.txt":
-        return path.parent.name
+        return folder
     if match := re.fullmatch(r"groundtruth_rect(?:\.(\d+))?\.txt", path.name):
-        return path.parent.name + (f"_{match[1]}" if match[1] else "")
-    if path.name == f"{path.parent.name}_gt.txt":
-        return path.parent.name
+        return folder + (f"_{match[1]}" if match[1] else "")
+    if path.name == f"{folder}_gt.txt":
+        return folder
     if path.suffix != ".txt" or path.stem.lower() in _NOT_SEQUENCES or _ASIDE & set(path.parent.parts):
         return None
-    return None if path.stem == f"{path.parent.name}_frames" else path.stem.removeprefix("nfs_")
+    return None if path.stem == f"{folder}_frames" else path.stem.removeprefix("nfs_")
 
 
 def _read_one(place: TextPlace, name: str, path: PurePosixPath) -> Annotation:

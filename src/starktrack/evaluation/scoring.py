@@ -131,6 +131,30 @@ def evaluate(
     )
 
 
+def join(dataset: str, parts: Sequence[Evaluation]) -> Evaluation:
+    """Return one tracker's evaluations of several data sets as one, each sequence scored by its own rules.
+
+    NOTU is the union of NFS, OTB100, the 78 `_ce` sequences of TC128 and UAV123 (section 4.3).
+
+    Raises:
+        DatasetError: The parts were scored by different measures.
+    """
+    first = parts[0]
+    if len({(part.dialect.name, *part.values) for part in parts}) > 1:
+        names = [part.dialect.name for part in parts]
+        raise DatasetError(f"data sets to join must be scored by one dialect's measures, got {names}")
+    return Evaluation(
+        first.tracker,
+        dataset,
+        first.dialect,
+        tuple(f"{part.dataset}/{name}" for part in parts for name in part.names),
+        {curve: np.concatenate([part.curves[curve] for part in parts]) for curve in first.curves},
+        {key: np.concatenate([part.values[key] for part in parts]) for key in first.values},
+        {key: np.concatenate([part.weights[key] for part in parts]) for key in first.weights},
+        tuple(names for part in parts for names in part.attributes),
+    )
+
+
 def sequence_curve(
     score: SequenceScore, curve: CurveName, dialect: Dialect
 ) -> Float[np.ndarray, " num_thresholds"]:
