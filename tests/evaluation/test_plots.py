@@ -81,6 +81,9 @@ def test_the_command_draws_curves_and_one_sequence(tmp_path):
     assert CliRunner().invoke(app, arguments).exit_code == 0
     drawn = ["lasot_normalised.png", "lasot_precision.png", "lasot_speed.png", "lasot_success.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == drawn
+    assert CliRunner().invoke(app, [*arguments, "--dataset", "got10k_val"]).exit_code == 0
+    assert (tmp_path / "out" / "got10k_val_success.png").exists()
+    assert not (tmp_path / "out" / "got10k_val_precision.png").exists()
     done = CliRunner().invoke(app, [*arguments, "--sequence", "a", "--frames", str(tmp_path / "img")])
     assert done.exit_code == 0, done.exception
     assert picture(tmp_path / "out" / "a.png").shape[0] > 400

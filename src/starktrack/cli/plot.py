@@ -3,16 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import typer
 
-from starktrack.cli.report import default_dialect, load_annotations, named_place
+from starktrack.arrays import Image
+from starktrack.cli.report import default_dialect, evaluate_results, load_annotations, named_place
 from starktrack.errors import ConfigError, DatasetError
 from starktrack.evaluation.annotations import Annotation
-from starktrack.evaluation.dialects import Dialect, dialect
+from starktrack.evaluation.dialects import CurveName, Dialect, dialect
 from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed
 from starktrack.evaluation.published import published_for
 from starktrack.evaluation.result_files import TrackerResults, read_results
-from starktrack.evaluation.scoring import evaluate, score_sequence
+from starktrack.evaluation.scoring import score_sequence
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
@@ -24,10 +26,12 @@ def plot(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     dialect_name: Annotated[str, typer.Option("--dialect", help="Whose conventions apply.")] = "",
     sequences: Annotated[
-        Path | None, typer.Option(help="A file that names the sequences that count.")
+        Path | None, typer.Option(exists=True, help="A file that names the sequences that count.")
     ] = None,
     sequence: Annotated[str, typer.Option(help="Draw this sequence over time instead of curves.")] = "",
-    frames: Annotated[Path | None, typer.Option(help="That sequence's folder of pictures.")] = None,
+    frames: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="That sequence's folder of pictures.")
+    ] = None,
     published: Annotated[
         bool, typer.Option(help="Set published trackers beside ours in the speed plot.")
     ] = True,
@@ -38,27 +42,32 @@ def plot(
         raise ConfigError(f"--form must be png, svg or pdf, got {form!r}")
     chosen = dialect(dialect_name or default_dialect(dataset), dataset)
     truth = load_annotations(annotations, sequences)
-    names = [annotation.name for annotation in truth]
-    trackers = {name: read_results(path, names) for name, path in map(named_place, results)}
     if sequence:
+        annotation = _named(truth, sequence)
+        trackers = {name: read_results(path, [sequence]) for name, path in map(named_place, results)}
         path = out / f"{sequence}.{form}"
-        _plot_one(_named(truth, sequence), trackers, chosen, frames, path)
+        _plot_one(annotation, trackers, chosen, frames, path)
         typer.echo(str(path))
         return
-    evaluations = [evaluate(name, dataset, r.boxes_xywh, truth, chosen) for name, r in trackers.items()]
-    for curve in ("success", "precision", "normalised"):
+    evaluations = [evaluate_results(place, dataset, truth, chosen) for place in results]
+    for curve in _curves(chosen):
         plot_curves(evaluations, curve, out / f"{dataset}_{curve}.{form}")
         typer.echo(str(out / f"{dataset}_{curve}.{form}"))
     key = chosen.measures[0].key
     points = _published_points(dataset, key) if published else []
     points += [
-        SpeedPoint(e.tracker, speed, 100 * e.overall(key), ours=True)
+        SpeedPoint(e.tracker, e.frames_per_second, 100 * e.overall(key), ours=True)
         for e in evaluations
-        if (speed := trackers[e.tracker].frames_per_second) is not None
+        if e.frames_per_second is not None
     ]
     if points:
         plot_speed(points, out / f"{dataset}_speed.{form}", dataset)
         typer.echo(str(out / f"{dataset}_speed.{form}"))
+
+
+def _curves(chosen: Dialect) -> list[CurveName]:
+    told = {measure.curve for measure in chosen.measures}
+    return ["success", *(curve for curve in ("precision", "normalised") if curve in told)]
 
 
 def _published_points(dataset: str, key: str) -> list[SpeedPoint]:
@@ -89,9 +98,9 @@ def _plot_one(
     boxes = {"truth": annotation.boxes_xywh, **told}
     pictures = sorted(p for p in frames.iterdir() if p.suffix.lower() in PICTURES) if frames else []
 
-    def read(index: int) -> "object":
-        import cv2
-
+    def read(index: int) -> Image:
+        if index + shift >= len(pictures):
+            raise DatasetError(f"{frames} must hold a picture per annotated frame, got {len(pictures)}")
         image = cv2.imread(str(pictures[index + shift]))
         if image is None:
             raise DatasetError(f"a frame must be a picture, got {pictures[index + shift]}")

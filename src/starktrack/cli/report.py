@@ -1,5 +1,6 @@
 """`starktrack report`: score raw result files against annotations alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def report(
     ],
     dialect_name: Annotated[str, typer.Option("--dialect", help="Whose conventions apply.")] = "",
     sequences: Annotated[
-        Path | None, typer.Option(help="A file that names the sequences that count.")
+        Path | None, typer.Option(exists=True, help="A file that names the sequences that count.")
     ] = None,
     drop_invalid: Annotated[bool, typer.Option(help="Divide by frames with a valid truth only.")] = False,
     explained: Annotated[bool, typer.Option("--explain", help="Print each convention in words.")] = False,
@@ -64,6 +65,7 @@ def report(
     if compare:
         _show(_comparison(evaluations), form)
     if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(tables.to_json(evaluations), encoding="utf-8")
 
 
@@ -92,7 +94,8 @@ def evaluate_results(place: Path, dataset: str, truth: list[Annotation], chosen:
     """Return the scores of one tracker's results."""
     name, path = named_place(place)
     found = read_results(path, [annotation.name for annotation in truth])
-    return evaluate(name, dataset, found.boxes_xywh, truth, chosen)
+    scored = evaluate(name, dataset, found.boxes_xywh, truth, chosen)
+    return replace(scored, frames_per_second=found.frames_per_second)
 
 
 def named_place(place: Path) -> tuple[str, Path]:

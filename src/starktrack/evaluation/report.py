@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 
 from starktrack.errors import ConfigError, nearest_name
 from starktrack.evaluation.dialects import Measure, explain
-from starktrack.evaluation.published import Published
+from starktrack.evaluation.published import Published, published_for
 from starktrack.evaluation.scoring import Evaluation, weighted_mean
 from starktrack.evaluation.statistics import compare, interval
 
@@ -28,9 +28,13 @@ class Table:
 def overall_table(evaluations: Sequence[Evaluation], published: Iterable[Published] = ()) -> Table:
     """Return one row per tracker with every measure in percent and its 95 % interval over sequences."""
     measures = evaluations[0].dialect.measures
-    rows = [(e.tracker, *(_with_interval(e, measure) for measure in measures)) for e in evaluations]
+    rows = [
+        (e.tracker, *(_with_interval(e, measure) for measure in measures), _speed(e.frames_per_second))
+        for e in evaluations
+    ]
     rows += _published_rows(published, measures)
-    return Table(_title(evaluations), ("tracker", *(measure.label for measure in measures)), tuple(rows))
+    headings = ("tracker", *(measure.label for measure in measures), "FPS")
+    return Table(_title(evaluations), headings, tuple(rows))
 
 
 def sequence_table(evaluations: Sequence[Evaluation], key: str = "") -> Table:
@@ -126,6 +130,7 @@ def _as_mapping(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "measures": {key: evaluation.overall(key) for key in keys},
         "intervals": {key: [found.low, found.high] for key, found in intervals.items()},
+        "frames_per_second": evaluation.frames_per_second,
         "curves": {curve: evaluation.mean_curve(curve).tolist() for curve in evaluation.curves},
         "sequences": {
             name: {key: float(evaluation.values[key][index]) for key in keys}
@@ -144,13 +149,18 @@ def _with_interval(evaluation: Evaluation, measure: Measure) -> str:
     return f"{100 * found.value:.2f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
+def _speed(frames_per_second: float | None) -> str:
+    return "" if frames_per_second is None else f"{frames_per_second:.1f}"
+
+
 def _published_rows(published: Iterable[Published], measures: Sequence[Measure]) -> list[tuple[str, ...]]:
     told: dict[str, dict[str, str]] = {}
     for number in published:
         told.setdefault(number.tracker, {})[number.measure] = f"{number.value:g}"
     keys = [measure.key for measure in measures]
+    speeds = {number.tracker: number.value for number in published_for("speed")}
     return [
-        (f"{tracker} (published)", *(values.get(key, "") for key in keys))
+        (f"{tracker} (published)", *(values.get(key, "") for key in keys), _speed(speeds.get(tracker)))
         for tracker, values in told.items()
         if values.keys() & set(keys)
     ]

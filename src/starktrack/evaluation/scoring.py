@@ -46,6 +46,7 @@ class Evaluation:
         values: For each measure's key its value per sequence, shares in [0, 1].
         weights: For each measure's key the weight of each sequence in the overall mean.
         attributes: What makes each sequence hard, where the annotations say so.
+        frames_per_second: Speed of the tracker, where its files tell.
     """
 
     tracker: str
@@ -56,14 +57,15 @@ class Evaluation:
     values: dict[str, Float[np.ndarray, " num_sequences"]]
     weights: dict[str, Float[np.ndarray, " num_sequences"]]
     attributes: tuple[tuple[str, ...], ...] = ()
+    frames_per_second: float | None = None
 
     def overall(self, key: str) -> float:
         """Return one measure over all sequences, a share in [0, 1]."""
         return weighted_mean(self.values[key], self.weights[key])
 
     def mean_curve(self, curve: str) -> Float[np.ndarray, " num_thresholds"]:
-        """Return one curve averaged over sequences."""
-        return self.curves[curve].mean(axis=0)
+        """Return one curve over all sequences, which weigh as in the first measure."""
+        return np.average(self.curves[curve], axis=0, weights=self.weights[self.dialect.measures[0].key])
 
 
 def weighted_mean(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]) -> float:

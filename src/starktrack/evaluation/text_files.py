@@ -1,5 +1,6 @@
 """Text files of numbers, in a folder or a zip: the form of every annotation and result file."""
 
+import os
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.errors import InputError
+
+PICTURE_FOLDERS = frozenset({"img", "imgs", "color", "frames", "zips", "JPEGImages"})
+"""Not searched for text: a benchmark keeps up to millions of pictures there."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,7 @@ def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError],
         InputError: Of the given class; the place is missing or neither folder nor zip.
     """
     if root.is_dir():
-        paths = (path for path in root.rglob("*") if path.suffix in kinds and path.is_file())
-        files = {PurePosixPath(path.relative_to(root)): path for path in paths}
+        files = {PurePosixPath(path.relative_to(root)): path for path in _files(root, kinds)}
         return TextPlace(str(root), files, error_class)
     try:
         with zipfile.ZipFile(root) as archive:
@@ -90,6 +93,12 @@ def parse_boxes(text: str, where: str, error_class: type[InputError]) -> Float[n
         index = next(i for i, line in enumerate(lines) if len(line.replace(",", " ").split()) != 4)
         raise error_class(f"{where} must hold x,y,w,h on each line, got {lines[index]!r} in line {index + 1}")
     return values.reshape(-1, 4)
+
+
+def _files(root: Path, kinds: frozenset[str]) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if name not in PICTURE_FOLDERS]
+        yield from (Path(folder, name) for name in names if Path(name).suffix in kinds)
 
 
 def _members(archive: zipfile.ZipFile, kinds: frozenset[str]) -> Iterator[tuple[PurePosixPath, bytes]]:

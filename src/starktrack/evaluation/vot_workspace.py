@@ -51,16 +51,15 @@ def add_tracker(root: Path, entry: TrackerEntry) -> Path:
     """Append the entry to `trackers.ini` of a workspace; what is there stays as it is.
 
     Raises:
-        InputError: The identifier is taken or malformed, the command does not fit the protocol, or the file is
-            not an ini file.
+        InputError: The identifier is taken or malformed, the command does not fit the protocol, or the file
+            is not an ini file.
     """
     _check(entry)
     path = root / "trackers.ini"
     known = _sections(path)
     if entry.identifier in known:
-        raise InputError(
-            f"a tracker's identifier must be new, got {entry.identifier!r}; {path} has {', '.join(known)}"
-        )
+        names = ", ".join(known)
+        raise InputError(f"a tracker's identifier must be new, got {entry.identifier!r}; {path} has {names}")
     text = path.read_text(encoding="utf-8").rstrip() + "\n\n" if known else ""
     path.write_text(text + format_entry(entry), encoding="utf-8")
     return path
