@@ -156,6 +156,35 @@ def plain_lasot(predicted, truth, absent):
     return success / len(truth), precision / len(truth), normalised / len(truth)
 
 
+def plain_trackingnet(predicted, truth):
+    """Score one sequence frame by frame, as the TrackingNet devkit's rules read."""
+    success, precision, normalised = np.zeros(21), np.zeros(21), np.zeros(21)
+    for index, (guess, true) in enumerate(zip(predicted, truth, strict=True)):
+        x, y, w, h = np.round(true)
+        px, py, pw, ph = (x, y, w, h) if index == 0 else np.round(guess)
+        shared_w = min(px + pw - 1, x + w - 1) - max(px, x) + 1
+        shared_h = min(py + ph - 1, y + h - 1) - max(py, y) + 1
+        shared = max(shared_w, 0) * max(shared_h, 0)
+        dx, dy = px + pw / 2 - x - w / 2, py + ph / 2 - y - h / 2
+        success += [shared / (pw * ph + w * h - shared) >= threshold for threshold in np.linspace(0, 1, 21)]
+        precision += [np.hypot(dx, dy) <= threshold for threshold in np.linspace(0, 50, 21)]
+        normalised += [np.hypot(dx / w, dy / h) <= threshold for threshold in np.linspace(0, 0.5, 21)]
+    return [
+        np.trapezoid(curve / len(truth), np.linspace(0, 1, 21)) for curve in (success, precision, normalised)
+    ]
+
+
+def test_the_trackingnet_dialect_equals_a_plain_reading_of_its_rules(simulate):
+    rng = np.random.default_rng(9)
+    truth = np.array([80.0, 60, 31, 43]) + rng.normal(0, 2, (300, 4)).cumsum(0) * [1, 1, 0, 0]
+    predicted = simulate(truth, 4)
+    result = evaluate(
+        "t", "trackingnet", {"made": predicted}, [Annotation("made", truth)], dialect("trackingnet")
+    )
+    measured = [result.overall(key) for key in ("success", "precision", "normalised_precision")]
+    np.testing.assert_allclose(measured, plain_trackingnet(predicted, truth), atol=1e-12)
+
+
 def test_the_lasot_dialect_equals_a_plain_reading_of_its_rules(simulate):
     rng = np.random.default_rng(8)
     truth = np.round(np.array([80.0, 60, 30, 40]) + rng.normal(0, 2, (300, 4)).cumsum(0) * [1, 1, 0, 0])

@@ -54,8 +54,8 @@ def matched_to(annotation: Annotation, dataset: str, num_predicted: int) -> Anno
 def read_annotations(root: Path, names: Iterable[str] | None = None) -> list[Annotation]:
     """Return the truth of every sequence in a folder or zip, in alphabetical order.
 
-    Understood layouts: `<seq>/groundtruth.txt` (LaSOT, GOT-10k, VOT), `<seq>.txt` (`annos/` and
-    `annos/absent/` of the LaSOT toolkit, UAV123, NFS, TrackingNet), OTB's `<seq>/groundtruth_rect*.txt`, TC128's
+    Understood layouts: `<seq>/groundtruth.txt` (LaSOT, GOT-10k, VOT), `<seq>.txt` (UAV123, NFS, TrackingNet,
+    and the LaSOT toolkit's `annos/` with `annos/absent/`), OTB's `<seq>/groundtruth_rect*.txt`, TC128's
     `<seq>/<seq>_gt.txt`. Lines hold x,y,w,h; or four corners, taken as the box around them (VOT); or
     frame,x,y,w,h,lost (TLP).
 
