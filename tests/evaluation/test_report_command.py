@@ -86,7 +86,19 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
     place, workspace = tmp_path / "ws" / "results" / "Ours", tmp_path / "ws"
     done = command(place, "--dataset", "vot2020lt", "--annotations", workspace, "--form", "markdown")
     assert "| Ours | 62.19 | 64.82 | 63.48 |" in done.output
-    done = command(place, "--dataset", "vot2020", "--annotations", workspace, "--form", "csv")
+    done = command(
+        place,
+        "--dataset",
+        "vot2020",
+        "--annotations",
+        workspace,
+        "--form",
+        "csv",
+        "--json",
+        tmp_path / "v" / "vot.json",
+    )
+    told = json.loads((tmp_path / "v" / "vot.json").read_text())["trackers"]["Ours"]
+    assert len(told["eao_curve"]) == 755
     assert done.output.splitlines()[1].startswith("Ours,")
 
 

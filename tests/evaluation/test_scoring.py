@@ -132,6 +132,73 @@ def test_integer_result_files_cost_the_stark_dialect_a_little(lasot_zip, simulat
     assert 0 < whole - cut < 0.05
 
 
+def plain_lasot(predicted, truth, absent):
+    """Score one sequence frame by frame, as the LaSOT toolkit's rules read."""
+    boxes = [list(truth[0])]
+    for index in range(1, len(truth)):
+        x, y, w, h = predicted[index]
+        bad = not (w > 0 and h > 0) or np.isnan(predicted[index]).any()
+        boxes.append(boxes[-1] if bad and not np.isnan(truth[index]).any() else [x, y, w, h])
+    success, precision, normalised = np.zeros(21), np.zeros(51), np.zeros(51)
+    for (px, py, pw, ph), (x, y, w, h), is_absent in zip(boxes, truth, absent, strict=True):
+        if is_absent:
+            continue
+        overlap = error = relative = -1.0
+        if min(x, y, w, h) > 0:
+            shared_w, shared_h = min(px + pw, x + w) - max(px, x), min(py + ph, y + h) - max(py, y)
+            shared = max(shared_w, 0) * max(shared_h, 0)
+            overlap = shared / (pw * ph + w * h - shared)
+            dx, dy = px + pw / 2 - x - w / 2, py + ph / 2 - y - h / 2
+            error, relative = np.hypot(dx, dy), np.hypot(dx / w, dy / h)
+        success += [overlap > k / 20 for k in range(21)]
+        precision += [error <= k for k in range(51)]
+        normalised += [relative <= k / 100 for k in range(51)]
+    return success / len(truth), precision / len(truth), normalised / len(truth)
+
+
+def plain_trackingnet(predicted, truth):
+    """Score one sequence frame by frame, as the TrackingNet devkit's rules read."""
+    success, precision, normalised = np.zeros(21), np.zeros(21), np.zeros(21)
+    for index, (guess, true) in enumerate(zip(predicted, truth, strict=True)):
+        x, y, w, h = np.round(true)
+        px, py, pw, ph = (x, y, w, h) if index == 0 else np.round(guess)
+        shared_w = min(px + pw - 1, x + w - 1) - max(px, x) + 1
+        shared_h = min(py + ph - 1, y + h - 1) - max(py, y) + 1
+        shared = max(shared_w, 0) * max(shared_h, 0)
+        dx, dy = px + pw / 2 - x - w / 2, py + ph / 2 - y - h / 2
+        success += [shared / (pw * ph + w * h - shared) >= threshold for threshold in np.linspace(0, 1, 21)]
+        precision += [np.hypot(dx, dy) <= threshold for threshold in np.linspace(0, 50, 21)]
+        normalised += [np.hypot(dx / w, dy / h) <= threshold for threshold in np.linspace(0, 0.5, 21)]
+    areas = [(curve[1:] + curve[:-1]).sum() / 2 / 20 for curve in (success, precision, normalised)]
+    return [area / len(truth) for area in areas]
+
+
+def test_the_trackingnet_dialect_equals_a_plain_reading_of_its_rules(simulate):
+    rng = np.random.default_rng(9)
+    truth = np.array([80.0, 60, 31, 43]) + rng.normal(0, 2, (300, 4)).cumsum(0) * [1, 1, 0, 0]
+    predicted = simulate(truth, 4)
+    result = evaluate(
+        "t", "trackingnet", {"made": predicted}, [Annotation("made", truth)], dialect("trackingnet")
+    )
+    measured = [result.overall(key) for key in ("success", "precision", "normalised_precision")]
+    np.testing.assert_allclose(measured, plain_trackingnet(predicted, truth), atol=1e-12)
+
+
+def test_the_lasot_dialect_equals_a_plain_reading_of_its_rules(simulate):
+    rng = np.random.default_rng(8)
+    truth = np.round(np.array([80.0, 60, 30, 40]) + rng.normal(0, 2, (300, 4)).cumsum(0) * [1, 1, 0, 0])
+    truth[[20, 21, 60]] = [[0, 0, 0, 0], [-3, 40, 30, 40], [50, 50, 30, 0]]
+    predicted = simulate(truth, 1)
+    predicted[[30, 31, 21, 90]] = [[0, 0, 0, 0], [5, 5, -2, 8], [9, 9, 0, 9], [np.nan] * 4]
+    absent = rng.random(300) < 0.1
+    annotation = Annotation("made", truth, ~absent)
+    result = evaluate("t", "lasot", {"made": predicted}, [annotation], dialect("lasot", "lasot"))
+    expected = plain_lasot(predicted, truth, absent)
+    for curve, values in zip(("success", "precision", "normalised"), expected, strict=True):
+        # Thresholds are exact multiples here; only the first frame's overlap of 1 could differ, by rounding.
+        np.testing.assert_allclose(result.curves[curve][0], values, atol=1e-12, err_msg=curve)
+
+
 def four_frames(predicted=None, **changes):
     truth = np.array([[10.0, 10, 20, 20]] * 4)
     annotation = Annotation("Four", changes.pop("truth", truth), **changes)

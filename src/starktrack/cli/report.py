@@ -20,6 +20,7 @@ from starktrack.evaluation.vot_report import (
     longterm_table,
     score_anchor_results,
     score_longterm_results,
+    to_json,
 )
 from starktrack.evaluation.vot_results import read_sequences
 
@@ -49,7 +50,7 @@ def report(
 ) -> None:
     """Score raw result files: overall, per sequence, per attribute, with 95 % intervals over sequences."""
     if dataset.startswith("vot"):
-        _show(_vot_table(results, dataset, annotations[0]), form)
+        _report_vot(results, dataset, annotations[0], form, json_path)
         return
     parts = []
     for part, place in _parts(dataset, annotations):
@@ -65,8 +66,7 @@ def report(
     if compare:
         _show(_comparison(evaluations), form)
     if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(tables.to_json(evaluations), encoding="utf-8")
+        _write(json_path, tables.to_json(evaluations))
 
 
 def _parts(dataset: str, annotations: list[Path]) -> list[tuple[str, Path]]:
@@ -118,12 +118,25 @@ def _comparison(evaluations: list[Evaluation]) -> tables.Table:
     return tables.comparison_table(*evaluations[:2])
 
 
-def _vot_table(results: list[Path], dataset: str, workspace: Path) -> tables.Table:
+def _report_vot(
+    results: list[Path], dataset: str, workspace: Path, form: str, json_path: Path | None
+) -> None:
     sequences = read_sequences(workspace)
     places = dict(named_place(place) for place in results)
     if "lt" in dataset:
-        return longterm_table({n: score_longterm_results(sequences, p) for n, p in places.items()}, dataset)
-    return anchor_table({n: score_anchor_results(sequences, p) for n, p in places.items()}, dataset)
+        scores = {name: score_longterm_results(sequences, place) for name, place in places.items()}
+        table = longterm_table(scores, dataset)
+    else:
+        scores = {name: score_anchor_results(sequences, place) for name, place in places.items()}
+        table = anchor_table(scores, dataset)
+    _show(table, form)
+    if json_path is not None:
+        _write(json_path, to_json(scores, dataset))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _show(table: tables.Table, form: str) -> None:

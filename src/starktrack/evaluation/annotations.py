@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterable
 from configparser import ConfigParser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.errors import DatasetError
-from starktrack.evaluation.text_files import TextPlace, open_place, parse_boxes, parse_numbers
+from starktrack.evaluation.text_files import TextPlace, open_place, parse_numbers, parse_rows
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,26 @@ class Annotation:
         return len(self.boxes_xywh)
 
 
+INITIAL_FRAMES_LEFT_OUT = {("otb", "Tiger1"): 5}
+"""Frames that the pytracking family drops at the start of a sequence, by data set and name."""
+
+
+def matched_to(annotation: Annotation, dataset: str, num_predicted: int) -> Annotation:
+    """Return the annotation without the frames that pytracking drops, if the result lacks them."""
+    dropped = INITIAL_FRAMES_LEFT_OUT.get((dataset[:3], annotation.name), 0)
+    if not dropped or num_predicted != len(annotation) - dropped:
+        return annotation
+    visible = None if annotation.visible is None else annotation.visible[dropped:]
+    return replace(annotation, boxes_xywh=annotation.boxes_xywh[dropped:], visible=visible)
+
+
 def read_annotations(root: Path, names: Iterable[str] | None = None) -> list[Annotation]:
     """Return the truth of every sequence in a folder or zip, in alphabetical order.
 
-    Understood layouts: `<seq>/groundtruth.txt` (LaSOT, GOT-10k, TrackingNet with `anno/`), `<seq>.txt` files
-    (the LaSOT toolkit's `annos/` with `annos/absent/`, UAV123, NFS, TrackingNet), TC128's
-    `<seq>/<seq>_gt.txt` and OTB's `<seq>/groundtruth_rect*.txt`.
+    Understood layouts: `<seq>/groundtruth.txt` (LaSOT, GOT-10k, VOT), `<seq>.txt` (UAV123, NFS, TrackingNet,
+    and the LaSOT toolkit's `annos/` with `annos/absent/`), OTB's `<seq>/groundtruth_rect*.txt`, TC128's
+    `<seq>/<seq>_gt.txt`. Lines hold x,y,w,h; or four corners, taken as the box around them (VOT); or
+    frame,x,y,w,h,lost (TLP).
 
     Args:
         root: A folder or a zip file.
@@ -98,9 +112,21 @@ def _sequence_name(path: PurePosixPath, folder: str) -> str | None:
 
 
 def _read_one(place: TextPlace, name: str, path: PurePosixPath) -> Annotation:
-    boxes = parse_boxes(place.text(path) or "", f"{place.label}/{path}", DatasetError)
+    boxes, lost = _boxes(place.text(path) or "", f"{place.label}/{path}")
     size_wh, object_class = _meta(place.text(path.parent / "meta_info.ini"))
-    return Annotation(name, boxes, _visible(place, path, len(boxes)), size_wh, object_class)
+    visible = _visible(place, path, len(boxes)) if lost is None else ~lost
+    return Annotation(name, boxes, visible, size_wh, object_class)
+
+
+def _boxes(
+    text: str, where: str
+) -> tuple[Float[np.ndarray, "num_frames 4"], Bool[np.ndarray, " num_frames"] | None]:
+    rows = parse_rows(text, where, DatasetError, (4, 6, 8))
+    if rows.shape[1] == 8:
+        corners = rows.reshape(-1, 4, 2)
+        first = corners.min(axis=1)
+        return np.concatenate([first, corners.max(axis=1) - first], axis=1), None
+    return (rows[:, 1:5], rows[:, 5] != 0) if rows.shape[1] == 6 else (rows, None)
 
 
 def _visible(

@@ -69,7 +69,7 @@ def plot_curves(evaluations: Sequence[Evaluation], curve: CurveName, path: Path)
 
 
 def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT") -> None:
-    """Draw success against speed; a larger circle is a better weighted sum of both (Figure 1).
+    """Draw success against speed; a larger circle is a better sum of both, after Figure 1.
 
     Source: Yan et al., ICCV 2021, figure 1.
     """

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from starktrack.arrays import Boxes
 from starktrack.errors import DatasetError, ResultFileError
 from starktrack.evaluation import metrics
-from starktrack.evaluation.annotations import Annotation
+from starktrack.evaluation.annotations import Annotation, matched_to
 from starktrack.evaluation.dialects import CurveName, Dialect, Measure
 
 _Predicted = Float[np.ndarray, "num_predicted 4"]
@@ -116,7 +116,8 @@ def evaluate(
         ResultFileError: Results are missing or break a rule of the toolkit; names the sequences.
     """
     _check_complete(tracker, predictions, annotations, dialect)
-    scores = [score_sequence(predictions.get(a.name), a, dialect) for a in annotations]
+    pairs = [_pair(predictions.get(a.name), a, dataset) for a in annotations]
+    scores = [score_sequence(boxes, annotation, dialect) for boxes, annotation in pairs]
     curves = {
         curve: np.stack([sequence_curve(score, curve, dialect) for score in scores])
         for curve in ("success", "precision", "normalised")
@@ -181,6 +182,12 @@ def _check_complete(
             f"{tracker} must have a result for each of {len(annotations)} sequences, got {len(missing)} "
             f"missing: {', '.join(missing[:5])}; track them, or name a subset"
         )
+
+
+def _pair(
+    predicted: _Predicted | None, annotation: Annotation, dataset: str
+) -> tuple[_Predicted | None, Annotation]:
+    return predicted, annotation if predicted is None else matched_to(annotation, dataset, len(predicted))
 
 
 def _prepare(predicted: _Predicted | None, annotation: Annotation, dialect: Dialect) -> tuple[_Truth, _Truth]:

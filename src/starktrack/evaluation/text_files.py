@@ -68,7 +68,7 @@ def parse_numbers(text: str, where: str, error_class: type[InputError]) -> Float
     """Return all numbers in a text whose separators are commas, tabs, spaces or line ends.
 
     Raises:
-        InputError: Of the given class; Something is not a number; names the file.
+        InputError: Of the given class; something is not a number; names the file.
     """
     try:
         with warnings.catch_warnings():
@@ -85,14 +85,30 @@ def parse_boxes(text: str, where: str, error_class: type[InputError]) -> Float[n
     """Return the boxes in a text, one per line, four numbers each.
 
     Raises:
-        InputError: Of the given class; A line does not hold four numbers; names the file and the line.
+        InputError: Of the given class; a line does not hold four numbers; names the file and the line.
+    """
+    return parse_rows(text, where, error_class, (4,))
+
+
+def parse_rows(
+    text: str, where: str, error_class: type[InputError], widths: tuple[int, ...]
+) -> Float[np.ndarray, "num_rows width"]:
+    """Return the rows of a text; the first line decides which of the allowed widths all of them have.
+
+    Raises:
+        InputError: Of the given class; a line holds another count of numbers; names the file and the line.
     """
     values = parse_numbers(text, where, error_class)
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(values) != 4 * len(lines):
-        index = next(i for i, line in enumerate(lines) if len(line.replace(",", " ").split()) != 4)
-        raise error_class(f"{where} must hold x,y,w,h on each line, got {lines[index]!r} in line {index + 1}")
-    return values.reshape(-1, 4)
+    counts = (len(line.replace(",", " ").split()) for line in lines)
+    width = next((count for count in counts if count in widths), widths[0]) if lines else widths[0]
+    if len(values) != width * len(lines):
+        index = next(i for i, line in enumerate(lines) if len(line.replace(",", " ").split()) != width)
+        wanted = "x,y,w,h" if width == 4 else f"{width} numbers"
+        raise error_class(
+            f"{where} must hold {wanted} on each line, got {lines[index]!r} in line {index + 1}"
+        )
+    return values.reshape(-1, width)
 
 
 def _files(root: Path, kinds: frozenset[str]) -> Iterator[Path]:
