@@ -51,7 +51,8 @@ def track_and_score(
 def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) -> tuple[float, float]:
     """Return mean overlap and success of one run from the first visible frame to the last.
 
-    Frames in which the target cannot be seen do not count.
+    Frames in which the target cannot be seen do not count, nor does the one with the given box, unless there is
+    no other.
     """
     first = int(np.flatnonzero(sequence.visible)[0])
     end = min(len(sequence), first + max_frames) if max_frames else len(sequence)
@@ -59,7 +60,7 @@ def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) ->
     boxes = [sequence.boxes_xywh[first]]
     boxes += [tracker.update(sequence.frames.read(index)).box_xywh for index in range(first + 1, end)]
     visible = sequence.visible[first:end].copy()
-    visible[0] = end - first == 1
+    visible[0] = not visible[1:].any()
     return score_boxes(np.stack(boxes)[visible], sequence.boxes_xywh[first:end][visible])
 
 
