@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from starktrack.data.cutouts import MaskedFrames, cut_out, mean_colour, recolour, silhouette
+from starktrack.data.cutouts import cut_out, mean_colour, recolour, silhouette
 from starktrack.errors import DatasetError
 
 RED = np.full((40, 60, 3), [200, 40, 20], np.uint8)
@@ -68,7 +68,3 @@ def test_an_empty_mask_is_refused():
 def test_a_box_outside_its_picture_is_refused():
     with pytest.raises(DatasetError, match="inside its picture of 60 x 40"):
         cut_out(RED, np.array([100.0, 10.0, 16.0, 16.0]), None, side=16.0, roundness=2.0)
-
-
-def test_frames_without_masks_are_no_masked_frames():
-    assert not isinstance(object(), MaskedFrames)

@@ -8,7 +8,7 @@ from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, Samp
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.sample import MAX_ATTEMPTS, Samples, absent_box, shows_nothing
 from starktrack.data.sampling import Mixture
-from starktrack.errors import DatasetError
+from starktrack.errors import ConfigError, DatasetError
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import CropTransform, label_transform
 
@@ -39,6 +39,18 @@ def test_without_jitter_the_target_is_in_the_middle_of_both_crops():
     np.testing.assert_allclose(sample.windows[2].origin_xy, [[28 - 32, 20 - 32]])
 
 
+def test_the_centre_jitter_is_nine_tenths_of_the_search_factor():
+    published = ModelConfig(search=CropConfig(side=320, factor=5.0))
+    assert samples(small_collection(), DataConfig(), published).search_centre == 4.5
+    assert samples(small_collection(), DataConfig()).search_centre == pytest.approx(3.6)
+
+
+def test_a_jitter_that_throws_targets_out_of_the_search_region_is_refused():
+    data = DataConfig(jitter=JitterConfig(search_centre=4.5))
+    with pytest.raises(ConfigError, match=r"less than search.factor=4, .* got 4.5; leave it out"):
+        samples(small_collection(), data)
+
+
 def test_a_mirrored_crop_has_a_mirrored_box():
     data = DataConfig(augment=AugmentConfig(joint_flip=0, flip=1))
     straight = DataConfig(augment=AugmentConfig(joint_flip=0, flip=0))
@@ -54,7 +66,11 @@ def test_the_same_key_gives_the_same_sample_and_any_other_gives_another():
     first, second = everything[3, 5], again[3, 5]
     np.testing.assert_array_equal(first.box_cxcywh, second.box_cxcywh)
     np.testing.assert_array_equal(first.frames[0], second.frames[0])
-    others = [everything[3, 6], everything[4, 5], samples(small_collection(), DataConfig(), seed=1)[3, 5]]
+    others = [
+        everything[3, 6],
+        everything[4, 5],
+        samples(small_collection(), DataConfig(), seed=1)[3, 5],
+    ]
     assert all((other.box_cxcywh != first.box_cxcywh).any() for other in others)
 
 

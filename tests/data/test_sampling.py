@@ -201,3 +201,20 @@ def test_the_first_attempt_is_the_plain_seed():
 def test_a_mixture_refuses_what_it_cannot_draw_from(collections, ratios, text):
     with pytest.raises(DatasetError, match=text):
         Mixture(collections, ratios)
+
+
+def test_a_mixture_keeps_the_last_few_sequences_and_no_more():
+    class Counting(Memory):
+        reads = 0
+
+        def __getitem__(self, index):
+            Counting.reads += 1
+            return super().__getitem__(index)
+
+    mixture = Mixture((Counting([video(str(k), 30) for k in range(10)]),), (1.0,))
+    for _ in range(3):
+        assert mixture.sequence(0, 1).name == "1"
+    assert Counting.reads == 1
+    for index in range(10):
+        mixture.sequence(0, index)
+    assert Counting.reads == 10 and mixture.sequence(0, 1).name == "1" and Counting.reads == 11

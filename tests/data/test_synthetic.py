@@ -17,17 +17,21 @@ from starktrack.errors import DatasetError
 LONELY = SyntheticConfig(num_frames=40, side=160, max_distractors=0, occlusion=0, leaving=0, exposure=0)
 
 
-class MaskedMemoryFrames(MemoryFrames):
-    def read_mask(self, index):
+class Ellipse:
+    def __len__(self):
+        return 1
+
+    def read(self, index):
         rows, columns = np.mgrid[0:60, 0:80]
         return ((columns - 40) / 20) ** 2 + ((rows - 30) / 15) ** 2 < 1
 
 
 def pictures(masked=False):
-    kind = MaskedMemoryFrames if masked else MemoryFrames
+    masks = Ellipse() if masked else None
     boxes = np.array([[20.0, 15.0, 40.0, 30.0]])
     return MemoryCollection(
-        Sequence(f"picture-{k}", kind((60, 80), 1, k), boxes, np.ones(1, bool)) for k in range(5)
+        Sequence(f"picture-{k}", MemoryFrames((60, 80), 1, k), boxes, np.ones(1, bool), masks=masks)
+        for k in range(5)
     )
 
 
@@ -41,7 +45,7 @@ def test_boxes_are_the_extent_of_what_is_painted(masked):
     for index in range(8):
         sequence = videos(masked=masked)[index]
         for frame in range(0, 40, 7):
-            rows, columns = sequence.frames.read_mask(frame).nonzero()
+            rows, columns = sequence.masks.read(frame).nonzero()
             painted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             x, y, w, h = sequence.boxes_xywh[frame]
             np.testing.assert_allclose([x, y, x + w, y + h], painted, atol=1.6)
@@ -89,13 +93,13 @@ def test_the_visible_share_is_what_can_be_seen_in_the_mask():
     config = SyntheticConfig(num_frames=30, side=200, max_distractors=2, occlusion=1, leaving=0.5, exposure=0)
     errors, hidden = [], 0
     for index in range(12):
-        frames = videos(config)[index].frames
-        share = visible_share(frames.scene)
-        layer = frames.scene.layers[frames.scene.target]
+        sequence = videos(config)[index]
+        scene = sequence.frames.scene
+        share, layer = visible_share(scene), scene.layers[scene.target]
         opaque = (layer.cutout.pixels[..., 3] >= 128).sum()
         for frame in range(0, 30, 6):
             whole = opaque * np.linalg.det(layer.poses.linear[frame])
-            errors.append(abs(frames.read_mask(frame).sum() / whole - share[frame]))
+            errors.append(abs(sequence.masks.read(frame).sum() / whole - share[frame]))
             hidden += share[frame] < 0.5
     assert hidden >= 3 and np.mean(errors) < 0.03 and max(errors) < 0.2
 

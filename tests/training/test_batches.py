@@ -23,7 +23,7 @@ FULL_RANGE = AugmentConfig(
 def samples(collection=None, geometry="exact", augment=FULL_RANGE):
     model = ModelConfig(
         num_templates=2,
-        search=CropConfig(side=64, factor=4.0),
+        search=CropConfig(side=64, factor=5.0),
         template=CropConfig(side=32, factor=2.0),
         geometry=geometry,
     )

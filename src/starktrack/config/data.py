@@ -41,10 +41,17 @@ class SamplingConfig:
 class JitterConfig:
     """How far a crop is moved and scaled away from the true box, see `geometry.jitter`.
 
+    Args:
+        search_centre: Must be less than the search region's factor, or targets lie outside it; left out, it
+            is 0.9 times that factor, which is the published 4.5 for 5.
+        search_scale: Of the search region.
+        template_centre: Of templates.
+        template_scale: Of templates.
+
     Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
     """
 
-    search_centre: Amount = 4.5
+    search_centre: Amount | None = None
     search_scale: Amount = 0.5
     template_centre: Amount = 0.0
     template_scale: Amount = 0.0

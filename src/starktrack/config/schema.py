@@ -35,10 +35,13 @@ class BackboneConfig:
         name: Any convolutional `timm` model with feature stages (`resnet50`, `mobilenetv2_100` …), or
             `repvgg_a0_lite`, the RepVGG-A0 with a last stage of four blocks that STARK-Lightning uses.
         stride: Image pixels per feature cell.
+        padding: `symmetric` as in PyTorch's models, or `same` as in TensorFlow's, whose odd pixel goes right
+            and bottom; for weights that were trained so (timm's EfficientNet family only).
     """
 
     name: str = "resnet50"
     stride: PositiveInt = 16
+    padding: Literal["symmetric", "same"] = "symmetric"
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -4,7 +4,6 @@ Convention: a cut-out has its own pixel grid, edges continuous. What is at least
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -21,15 +20,6 @@ EDGE_DEVIATION = 0.8
 
 NUM_SEEDS = 96
 """Points spread over an object, to tell how much of it can be seen."""
-
-
-@runtime_checkable
-class MaskedFrames(Protocol):
-    """Frames whose objects are outlined; what a `FrameSource` may offer besides pictures."""
-
-    def read_mask(self, index: int) -> Bool[np.ndarray, "height width"] | None:
-        """Return which pixels of frame `index` belong to the target, None where nobody drew it."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -107,8 +97,8 @@ def silhouette(cutout: CutOut, shade: float) -> CutOut:
 
 def mean_colour(cutout: CutOut) -> Float[np.ndarray, "3"]:
     """Return the mean RGB of the object, 0 to 255."""
-    total = cutout.pixels.sum(axis=(0, 1), dtype=np.float64)
-    return total[:3] / total[3] * 255
+    mean = np.array(cv2.mean(cutout.pixels))
+    return mean[:3] / mean[3] * 255
 
 
 def _assemble(image: Image, outline: Bool[np.ndarray, "height width"], scale: float) -> CutOut:

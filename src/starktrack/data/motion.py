@@ -14,6 +14,9 @@ TURN = 0.25
 GROWTH = 0.25
 """Typical change of size, logarithm."""
 
+SINES = np.array([1.0, 2.0, 4.0])
+"""How often the sines of a random curve swing in a video, at most; each is that much smaller."""
+
 SQUEEZE = 0.08
 """Typical change of the ratio of sides, logarithm; what turning in depth looks like."""
 
@@ -40,10 +43,9 @@ class Poses:
 
 def wave(num_frames: int, amplitude: float, rng: np.random.Generator) -> Float[np.ndarray, " num_frames"]:
     """Return a smooth random curve of about this amplitude: three sines, the faster the smaller."""
-    time = np.linspace(0, 1, num_frames)[:, None]
-    cycles = np.array([1, 2, 4]) * rng.uniform(0.3, 1.0, 3)
-    sines = np.sin(2 * np.pi * (cycles * time + rng.random(3)))
-    return amplitude * (sines / [1, 2, 4]).sum(axis=1)
+    time = np.arange(num_frames)[:, None] / max(num_frames - 1, 1)
+    cycles = SINES * rng.uniform(0.3, 1.0, 3)
+    return np.sin(2 * np.pi * (cycles * time + rng.random(3))) @ (amplitude / SINES)
 
 
 def wandering(

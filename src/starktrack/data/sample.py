@@ -10,7 +10,7 @@ from starktrack.config.data import DataConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.errors import BoxError, DatasetError, InputError
+from starktrack.errors import BoxError, ConfigError, DatasetError, InputError
 from starktrack.geometry.crop import (
     CropTransform,
     crop_transform,
@@ -22,6 +22,9 @@ from starktrack.geometry.jitter import jitter_box
 
 MAX_ATTEMPTS = 50
 """Attempts at one sample before its frames are said to be unusable."""
+
+SEARCH_REACH = 0.9
+"""Centre jitter of search regions over their factor (4.5 of 5 in the authors' configurations)."""
 
 ABSENT_SHARE = 1 / 8
 """Sides of the box that is searched in a frame without a target, over the frame's (the authors' sampler)."""
@@ -59,12 +62,29 @@ class Samples:
         model: Crop sides and factors, number of templates, geometry.
         data: How frames are chosen and varied.
         seed: Another seed gives other samples.
+
+    Raises:
+        ConfigError: The jitter would move targets out of the search region.
     """
 
     mixture: Mixture
     model: ModelConfig
     data: DataConfig
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        factor = self.model.search.factor
+        if self.search_centre >= factor:
+            raise ConfigError(
+                f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
+                f"outside its crop, got {self.search_centre:g}; leave it out"
+            )
+
+    @property
+    def search_centre(self) -> float:
+        """Return the centre jitter of search regions, see `JitterConfig`."""
+        given = self.data.jitter.search_centre
+        return SEARCH_REACH * self.model.search.factor if given is None else given
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """Return sample `(epoch, index)`.
@@ -116,7 +136,7 @@ class Samples:
     ) -> tuple[CropTransform, Box]:
         sequence, jitter = find(self.mixture, place), self.data.jitter
         box = sequence.boxes_xywh[place.frame] if sequence.visible[place.frame] else absent_box(size_hw)
-        guess = jitter_box(box, rng, scale=jitter.search_scale, centre=jitter.search_centre)
+        guess = jitter_box(box, rng, scale=jitter.search_scale, centre=self.search_centre)
         return self._window(guess, box, self.model.search, size_hw, f"{sequence.name}, frame {place.frame}")
 
     def _window(

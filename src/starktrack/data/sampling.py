@@ -5,8 +5,9 @@ for any number of processes, in any order, and after a restart.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence as List
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -21,6 +22,9 @@ GAP_STEP = 5
 
 MAX_DRAWS = 1000
 """Draws before a collection is said to hold nothing that can be used."""
+
+KEPT_SEQUENCES = 4
+"""Sequences kept ready: synthetic ones hold pictures."""
 
 
 @runtime_checkable
@@ -47,6 +51,7 @@ class Mixture:
 
     collections: tuple[SequenceCollection, ...]
     ratios: tuple[float, ...]
+    _kept: OrderedDict[tuple[int, int], Sequence] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.collections or len(self.collections) != len(self.ratios):
@@ -59,6 +64,15 @@ class Mixture:
                 "a mixture must have positive ratios and data sets that hold sequences, got ratios "
                 f"{self.ratios} for {[len(c) for c in self.collections]} sequences; leave the empty one out"
             )
+
+    def sequence(self, collection: int, index: int) -> Sequence:
+        """Return a sequence by position; the last few are kept, because a sample asks more than once."""
+        key = (collection, index)
+        if key not in self._kept:
+            self._kept[key] = self.collections[collection][index]
+            if len(self._kept) > KEPT_SEQUENCES:
+                self._kept.popitem(last=False)
+        return self._kept[key]
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,7 @@ def sample_generator(seed: int, epoch: int, index: int, attempt: int = 0) -> np.
 
 def find(mixture: Mixture, place: FramePlace) -> Sequence:
     """Return the sequence that a place points into."""
-    return mixture.collections[place.collection][place.sequence]
+    return mixture.sequence(place.collection, place.sequence)
 
 
 def draw_triplet(
@@ -190,7 +204,7 @@ def draw_negative(mixture: Mixture, home: tuple[int, int], rng: np.random.Genera
     the same video or picture (`Sequence.video`), where the target may stand beside the other one. The
     authors' sampler allows that, and so labels some targets that can be seen as absent.
     """
-    sequence = mixture.collections[home[0]][home[1]]
+    sequence = mixture.sequence(*home)
     hidden = np.flatnonzero(~sequence.visible)
     if len(hidden):
         return FramePlace(*home, _pick(hidden, rng))
@@ -218,7 +232,7 @@ def _draw_sequence(
     collection = mixture.collections[which]
     for _ in range(MAX_DRAWS):
         index = int(rng.integers(len(collection)))
-        sequence = collection[index]
+        sequence = mixture.sequence(which, index)
         if _is_eligible(sequence, min_length, min_visible):
             return (which, index), sequence
     raise DatasetError(

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from starktrack.arrays import Boxes, Image
 from starktrack.config.data import SyntheticConfig
-from starktrack.data.cutouts import CutOut, MaskedFrames, cut_out, mean_colour, recolour
+from starktrack.data.cutouts import CutOut, cut_out, mean_colour, recolour
 from starktrack.data.motion import Poses, draw_poses, excursion, passing, wandering, wave
 from starktrack.data.sampling import SequenceCollection
 from starktrack.errors import DatasetError
@@ -124,7 +124,7 @@ def _draw_cutout(objects: SequenceCollection, side: float, rng: np.random.Genera
         if not sequence.visible[index] or not box[2:].min() >= MIN_OBJECT_SIDE:
             continue
         side = min(side, MAX_ENLARGEMENT * float(np.sqrt(box[2] * box[3])))
-        mask = sequence.frames.read_mask(index) if isinstance(sequence.frames, MaskedFrames) else None
+        mask = sequence.masks.read(index) if sequence.masks else None
         image = sequence.frames.read(index)
         return cut_out(image, box, mask, side=side, roundness=float(rng.uniform(2, 5)))
     raise DatasetError(

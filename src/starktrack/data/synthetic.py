@@ -4,7 +4,6 @@ A data set like the others: video k is a pure function of (seed, k), and only th
 painted. Recoloured copies of the target and other things move beside it.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence as List
 from dataclasses import dataclass, field
 
@@ -18,9 +17,6 @@ from starktrack.data.painting import paint, paint_background, relight
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.scene import Scene, draw_scene, true_boxes, visible_share
 from starktrack.data.sequence import Sequence
-
-KEPT_VIDEOS = 4
-"""Videos kept ready, because the frames of a sample are read one after another."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,18 @@ class SceneFrames:
             paint(frame, layer.cutout, layer.poses, index, exposure=scene.exposure)
         return relight(frame, scene.light[index])
 
-    def read_mask(self, index: int) -> Bool[np.ndarray, "height width"]:
+
+@dataclass(frozen=True)
+class SceneMasks:
+    """Where the target of a scene can be seen, painted when read."""
+
+    scene: Scene
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.scene.light)
+
+    def read(self, index: int) -> Bool[np.ndarray, "height width"]:
         """Return which pixels of frame `index` show the target."""
         scene = self.scene
         shown = np.zeros((*scene.size_wh[::-1], 3), np.uint8)
@@ -56,7 +63,7 @@ class SyntheticVideos:
     """Videos of objects from one data set over pictures from another.
 
     Attributes:
-        objects: Where targets and other things are cut from; frames that are `MaskedFrames` along the mask.
+        objects: Where targets and other things are cut from; along their masks where it has them.
         backgrounds: Pictures to lay them on; their boxes are not used.
         config: What happens in a video.
         seed: Another seed gives other videos.
@@ -66,7 +73,6 @@ class SyntheticVideos:
     backgrounds: SequenceCollection
     config: SyntheticConfig = field(default_factory=SyntheticConfig)
     seed: int = 0
-    _ready: OrderedDict[int, Sequence] = field(default_factory=OrderedDict, init=False, repr=False)
 
     @property
     def names(self) -> List[str]:
@@ -83,13 +89,6 @@ class SyntheticVideos:
         Raises:
             DatasetError: A picture cannot be read, or no picture holds an object that is large enough.
         """
-        if index not in self._ready:
-            self._ready[index] = self._make(index)
-            if len(self._ready) > KEPT_VIDEOS:
-                self._ready.popitem(last=False)
-        return self._ready[index]
-
-    def _make(self, index: int) -> Sequence:
         rng = np.random.default_rng([self.seed, index])
         scene = draw_scene(self.objects, self.backgrounds, self.config, rng)
         share = visible_share(scene)
@@ -99,6 +98,7 @@ class SyntheticVideos:
             true_boxes(scene),
             share >= self.config.min_visible_share,
             video=str(index),
+            masks=SceneMasks(scene),
         )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from starktrack.config.schema import BackboneConfig
 from starktrack.errors import CheckpointError, ConfigError, nearest_name
+from starktrack.models.folded_mobilenet import load_folded
 from starktrack.models.lightning import BACKBONE_NAME, RepVggBackbone
 from starktrack.models.norm import freeze_norms
 
@@ -38,7 +39,8 @@ def build_backbone(
 
     Args:
         imagenet: Take ImageNet weights through timm's own loading (needs a network connection).
-        weights: A local file in timm's or torchvision's form instead.
+        weights: A local file instead: in timm's or torchvision's form, or an .npz of MobileNetV2 whose batch
+            norm is folded in (`models.folded_mobilenet`).
 
     Raises:
         ConfigError: No such model, or none of its stages has this stride.
@@ -46,20 +48,32 @@ def build_backbone(
     """
     if config.name == BACKBONE_NAME:
         return RepVggBackbone()
-    stage = _stage_of_stride(config)
-    overlay = {"file": str(weights)} if weights else None
+    if weights is not None and weights.suffix == ".npz":
+        backbone = Backbone(_stages(config, pretrained=False, file=None))
+        load_folded(backbone.body, weights)
+        return backbone
+    return Backbone(_stages(config, pretrained=imagenet or weights is not None, file=weights))
+
+
+def _stages(config: BackboneConfig, *, pretrained: bool, file: Path | None) -> nn.Module:
+    padding = {"pad_type": "same"} if config.padding == "same" else {}
     try:
         body = timm.create_model(
             config.name,
             features_only=True,
-            out_indices=(stage,),
-            pretrained=imagenet or weights is not None,
-            pretrained_cfg_overlay=overlay,
+            out_indices=(_stage_of_stride(config),),
+            pretrained=pretrained,
+            pretrained_cfg_overlay={"file": str(file)} if file else None,
+            **padding,
         )
+    except TypeError as error:
+        raise ConfigError(
+            f"backbone.padding must be symmetric for {config.name}, got {config.padding}: {error}"
+        ) from error
     except (OSError, RuntimeError, ValueError) as error:
-        source = f"file {weights}" if weights else "timm's download"
+        source = f"file {file}" if file else "timm's download"
         raise CheckpointError(f"ImageNet weights of {config.name} from {source} failed: {error}") from error
-    return Backbone(_without_later_stages(body))
+    return _without_later_stages(body)
 
 
 def _without_later_stages(body: nn.Module) -> nn.Module:

@@ -84,15 +84,19 @@ def gather_crops(
 
 
 def normalise(crops: UInt8[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
-    """Return crops as the network wants them, channels-last in memory; see `standardise`."""
-    return standardise(crops.float() / 255)
+    """Return crops as the network wants them, channels-last in memory; see `standardise_`."""
+    return standardise_(crops.float().div_(255))
 
 
-def standardise(pixels: Float[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
-    """Return colours in [0, 1] less ImageNet's mean, over its deviation; channels-last in memory."""
+def standardise_(pixels: Float[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
+    """Turn colours in [0, 1] into what the network wants, in place: less ImageNet's mean, over its deviation.
+
+    Returns:
+        The same memory with its channels second.
+    """
     mean = torch.tensor(PIXEL_MEAN, device=pixels.device)
     std = torch.tensor(PIXEL_STD, device=pixels.device)
-    return (pixels - mean).div_(std).permute(0, 3, 1, 2)
+    return pixels.sub_(mean).div_(std).permute(0, 3, 1, 2)
 
 
 def _cut_each(

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from starktrack.data.batch import Looks
-from starktrack.models.crops import standardise
+from starktrack.models.crops import standardise_
 
 BLUR_RADIUS = 4
 """Taps on each side of the blur; two deviations of the strongest one."""
@@ -17,7 +17,7 @@ def apply_looks(
 ) -> Float[Tensor, "num_crops 3 size size"]:
     """Return crops varied as drawn, and normalised; channels-last in memory."""
     coloured = recoloured(mirrored(crops, looks.flip), looks)
-    varied = standardise(add_noise(blurred(coloured, looks.blur), looks))
+    varied = standardise_(add_noise(blurred(coloured, looks.blur), looks))
     painted = looks.occluder_xyxy.any(1).nonzero()[:, 0]
     if len(painted):
         covered = occluded(looks.occluder_xyxy[painted], crops.shape[1])
