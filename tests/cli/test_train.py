@@ -120,7 +120,15 @@ def test_a_run_ends_with_weights_that_can_be_tracked_with(tmp_path, command):
 def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path, command):
     result = command("--dry-run")
     assert result.exit_code == 0, result.output
-    for text in ("own", "synthetic", "1,000,000", "50%", "[2, 2, 3, 32, 32]", "4 = 2 of these on 1 process(es)", "GiB"):
+    for text in (
+        "own",
+        "synthetic",
+        "1,000,000",
+        "50%",
+        "[2, 2, 3, 32, 32]",
+        "4 = 2 of these on 1 process(es)",
+        "GiB",
+    ):
         assert text in result.output
     assert not (tmp_path / "run").exists()
 

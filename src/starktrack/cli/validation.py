@@ -14,7 +14,7 @@ from starktrack.config.schema import Config
 from starktrack.config.training import ValidationConfig
 from starktrack.data.sequence import Sequence
 from starktrack.engines.torch_engine import TorchEngine
-from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+from starktrack.evaluation.metrics import overlaps, success_curve
 from starktrack.models.build import build_network
 from starktrack.tracking.tracker import Tracker
 from starktrack.training.job import Validate
@@ -66,5 +66,5 @@ def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) ->
 
 def score_boxes(predicted_xywh: Boxes, true_xywh: Boxes) -> tuple[float, float]:
     """Return mean overlap, and mean over 21 thresholds of the share of frames that overlap by more."""
-    overlaps = overlap(xywh_to_xyxy(predicted_xywh.astype(float)), xywh_to_xyxy(true_xywh.astype(float)))
-    return float(overlaps.mean()), float((overlaps[:, None] > THRESHOLDS).mean())
+    overlap = overlaps(predicted_xywh, true_xywh)
+    return float(overlap.mean()), float(success_curve(overlap, THRESHOLDS).mean())
