@@ -109,7 +109,9 @@ def _field_names(schema: Any, path: list[str]) -> list[str]:
         else:
             annotation = {f.name: f.type for f in dataclasses.fields(schema)}.get(name)
             options = (annotation, *get_args(annotation))
-        schema = next((each for each in options if dataclasses.is_dataclass(each) or get_origin(each) is dict), None)
+        schema = next(
+            (each for each in options if dataclasses.is_dataclass(each) or get_origin(each) is dict), None
+        )
         if schema is None:
             return []
     return [f.name for f in dataclasses.fields(schema)] if dataclasses.is_dataclass(schema) else []

@@ -36,6 +36,10 @@ class Processes:
         return self.rank == 0
 
 
+ALONE = Processes()
+"""The only process of a run."""
+
+
 def processes_of_environment() -> Processes:
     """Return what torchrun says; without it, the only process."""
     return Processes(
