@@ -1,12 +1,17 @@
 """What several test folders share: the golden recipe, the reference data, networks filled by the recipe."""
 
 import importlib.util
+import os
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+
+# One thread each, also in the commands that tests start: small networks lose time to waiting for each other,
+# and on a busy machine large ones lose most of it. Set before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"

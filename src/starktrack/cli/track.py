@@ -1,6 +1,7 @@
 """`starktrack track`: boxes in, boxes and an annotated video out."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +12,6 @@ from starktrack.cli.options import Device, DeviceOption, ModelOption, WeightsOpt
 from starktrack.errors import BoxError, VideoBrokenError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from starktrack.cli.progress import Progress
     from starktrack.cli.track_outputs import TrackOutputs
     from starktrack.data.frames import FrameStream
@@ -76,14 +75,18 @@ def track(
     _report(outputs, progress, broken)
 
 
-def _select(frames: "FrameStream") -> "np.ndarray":
+def _select(frames: "FrameStream") -> Sequence[float]:
     from starktrack.cli.select import select_box
 
-    return select_box(frames.peek().image)
+    return select_box(frames.peek().image).tolist()
 
 
 def _load(
-    frames: "FrameStream", boxes: list["np.ndarray"], model: str | None, weights: Path | None, device: Device
+    frames: "FrameStream",
+    boxes: Sequence[Sequence[float]],
+    model: str | None,
+    weights: Path | None,
+    device: Device,
 ) -> "Tracker":
     from starktrack.geometry.boxes import check_box
 
@@ -97,7 +100,7 @@ def _load(
 def _run(
     tracker: "Tracker",
     frames: "FrameStream",
-    boxes: list["np.ndarray"],
+    boxes: Sequence[Sequence[float]],
     outputs: "TrackOutputs",
     progress: "Progress",
 ) -> VideoBrokenError | KeyboardInterrupt | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -90,13 +90,22 @@ class BoxHeadConfig:
     Args:
         kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning) or
             `mlp` (three-layer perceptron, Table 7, row 4).
-        width: Channels of the first layer.
+        width: Channels of the first layer; the corner head halves them three times.
         cell_offset: Where in its cell a corner lies, in cells: 0 as published for S and ST, 0.5 the centre.
     """
 
     kind: Literal["corner", "corner_rep", "mlp"] = "corner"
     width: PositiveInt = 256
     cell_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _width_can_be_halved(self) -> "BoxHeadConfig":
+        if self.kind == "corner" and self.width % 8:
+            raise ValueError(
+                f"width must be a multiple of 8 (halved three times), got {self.width}; "
+                f"use {self.width + 8 - self.width % 8}"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
