@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -83,17 +85,18 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def command(tmp_path):
+def arguments(tmp_path):
     for number in range(3):
         write_video(tmp_path / "data" / f"video{number}", number)
     (tmp_path / "tiny.toml").write_text(TINY)
 
-    def run(*arguments):
-        places = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--device", "cpu"]
-        recipe = str(tmp_path / "tiny.toml")
-        return CliRunner().invoke(app, [recipe, *SMALL, *arguments, *places], catch_exceptions=True)
+    places = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    return lambda *changes: [str(tmp_path / "tiny.toml"), *SMALL, *changes, *places]
 
-    return run
+
+@pytest.fixture
+def command(arguments):
+    return lambda *changes: CliRunner().invoke(app, arguments(*changes), catch_exceptions=True)
 
 
 def write_video(folder: Path, seed: int) -> None:
@@ -161,6 +164,27 @@ def test_sigterm_saves_and_ends_with_143(tmp_path, command):
     assert result.exit_code == 143
     assert "saved in" in result.output
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) >= 1
+
+
+def test_sigterm_to_all_processes_of_a_run_saves_too(tmp_path, arguments):
+    journal = tmp_path / "run" / "metrics.jsonl"
+    changes = [
+        "stages.localise.data.loader.num_workers=1",
+        "stages.localise.epochs=500",
+        "validation.every=0",
+    ]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "starktrack", "train", *arguments(*changes)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while run.poll() is None and not (journal.is_file() and read_journal(journal)):
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGTERM)
+    _, error = run.communicate(timeout=60)
+    assert run.returncode == 143, error
+    assert "saved in" in error
 
 
 def test_an_unknown_key_is_answered_with_the_nearest(command):
