@@ -7,6 +7,7 @@ image border cut them so.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -164,6 +165,32 @@ def rasterise(region: Region, window: Window) -> Bool[np.ndarray, "height width"
             ]
         pixels[first_y - top : last_y - top + 1, first_x - left : last_x - left + 1] = inside
     return pixels
+
+
+def _paint_polygon(pixels: Bool[np.ndarray, "height width"], points_xy: Float[np.ndarray, "n 2"]) -> None:
+    """Set the pixels of a closed outline with whole-numbered points.
+
+    Convention: found by experiment, by putting polygons to the toolkit as a black box. Along each row the
+    crossings open and close spans by turns, but one at the same column as the last opens a span again.
+    """
+    crossings = _row_crossings(points_xy, len(pixels))
+    columns = np.arange(pixels.shape[1])
+    is_span = np.ones((len(pixels), 1), bool)
+    for start, stop in pairwise(crossings.T[..., None]):
+        pixels |= is_span & (start <= columns) & (columns <= stop) & np.isfinite(stop)
+        is_span = ~is_span | (start == stop)
+
+
+def _row_crossings(points_xy: Float[np.ndarray, "n 2"], height: int) -> Float[np.ndarray, "height n"]:
+    """Return the sorted columns where the edges meet each row, infinite for edges that do not reach it."""
+    (x, y), (previous_x, previous_y) = points_xy.T, np.roll(points_xy, 1, axis=0).T
+    rows = np.arange(height)[:, None]
+    # A level edge counts once, in its second point.
+    rise = np.where(previous_y == y, 1, previous_y - y)
+    # Only this order of operations gave all columns: a whole one may come out just below and lose a pixel.
+    column = np.trunc(x + (rows - y) / rise * (previous_x - x))
+    reaches = (np.minimum(y, previous_y) <= rows) & (rows <= np.maximum(y, previous_y))
+    return np.sort(np.where(reaches, column, np.inf), axis=1)
 
 
 def _decode(values: list[int]) -> Mask:
