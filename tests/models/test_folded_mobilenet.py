@@ -52,7 +52,9 @@ def test_folded_weights_give_the_features_of_the_network_they_come_from(shared):
 def test_a_file_of_another_network_is_refused(tmp_path):
     path = tmp_path / "other.npz"
     np.savez(path, conv00_w=np.zeros((4, 3, 3, 3), np.float32), conv00_b=np.zeros(4, np.float32))
-    with pytest.raises(CheckpointError, match=r"convolution 0 .* must have shape \[32, 3, 3, 3\], got \[4, 3"):
+    with pytest.raises(
+        CheckpointError, match=r"convolution 0 .* must have shape \[32, 3, 3, 3\], got \[4, 3"
+    ):
         build_backbone(CONFIG, weights=path)
 
 
