@@ -52,7 +52,20 @@ def build_backbone(
         backbone = Backbone(_stages(config, pretrained=False, file=None))
         load_folded(backbone.body, weights)
         return backbone
-    return Backbone(_stages(config, pretrained=imagenet or weights is not None, file=weights))
+    body = _stages(config, pretrained=imagenet or weights is not None, file=weights)
+    if weights is not None:
+        _check_filled(body, _stages(config, pretrained=True, file=weights), weights)
+    return Backbone(body)
+
+
+def _check_filled(body: nn.Module, again: nn.Module, file: Path) -> None:
+    """Refuse a file that left weights as they were drawn: timm itself takes any file, and only logs."""
+    pairs = zip(body.state_dict().items(), again.state_dict().values(), strict=True)
+    left = [name for (name, once), twice in pairs if not torch.equal(once, twice)]
+    if left:
+        raise CheckpointError(
+            f"backbone weights must fill every layer, {file} leaves {len(left)} random, such as {left[0]}"
+        )
 
 
 def _stages(config: BackboneConfig, *, pretrained: bool, file: Path | None) -> nn.Module:
@@ -98,6 +111,8 @@ def _stage_of_stride(config: BackboneConfig) -> int:
         raise ConfigError(
             f"backbone {config.name!r} has no feature stages; use a convolutional model"
         ) from error
+    if len(set(strides)) == 1:
+        raise ConfigError(f"backbone {config.name!r} has no feature stages; use a convolutional model")
     if config.stride not in strides:
         raise ConfigError(
             f"backbone.stride of {config.name} must be one of {sorted(set(strides))}, got {config.stride}"

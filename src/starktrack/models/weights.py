@@ -5,13 +5,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from starktrack.config.loading import from_mapping, to_mapping
 from starktrack.config.schema import Config
-from starktrack.errors import CheckpointError
+from starktrack.errors import CheckpointError, ConfigError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
@@ -21,7 +22,9 @@ METADATA_KEY = "starktrack.config"
 
 def save_weights(path: Path, state: Mapping[str, Tensor], config: Config) -> None:
     """Write a checkpoint; an interrupted write leaves what was there before."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    # Copies: safetensors refuses tensors that share memory, as those of a pickle may.
+    whole = torch.contiguous_format
+    tensors = {name: tensor.detach().cpu().clone(memory_format=whole) for name, tensor in state.items()}
     content = save(tensors, metadata={METADATA_KEY: json.dumps(to_mapping(config))})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -104,3 +107,7 @@ def _config_of(path: Path, metadata: Mapping[str, str] | None) -> Config:
         return from_mapping(Config, json.loads(text))
     except (json.JSONDecodeError, TypeError) as error:
         raise CheckpointError(f"the configuration in {path} is not JSON: {error}") from error
+    except ConfigError as error:
+        raise CheckpointError(
+            f"the configuration in {path} must be one of this version, got: {error}; update starktrack"
+        ) from error
