@@ -5,30 +5,8 @@ import re
 import pytest
 import torch
 
-from starktrack.config.loading import from_mapping, override
 from starktrack.config.schema import ModelConfig
 from starktrack.models.build import build_network
-
-SMALL = {
-    "backbone": {"name": "test_efficientnet"},
-    "transformer": {
-        "width": 32,
-        "num_heads": 4,
-        "ffn_width": 48,
-        "dropout": 0.0,
-        "num_encoder_layers": 2,
-        "num_decoder_layers": 2,
-    },
-    "box_head": {"width": 64},
-    "search": {"side": 64, "factor": 4.0},
-    "template": {"side": 32, "factor": 2.0},
-}
-
-
-@pytest.fixture(scope="session")
-def small_model():
-    """Return the small configuration with `key=value` changes."""
-    return lambda *changes: override(from_mapping(ModelConfig, SMALL), changes)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_every_area_imports_only_what_the_design_allows():
 
 def test_every_area_is_in_the_table():
     areas = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
-    assert areas == set(ALLOWED) | {"cli"}
+    assert areas <= set(ALLOWED) | {"cli"}
 
 
 def test_nothing_imports_the_command():

@@ -6,6 +6,7 @@ Crops are cut where the network runs, so that a frame travels once.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,7 +82,9 @@ class TorchEngine:
     def crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
         """Return normalised crops around each box and their padding masks, None where nothing is padded."""
         transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
-        images = [torch.from_numpy(image).to(self.device) for image in views.images]
+        # Torch takes neither mirrored views (BGR turned round) nor, without a warning, arrays that are locked.
+        whole = [np.require(image, requirements=("C", "W")) for image in views.images]
+        images = [torch.from_numpy(image).to(self.device) for image in whole]
         pictures, masks = cut_batch(images, views.image_index, transform, self.config.model.geometry)
         # Attention without a mask is faster and gives the same result; asking a GPU would stall it.
         needs_mask = self.device.type != "cpu" or bool(masks.any())
