@@ -19,27 +19,28 @@ from safetensors.torch import load_file
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.training.tiny import losses, stage, tiny_job, tiny_network, tiny_recipe
 
+from starktrack.config.training import Recipe
 from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
 
-RECIPE = tiny_recipe(stages={"localise": stage(epochs=10)}, checkpoint_every=1)
 
-
-def start(out: Path) -> int:
+def start(recipe: Recipe, out: Path) -> int:
     """Start the run in a process of its own and return its id."""
     child = os.fork()
     if child == 0:
-        os._exit(train(tiny_job(RECIPE, out), tiny_network(RECIPE), resume=True))
+        os._exit(train(tiny_job(recipe, out), tiny_network(recipe), resume=True))
     return child
 
 
-def run_killed(out: Path, num_kills: int, chance: random.Random) -> list[int]:
+def run_killed(recipe: Recipe, out: Path, num_kills: int, chance: random.Random) -> list[int]:
     """Kill the run so often, each time after some more records; return at which step each one hit."""
     hits = []
     while len(hits) < num_kills:
-        child = start(out)
+        child = start(recipe, out)
         before = num_records(out)
-        while num_records(out) <= before and os.waitpid(child, os.WNOHANG) == (0, 0):
+        while num_records(out) <= before:
+            if os.waitpid(child, os.WNOHANG) != (0, 0):
+                raise SystemExit(f"the run ended by itself after {hits}; this machine is fast, add epochs")
             time.sleep(0.005)
         time.sleep(chance.uniform(0, 0.25))
         os.kill(child, signal.SIGKILL)
@@ -59,11 +60,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
+    recipe = tiny_recipe(stages={"localise": stage(epochs=5 * options.kills)}, checkpoint_every=1)
     with tempfile.TemporaryDirectory() as folder:
         straight, pieces = Path(folder, "straight"), Path(folder, "pieces")
-        os.waitpid(start(straight), 0)
-        hits = run_killed(pieces, options.kills, random.Random(options.seed))
-        os.waitpid(start(pieces), 0)
+        os.waitpid(start(recipe, straight), 0)
+        hits = run_killed(recipe, pieces, options.kills, random.Random(options.seed))
+        os.waitpid(start(recipe, pieces), 0)
         same_losses = losses(straight) == losses(pieces)
         ends = [load_file(out / "weights.safetensors") for out in (straight, pieces)]
         same_weights = all(value.equal(ends[1][name]) for name, value in ends[0].items())

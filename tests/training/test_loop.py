@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 
@@ -6,7 +7,8 @@ import pytest
 import torch
 from tests.training.tiny import losses, same_tensors, stage, tiny_config, tiny_job, tiny_network, tiny_recipe
 
-from starktrack.config.training import OptimConfig
+from starktrack.config.loading import from_mapping
+from starktrack.config.training import OptimConfig, Recipe
 from starktrack.errors import ConfigError, TrainingError
 from starktrack.models.weights import read_weights
 from starktrack.training.distributed import Processes
@@ -52,6 +54,7 @@ def test_a_run_writes_losses_checkpoints_and_weights(tmp_path):
         "step-000000003.safetensors",
         "step-000000006.safetensors",
     ]
+    assert from_mapping(Recipe, json.loads((tmp_path / "recipe.json").read_text())) == recipe
     config, state = read_weights(tmp_path / "weights.safetensors")
     assert config == recipe.config and same_tensors(state, network.state_dict())
 

@@ -1,5 +1,6 @@
 """The training loop, all of it: stages, epochs, steps, and what is done between them."""
 
+import json
 import logging
 import signal
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from itertools import islice
 import numpy as np
 import torch
 
+from starktrack.config.loading import to_mapping
 from starktrack.config.training import StageConfig
 from starktrack.data.batch import Batch
 from starktrack.errors import ConfigError
@@ -183,6 +185,7 @@ def _journal(job: Job, progress: Progress) -> Iterator[Journal | None]:
         yield None
         return
     journal = Journal(job.out, progress.num_steps, tensorboard=job.recipe.run.tensorboard, tell=job.tell)
+    (job.out / "recipe.json").write_text(json.dumps(to_mapping(job.recipe), indent=2), encoding="utf-8")
     try:
         yield journal
     finally:
