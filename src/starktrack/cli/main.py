@@ -1,5 +1,6 @@
 """The command: its verbs, each imported when it is used, and what happens when one fails."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -53,6 +54,8 @@ def starktrack() -> None:
 
 def main() -> None:
     """Run the command; errors of ours are one line on standard error and exit code 1."""
+    # OpenCV reads this when it is loaded; its own warnings would stand beside our one line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         app()
     except StarktrackError as error:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from starktrack.data.frames import Frame
 from starktrack.data.result_files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
@@ -36,7 +35,7 @@ class TrackOutputs:
         self._to_stdout = save is None and annotated is None
         self.paths: list[Path] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrackOutputs":
         """Print the header where boxes go to standard output."""
         if self._to_stdout:
             sys.stdout.write(",".join(COLUMNS) + "\n")
