@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes
+from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes, Scores
 from starktrack.errors import BoxError
 
 
@@ -71,6 +71,19 @@ def overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
     shared = intersection(a_xyxy, b_xyxy)
     union = area(a_xyxy) + area(b_xyxy) - shared
     return shared / xp.where(union > 0, union, xp.ones_like(union))
+
+
+def overlap_xywh(a_xywh: Boxes, b_xywh: Boxes) -> Scores:
+    """Return intersection over union of boxes row by row, rounded as benchmark toolkits do.
+
+    Convention: the same value as `overlap`, computed with areas w * h and inclusive last pixels x + w - 1; a
+    box with itself can thus exceed 1 by one binary digit, which toolkits count as above the threshold 1.
+    """
+    start = np.maximum(a_xywh[:, :2], b_xywh[:, :2])
+    last = np.minimum(a_xywh[:, :2] + a_xywh[:, 2:] - 1.0, b_xywh[:, :2] + b_xywh[:, 2:] - 1.0)
+    shared = np.clip(last - start + 1.0, 0, None).prod(axis=1)
+    union = a_xywh[:, 2:].prod(axis=1) + b_xywh[:, 2:].prod(axis=1) - shared
+    return shared / np.where(union == 0, 1.0, union)
 
 
 def generalised_overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:

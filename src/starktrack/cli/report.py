@@ -1,0 +1,121 @@
+"""`starktrack report`: score raw result files against annotations alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from starktrack.errors import ConfigError
+from starktrack.evaluation import report as tables
+from starktrack.evaluation.annotations import Annotation, read_annotations
+from starktrack.evaluation.attributes import read_attributes, with_derived_attributes
+from starktrack.evaluation.dialects import Dialect, dialect, explain
+from starktrack.evaluation.published import published_for
+from starktrack.evaluation.result_files import read_results
+from starktrack.evaluation.scoring import Evaluation, evaluate
+from starktrack.evaluation.vot_report import (
+    anchor_table,
+    longterm_table,
+    score_anchor_results,
+    score_longterm_results,
+)
+from starktrack.evaluation.vot_results import read_sequences
+
+DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
+"""Data sets whose own toolkit gives the official number; the paper scores all others as `stark` does."""
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(help="One tracker each: a folder or zip, or NAME=PATH.")],
+    dataset: Annotated[str, typer.Option(help="lasot, otb, uav123, got10k_val, trackingnet, vot2020 …")],
+    annotations: Annotated[Path, typer.Option(help="Folder or zip of annotations; no frames are needed.")],
+    dialect_name: Annotated[str, typer.Option("--dialect", help="Whose conventions apply.")] = "",
+    sequences: Annotated[
+        Path | None, typer.Option(help="A file that names the sequences that count.")
+    ] = None,
+    drop_invalid: Annotated[bool, typer.Option(help="Divide by frames with a valid truth only.")] = False,
+    explained: Annotated[bool, typer.Option("--explain", help="Print each convention in words.")] = False,
+    per: Annotated[list[str] | None, typer.Option(help="Also a table per `sequence` or `attribute`.")] = None,
+    attributes: Annotated[Path | None, typer.Option(help="JSON: sequence -> attributes.")] = None,
+    measure: Annotated[str, typer.Option(help="Measure of the tables per sequence and attribute.")] = "",
+    compare: Annotated[bool, typer.Option(help="Compare the first two trackers pair by pair.")] = False,
+    published: Annotated[bool, typer.Option(help="Show published numbers below.")] = False,
+    form: Annotated[str, typer.Option(help="terminal, markdown, csv or latex.")] = "terminal",
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
+) -> None:
+    """Score raw result files: overall, per sequence, per attribute, with 95 % intervals over sequences."""
+    if dataset.startswith("vot"):
+        _show(_vot_table(results, dataset, annotations), form)
+        return
+    chosen = dialect(dialect_name or default_dialect(dataset), dataset, drop_invalid=drop_invalid)
+    truth = load_annotations(annotations, sequences, attributes)
+    evaluations = [evaluate_results(path, dataset, truth, chosen) for path in results]
+    if explained:
+        Console(soft_wrap=True).print("\n".join(explain(chosen)), highlight=False, markup=False)
+    _show(tables.overall_table(evaluations, published_for(dataset) if published else ()), form)
+    for kind in per or ():
+        _show(_table_per(kind, evaluations, measure), form)
+    if compare:
+        _show(_comparison(evaluations), form)
+    if json_path is not None:
+        json_path.write_text(tables.to_json(evaluations), encoding="utf-8")
+
+
+def default_dialect(dataset: str) -> str:
+    """Return the dialect of a data set's official number."""
+    return next((name for start, name in DEFAULT_DIALECTS.items() if dataset.startswith(start)), "stark")
+
+
+def load_annotations(
+    place: Path, sequences: Path | None = None, attributes: Path | None = None
+) -> list[Annotation]:
+    """Return the annotated sequences that count, with attributes."""
+    names = sequences.read_text(encoding="utf-8").split() if sequences else None
+    truth = read_annotations(place, names)
+    return with_derived_attributes(read_attributes(attributes, truth) if attributes else truth)
+
+
+def evaluate_results(place: Path, dataset: str, truth: list[Annotation], chosen: Dialect) -> Evaluation:
+    """Return the scores of one tracker's results."""
+    name, path = named_place(place)
+    found = read_results(path, [annotation.name for annotation in truth])
+    return evaluate(name, dataset, found.boxes_xywh, truth, chosen)
+
+
+def named_place(place: Path) -> tuple[str, Path]:
+    """Return a tracker's name and folder: `NAME=PATH`, or the folder's own name."""
+    name, equals, path = str(place).partition("=")
+    return (name, Path(path)) if equals else (place.resolve().stem, place)
+
+
+def _table_per(kind: str, evaluations: list[Evaluation], measure: str) -> tables.Table:
+    if kind == "sequence":
+        return tables.sequence_table(evaluations, measure)
+    if kind == "attribute":
+        return tables.attribute_table(evaluations, measure)
+    raise ConfigError(f"--per must be sequence or attribute, got {kind!r}")
+
+
+def _comparison(evaluations: list[Evaluation]) -> tables.Table:
+    if len(evaluations) < 2:
+        raise ConfigError(f"--compare needs two trackers, got {len(evaluations)}; name a second folder")
+    return tables.comparison_table(*evaluations[:2])
+
+
+def _vot_table(results: list[Path], dataset: str, workspace: Path) -> tables.Table:
+    sequences = read_sequences(workspace)
+    places = dict(named_place(place) for place in results)
+    if "lt" in dataset:
+        return longterm_table({n: score_longterm_results(sequences, p) for n, p in places.items()}, dataset)
+    return anchor_table({n: score_anchor_results(sequences, p) for n, p in places.items()}, dataset)
+
+
+def _show(table: tables.Table, form: str) -> None:
+    writers = {"markdown": tables.to_markdown, "csv": tables.to_csv, "latex": tables.to_latex}
+    if form == "terminal":
+        Console().print(tables.to_terminal(table))
+    elif form in writers:
+        typer.echo(writers[form](table))
+    else:
+        raise ConfigError(f"--form must be terminal, {', '.join(writers)}, got {form!r}")

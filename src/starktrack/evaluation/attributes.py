@@ -1,0 +1,75 @@
+"""What makes a sequence hard, read off its true boxes, so that every data set has attributes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.arrays import Boxes
+from starktrack.errors import DatasetError
+from starktrack.evaluation.annotations import Annotation
+
+SMALL_AREA = 1000.0
+"""Boxes of fewer square pixels are of low resolution."""
+
+LARGEST_RATIO = 2.0
+"""Sizes and shapes that leave [1/2, 2] times the first count as changed."""
+
+
+def with_derived_attributes(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Return the annotations with the attributes that their boxes show, where they have none of their own."""
+    return [a if a.attributes else replace(a, attributes=derive_attributes(a)) for a in annotations]
+
+
+def derive_attributes(annotation: Annotation) -> tuple[str, ...]:
+    """Return which hold: absence, aspect ratio change, fast motion, low resolution, scale variation.
+
+    Source: Fan et al., LaSOT, CVPR 2019, table 3 (definitions over the true boxes).
+    """
+    boxes = annotation.boxes_xywh
+    present = (boxes[:, 2:] > 0).all(axis=1)
+    if annotation.visible is not None:
+        present &= annotation.visible
+    found = {
+        "absence": not present.all(),
+        "aspect ratio change": _leaves_range(boxes[present, 2] / boxes[present, 3]),
+        "fast motion": _moves_fast(boxes, present),
+        "low resolution": bool((boxes[present, 2] * boxes[present, 3] < SMALL_AREA).any()),
+        "scale variation": _leaves_range(np.sqrt(boxes[present, 2] * boxes[present, 3])),
+    }
+    return tuple(name for name, holds in found.items() if holds)
+
+
+def read_attributes(path: Path, annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Return the annotations with the attributes of a JSON file: `{"sequence": ["attribute", …], …}`.
+
+    Raises:
+        DatasetError: The file is missing, is not such JSON, or lacks a sequence.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError(f"attributes must be a JSON file, {path} does not exist") from error
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path} must be JSON, {error}") from error
+    missing = [a.name for a in annotations if not isinstance(told, dict) or a.name not in told]
+    if missing:
+        raise DatasetError(f"{path} must map every sequence to its attributes, got none for {missing[0]}")
+    return [replace(a, attributes=tuple(told[a.name])) for a in annotations]
+
+
+def _leaves_range(values: Float[np.ndarray, " num_present"]) -> bool:
+    if not len(values):
+        return False
+    ratio = values / values[0]
+    return bool((ratio > LARGEST_RATIO).any() or (ratio < 1 / LARGEST_RATIO).any())
+
+
+def _moves_fast(boxes: Boxes, present: np.ndarray) -> bool:
+    centres = boxes[:, :2] + boxes[:, 2:] / 2
+    step = np.hypot(*np.diff(centres, axis=0).T)
+    size = np.sqrt(np.abs(boxes[:, 2] * boxes[:, 3]))[1:]
+    return bool((step > size)[present[1:] & present[:-1]].any())

@@ -1,0 +1,368 @@
+"""What each benchmark toolkit computes, as data: one frozen record of choices per toolkit.
+
+The same result files score up to four points apart under different toolkits. `evaluation/scoring.py` is the
+one engine that obeys these records; `explain` says them in words.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.errors import ConfigError, nearest_name
+
+Thresholds = Float[np.ndarray, " num_thresholds"]
+TruthNeeds = Literal["positive_size", "all_positive", "numbers", "positive_centre", "nothing"]
+CurveName = Literal["success", "precision", "normalised"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number per sequence, read off one of its curves.
+
+    Attributes:
+        key: Name in JSON and CSV.
+        label: Heading in tables.
+        curve: What it is read off: `overlap` is the mean over frames with a valid truth, `covered` the share
+            of frames with a predicted box.
+        reading: `mean` of the curve, `area` by trapezoids, or `at` one of its thresholds.
+        index: Which threshold, counted from 0, for `at`.
+        pooling: How sequences become one number.
+    """
+
+    key: str
+    label: str
+    curve: Literal["success", "precision", "normalised", "overlap", "covered"]
+    reading: Literal["mean", "area", "at"] = "mean"
+    index: int = 0
+    pooling: Literal["sequences", "frames", "classes"] = "sequences"
+
+
+@dataclass(frozen=True, eq=False)
+class Dialect:
+    """The choices of one toolkit; each field is one question, `WORDS` says what its answers mean.
+
+    Attributes:
+        source: Where the toolkit does this.
+        overlap_thresholds: Ascending, [0, 1].
+        centre_thresholds: Ascending, pixels.
+        normalised_thresholds: Ascending, in units of the true size.
+        smallest_true_size: True sizes below this count as this in normalised errors, pixels.
+    """
+
+    name: str
+    source: str
+    overlap_thresholds: Float[np.ndarray, " num_overlaps"]
+    centre_thresholds: Float[np.ndarray, " num_centre_errors"]
+    normalised_thresholds: Float[np.ndarray, " num_normalised_errors"]
+    measures: tuple[Measure, ...]
+    rounding: Literal["none", "truncate", "nearest"] = "none"
+    missing_sequence: Literal["refuse", "zeros"] = "refuse"
+    bad_predictions: Literal["keep", "repeat", "repeat_zero_size"] = "keep"
+    short_predictions: Literal["refuse", "zeros", "fail"] = "refuse"
+    long_predictions: Literal["refuse", "cut"] = "refuse"
+    first_frame: Literal["truth", "predicted", "left_out"] = "truth"
+    clip_to_image: bool = False
+    clip_overlap: bool = False
+    overlap_needs: TruthNeeds = "positive_size"
+    centre_needs: TruthNeeds = "positive_size"
+    absent_flags: Literal["invalid", "ignored"] = "invalid"
+    denominator: Literal["all", "valid"] = "all"
+    centre_if_invalid: Literal["failure", "success"] = "failure"
+    centre_if_absent: Literal["failure", "success"] = "failure"
+    normalised_if_invalid: Literal["failure", "success"] = "failure"
+    normalised_if_absent: Literal["failure", "success"] = "failure"
+    overlap_rule: Literal[">", ">="] = ">"
+    smallest_true_size: float = 0.0
+
+    def thresholds(self, curve: CurveName) -> Thresholds:
+        """Return the thresholds of one of the three curves."""
+        return {
+            "success": self.overlap_thresholds,
+            "precision": self.centre_thresholds,
+            "normalised": self.normalised_thresholds,
+        }[curve]
+
+
+WORDS: dict[str, dict[Any, str]] = {
+    "rounding": {
+        "none": "boxes are used as they are written",
+        "truncate": "predicted boxes are cut to whole pixels, as in the toolkit's result files",
+        "nearest": "true and predicted boxes are rounded to whole pixels (half to even)",
+    },
+    "missing_sequence": {
+        "refuse": "a sequence without a result file is an error",
+        "zeros": "a sequence without a result file counts as boxes 0,0,0,0",
+    },
+    "bad_predictions": {
+        "keep": "empty predicted boxes are used as they are",
+        "repeat": "a predicted box that is NaN or not of positive size is replaced by the one before it, "
+        "where the truth is a number",
+        "repeat_zero_size": "a predicted box of zero width or height is replaced by the one before it, "
+        "where the truth is a number; NaN and negative sizes are an error",
+    },
+    "short_predictions": {
+        "refuse": "fewer boxes than annotated frames are an error",
+        "zeros": "missing boxes at the end count as 0,0,0,0",
+        "fail": "frames beyond the last predicted box fail at every threshold",
+    },
+    "long_predictions": {
+        "refuse": "more boxes than annotated frames are an error",
+        "cut": "boxes beyond the last annotated frame are left out",
+    },
+    "first_frame": {
+        "truth": "the first frame counts, with the true box as prediction",
+        "predicted": "the first frame counts, as predicted",
+        "left_out": "the first frame is left out",
+    },
+    "clip_to_image": {
+        False: "boxes may stick out of the image",
+        True: "true and predicted boxes are clipped to the image: the corner, then the size to what is left",
+    },
+    "clip_overlap": {
+        False: "overlaps are used as computed (a box with itself may exceed 1 by a binary digit)",
+        True: "overlaps are clipped to [0, 1]",
+    },
+    "overlap_needs": {
+        "positive_size": "overlaps are valid where the true size is positive; elsewhere they fail",
+        "all_positive": "overlaps are valid where all four true values are positive; elsewhere they fail",
+        "numbers": "overlaps are valid where the truth is not NaN; elsewhere they fail",
+        "positive_centre": "overlaps are valid where the true centre is positive; elsewhere they fail",
+        "nothing": "every frame has an overlap",
+    },
+    "centre_needs": {
+        "positive_size": "centre errors are valid where the true size is positive",
+        "all_positive": "a centre error is valid where the true x, y, width and height are all positive",
+        "numbers": "a centre error is valid where the truth is not NaN",
+        "positive_centre": "a centre error is valid where the true centre has positive coordinates",
+        "nothing": "every frame has a centre error",
+    },
+    "absent_flags": {
+        "invalid": "frames flagged as absent are invalid",
+        "ignored": "flags of absence are ignored",
+    },
+    "denominator": {
+        "all": "counts are divided by all frames, so invalid frames stay in the denominator",
+        "valid": "counts are divided by the number of valid frames",
+    },
+    "centre_if_invalid": {
+        "failure": "frames without a valid truth fail in the precision plot",
+        "success": "frames without a valid truth pass in the precision plot",
+    },
+    "centre_if_absent": {
+        "failure": "frames flagged as absent fail in the precision plot",
+        "success": "frames flagged as absent pass in the precision plot",
+    },
+    "normalised_if_invalid": {
+        "failure": "frames without a valid truth fail in the normalised precision plot",
+        "success": "frames without a valid truth pass in the normalised precision plot",
+    },
+    "normalised_if_absent": {
+        "failure": "frames flagged as absent fail in the normalised precision plot",
+        "success": "frames flagged as absent pass in the normalised precision plot",
+    },
+    "overlap_rule": {
+        ">": "an overlap passes above the threshold, not at it",
+        ">=": "an overlap passes at the threshold",
+    },
+}
+
+POOLING_WORDS = {
+    "sequences": "mean over sequences",
+    "frames": "mean over all frames of all sequences",
+    "classes": "mean over object classes of the mean over their sequences",
+}
+
+
+def matlab_range(step: float, count: int) -> Thresholds:
+    """Return 0, step … count * step as MATLAB makes them: the upper half counted down from the end."""
+    rising = np.arange(count + 1) * step
+    falling = rising[-1] - rising[::-1]
+    return np.where(np.arange(count + 1) <= count // 2, rising, falling)
+
+
+def _ope_measures(normalised_reading: Literal["mean", "at"] = "at") -> tuple[Measure, ...]:
+    return (
+        Measure("auc", "AUC", "success"),
+        Measure("op50", "OP50", "success", "at", 10),
+        Measure("op75", "OP75", "success", "at", 15),
+        Measure("precision", "P@20", "precision", "at", 20),
+        Measure("normalised_precision", "Pnorm", "normalised", normalised_reading, 20),
+        Measure("mean_overlap", "mean overlap", "overlap"),
+    )
+
+
+_PIXELS = np.arange(51) * 1.0
+_STARK = Dialect(
+    name="stark",
+    source="STARK, lib/test/analysis/extract_results.py: the paper's LaSOT and NOTU numbers",
+    overlap_thresholds=np.arange(21) * 0.05,
+    centre_thresholds=_PIXELS,
+    normalised_thresholds=_PIXELS / 100,
+    measures=_ope_measures(),
+    bad_predictions="repeat_zero_size",
+    short_predictions="zeros",
+    long_predictions="cut",
+    normalised_if_invalid="success",
+    normalised_if_absent="success",
+)
+
+DIALECTS: dict[str, Dialect] = {
+    "stark": _STARK,
+    "stark-integer": replace(
+        _STARK,
+        name="stark-integer",
+        rounding="truncate",
+        source=f"{_STARK.source}, integer files",
+    ),
+    "pytracking": replace(
+        _STARK,
+        name="pytracking",
+        source="pytracking, analysis/extract_results.py",
+        overlap_needs="all_positive",
+        centre_needs="all_positive",
+    ),
+    "lasot": Dialect(
+        name="lasot",
+        source="LaSOT evaluation toolkit (MATLAB), utils/calc_seq_err_robust.m and eval_tracker.m",
+        overlap_thresholds=matlab_range(0.05, 20),
+        centre_thresholds=_PIXELS,
+        normalised_thresholds=_PIXELS / 100,
+        measures=_ope_measures(),
+        bad_predictions="repeat",
+        long_predictions="cut",
+        overlap_needs="all_positive",
+        centre_needs="all_positive",
+        centre_if_invalid="success",
+        normalised_if_invalid="success",
+    ),
+    "got10k": Dialect(
+        name="got10k",
+        source="got10k toolkit, experiments/otb.py, lasot.py, uav123.py",
+        overlap_thresholds=np.linspace(0, 1, 21),
+        centre_thresholds=_PIXELS,
+        normalised_thresholds=np.linspace(0, 0.5, 51),
+        measures=_ope_measures("mean"),
+        clip_overlap=True,
+        overlap_needs="numbers",
+        centre_needs="numbers",
+        absent_flags="ignored",
+        denominator="valid",
+        smallest_true_size=1.0,
+    ),
+    "trackingnet": Dialect(
+        name="trackingnet",
+        source="TrackingNet devkit, metrics.py (the code of the server)",
+        overlap_thresholds=np.linspace(0, 1, 21),
+        centre_thresholds=np.linspace(0, 50, 21),
+        normalised_thresholds=np.linspace(0, 0.5, 21),
+        measures=(
+            Measure("success", "Success", "success", "area"),
+            Measure("precision", "Precision", "precision", "area"),
+            Measure("normalised_precision", "Norm. precision", "normalised", "area"),
+            Measure("coverage", "Coverage", "covered", pooling="frames"),
+        ),
+        rounding="nearest",
+        missing_sequence="zeros",
+        short_predictions="fail",
+        long_predictions="cut",
+        overlap_needs="nothing",
+        centre_needs="nothing",
+        absent_flags="ignored",
+        overlap_rule=">=",
+    ),
+    "pysot": Dialect(
+        name="pysot",
+        source="pysot toolkit, evaluation/ope_benchmark.py and utils/statistics.py",
+        overlap_thresholds=np.arange(21) * 0.05,
+        centre_thresholds=_PIXELS,
+        normalised_thresholds=_PIXELS / 100,
+        measures=_ope_measures(),
+        first_frame="predicted",
+        centre_needs="positive_centre",
+        centre_if_invalid="success",
+        normalised_if_invalid="success",
+        smallest_true_size=1e-16,
+    ),
+}
+
+OVERRIDES: dict[tuple[str, str], dict[str, Any]] = {
+    ("stark", "lasot"): {"short_predictions": "refuse", "normalised_if_absent": "failure"},
+    ("stark", "uav"): {"centre_if_invalid": "success", "centre_if_absent": "success"},
+    ("got10k", "got10k"): {
+        "source": "got10k toolkit, experiments/got10k.py (validation set)",
+        "overlap_thresholds": np.linspace(0, 1, 101),
+        "measures": (
+            Measure("ao", "AO", "overlap", pooling="frames"),
+            Measure("sr50", "SR0.50", "success", "at", 50, pooling="frames"),
+            Measure("sr75", "SR0.75", "success", "at", 75, pooling="frames"),
+            Measure("ao_sequences", "AO (sequences)", "overlap"),
+            Measure("mao", "mAO", "overlap", pooling="classes"),
+            Measure("msr50", "mSR0.50", "success", "at", 50, pooling="classes"),
+            Measure("msr75", "mSR0.75", "success", "at", 75, pooling="classes"),
+        ),
+        "first_frame": "left_out",
+        "clip_to_image": True,
+        "absent_flags": "invalid",
+    },
+}
+"""What a toolkit does differently on some data sets: (toolkit, start of the data set's name) -> fields."""
+
+_SAME_AS = {"stark-integer": "stark", "pytracking": "stark"}
+
+
+def dialect(name: str, dataset: str = "", *, drop_invalid: bool = False) -> Dialect:
+    """Return the conventions of a toolkit, as it applies them to a data set.
+
+    Args:
+        name: One of `DIALECTS`.
+        dataset: For instance `lasot`, `uav123`, `got10k_val`; what it begins with selects the toolkit's
+            special cases.
+        drop_invalid: Divide by valid frames only (`exclude_invalid_frames` of STARK and pytracking).
+
+    Raises:
+        ConfigError: No toolkit of that name.
+    """
+    if name not in DIALECTS:
+        raise ConfigError(f"a dialect must be a known toolkit, got {name!r}{nearest_name(name, DIALECTS)}")
+    chosen = DIALECTS[name]
+    for (toolkit, beginning), changes in OVERRIDES.items():
+        if toolkit == _SAME_AS.get(name, name) and dataset.startswith(beginning):
+            chosen = replace(chosen, **changes)
+    return replace(chosen, denominator="valid") if drop_invalid else chosen
+
+
+def explain(chosen: Dialect) -> list[str]:
+    """Return every convention of the dialect in words, one per line."""
+    said = [WORDS[f.name][getattr(chosen, f.name)] for f in fields(chosen) if f.name in WORDS]
+    limits = [
+        _explain_thresholds("overlap", chosen.overlap_thresholds, ""),
+        _explain_thresholds("centre error", chosen.centre_thresholds, " px, passing at the threshold"),
+        _explain_thresholds("normalised error", chosen.normalised_thresholds, ", passing at the threshold"),
+    ]
+    if chosen.smallest_true_size:
+        limits.append(f"true sizes count as at least {chosen.smallest_true_size:g} px in normalised errors")
+    measured = [f"{measure.label}: {_explain_measure(measure, chosen)}" for measure in chosen.measures]
+    return [f"{chosen.name}: {chosen.source}", *said, *limits, *measured]
+
+
+def _explain_thresholds(what: str, values: Thresholds, unit: str) -> str:
+    return f"{what}: {len(values)} thresholds from {values[0]:g} to {values[-1]:g}{unit}"
+
+
+def _explain_measure(measure: Measure, chosen: Dialect) -> str:
+    return f"{_explain_reading(measure, chosen)}, {POOLING_WORDS[measure.pooling]}"
+
+
+def _explain_reading(measure: Measure, chosen: Dialect) -> str:
+    if measure.curve == "overlap":
+        return "mean overlap of the valid frames"
+    if measure.curve == "covered":
+        return "share of frames with a predicted box"
+    thresholds = chosen.thresholds(measure.curve)
+    return {
+        "mean": f"mean of the {len(thresholds)} values of the {measure.curve} curve",
+        "area": f"area under the {measure.curve} curve by trapezoids, thresholds scaled to [0, 1]",
+        "at": f"the {measure.curve} curve at {thresholds[min(measure.index, len(thresholds) - 1)]:g}",
+    }[measure.reading]

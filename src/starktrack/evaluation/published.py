@@ -1,0 +1,43 @@
+"""Numbers that papers and authors published, each with its source, to be set beside measured ones."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published number.
+
+    Attributes:
+        tracker: Published name.
+        dataset: `lasot`, `got10k_test`, `trackingnet`, `vot2020`, `vot2020lt`, or `speed`.
+        measure: Key of the measure in our tables; `fps` for speed.
+        value: As printed: percent, but EAO in [0, 1] and speed in frames per second.
+        source: Where it is printed.
+    """
+
+    tracker: str
+    dataset: str
+    measure: str
+    value: float
+    source: str
+
+
+@cache
+def published_numbers() -> tuple[Published, ...]:
+    """Return every published number that ships with the package."""
+    text = files("starktrack.evaluation").joinpath("published.toml").read_text(encoding="utf-8")
+    return tuple(
+        Published(tracker, table["dataset"], table["measures"][index], float(value), table["source"])
+        for table in tomllib.loads(text)["table"]
+        for tracker, values in table["trackers"].items()
+        for index, value in enumerate(values)
+        if value >= 0
+    )
+
+
+def published_for(dataset: str) -> list[Published]:
+    """Return the published numbers of a data set, in the order of their sources."""
+    return [number for number in published_numbers() if number.dataset == dataset]

@@ -1,0 +1,172 @@
+"""Zips for the GOT-10k and TrackingNet servers, checked by the rules that are known; nothing is deleted.
+
+Source: GOT-10k toolkit (folder per sequence, commas only), TrackingNet devkit (flat zip of `<seq>.txt`).
+"""
+
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.errors import InputError, ResultFileError, nearest_name
+from starktrack.evaluation.annotations import Annotation
+from starktrack.evaluation.result_files import TrackerResults
+from starktrack.evaluation.text_files import TextPlace, open_place, parse_boxes
+
+FIRST_FRAME_TOLERANCE = 1.0
+"""How far, in pixels, the first box may lie from the given one."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a server wants.
+
+    Attributes:
+        num_sequences: How many a full submission has.
+        boxes_name: Where a sequence's boxes lie in the zip.
+        times_name: Where its times lie; None where the server wants none.
+    """
+
+    num_sequences: int
+    boxes_name: str
+    times_name: str | None
+
+
+SERVERS: dict[str, Server] = {
+    "got10k": Server(180, "{name}/{name}_001.txt", "{name}/{name}_time.txt"),
+    "trackingnet": Server(511, "{name}.txt", None),
+}
+
+
+def server(name: str) -> Server:
+    """Return the server of that name.
+
+    Raises:
+        InputError: There is none; the nearest is named.
+    """
+    if name not in SERVERS:
+        raise InputError(f"a submission must go to a known server, got {name!r}{nearest_name(name, SERVERS)}")
+    return SERVERS[name]
+
+
+def write_submission(target: Server, results: TrackerResults, path: Path) -> None:
+    """Write the zip of one tracker's results.
+
+    Raises:
+        InputError: The file exists already, or a time is missing that the server wants.
+    """
+    if path.exists():
+        raise InputError(f"a submission must be a new file, {path} exists; name another or move it away")
+    untimed = [name for name in results.boxes_xywh if target.times_name and name not in results.seconds]
+    if untimed:
+        raise ResultFileError(
+            f"the server wants a time per frame, got none for {untimed[0]}; write {untimed[0]}_time.txt"
+        )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, boxes in sorted(results.boxes_xywh.items()):
+            archive.writestr(target.boxes_name.format(name=name), _rows(boxes, "%.4f"))
+            if target.times_name:
+                times = results.seconds[name][:, None]
+                archive.writestr(target.times_name.format(name=name), _rows(times, "%.8f"))
+
+
+def submission_problems(
+    target: Server, path: Path, annotations: Iterable[Annotation], num_frames: Mapping[str, int] | None = None
+) -> list[str]:
+    """Return what the server would reject in a zip, one line each; empty when all is well.
+
+    Args:
+        target: Whose rules apply.
+        path: The zip.
+        annotations: The first true box of every test sequence.
+        num_frames: Frames of each sequence, where the frames are at hand.
+
+    Raises:
+        ResultFileError: The zip is missing or not a zip.
+    """
+    place = open_place(path, frozenset({".txt"}), ResultFileError, "a submission")
+    told = {annotation.name: annotation for annotation in annotations}
+    expected = {PurePosixPath(target.boxes_name.format(name=name)): name for name in told}
+    found = _without_top_folder(place, set(expected))
+    problems = []
+    if len(told) != target.num_sequences:
+        problems.append(f"the test set has {target.num_sequences} sequences, got annotations of {len(told)}")
+    problems += [f"{path} is missing" for path in expected if path not in found]
+    problems += [f"{path} is not part of the test set" for path in found if _is_extra(path, target, told)]
+    for path_in_zip, name in expected.items():
+        if path_in_zip in found:
+            counted = num_frames.get(name) if num_frames else None
+            problems += _file_problems(place, found[path_in_zip], told[name], counted)
+            problems += _time_problems(target, place, found, name)
+    return problems
+
+
+def _without_top_folder(place: TextPlace, expected: set[PurePosixPath]) -> dict[PurePosixPath, PurePosixPath]:
+    """Return files by the path a server looks for; GOT-10k's allows one folder around all."""
+    plain = {path: path for path in place.files}
+    depth = {len(path.parts) for path in expected}
+    tops = {path.parts[0] for path in place.files}
+    if len(tops) == 1 and depth == {2} and not expected & plain.keys():
+        return {PurePosixPath(*path.parts[1:]): path for path in place.files if len(path.parts) > 1}
+    return plain
+
+
+def _is_extra(path: PurePosixPath, target: Server, told: Mapping[str, Annotation]) -> bool:
+    name = path.parent.name if target.times_name else path.stem
+    return name not in told or len(path.parts) != len(PurePosixPath(target.boxes_name).parts)
+
+
+def _file_problems(
+    place: TextPlace, path: PurePosixPath, annotation: Annotation, num_frames: int | None
+) -> list[str]:
+    text = place.text(path) or ""
+    if "\t" in text or " " in text.strip():
+        return [f"{path} must separate numbers by commas only, got tabs or spaces"]
+    try:
+        boxes = parse_boxes(text, str(path), ResultFileError)
+    except ResultFileError as error:
+        return [str(error)]
+    if not len(boxes):
+        return [f"{path} must hold a box per frame, got an empty file"]
+    return [problem for problem in _box_problems(path, boxes, annotation, num_frames) if problem]
+
+
+def _box_problems(
+    path: PurePosixPath,
+    boxes: Float[np.ndarray, "num_boxes 4"],
+    annotation: Annotation,
+    num_frames: int | None,
+) -> list[str]:
+    finite = np.isfinite(boxes).all(axis=1)
+    first = np.abs(boxes[0] - annotation.boxes_xywh[0]).max()
+    negative = (boxes[:, 2:] < 0).any(axis=1)
+    return [
+        "" if finite.all() else f"{path} must hold finite numbers, got {boxes[~finite][0].tolist()}",
+        "" if not negative.any() else f"{path} must hold no negative size, got {boxes[negative][0].tolist()}",
+        ""
+        if num_frames in (None, len(boxes))
+        else f"{path} must hold a box for each of {num_frames} frames, got {len(boxes)}",
+        ""
+        if first <= FIRST_FRAME_TOLERANCE
+        else f"{path} must start with the box {annotation.boxes_xywh[0].tolist()}, got {boxes[0].tolist()}",
+    ]
+
+
+def _time_problems(
+    target: Server, place: TextPlace, found: Mapping[PurePosixPath, PurePosixPath], name: str
+) -> list[str]:
+    if target.times_name is None:
+        return []
+    path = PurePosixPath(target.times_name.format(name=name))
+    if path not in found:
+        return [f"{path} is missing"]
+    boxes_path = found[PurePosixPath(target.boxes_name.format(name=name))]
+    counts = [len((place.text(p) or "").splitlines()) for p in (found[path], boxes_path)]
+    return [] if counts[0] == counts[1] else [f"{path} must hold {counts[1]} times, got {counts[0]}"]
+
+
+def _rows(values: Float[np.ndarray, "num_rows num_columns"], form: str) -> str:
+    return "\n".join(",".join(form % value for value in row) for row in values) + "\n"

@@ -1,0 +1,240 @@
+"""Regions of the VOT benchmark: rectangles, polygons and masks on the pixel grid, and how much they overlap.
+
+Convention: pixels, as the VOT toolkit 0.9.0 rasterises them; found by putting regions to it. Values are
+float32, rounded half to even, a rectangle covers round(x) … round(x) + round(w) - 1, a polygon includes its
+outline. Two regions that together are less than two pixels wide or high count as equal, or as apart where the
+image border cut them so.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from starktrack.arrays import Boxes, Scores
+from starktrack.errors import ResultFileError
+
+Window: TypeAlias = tuple[int, int, int, int]
+"""First column, first row, last column, last row."""
+
+UNKNOWN, INITIALISATION, FAILURE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Special:
+    """No region but a code: `UNKNOWN` (target absent), `INITIALISATION` or `FAILURE`."""
+
+    code: int
+
+
+@dataclass(frozen=True, eq=False)
+class Rectangle:
+    """An upright box, image pixels."""
+
+    box_xywh: Float[np.ndarray, "4"]
+
+
+@dataclass(frozen=True, eq=False)
+class Polygon:
+    """A closed outline, image pixels."""
+
+    points_xy: Float[np.ndarray, "num_points 2"]
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """The pixels of a region inside the smallest window that holds them; `corner_xy` is its first pixel."""
+
+    pixels: Bool[np.ndarray, "height width"]
+    corner_xy: tuple[int, int]
+
+
+_Pixels: TypeAlias = Int[np.ndarray, "n 2"]
+Region: TypeAlias = Special | Rectangle | Polygon | Mask
+
+
+def mask_region(pixels: Bool[np.ndarray, "height width"]) -> Mask:
+    """Return the True pixels of an image as a region."""
+    return _tight(pixels, (0, 0))
+
+
+def parse_region(text: str, where: str) -> Region:
+    """Return the region in one line of a VOT file.
+
+    Raises:
+        ResultFileError: The line is none of the known kinds; names the place.
+    """
+    is_mask = text.startswith("m")
+    try:
+        values = [float(word) for word in text.removeprefix("m").split(",")]
+    except ValueError as error:
+        raise ResultFileError(f"{where} must hold comma-separated numbers, got {text[:40]!r}") from error
+    if is_mask and len(values) >= 4:
+        return _decode([int(value) for value in values])
+    if len(values) == 1:
+        return Special(int(values[0]))
+    if np.isnan(values).any():
+        return Special(UNKNOWN)
+    if len(values) == 4:
+        return Rectangle(np.array(values))
+    if len(values) >= 6 and len(values) % 2 == 0:
+        return Polygon(np.array(values).reshape(-1, 2))
+    raise ResultFileError(
+        f"{where} must be a code, x,y,w,h, three or more points, or m and a mask, got {text[:40]!r}"
+    )
+
+
+def format_region(region: Region) -> str:
+    """Return the line of a VOT text file for a region; `parse_region` is the inverse."""
+    if isinstance(region, Special):
+        return str(region.code)
+    if isinstance(region, Mask):
+        height, width = region.pixels.shape
+        return "m" + ",".join(map(str, [*region.corner_xy, width, height, *run_lengths(region.pixels)]))
+    values = region.box_xywh if isinstance(region, Rectangle) else region.points_xy.ravel()
+    return ",".join(f"{value:.4f}" for value in values)
+
+
+def run_lengths(pixels: Bool[np.ndarray, "height width"]) -> list[int]:
+    """Return the lengths of alternating runs, row by row, starting with the number of False pixels."""
+    flat = np.concatenate([[False], pixels.ravel()])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return np.diff(np.concatenate([[0], changes, [pixels.size]])).tolist()
+
+
+def is_empty(region: Region) -> bool:
+    """Return whether a region has no pixels, wherever the image ends."""
+    if isinstance(region, Special):
+        return True
+    if isinstance(region, Mask):
+        return not region.pixels.any()
+    return isinstance(region, Rectangle) and bool((region.box_xywh[2:] <= 0).any())
+
+
+def region_overlap(a: Region, b: Region, size_wh: tuple[int, int]) -> float:
+    """Return intersection over union in whole pixels, inside an image of this size.
+
+    Example:
+        >>> a, b = Rectangle(np.array([0.0, 0, 10, 10])), Rectangle(np.array([5.0, 0, 10, 10]))
+        >>> round(region_overlap(a, b, (40, 30)), 4)
+        0.3333
+    """
+    joint = _union(_window(a), _window(b))
+    if _is_thin(joint):
+        return 1.0
+    joint = (max(joint[0], 0), max(joint[1], 0), min(joint[2], size_wh[0] - 1), min(joint[3], size_wh[1] - 1))
+    if _is_thin(joint):
+        return 0.0
+    pixels_a, pixels_b = rasterise(a, joint), rasterise(b, joint)
+    union = int((pixels_a | pixels_b).sum())
+    return int((pixels_a & pixels_b).sum()) / union if union else 0.0
+
+
+def rectangle_overlaps(a_xywh: Boxes, b_xywh: Boxes, size_wh: tuple[int, int]) -> Scores:
+    """Return `region_overlap` of rectangles row by row; for long sequences."""
+    a, b = _windows(a_xywh), _windows(b_xywh)
+    start, stop = np.minimum(a[:, :2], b[:, :2]), np.maximum(a[:, 2:], b[:, 2:])
+    equal = (start >= stop).any(axis=1)
+    start, stop = np.maximum(start, 0), np.minimum(stop, np.array(size_wh) - 1)
+    apart = (start >= stop).any(axis=1)
+    area_a, area_b = _cut_area(a[:, :2], a[:, 2:], start, stop), _cut_area(b[:, :2], b[:, 2:], start, stop)
+    shared = _cut_area(np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:]), start, stop)
+    union = np.maximum(area_a + area_b - shared, 1)
+    return np.where(equal, 1.0, np.where(apart, 0.0, shared / union))
+
+
+def rasterise(region: Region, window: Window) -> Bool[np.ndarray, "height width"]:
+    """Return which pixels of a window belong to the region."""
+    left, top, right, bottom = window
+    pixels = np.zeros((bottom - top + 1, right - left + 1), bool)
+    if isinstance(region, Special) or (isinstance(region, Mask) and not region.pixels.size):
+        return pixels
+    if isinstance(region, Polygon):
+        _paint_polygon(pixels, np.rint(region.points_xy.astype(np.float32)) - np.array([left, top]))
+        return pixels
+    own = _window(region)
+    first_x, first_y = max(own[0], left), max(own[1], top)
+    last_x, last_y = min(own[2], right), min(own[3], bottom)
+    if last_x >= first_x and last_y >= first_y:
+        inside: np.ndarray | bool = True
+        if isinstance(region, Mask):
+            inside = region.pixels[
+                first_y - own[1] : last_y - own[1] + 1, first_x - own[0] : last_x - own[0] + 1
+            ]
+        pixels[first_y - top : last_y - top + 1, first_x - left : last_x - left + 1] = inside
+    return pixels
+
+
+def _paint_polygon(pixels: Bool[np.ndarray, "height width"], points_xy: Float[np.ndarray, "n 2"]) -> None:
+    """Set the pixels of a closed outline with whole-numbered points.
+
+    Convention: found by experiment, by putting polygons to the toolkit as a black box. Along each row the
+    crossings open and close spans by turns, but one at the same column as the last opens a span again.
+    """
+    crossings = _row_crossings(points_xy, len(pixels))
+    columns = np.arange(pixels.shape[1])
+    is_span = np.ones((len(pixels), 1), bool)
+    for start, stop in pairwise(crossings.T[..., None]):
+        pixels |= is_span & (start <= columns) & (columns <= stop) & np.isfinite(stop)
+        is_span = ~is_span | (start == stop)
+
+
+def _row_crossings(points_xy: Float[np.ndarray, "n 2"], height: int) -> Float[np.ndarray, "height n"]:
+    """Return the sorted columns where the edges meet each row, infinite for edges that do not reach it."""
+    (x, y), (previous_x, previous_y) = points_xy.T, np.roll(points_xy, 1, axis=0).T
+    rows = np.arange(height)[:, None]
+    # A level edge counts once, in its second point.
+    rise = np.where(previous_y == y, 1, previous_y - y)
+    # Only this order of operations gave all columns: a whole one may come out just below and lose a pixel.
+    column = np.trunc(x + (rows - y) / rise * (previous_x - x))
+    reaches = (np.minimum(y, previous_y) <= rows) & (rows <= np.maximum(y, previous_y))
+    return np.sort(np.where(reaches, column, np.inf), axis=1)
+
+
+def _decode(values: list[int]) -> Mask:
+    x, y, width, height = values[:4]
+    runs = np.array(values[4:], int)
+    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)[: width * height]
+    pixels = np.zeros(width * height, bool)
+    pixels[: len(flat)] = flat
+    return _tight(pixels.reshape(height, width), (x, y))
+
+
+def _tight(pixels: Bool[np.ndarray, "height width"], corner_xy: tuple[int, int]) -> Mask:
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not columns.any():  # The toolkit takes a mask for empty whose only column is the window's first.
+        return Mask(np.zeros((0, 0), bool), (0, 0))
+    corner = corner_xy[0] + int(columns[0]), corner_xy[1] + int(rows[0])
+    return Mask(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], corner)
+
+
+def _window(region: Region) -> Window:
+    if isinstance(region, Rectangle):
+        left, top, right, bottom = _windows(region.box_xywh[None])[0].tolist()
+        return left, top, right, bottom
+    if isinstance(region, Polygon):
+        points = np.rint(region.points_xy.astype(np.float32)).astype(int)
+        return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
+    if isinstance(region, Mask) and region.pixels.size:
+        x, y = region.corner_xy
+        return x, y, x + region.pixels.shape[1] - 1, y + region.pixels.shape[0] - 1
+    return 0, 0, 0, 0
+
+
+def _windows(boxes_xywh: Boxes) -> Int[np.ndarray, "num_boxes 4"]:
+    whole = np.rint(boxes_xywh.astype(np.float32)).astype(np.int64)
+    return np.concatenate([whole[:, :2], whole[:, :2] + whole[:, 2:] - 1], axis=1)
+
+
+def _union(a: Window, b: Window) -> Window:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def _is_thin(window: Window) -> bool:
+    return window[0] >= window[2] or window[1] >= window[3]
+
+
+def _cut_area(first: _Pixels, last: _Pixels, start: _Pixels, stop: _Pixels) -> Int[np.ndarray, " n"]:
+    return np.clip(np.minimum(last, stop) - np.maximum(first, start) + 1, 0, None).prod(axis=1)

@@ -1,0 +1,160 @@
+"""Files of a VOT workspace: sequences with anchors, and a tracker's runs in the toolkit's own text form."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.errors import DatasetError, ResultFileError
+from starktrack.evaluation.vot_regions import INITIALISATION, Region, Special, format_region, parse_region
+
+
+@dataclass(frozen=True, eq=False)
+class VotSequence:
+    """The truth about one VOT sequence.
+
+    Attributes:
+        size_wh: Width and height of the frames, pixels.
+        truth: One region per frame.
+        anchors: Frame to start at -> direction, 1 forward or -1 backward.
+    """
+
+    name: str
+    size_wh: tuple[int, int]
+    truth: tuple[Region, ...]
+    anchors: dict[int, int]
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.truth)
+
+
+@dataclass(frozen=True, eq=False)
+class VotRun:
+    """What a tracker said from one start to the end of the sequence, in the order it saw the frames.
+
+    Attributes:
+        regions: One per frame; the first is `INITIALISATION`.
+        confidence: How sure the tracker was that the target is there; zeros where it did not say.
+    """
+
+    regions: tuple[Region, ...]
+    confidence: Float[np.ndarray, " num_frames"]
+
+
+def anchor_frames(sequence: VotSequence, anchor: int) -> range:
+    """Return the frames of the run from an anchor: to the last frame, or backwards to the first."""
+    return range(anchor, len(sequence)) if sequence.anchors[anchor] > 0 else range(anchor, -1, -1)
+
+
+def read_sequences(workspace: Path) -> list[VotSequence]:
+    """Return the sequences that `sequences/list.txt` of a workspace names.
+
+    Raises:
+        DatasetError: The list or a file of a sequence is missing or malformed.
+    """
+    names = _text(workspace / "sequences" / "list.txt").split()
+    return [read_sequence(workspace / "sequences" / name) for name in names]
+
+
+def read_sequence(folder: Path) -> VotSequence:
+    """Return the truth in a sequence folder (`sequence`, `groundtruth.txt`, `anchor.value` if there is one).
+
+    Raises:
+        DatasetError: A file is missing or malformed, or the frame size is not given.
+    """
+    lines = _text(folder / "groundtruth.txt").split()
+    truth = tuple(parse_region(line, f"{folder}/groundtruth.txt") for line in lines)
+    return VotSequence(folder.name, _size(folder), truth, _anchors(folder / "anchor.value"))
+
+
+def run_path(results: Path, experiment: str, sequence: str, run: str) -> Path:
+    """Return the file of one run: `run` is the anchor as 8 digits, or `001` for an unsupervised run."""
+    return results / experiment / sequence / f"{sequence}_{run}.txt"
+
+
+def read_run(path: Path, num_frames: int) -> VotRun:
+    """Return a run from a text result file and the confidences beside it.
+
+    Raises:
+        ResultFileError: The file is missing, malformed or of another length; names the file.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except FileNotFoundError as error:
+        raise ResultFileError(f"a VOT run must lie in {path}, got no such file; run that anchor") from error
+    except UnicodeDecodeError as error:
+        raise ResultFileError(
+            f"{path} must be text, got bytes; write results with VOT_RESULTS_BINARY=0"
+        ) from error
+    if len(lines) != num_frames:
+        raise ResultFileError(f"{path} must hold {num_frames} regions, got {len(lines)}; run it again")
+    return VotRun(tuple(parse_region(line, str(path)) for line in lines), _confidence(path, num_frames))
+
+
+def write_run(
+    path: Path,
+    regions: Sequence[Region],
+    seconds: Iterable[float],
+    confidence: Sequence[float] | None = None,
+) -> None:
+    """Write one run as the toolkit would: regions, `_time.value`, and `_confidence.value` if given.
+
+    The first region is written as the code for initialisation, the first confidence as an empty line.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = [Special(INITIALISATION), *regions[1:]]
+    path.write_text("".join(format_region(region) + "\n" for region in told), encoding="utf-8")
+    _beside(path, "time").write_text("".join(f"{value:.6f}\n" for value in seconds), encoding="utf-8")
+    if confidence is not None:
+        lines = ["", *(f"{value:.6f}" for value in confidence[1:])]
+        _beside(path, "confidence").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f"{path.stem}_{what}.value")
+
+
+def _confidence(path: Path, num_frames: int) -> Float[np.ndarray, " num_frames"]:
+    values = np.zeros(num_frames)
+    beside = _beside(path, "confidence")
+    if beside.exists():
+        lines = beside.read_text(encoding="utf-8").splitlines()[:num_frames]
+        for index, line in enumerate(lines):
+            values[index] = _number(line, beside) if line.strip() else 0.0
+    return values
+
+
+def _number(line: str, path: Path) -> float:
+    try:
+        return float(line)
+    except ValueError as error:
+        raise ResultFileError(f"{path} must hold a number per line, got {line!r}") from error
+
+
+def _anchors(path: Path) -> dict[int, int]:
+    if not path.exists():
+        return {}
+    values = [float(word) for word in _text(path).split()]
+    return {frame: int(np.sign(value)) for frame, value in enumerate(values) if value}
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    lines = _text(folder / "sequence").splitlines()
+    meta = {
+        key.strip(): value.strip() for key, equals, value in (line.partition("=") for line in lines) if equals
+    }
+    if not {"width", "height"} <= meta.keys():
+        raise DatasetError(
+            f"{folder}/sequence must give width= and height= of the frames, got {sorted(meta)}"
+        )
+    return int(meta["width"]), int(meta["height"])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DatasetError(f"a VOT workspace must hold {path}, got no such file") from error

@@ -1,0 +1,153 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from starktrack.errors import ConfigError, DatasetError, InputError
+from starktrack.evaluation.annotations import Annotation
+from starktrack.evaluation.attributes import derive_attributes, read_attributes, with_derived_attributes
+from starktrack.evaluation.dialects import dialect
+from starktrack.evaluation.published import published_for, published_numbers
+from starktrack.evaluation.report import (
+    attribute_table,
+    comparison_table,
+    overall_table,
+    sequence_table,
+    to_csv,
+    to_json,
+    to_latex,
+    to_markdown,
+    to_terminal,
+)
+from starktrack.evaluation.scoring import evaluate
+from starktrack.evaluation.statistics import compare, interval
+
+
+@pytest.fixture(scope="module")
+def evaluations():
+    rng = np.random.default_rng(0)
+    annotations, good, bad = [], {}, {}
+    for index in range(12):
+        truth = np.array([60.0, 60, 40, 40]) + rng.normal(0, 3, (30, 4)).cumsum(0) * [1, 1, 0, 0]
+        name = f"seq_{index}"
+        annotations.append(Annotation(name, truth, attributes=("blur",) if index < 4 else ("calm", "blur")))
+        good[name] = truth + rng.normal(0, 2, truth.shape)
+        bad[name] = truth + rng.normal(0, 9, truth.shape)
+    chosen = dialect("stark", "otb")
+    return [evaluate(n, "otb", p, annotations, chosen) for n, p in [("good", good), ("bad", bad)]]
+
+
+def test_the_overall_table_has_a_row_per_tracker_and_an_interval_per_value(evaluations):
+    table = overall_table(evaluations)
+    assert table.headings[:2] == ("tracker", "AUC")
+    assert [row[0] for row in table.rows] == ["good", "bad"]
+    assert table.rows[0][1].startswith(f"{100 * evaluations[0].overall('auc'):.2f} [")
+
+
+def test_published_numbers_stand_below_measured_ones(evaluations):
+    rows = overall_table(evaluations, published_for("lasot")).rows
+    assert ("STARK-ST101 (published)", "67.1", "", "", "", "", "") in rows
+
+
+def test_sequences_and_attributes_have_rows_of_their_own(evaluations):
+    assert len(sequence_table(evaluations).rows) == 12
+    rows = attribute_table(evaluations, "precision").rows
+    assert [row[0] for row in rows] == ["blur (12)", "calm (8)"]
+    assert float(rows[0][1]) == pytest.approx(100 * evaluations[0].overall("precision"), abs=0.005)
+
+
+def test_an_unknown_measure_names_the_nearest(evaluations):
+    with pytest.raises(ConfigError, match="did you mean 'precision'"):
+        sequence_table(evaluations, "precison")
+
+
+def test_every_form_holds_the_same_cells(evaluations):
+    table = overall_table(evaluations)
+    assert to_markdown(table).count("\n| ") == 4
+    assert tuple(csv.reader(io.StringIO(to_csv(table))))[1][0] == "good"
+    latex = to_latex(table)
+    assert r"\toprule" in latex
+    assert r"tracker & AUC & OP50" in latex
+    assert to_terminal(table).row_count == 2
+
+
+def test_latex_signs_are_escaped(evaluations):
+    assert r"seq\_0 &" in to_latex(sequence_table(evaluations))
+
+
+def test_json_tells_conventions_measures_curves_and_sequences(evaluations):
+    told = json.loads(to_json(evaluations))
+    assert told["dialect"] == "stark"
+    assert len(told["conventions"]) > 15
+    good = told["trackers"]["good"]
+    assert good["measures"]["auc"] == pytest.approx(evaluations[0].overall("auc"), abs=1e-12)
+    assert np.mean(good["curves"]["success"]) == pytest.approx(good["measures"]["auc"], abs=1e-12)
+    assert good["sequences"]["seq_3"]["auc"] == evaluations[0].values["auc"][3]
+
+
+def test_the_interval_of_equal_values_is_a_point():
+    found = interval(np.full(5, 0.25), np.ones(5))
+    assert (found.value, found.low, found.high) == (0.25, 0.25, 0.25)
+
+
+def test_the_bootstrap_interval_is_that_of_the_normal_mean():
+    values = np.random.default_rng(1).normal(0, 1, 400)
+    found = interval(values, np.ones(400))
+    # Half a standard error of slack on each side: 2,000 resamples of 400 values.
+    assert found.low == pytest.approx(values.mean() - 1.96 / 20, abs=0.025)
+    assert found.high == pytest.approx(values.mean() + 1.96 / 20, abs=0.025)
+
+
+def test_a_paired_comparison_tells_who_wins_where(evaluations):
+    found = compare(*evaluations, "auc")
+    assert (found.better, found.worse, found.reversal) == (12, 0, 0.0)
+    assert found.difference.value == pytest.approx(
+        evaluations[0].overall("auc") - evaluations[1].overall("auc")
+    )
+    assert comparison_table(*evaluations).rows[0][2] == "12 / 0"
+
+
+def test_a_comparison_needs_the_same_sequences(evaluations):
+    truth = np.array([[1.0, 1, 2, 2]] * 3)
+    other = evaluate("o", "otb", {"x": truth}, [Annotation("x", truth)], dialect("stark", "otb"))
+    with pytest.raises(InputError, match="same sequences and dialect, got good on 12"):
+        compare(evaluations[0], other, "auc")
+
+
+def test_published_numbers_have_sources_and_known_values():
+    numbers = published_numbers()
+    assert all(len(number.source) > 20 for number in numbers)
+    found = {(n.tracker, n.dataset, n.measure): n.value for n in numbers}
+    assert len(found) == len(numbers)
+    assert found["STARK-ST101", "got10k_test", "sr75"] == 64.1
+    assert found["STARK-ST50+AR", "vot2020", "eao"] == 0.505
+
+
+def test_attributes_follow_from_the_boxes():
+    still = np.array([[50.0, 50, 40, 40]] * 4)
+    assert derive_attributes(Annotation("a", still)) == ()
+    jump, grow, gone, small = still.copy(), still.copy(), still.copy(), still.copy()
+    jump[2, 0] += 41
+    grow[2, 2:] = 81
+    gone[2] = np.nan
+    small[:, 2:] = 31
+    assert derive_attributes(Annotation("a", jump)) == ("fast motion",)
+    assert derive_attributes(Annotation("a", grow)) == ("scale variation",)
+    assert derive_attributes(Annotation("a", gone)) == ("absence",)
+    assert derive_attributes(Annotation("a", small)) == ("low resolution",)
+    wide = still.copy()
+    wide[1, 2:] = [64, 30]
+    assert derive_attributes(Annotation("a", wide)) == ("aspect ratio change",)
+
+
+def test_told_attributes_win_over_derived_ones(tmp_path):
+    truth = np.array([[50.0, 50, 4, 4]] * 2)
+    annotations = [Annotation("a", truth)]
+    (tmp_path / "a.json").write_text('{"a": ["rain"]}')
+    told = read_attributes(tmp_path / "a.json", annotations)
+    assert with_derived_attributes(told)[0].attributes == ("rain",)
+    (tmp_path / "b.json").write_text("{}")
+    with pytest.raises(DatasetError, match="got none for a"):
+        read_attributes(tmp_path / "b.json", annotations)

@@ -1,0 +1,95 @@
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from starktrack.cli.report import report
+from starktrack.errors import ConfigError, ResultFileError
+from starktrack.evaluation.annotations import read_annotations
+
+
+@pytest.fixture
+def command():
+    app = typer.Typer()
+    app.command()(report)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def folders(tmp_path):
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        truth = np.array([50.0, 50, 30, 30]) + rng.normal(0, 2, (20, 4)).cumsum(0) * [1, 1, 0, 0]
+        for name, noise in (("truth", 0), ("good", 1), ("bad", 4)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            boxes = truth + noise * rng.normal(0, 1, truth.shape)
+            np.savetxt(tmp_path / name / f"seq-{index}.txt", boxes, fmt="%.3f", delimiter=",")
+    return tmp_path
+
+
+def test_one_command_scores_two_trackers_and_writes_json(command, folders):
+    done = command(
+        folders / "good", f"worse={folders / 'bad'}", "--dataset", "otb", "--annotations", folders / "truth",
+        "--json", folders / "out.json", "--form", "markdown", "--compare", "--per", "sequence",
+        "--per", "attribute", "--published", "--explain",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "| good |" in done.output
+    assert "| seq-2 |" in done.output
+    assert "good minus worse" in done.output
+    assert "counts are divided by all frames" in done.output
+    told = json.loads((folders / "out.json").read_text())
+    assert told["trackers"]["good"]["measures"]["auc"] > told["trackers"]["worse"]["measures"]["auc"]
+
+
+@pytest.mark.parametrize("form", ["terminal", "csv", "latex"])
+def test_every_form_prints(command, folders, form):
+    done = command(folders / "good", "--dataset", "otb", "--annotations", folders / "truth", "--form", form)
+    assert done.exit_code == 0
+    assert "good" in done.output
+
+
+def test_a_missing_sequence_and_an_unknown_form_are_one_clear_error_each(command, folders):
+    (folders / "good" / "seq-1.txt").unlink()
+    arguments = ["--dataset", "otb", "--annotations", folders / "truth"]
+    done = command(folders / "good", *arguments)
+    assert isinstance(done.exception, ResultFileError)
+    assert "got 1 missing: seq-1" in str(done.exception)
+    done = command(folders / "bad", *arguments, "--form", "html")
+    assert isinstance(done.exception, ConfigError)
+
+
+def test_a_list_of_names_selects_sequences(command, folders):
+    (folders / "names.txt").write_text("seq-0\nseq-2\n")
+    done = command(
+        folders / "good", "--dataset", "otb", "--annotations", folders / "truth",
+        "--sequences", folders / "names.txt", "--form", "markdown",
+    )  # fmt: skip
+    assert "otb, 2 sequences, stark dialect" in done.output
+
+
+def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp_path):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    place, workspace = tmp_path / "ws" / "results" / "Ours", tmp_path / "ws"
+    done = command(place, "--dataset", "vot2020lt", "--annotations", workspace, "--form", "markdown")
+    assert "| Ours | 62.19 | 64.82 | 63.48 |" in done.output
+    done = command(place, "--dataset", "vot2020", "--annotations", workspace, "--form", "csv")
+    assert done.output.splitlines()[1].startswith("Ours,")
+
+
+@pytest.mark.shared
+def test_lasot_is_reported_from_its_zip(command, lasot_zip, simulate, tmp_path):
+    annotations = read_annotations(lasot_zip)[:20]
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "names.txt").write_text("\n".join(a.name for a in annotations))
+    for seed, annotation in enumerate(annotations):
+        boxes = simulate(annotation.boxes_xywh, seed)
+        np.savetxt(tmp_path / "ours" / f"{annotation.name}.txt", boxes, fmt="%.2f", delimiter="\t")
+    done = command(
+        tmp_path / "ours", "--dataset", "lasot", "--annotations", lasot_zip,
+        "--sequences", tmp_path / "names.txt", "--form", "csv", "--dialect", "lasot",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.exception
+    assert done.output.splitlines()[1].startswith("ours,")

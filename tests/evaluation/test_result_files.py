@@ -1,0 +1,109 @@
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from starktrack.errors import ResultFileError
+from starktrack.evaluation.annotations import read_annotations
+from starktrack.evaluation.result_files import plain_name, read_results
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+FORMS = {
+    "pytracking": ("stark_st/baseline/{}.txt", "1\t2\t3\t4\n5\t6\t7\t8\n"),
+    "pytracking uav": ("atom/default/uav_{}.txt", "1\t2\t3\t4\n5\t6\t7\t8\n"),
+    "got10k": ("GOT-10k/ours/{0}/{0}_001.txt", "1.000,2.000,3.000,4.000\n5.000,6.000,7.000,8.000\n"),
+    "pysot": ("OTB100/model/{}.txt", "1.0000,2.0000,3.0000,4.0000\n5.0000,6.0000,7.0000,8.0000\n"),
+    "lasot": ("ours_tracking_result/{}.txt", "1,2,3,4\n5,6,7,8"),
+    "vot": ("ours/baseline/{0}/{0}_001.txt", "1\n5,6,7,8\n"),
+    "vot polygon": ("ours/baseline/{0}/{0}_001.txt", "1\n5,6,12,6,12,14,5,14\n"),
+    "vot mask": ("ours/unsupervised/{0}/{0}_001.txt", "1\nm5,6,7,8,0,56\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("spelling", ["Jogging_1", "Jogging.1", "Jogging-1"])
+def test_every_peers_form_and_spelling_is_read(tmp_path, form, spelling):
+    path, text = FORMS[form]
+    write(tmp_path / path.format(spelling), text)
+    boxes = read_results(tmp_path, ["Jogging_1"]).boxes_xywh["Jogging_1"]
+    assert boxes.shape == (2, 4)
+    assert boxes[1].tolist() == [5, 6, 7, 8]
+    assert boxes[0].tolist() == ([0, 0, 0, 0] if form.startswith("vot") else [1, 2, 3, 4])
+
+
+def test_times_and_side_files_are_told_apart_from_boxes(tmp_path):
+    write(tmp_path / "cat-1.txt", "1,2,3,4\n1,2,3,4\n1,2,3,4")
+    write(tmp_path / "cat-1_time.txt", "9.0\n0.05\n0.05\n")
+    write(tmp_path / "cat-1_all_boxes.txt", "1,2,3,4\n")
+    results = read_results(tmp_path, ["cat-1"])
+    assert results.boxes_xywh["cat-1"].shape == (3, 4)
+    assert results.frames_per_second == pytest.approx(20)
+
+
+def test_without_times_there_is_no_speed(tmp_path):
+    write(tmp_path / "a.txt", "1,2,3,4")
+    assert read_results(tmp_path, ["a"]).frames_per_second is None
+
+
+def test_a_repetition_is_chosen_by_number(tmp_path):
+    for index in (1, 2):
+        write(tmp_path / "a" / f"a_00{index}.txt", f"{index},2,3,4")
+    assert read_results(tmp_path, ["a"]).boxes_xywh["a"][0, 0] == 1
+    assert read_results(tmp_path, ["a"], repetition=2).boxes_xywh["a"][0, 0] == 2
+
+
+def test_a_sequence_whose_name_ends_in_three_digits_is_itself(tmp_path):
+    write(tmp_path / "GOT-10k_Val_000001" / "GOT-10k_Val_000001_001.txt", "1,2,3,4")
+    write(tmp_path / "ball_002.txt", "2,2,3,4")
+    results = read_results(tmp_path, ["GOT-10k_Val_000001", "ball_002"])
+    assert sorted(results.boxes_xywh) == ["GOT-10k_Val_000001", "ball_002"]
+
+
+def test_a_zip_is_read_as_a_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
+        archive.writestr("a.txt", "1,2,3,4\n")
+    assert read_results(tmp_path / "r.zip", ["a", "b"]).boxes_xywh["a"].tolist() == [[1, 2, 3, 4]]
+
+
+def test_names_agree_in_plain_form():
+    assert len({plain_name(name) for name in ("Jogging_1", "Jogging.1", "Jogging-1")}) == 1
+    assert plain_name("uav_car1_s") == "car1_s"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "got none of its names"),
+        ({"a.txt": "1,2,3,4\n1,2,3"}, "x,y,w,h on each line, got '1,2,3' in line 2"),
+        ({"a.txt": ""}, "got an empty file"),
+        ({"a.txt": "1,2,x,4"}, "numbers only, got 'x'"),
+        ({"one/a.txt": "1,2,3,4", "two/a.txt": "1,2,3,4"}, "one file per sequence"),
+    ],
+)
+def test_damaged_results_give_one_clear_error(tmp_path, files, message):
+    for name, text in files.items():
+        write(tmp_path / name, text)
+    with pytest.raises(ResultFileError, match=message):
+        read_results(tmp_path, ["a"])
+
+
+def test_a_missing_place_is_named(tmp_path):
+    with pytest.raises(ResultFileError, match="results must be a folder or a zip"):
+        read_results(tmp_path / "none", ["a"])
+
+
+@pytest.mark.shared
+def test_results_of_all_of_lasot_are_read_quickly(lasot_zip, tmp_path, simulate):
+    annotations = read_annotations(lasot_zip)[::4]
+    for seed, annotation in enumerate(annotations):
+        np.savetxt(tmp_path / f"{annotation.name}.txt", simulate(annotation.boxes_xywh, seed), fmt="%.2f")
+    start = time.process_time()
+    results = read_results(tmp_path, [a.name for a in annotations])
+    assert time.process_time() - start < 1
+    assert len(results.boxes_xywh) == 70

@@ -1,0 +1,125 @@
+import zipfile
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from starktrack.cli.submit import submit
+from starktrack.errors import InputError, ResultFileError
+from starktrack.evaluation.annotations import Annotation
+from starktrack.evaluation.result_files import TrackerResults, read_results
+from starktrack.evaluation.submission import Server, server, submission_problems, write_submission
+
+NAMES = ["GOT-10k_Test_000001", "GOT-10k_Test_000002"]
+FIRST = np.array([[10.0, 20, 30, 40]])
+
+
+def small(benchmark):
+    whole = server(benchmark)
+    return Server(2, whole.boxes_name, whole.times_name)
+
+
+def annotations():
+    return [Annotation(name, FIRST) for name in NAMES]
+
+
+def results(**changes):
+    boxes = np.concatenate([FIRST, FIRST + 1.5, FIRST + 2])
+    told = {name: boxes for name in NAMES} | changes
+    return TrackerResults(told, {name: np.full(len(boxes), 0.04) for name, boxes in told.items()})
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "members"),
+    [
+        ("got10k", [f"{name}/{name}_{end}.txt" for name in NAMES for end in ("001", "time")]),
+        ("trackingnet", [f"{name}.txt" for name in NAMES]),
+    ],
+)
+def test_a_written_zip_has_the_servers_layout_and_no_problems(tmp_path, benchmark, members):
+    path = tmp_path / "out.zip"
+    write_submission(small(benchmark), results(), path)
+    with zipfile.ZipFile(path) as archive:
+        assert sorted(archive.namelist()) == members
+    assert submission_problems(small(benchmark), path, annotations(), dict.fromkeys(NAMES, 3)) == []
+    assert read_results(path, NAMES).boxes_xywh[NAMES[1]][1].tolist() == [11.5, 21.5, 31.5, 41.5]
+
+
+def test_nothing_is_overwritten(tmp_path):
+    path = tmp_path / "out.zip"
+    path.write_text("precious")
+    with pytest.raises(InputError, match="exists; name another"):
+        write_submission(small("got10k"), results(), path)
+    assert path.read_text() == "precious"
+
+
+def test_times_are_needed_where_the_server_wants_them(tmp_path):
+    with pytest.raises(ResultFileError, match=f"got none for {NAMES[0]}"):
+        write_submission(small("got10k"), TrackerResults({NAMES[0]: FIRST}, {}), tmp_path / "out.zip")
+
+
+@pytest.mark.parametrize(
+    ("member", "text", "message"),
+    [
+        ("{name}.txt", None, "is missing"),
+        ("{name}.txt", "10\t20\t30\t40\n", "commas only"),
+        ("{name}.txt", "10, 20, 30, 40\n", "commas only"),
+        ("{name}.txt", "10,20,30\n", "x,y,w,h on each line"),
+        ("{name}.txt", "", "empty file"),
+        ("{name}.txt", "10,20,30,40\nnan,1,1,1\n1,1,1,1\n", "finite numbers"),
+        ("{name}.txt", "10,20,30,40\n1,1,-1,1\n1,1,1,1\n", "no negative size"),
+        ("{name}.txt", "10,20,30,40\n1,1,1,1\n", "each of 3 frames, got 2"),
+        ("{name}.txt", "12,20,30,40\n1,1,1,1\n1,1,1,1\n", "must start with the box"),
+        ("other.txt", "10,20,30,40\n", "other.txt is not part of the test set"),
+        ("folder/{name}.txt", "10,20,30,40\n", "not part of the test set"),
+    ],
+)
+def test_what_a_server_would_reject_is_said(tmp_path, member, text, message):
+    path = tmp_path / "out.zip"
+    good = "10,20,30,40\n1,1,1,1\n1,1,1,1\n"
+    files = {f"{name}.txt": good for name in NAMES}
+    files.pop(member.format(name=NAMES[0]), None)
+    if text is not None:
+        files[member.format(name=NAMES[0])] = text
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    problems = submission_problems(small("trackingnet"), path, annotations(), dict.fromkeys(NAMES, 3))
+    assert len(problems) == 1
+    assert message in problems[0]
+
+
+def test_one_folder_around_a_got10k_submission_is_allowed(tmp_path):
+    path = tmp_path / "out.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in NAMES:
+            archive.writestr(f"ours/{name}/{name}_001.txt", "10,20,30,40\n")
+            archive.writestr(f"ours/{name}/{name}_time.txt", "0.1\n0.1\n")
+    problems = submission_problems(small("got10k"), path, annotations())
+    assert problems == [f"{name}/{name}_time.txt must hold 1 times, got 2" for name in NAMES]
+
+
+def test_an_incomplete_test_set_is_a_problem(tmp_path):
+    write_submission(small("trackingnet"), results(), tmp_path / "out.zip")
+    problems = submission_problems(server("trackingnet"), tmp_path / "out.zip", annotations())
+    assert problems == ["the test set has 511 sequences, got annotations of 2"]
+
+
+def test_an_unknown_server_names_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'got10k'"):
+        server("got-10k")
+
+
+def test_the_command_packs_checks_and_fails_aloud(tmp_path):
+    for name in NAMES:
+        for folder, text in (("results", "10,20,30,40\n1,1,1,1\n"), ("annotations", "10,20,30,40\n")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{name}.txt").write_text(text)
+    app = typer.Typer()
+    app.command()(submit)
+    arguments = ["trackingnet", str(tmp_path / "results"), str(tmp_path / "out.zip")]
+    done = CliRunner().invoke(app, [*arguments, "--annotations", str(tmp_path / "annotations")])
+    assert isinstance(done.exception, InputError)
+    assert "511 sequences, got annotations of 2" in done.stderr
+    assert (tmp_path / "results" / f"{NAMES[0]}.txt").exists()
