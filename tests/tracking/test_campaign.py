@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starktrack.errors import DatasetError, InputError
-from starktrack.tracking.campaign import Clip, Failed, Finished, Task, run_campaign
+from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
 from starktrack.tracking.team import EngineTeam, PluginTeam
 
 
@@ -49,8 +49,8 @@ def task(name, count, *, number=0.0, broken=None, order=None):
     return Task(name, lambda: clip)
 
 
-def outcomes(team, tasks, **kwargs):
-    return {outcome.name: outcome for outcome in run_campaign(team, tasks, **kwargs)}
+def outcomes(team, tasks):
+    return {event.name: event for event in run_campaign(team, tasks) if not isinstance(event, Standing)}
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 16])
@@ -130,8 +130,8 @@ def test_seconds_of_each_stage_are_kept():
 
 
 def test_the_standing_rises_to_the_number_of_clips():
-    told = []
-    outcomes(FakeTeam(2), [task(f"s{i}", 3 + i) for i in range(4)], on_step=told.append)
+    events = run_campaign(FakeTeam(2), [task(f"s{i}", 3 + i) for i in range(4)])
+    told = [event for event in events if isinstance(event, Standing)]
     clips = [standing.clips for standing in told]
     assert clips == sorted(clips)
     assert clips[-1] == 4

@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from starktrack.errors import ConfigError
-from starktrack.tracking.shares import Lost, Share, shares_here, work_in_processes
+from starktrack.tracking.shares import Lost, Share, shares_here, work_here
 
 
 def test_shares_divide_the_names_and_lose_none():
@@ -26,8 +26,8 @@ def test_a_rank_that_cannot_be_is_refused(environment):
         shares_here(1, environment)
 
 
-def work(share, emit):
-    emit(f"hello from {share.index}")
+def work(share):
+    yield f"hello from {share.index}"
     if share.index == 1:
         raise RuntimeError("broken worker")
     if share.index == 2:
@@ -39,7 +39,7 @@ def work(share, emit):
 
 
 def test_workers_report_and_those_that_die_are_told_as_lost():
-    told = list(work_in_processes(work, [Share(index, 3) for index in range(3)]))
+    told = list(work_here(work, [Share(index, 3) for index in range(3)]))
     assert sorted(event for _, event in told if isinstance(event, str)) == [
         f"hello from {index}" for index in range(3)
     ]

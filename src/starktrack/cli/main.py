@@ -7,6 +7,7 @@ import typer
 from starktrack.cli.convert import convert
 from starktrack.cli.demo import demo
 from starktrack.cli.doctor import doctor
+from starktrack.cli.evaluate import evaluate
 from starktrack.cli.models import models
 from starktrack.cli.profile import profile
 from starktrack.cli.track import track
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (track, demo, models, convert, profile, doctor):
+for verb in (track, evaluate, demo, models, convert, profile, doctor):
     app.command()(verb)
 
 

@@ -81,10 +81,8 @@ class Standing:
     frames: int
 
 
-def run_campaign(
-    team: Team, tasks: Iterable[Task], on_step: Callable[[Standing], None] = lambda standing: None
-) -> Iterator[Finished | Failed]:
-    """Yield the outcome of every task, as they end.
+def run_campaign(team: Team, tasks: Iterable[Task]) -> Iterator[Finished | Failed | Standing]:
+    """Yield the outcome of every task, as they end, and after every step how far the campaign is.
 
     Up to `team.capacity` clips are in work; when one ends the next takes its place. When a step of several
     raises, nobody can say whose fault it was: those clips are started again at the end, one at a time.
@@ -92,9 +90,8 @@ def run_campaign(
     Args:
         team: What tracks.
         tasks: What is to be tracked.
-        on_step: Told after every step how far the campaign is.
     """
-    count = _Count(on_step)
+    count = _Count()
     with ThreadPoolExecutor(NUM_DECODERS) as pool:
         suspects: list[Task] = []
         yield from _run(team, tasks, team.capacity, pool, count, suspects)
@@ -102,17 +99,16 @@ def run_campaign(
 
 
 class _Count:
-    def __init__(self, on_step: Callable[[Standing], None]) -> None:
+    def __init__(self) -> None:
         self.clips = 0
         self.frames = 0
-        self._on_step = on_step
 
     def over(self, outcome: Finished | Failed) -> Finished | Failed:
         self.clips += 1
         return outcome
 
-    def tell(self, slots: list["_Slot"]) -> None:
-        self._on_step(Standing(sum((slot.share for slot in slots), float(self.clips)), self.frames))
+    def standing(self, slots: list["_Slot"]) -> Standing:
+        return Standing(sum((slot.share for slot in slots), float(self.clips)), self.frames)
 
 
 class _Slot:
@@ -173,7 +169,7 @@ def _run(
     pool: Executor,
     count: _Count,
     suspects: list[Task],
-) -> Iterator[Finished | Failed]:
+) -> Iterator[Finished | Failed | Standing]:
     depth = max(2, FRAMES_AHEAD // capacity)
     loading = _loading(tasks, pool)
     slots: list[_Slot] = []
@@ -187,7 +183,7 @@ def _run(
             return
         for outcome in _step(team, slots, count, suspects):
             yield count.over(outcome)
-        count.tell(slots)
+        yield count.standing(slots)
 
 
 def _loading(tasks: Iterable[Task], pool: Executor) -> Iterator[tuple[Task, Future[Clip]]]:

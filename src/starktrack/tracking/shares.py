@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import queue
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -34,8 +34,8 @@ class Lost:
     reason: str
 
 
-Emit: TypeAlias = Callable[[Any], None]
-Work: TypeAlias = Callable[[Share, Emit], None]
+Work: TypeAlias = Callable[[Share], Iterable[Any]]
+"""Does a share, yielding what there is to tell."""
 
 
 def shares_here(workers: int, environment: Mapping[str, str]) -> list[Share]:
@@ -57,13 +57,21 @@ def shares_here(workers: int, environment: Mapping[str, str]) -> list[Share]:
     return [Share(rank * workers + index, world * workers) for index in range(workers)]
 
 
-def work_in_processes(work: Work, shares: Sequence[Share]) -> Iterator[tuple[Share, Any]]:
-    """Yield what the workers emit, as it comes; a worker that dies is told as `Lost`.
+def work_here(work: Work, shares: Sequence[Share]) -> Iterator[tuple[Share, Any]]:
+    """Yield what the work on these shares tells; a worker that dies is told as `Lost`.
 
     Args:
         work: Can be sent to another process.
-        shares: One process each.
+        shares: A single one is done in this process, several in one of their own each.
     """
+    if len(shares) > 1:
+        yield from _work_in_processes(work, shares)
+        return
+    for event in work(shares[0]):
+        yield shares[0], event
+
+
+def _work_in_processes(work: Work, shares: Sequence[Share]) -> Iterator[tuple[Share, Any]]:
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
     processes = {
@@ -89,7 +97,8 @@ def _work(work: Work, share: Share, told: Any) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        work(share, lambda event: told.put((share, event)))
+        for event in work(share):
+            told.put((share, event))
     except Exception:  # noqa: BLE001  it ends the worker, and is told with its full text
         told.put((share, Lost(share, traceback.format_exc())))
     told.put((share, _Over()))
