@@ -32,7 +32,7 @@ def print_tables(
     evaluations = [_evaluate(dataset.name, name, folder, truth) for name, folder in folders.items()]
     speeds = [f"{_frames_per_second(folder, truth):.1f}" for folder in folders.values()]
     console = Console()
-    console.print(tables.to_terminal(_with_column(tables.overall_table(evaluations), "frames/s", speeds)))
+    console.print(tables.to_terminal(_with_column(tables.overall_table(evaluations), "fps", speeds)))
     if per_sequence:
         console.print(tables.to_terminal(tables.sequence_table(evaluations)))
 

@@ -75,7 +75,7 @@ def _python(kind: str, python: Path | None) -> Sequence[str]:
         return [str(python)]
     if shutil.which("uv") is None:
         raise InputError(
-            f"{kind} is in OpenCV's contrib wheel, which cannot be installed beside the plain one, and uv was not "
+            f"{kind} is in OpenCV's contrib wheel, which cannot lie beside the plain one, and uv was not "
             f"found to make a Python for it; install uv, or give --opencv-python of one with {CONTRIB}"
         )
     return ["uv", "run", "--no-project", "--quiet", "--with", CONTRIB, "--with", "numpy", "python"]
@@ -86,7 +86,7 @@ class _Worker:
 
     def __init__(self, command: Sequence[str]) -> None:
         # A pipe nobody reads would stop the worker when it is full.
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
         )

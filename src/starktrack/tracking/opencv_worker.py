@@ -23,6 +23,8 @@ ANSWER = struct.Struct("<4d")
 CLASSES = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF", "mil": "TrackerMIL", "nanotrack": "TrackerNano"}
 """OpenCV's class of each kind."""
 
+_LOG_ERRORS = 2
+
 SEED = 0
 """MIL draws samples at random."""
 
@@ -61,6 +63,8 @@ def _create(kind: str, folder: Path) -> Any:
     created = getattr(cv2, CLASSES[kind])
     if kind != "nanotrack":
         return created.create()
+    # Of OpenCV 5, which says twice a sequence that its new engine runs on the CPU.
+    cv2.setLogLevel(_LOG_ERRORS)
     settings = cv2.TrackerNano.Params()
     settings.backbone, settings.neckhead = (str(find_onnx(folder, part)) for part in ("backbone", "head"))
     return created.create(settings)
@@ -71,7 +75,8 @@ def find_onnx(folder: Path, part: str) -> Path:
     found = sorted(folder.glob(f"*{part}*.onnx"))
     if len(found) != 1:
         raise FileNotFoundError(
-            f"NanoTrack needs one file *{part}*.onnx in {folder}, got {len(found)}; name the folder of its two files"
+            f"NanoTrack needs one file *{part}*.onnx in {folder}, got {len(found)}; "
+            "name the folder of its two files"
         )
     return found[0]
 
