@@ -122,12 +122,17 @@ class EvaluationJob:
     def _keep(self, outcome: Finished | Failed, folder: ResultFolder) -> Done | Broken:
         if isinstance(outcome, Failed):
             folder.write_failure(outcome.name, "".join(traceback.format_exception(outcome.error)))
-            reason = f"frame {outcome.frame}: {type(outcome.error).__name__}: {outcome.error}"
-            return Broken(outcome.name, reason)
+            return broken(outcome)
         track_seconds = float(outcome.trajectory.seconds.sum())
         stages = {"decode": outcome.decode_seconds, "wait": outcome.wait_seconds, "track": track_seconds}
         folder.write(outcome.name, outcome.trajectory, stages, integer=self.settings.integer)
         return Done(outcome.name, len(outcome.trajectory))
+
+
+def broken(failed: Failed) -> Broken:
+    """Return what there is to tell of a clip that failed."""
+    reason = f"frame {failed.frame}: {type(failed.error).__name__}: {failed.error}"
+    return Broken(failed.name, reason)
 
 
 @contextmanager

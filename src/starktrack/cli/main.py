@@ -11,6 +11,7 @@ from starktrack.cli.evaluate import evaluate
 from starktrack.cli.models import models
 from starktrack.cli.profile import profile
 from starktrack.cli.track import track
+from starktrack.cli.vot import app as vot
 from starktrack.errors import StarktrackError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 for verb in (track, evaluate, demo, models, convert, profile, doctor):
     app.command()(verb)
+app.add_typer(vot, name="vot")
 
 
 def main() -> None:
