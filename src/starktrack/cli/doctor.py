@@ -9,6 +9,7 @@ EXTRAS = {
     "timm": "torch",
     "huggingface_hub": "hub",
     "matplotlib": "plots",
+    "vot-trax": "vot",
 }
 BASE = ("numpy", "opencv-python-headless", "av", "safetensors", "pydantic", "typer", "rich")
 CODECS = (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("av1", "r"), ("libx264", "w"), ("libvpx-vp9", "w"))

@@ -13,6 +13,7 @@ from starktrack.errors import StarktrackError
 VERBS = {
     "track": "Track one or more targets through a video.",
     "train": "Train a model; on several GPUs or machines start it with torchrun.",
+    "evaluate": "Track a benchmark's sequences with our tracker, OpenCV's or one's own.",
     "report": "Score raw result files: overall, per sequence, per attribute.",
     "plot": "Draw success, precision and speed of trackers, or one sequence over time.",
     "submit": "Pack results for a server and say what it would reject.",
@@ -20,6 +21,7 @@ VERBS = {
     "models": "List the presets: size, cost, inputs, and whether weights are at hand.",
     "convert": "Convert an authors' checkpoint; nothing in the file is executed.",
     "profile": "Measure a preset: parameters, MACs, and time per frame.",
+    "vot": "Run inside the VOT toolkit, and its experiments without it.",
     "data": "Look at folders of data.",
     "doctor": "Show versions, devices, codecs and missing extras.",
 }

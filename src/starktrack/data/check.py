@@ -86,7 +86,7 @@ def check(
     folder = open_folder(root)
     if name is not None:
         return _check_source(folder, SOURCES[name], progress)
-    known = _recognise(folder)
+    known = recognise(folder)
     if not known:
         raise DatasetError(
             f"{root} has the layout of no known data set ({', '.join(SOURCES)}); "
@@ -95,7 +95,7 @@ def check(
     return [finding for place, source in known for finding in _check_source(place, source, progress)]
 
 
-def _recognise(root: Folder) -> list[tuple[Folder, Source]]:
+def recognise(root: Folder) -> list[tuple[Folder, Source]]:
     """Return the data set that a folder is, or those that its folders are when they find more together."""
     count, source = _best_source(root)
     below = root.folders().values()

@@ -122,6 +122,16 @@ def clip_xywh(boxes_xywh: Boxes, size_hw: tuple[Any, Any], margin: float) -> Box
     return _stack(x1, y1, np.maximum(margin_x, x2 - x1), np.maximum(margin_y, y2 - y1))
 
 
+def whole_pixels(box_xywh: Box) -> tuple[int, int, int, int]:
+    """Return first column, first row, columns and rows of the pixels of a box, at least one, from 0 on.
+
+    Convention: edges are rounded to the nearest pixel edge; what lies left of or above the image is left out.
+    """
+    left, top, right, bottom = (round(float(edge)) for edge in xywh_to_xyxy(box_xywh))
+    left, top = max(0, left), max(0, top)
+    return left, top, max(1, right - left), max(1, bottom - top)
+
+
 def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
     """Return the box as float64 [4] when it can be tracked in an image of this size.
 

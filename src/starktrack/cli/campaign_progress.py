@@ -1,0 +1,91 @@
+"""Progress of a campaign: sequences, frames a second, and the time that is left."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from starktrack.cli.progress import PLAIN_INTERVAL_SECONDS
+from starktrack.tracking.campaign import Standing
+from starktrack.tracking.shares import Share
+
+
+class CampaignProgress:
+    """Adds up where the workers stand; how that is shown is up to the subclass."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title = title
+        self.total = total
+        self._standings: dict[Share, Standing] = {}
+        self._start = time.monotonic()
+
+    def update(self, share: Share, standing: Standing) -> None:
+        """Take note of where a worker stands."""
+        self._standings[share] = standing
+        self.show()
+
+    def show(self) -> None:
+        """Show the sum."""
+
+    @property
+    def clips(self) -> float:
+        """Return how many sequences are done, parts included."""
+        return sum(standing.clips for standing in self._standings.values())
+
+    @property
+    def frames(self) -> int:
+        """Return how many frames were tracked."""
+        return sum(standing.frames for standing in self._standings.values())
+
+    @property
+    def rate(self) -> float:
+        """Return frames per second, all workers together."""
+        return self.frames / max(time.monotonic() - self._start, 1e-9)
+
+    def remaining(self) -> str:
+        """Return the time left in words, from the share that is done."""
+        elapsed = time.monotonic() - self._start
+        if not self.clips:
+            return "?"
+        return str(timedelta(seconds=round(elapsed * max(0.0, self.total / self.clips - 1))))
+
+
+class _Lines(CampaignProgress):
+    def __init__(self, title: str, total: int) -> None:
+        super().__init__(title, total)
+        self._last = self._start
+
+    def show(self) -> None:
+        if time.monotonic() - self._last >= PLAIN_INTERVAL_SECONDS:
+            self._last = time.monotonic()
+            sys.stderr.write(
+                f"{self.title}: {self.clips:.1f} of {self.total} sequences, {self.rate:.1f} frames/s, "
+                f"{self.remaining()} left\n"
+            )
+
+
+@contextmanager
+def campaign_progress(title: str, total: int) -> Iterator[CampaignProgress]:
+    """Show how far a campaign is while the block runs, on standard error."""
+    if not sys.stderr.isatty():
+        yield _Lines(title, total)
+        return
+    from rich import progress as bar
+    from rich.console import Console
+
+    columns = (
+        bar.TextColumn("{task.description}"),
+        bar.BarColumn(),
+        bar.TextColumn("{task.completed:.1f}/{task.total} sequences"),
+        bar.TextColumn("{task.fields[rate]:.1f} frames/s"),
+        bar.TextColumn("{task.fields[left]} left"),
+    )
+    with bar.Progress(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task(title, total=total, rate=0.0, left="?")
+
+        class _Bar(CampaignProgress):
+            def show(self) -> None:
+                shown.update(task, completed=self.clips, rate=self.rate, left=self.remaining())
+
+        yield _Bar(title, total)

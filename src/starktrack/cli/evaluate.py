@@ -1,0 +1,171 @@
+"""`starktrack evaluate`: track a data set with one or more trackers, and score them."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from starktrack.cli.campaign_progress import campaign_progress
+from starktrack.cli.evaluation_job import (
+    Broken,
+    Contestant,
+    DataPlace,
+    EvaluationJob,
+    Settings,
+    describe,
+)
+from starktrack.cli.options import Device, DeviceOption
+from starktrack.data.result_folder import ResultFolder
+from starktrack.data.sources.dataset import Dataset
+from starktrack.errors import ConfigError, DatasetError, nearest_name
+from starktrack.tracking.campaign import Standing
+from starktrack.tracking.shares import Lost, Share, shares_here, work_here
+
+
+def evaluate(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="lasot, otb, …; `all` for every data set below ROOT.")
+    ],
+    root: Annotated[Path, typer.Option(metavar="DIR", help="Where the data set lies.")],
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]FILE", help="Checkpoint of our network; repeat for more."),
+    ] = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]TRACKER",
+            help="csrt, kcf, mil, nanotrack, or module:factory of your own; repeat for more.",
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Part of the data set; default: the benchmark's.")] = None,
+    sequence: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this sequence; repeat for more.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine.")] = 1,
+    batch: Annotated[
+        int, typer.Option(metavar="B", min=0, help="Sequences in one forward pass; 0: what suits the device.")
+    ] = 0,
+    device: DeviceOption = Device.auto,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.update_interval=10."),
+    ] = None,
+    integer: Annotated[
+        bool, typer.Option("--integer", help="Write whole pixels, as the authors' result files have.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Take the sequences that are there.")
+    ] = False,
+    nanotrack: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of NanoTrack's two ONNX files.")
+    ] = None,
+    opencv_python: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A Python with OpenCV's contrib wheel.")
+    ] = None,
+    per_sequence: Annotated[
+        bool, typer.Option("--per-sequence", help="Also a table with a row per sequence.")
+    ] = False,
+) -> None:
+    """Track a data set, go on where an earlier run stopped, and print a table.
+
+    Under `torchrun` every process does its share; whoever ends last prints the table.
+    """
+    place = DataPlace(dataset, root, split, allow_missing)
+    settings = Settings(
+        device.value, batch, tuple(overrides or ()), integer, workers, nanotrack, opencv_python
+    )
+    contestants = _contestants(weights or [], tracker or [])
+    opened = place.open()
+    names = _chosen(opened, sequence or [])
+    home = out / f"{opened.name}_{opened.split.replace('/', '-')}"
+    jobs = [
+        EvaluationJob(place, contestant, settings, home / contestant.name, names)
+        for contestant in contestants
+    ]
+    for job in jobs:
+        ResultFolder(job.folder).claim(describe(job, opened))
+    problems = [problem for job in jobs for problem in _run(job)]
+    _report(opened, jobs, per_sequence)
+    for problem in problems:
+        sys.stderr.write(f"failed: {problem}\n")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _contestants(weights: Sequence[str], trackers: Sequence[str]) -> list[Contestant]:
+    """Return who takes part.
+
+    Raises:
+        ConfigError: Nobody, or two of one name.
+    """
+    ours = [(name or Path(value).stem, value) for name, value in map(_named, weights)]
+    theirs = [(name or value.replace(":", "."), value) for name, value in map(_named, trackers)]
+    found = [Contestant(name, weights=Path(value)) for name, value in ours]
+    found += [Contestant(name, plugin=value) for name, value in theirs]
+    names = [contestant.name for contestant in found]
+    if not names:
+        raise ConfigError("an evaluation needs a tracker, got none; give --weights FILE or --tracker NAME")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"trackers must differ in name, got {', '.join(names)}; write NAME=…")
+    return found
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    return (name, value) if equals else ("", text)
+
+
+def _chosen(dataset: Dataset, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the names to track; DatasetError when one of the wanted is not there."""
+    unknown = [name for name in wanted if name not in dataset.names]
+    if unknown:
+        hint = nearest_name(unknown[0], dataset.names)
+        raise DatasetError(f"{dataset.name} {dataset.split} has no sequence {unknown[0]!r} here{hint}")
+    return tuple(wanted or dataset.names)
+
+
+def _run(job: EvaluationJob) -> list[str]:
+    """Track what this process has to do of a job; return what went wrong."""
+    shares = shares_here(job.settings.workers, os.environ)
+    folder = ResultFolder(job.folder)
+    mine = [name for share in shares for name in share.of(job.names)]
+    left = sum(not folder.is_finished(name) for name in mine)
+    if not left:
+        sys.stderr.write(f"{job.contestant.name}: all {len(mine)} sequences were finished before\n")
+        return []
+    problems: list[str] = []
+    with campaign_progress(job.contestant.name, left) as progress:
+        try:
+            for share, event in work_here(job, shares):
+                problems += _take(job, share, event)
+                if isinstance(event, Standing):
+                    progress.update(share, event)
+        except KeyboardInterrupt as error:
+            sys.stderr.write("stopped; the same command goes on where it was\n")
+            raise typer.Exit(130) from error
+    return problems
+
+
+def _take(job: EvaluationJob, share: Share, event: Any) -> list[str]:
+    """Return the problem that an event tells of, if it does."""
+    who = job.contestant.name
+    if isinstance(event, Broken):
+        return [f"{who} on {event.name}, {event.reason}; all of it: {job.folder}/failed/{event.name}.txt"]
+    if isinstance(event, Lost):
+        left = [name for name in share.of(job.names) if not ResultFolder(job.folder).is_finished(name)]
+        return [f"{who}, worker {share.index}: {event.reason.strip()}; unfinished: {', '.join(left[:5])}"]
+    return []
+
+
+def _report(dataset: Dataset, jobs: Sequence[EvaluationJob], per_sequence: bool) -> None:
+    from starktrack.cli.evaluation_table import print_tables
+
+    done = [name for name in jobs[0].names if all(ResultFolder(job.folder).is_finished(name) for job in jobs)]
+    if len(done) < len(jobs[0].names):
+        sys.stderr.write(f"{len(done)} of {len(jobs[0].names)} sequences are finished by every tracker\n")
+    print_tables(dataset, {job.contestant.name: job.folder for job in jobs}, done, per_sequence)

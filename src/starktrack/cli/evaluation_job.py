@@ -1,0 +1,217 @@
+"""One tracker on one data set: what every worker process is given, and what it tells."""
+
+import hashlib
+import importlib.metadata
+import os
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starktrack.config.benchmarks import for_benchmark
+from starktrack.config.loading import override, to_mapping
+from starktrack.config.schema import Config
+from starktrack.data.collection import annotation_form, open_benchmark
+from starktrack.data.result_folder import ResultFolder
+from starktrack.data.sources.dataset import Dataset
+from starktrack.errors import ConfigError
+from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
+from starktrack.tracking.opencv import OpenCvFactory
+from starktrack.tracking.plugin import load_factory
+from starktrack.tracking.shares import Share, threads_each
+from starktrack.tracking.team import EngineTeam, PluginTeam, Team
+
+BATCH_ON_CPU, BATCH_ON_GPU = 4, 16
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """A data set that every process opens for itself."""
+
+    name: str
+    root: Path
+    split: str | None
+    allow_missing: bool
+
+    def open(self) -> Dataset:
+        """Return it; DatasetError when it is not there."""
+        return open_benchmark(self.name, self.root, self.split, allow_missing=self.allow_missing)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A tracker that takes part: our network when it has weights, else one by name.
+
+    Attributes:
+        name: In tables and folders.
+        weights: Checkpoint of our network.
+        plugin: See `tracking.plugin.load_factory`.
+    """
+
+    name: str
+    weights: Path | None = None
+    plugin: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How trackers are run.
+
+    Attributes:
+        device: Where our network runs.
+        batch: Sequences in one forward pass; 0 for what suits the device.
+        overrides: `tracking.key=value` for our network.
+        integer: Write whole pixels, as the authors' files have.
+        workers: Processes on this machine.
+        nanotrack: The folder of NanoTrack's files.
+        opencv_python: A Python with OpenCV's contrib wheel.
+    """
+
+    device: str = "auto"
+    batch: int = 0
+    overrides: tuple[str, ...] = ()
+    integer: bool = False
+    workers: int = 1
+    nanotrack: Path | None = None
+    opencv_python: Path | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A sequence is finished and written."""
+
+    name: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A sequence failed: the reason in one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """Track the named sequences and write their results; sent to every worker, which does its share."""
+
+    data: DataPlace
+    contestant: Contestant
+    settings: Settings
+    folder: Path
+    names: tuple[str, ...]
+
+    def __call__(self, share: Share) -> Iterator[Done | Broken | Standing]:
+        """Track what is unfinished of a share, write results, and yield what there is to tell."""
+        folder = ResultFolder(self.folder)
+        names = [name for name in share.of(self.names) if not folder.is_finished(name)]
+        if not names:
+            return
+        dataset = self.data.open()
+        # Asked again when its turn comes: somebody else may have finished it since.
+        unfinished = (name for name in names if not folder.is_finished(name))
+        tasks = (Task(name, partial(_clip, dataset, name)) for name in unfinished)
+        with open_team(self.contestant, self.data.name, self.settings, share) as team:
+            for event in run_campaign(team, tasks):
+                yield event if isinstance(event, Standing) else self._keep(event, folder)
+
+    def _keep(self, outcome: Finished | Failed, folder: ResultFolder) -> Done | Broken:
+        if isinstance(outcome, Failed):
+            folder.write_failure(outcome.name, "".join(traceback.format_exception(outcome.error)))
+            return broken(outcome)
+        track_seconds = float(outcome.trajectory.seconds.sum())
+        stages = {"decode": outcome.decode_seconds, "wait": outcome.wait_seconds, "track": track_seconds}
+        folder.write(outcome.name, outcome.trajectory, stages, integer=self.settings.integer)
+        return Done(outcome.name, len(outcome.trajectory))
+
+
+def broken(failed: Failed) -> Broken:
+    """Return what there is to tell of a clip that failed."""
+    reason = f"frame {failed.frame}: {type(failed.error).__name__}: {failed.error}"
+    return Broken(failed.name, reason)
+
+
+@contextmanager
+def open_team(contestant: Contestant, benchmark: str, settings: Settings, share: Share) -> Iterator[Team]:
+    """Give what tracks, and end what it started."""
+    if contestant.weights is not None:
+        yield _engine_team(contestant.weights, benchmark, settings, share)
+        return
+    factory = load_factory(
+        contestant.plugin, nanotrack=settings.nanotrack, opencv_python=settings.opencv_python
+    )
+    try:
+        yield PluginTeam(factory)
+    finally:
+        if isinstance(factory, OpenCvFactory):
+            factory.close()
+
+
+def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> Config:
+    """Return the configuration in a checkpoint, with the benchmark's settings and one's own on top.
+
+    Raises:
+        ConfigError: An override of something else than tracking, or a bad one.
+        CheckpointError: The checkpoint is missing or damaged.
+    """
+    from starktrack.api import require_torch
+
+    require_torch("tracking with weights")
+    from starktrack.models.weights import read_config
+
+    return _configure(read_config(weights), benchmark, overrides)
+
+
+def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
+    """Return what decides the boxes of a job, as JSON values."""
+    told: dict[str, Any] = {
+        "starktrack": importlib.metadata.version("starktrack"),
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "annotation": annotation_form(dataset),
+        "integer": job.settings.integer,
+    }
+    weights = job.contestant.weights
+    if weights is None:
+        return {**told, "tracker": job.contestant.plugin}
+    config = resolve_config(weights, job.data.name, job.settings.overrides)
+    return {**told, "weights": digest(weights), "config": to_mapping(config)}
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _configure(config: Config, benchmark: str, overrides: Sequence[str]) -> Config:
+    foreign = [each for each in overrides if not each.startswith("tracking.")]
+    if foreign:
+        raise ConfigError(f"only tracking.… can be set for weights that are given, got {foreign[0]!r}")
+    return override(for_benchmark(config, benchmark), overrides)
+
+
+def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share) -> EngineTeam:
+    import torch
+
+    from starktrack.api import load_engine
+
+    if settings.workers > 1:
+        torch.set_num_threads(threads_each(settings.workers))
+    device = settings.device
+    if torch.cuda.is_available() and device in ("auto", "cuda"):
+        local = int(os.environ.get("LOCAL_RANK", "0")) * settings.workers + share.index % settings.workers
+        device = f"cuda:{local % torch.cuda.device_count()}"
+    engine = load_engine(weights=weights, device=device)
+    engine.config = _configure(engine.config, benchmark, settings.overrides)
+    batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
+    return EngineTeam(engine, batch)
+
+
+def _clip(dataset: Dataset, name: str) -> Clip:
+    sequence = dataset[name]
+    return Clip(sequence.frames, range(len(sequence.frames)), sequence.boxes_xywh[0])

@@ -1,0 +1,135 @@
+"""`starktrack vot`: our tracker in a workspace of the VOT toolkit, and our own run of its experiments."""
+
+import shlex
+import sys
+from configparser import ConfigParser
+from configparser import Error as IniError
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.vot_run import run
+from starktrack.errors import InputError, nearest_name
+
+REGISTRY = "trackers.ini"
+
+app = typer.Typer(help="Work with a workspace of the VOT toolkit.", no_args_is_help=True)
+app.command("run")(run)
+
+
+class Output(StrEnum):
+    """What the tracker answers: a box (always with its confidence), or the box filled as a mask."""
+
+    box = "box"
+    mask = "mask"
+
+
+class Benchmark(StrEnum):
+    """Whose inference settings apply."""
+
+    vot = "vot"
+    vot_longterm = "vot_longterm"
+
+
+WorkspaceArgument = Annotated[Path, typer.Argument(metavar="WORKSPACE", help="Made by: vot initialize.")]
+WeightsOption = Annotated[Path, typer.Option("--weights", metavar="FILE", help="Checkpoint of our network.")]
+OutputOption = Annotated[Output, typer.Option("--output", help="mask for segmentation stacks (vot2020).")]
+BenchmarkOption = Annotated[Benchmark, typer.Option("--benchmark", help="Whose inference settings apply.")]
+
+
+@app.callback()
+def vot() -> None:
+    """Work with a workspace of the VOT toolkit."""
+
+
+@app.command("init")
+def init(
+    workspace: WorkspaceArgument,
+    weights: WeightsOption,
+    name: Annotated[str, typer.Option(help="The tracker's name there; default: the file's.")] = "",
+    output: OutputOption = Output.box,
+    benchmark: BenchmarkOption = Benchmark.vot,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Write entries for our tracker: NAME speaks TraX from this Python, NAME_python runs in the toolkit.
+
+    Answers are boxes with confidence, or masks. The in-process protocol has boxes only.
+    """
+    if not workspace.is_dir():
+        raise InputError(
+            f"a workspace must be a folder, {workspace} is not; "
+            f"run: vot initialize STACK --workspace {workspace}"
+        )
+    if not weights.is_file():
+        raise InputError(f"weights must be a file, {weights} does not exist")
+    label = name or weights.stem
+    path = workspace / REGISTRY
+    taken = _entries(path)
+    entries = _trax_entry(label, weights.resolve(), output, benchmark, device)
+    if output == Output.box:
+        entries += _python_entry(f"{label}_python", weights.resolve(), benchmark, device)
+    for each in (label, f"{label}_python"):
+        if each in taken:
+            raise InputError(f"{path} has an entry {each!r} already; give another --name, or remove it there")
+    before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if path.exists() else ""
+    path.write_text(before + entries, encoding="utf-8")
+    sys.stdout.write(f"wrote {path}; next: starktrack vot check {workspace} {label}\n")
+
+
+@app.command("check")
+def check(
+    workspace: WorkspaceArgument,
+    name: Annotated[str, typer.Argument(metavar="TRACKER", help="An entry of trackers.ini.")],
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the greeting.")] = 60.0,
+) -> None:
+    """Start a tracker as the toolkit would, follow an object for a few frames, and show what it printed."""
+    from starktrack.cli.vot_check import check_tracker
+
+    entries = _entries(workspace / REGISTRY)
+    if name not in entries:
+        raise InputError(
+            f"{workspace / REGISTRY} must have an entry {name!r}"
+            f"{nearest_name(name, entries.sections()) if entries.sections() else ', it has none'}"
+        )
+    sys.stdout.write(check_tracker(dict(entries[name]), workspace, timeout) + "\n")
+
+
+@app.command("serve", hidden=True)
+def serve(
+    weights: WeightsOption,
+    output: OutputOption = Output.box,
+    benchmark: BenchmarkOption = Benchmark.vot,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Speak TraX with the toolkit; this is the command of the entry that `init` writes."""
+    from starktrack.vot import serve as speak
+
+    speak(weights, output=output.value, benchmark=benchmark.value, device=device.value)
+
+
+def _entries(path: Path) -> ConfigParser:
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  variables keep their case
+    try:
+        parser.read(path, encoding="utf-8")
+    except (IniError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} must be an ini file of trackers, got: {error}") from error
+    return parser
+
+
+def _trax_entry(label: str, weights: Path, output: Output, benchmark: Benchmark, device: Device) -> str:
+    options = {"weights": weights, "output": output, "benchmark": benchmark, "device": device}
+    command = [sys.executable, "-m", "starktrack", "vot", "serve"]
+    command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    return f"[{label}]\nlabel = {label}\nprotocol = trax\ncommand = {shlex.join(command)}\n\n"
+
+
+def _python_entry(label: str, weights: Path, benchmark: Benchmark, device: Device) -> str:
+    return (
+        f"# In the toolkit's own process: install starktrack[torch] where the toolkit is.\n"
+        f"[{label}]\nlabel = {label}\nprotocol = python\ncommand = starktrack.vot:tracker\n"
+        f"multiobject = False\narg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n"
+    )

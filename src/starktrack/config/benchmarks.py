@@ -1,0 +1,76 @@
+"""The benchmarks of the paper: which split is tracked, and with which inference settings."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import field
+
+from pydantic.dataclasses import dataclass
+
+from starktrack.config.schema import Config, PositiveInt
+
+PAPER_MODELS = ("stark_s50", "stark_st50", "stark_st101", "stark_lightning")
+"""Models whose settings the table speaks of; others keep what is stored with their weights."""
+
+GOT10K_ONLY = "_got10k"
+"""How the name of a model ends that saw nothing but GOT-10k in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """How a benchmark is tracked.
+
+    Args:
+        split: The part that is tracked unless another is named.
+        update_interval: T_u, frames between attempts to replace the dynamic template.
+        update_interval_of: The same for single models, by name.
+        update_interval_got10k_only: The same for models trained on GOT-10k alone.
+    """
+
+    split: str
+    update_interval: PositiveInt = 200
+    update_interval_of: Mapping[str, PositiveInt] = field(default_factory=dict)
+    update_interval_got10k_only: PositiveInt = 200
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "lasot": Benchmark(split="test"),
+    "got10k": Benchmark(split="test"),
+    "trackingnet": Benchmark(split="test", update_interval=25),
+    "vot": Benchmark(split="all", update_interval=10),
+    "vot_longterm": Benchmark(split="all", update_interval_of={"stark_st101": 100}),
+    "notu": Benchmark(split="test"),
+    "otb": Benchmark(split="test"),
+    "uav123": Benchmark(split="test"),
+    "nfs": Benchmark(split="30fps"),
+    "tc128": Benchmark(split="all"),
+    "tlp": Benchmark(split="test"),
+    "davis": Benchmark(split="all"),
+    "videos": Benchmark(split="all"),
+    "all": Benchmark(split="all"),
+}
+"""By data set; `vot` is short-term (VOT2020), `all` is every data set below one folder.
+
+Source: the authors' configurations, TEST.UPDATE_INTERVALS; data sets that are not named there have 200.
+"""
+
+
+def for_benchmark(config: Config, benchmark: str) -> Config:
+    """Return the configuration with the paper's inference settings for a benchmark.
+
+    Models that are not the paper's, and benchmarks that are not in the table, change nothing.
+
+    Example:
+        >>> from starktrack.config.presets import stark_st50
+        >>> for_benchmark(stark_st50(), "trackingnet").tracking.update_interval
+        25
+    """
+    base = config.name.removesuffix(GOT10K_ONLY)
+    if base not in PAPER_MODELS or benchmark not in BENCHMARKS:
+        return config
+    chosen = BENCHMARKS[benchmark]
+    interval = chosen.update_interval_of.get(base, chosen.update_interval)
+    if config.name.endswith(GOT10K_ONLY):
+        interval = chosen.update_interval_got10k_only
+    return dataclasses.replace(
+        config, tracking=dataclasses.replace(config.tracking, update_interval=interval)
+    )

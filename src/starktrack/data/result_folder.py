@@ -1,0 +1,164 @@
+"""A folder of one tracker's results on one data set: where each file lies, and which run made them.
+
+```text
+<out>/<data set>_<split>/<tracker>/
+    run.json                 what was run: model, weights' digest, settings, data set, variant
+    <sequence>.txt           x,y,w,h per frame; its presence says that the sequence is finished
+    <sequence>_time.txt      seconds per frame, without decoding; the first is the initialisation
+    <sequence>_all_scores.txt   how likely the target is there, where the model says
+    stages/<sequence>.json   seconds per stage, summed
+    failed/<sequence>.txt    what was raised, until the sequence is finished
+```
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.arrays import Boxes
+from starktrack.data.output_file import whole_file
+from starktrack.data.result_files import read_boxes, write_boxes
+from starktrack.data.trajectory import Trajectory
+from starktrack.errors import InputError, ResultFileError
+
+RUN_FILE = "run.json"
+
+
+class ResultFolder:
+    """Results of one tracker on one data set, added sequence by sequence.
+
+    Every file appears whole. `<sequence>.txt` comes last, so that a sequence is finished or is not.
+
+    Attributes:
+        path: The folder; created by `claim`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def claim(self, run: Mapping[str, Any]) -> None:
+        """Create the folder for a run, or check that it was made by an equal one.
+
+        Args:
+            run: What decides the boxes, as JSON values.
+
+        Raises:
+            InputError: The folder holds results of another run, or cannot be written to.
+        """
+        try:
+            for folder in (self.path, self.path / "stages"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"results must go to a folder you may write to, got {self.path}: {error.strerror}"
+            ) from error
+        told = json.loads(json.dumps(run))
+        before = self.run()
+        if before is None:
+            with whole_file(self.path / RUN_FILE) as partial:
+                partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        elif before != told:
+            raise InputError(
+                f"{self.path} holds results of another run ({_difference(before, told)}); "
+                "choose another --out or another name for the tracker"
+            )
+
+    def run(self) -> dict[str, Any] | None:
+        """Return what made the results, None where nothing says so.
+
+        Raises:
+            ResultFileError: The file is damaged.
+        """
+        path = self.path / RUN_FILE
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ResultFileError(f"{path} must be JSON written by starktrack, got: {error}") from error
+
+    def is_finished(self, sequence: str) -> bool:
+        """Return whether a sequence was tracked to its end."""
+        return self._boxes(sequence).is_file()
+
+    def write(
+        self, sequence: str, trajectory: Trajectory, stages: Mapping[str, float], *, integer: bool = False
+    ) -> None:
+        """Write the results of a finished sequence.
+
+        Args:
+            sequence: Its name.
+            trajectory: What the tracker said.
+            stages: Seconds of each stage, summed over the frames.
+            integer: Cut boxes to whole pixels, separated by tabs, as the authors' own files are.
+        """
+        _write_column(self._beside(sequence, "time"), trajectory.seconds)
+        if not np.isnan(trajectory.scores).all():
+            _write_column(self._beside(sequence, "all_scores"), trajectory.scores)
+        with whole_file(self.path / "stages" / f"{sequence}.json") as partial:
+            numbers = {"frames": len(trajectory), **{name: round(value, 6) for name, value in stages.items()}}
+            partial.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
+        self._failure(sequence).unlink(missing_ok=True)
+        if integer:
+            with whole_file(self._boxes(sequence)) as partial:
+                np.savetxt(partial, trajectory.boxes_xywh.astype(np.int64), fmt="%d", delimiter="\t")
+        else:
+            write_boxes(self._boxes(sequence), trajectory.boxes_xywh)
+
+    def write_failure(self, sequence: str, text: str) -> None:
+        """Keep what was raised while a sequence was tracked."""
+        path = self._failure(sequence)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def boxes(self, sequence: str) -> Boxes:
+        """Return the boxes of a finished sequence.
+
+        Raises:
+            ResultFileError: The file is missing or damaged; names it.
+        """
+        return read_boxes(self._boxes(sequence))
+
+    def seconds(self, sequence: str) -> Float[np.ndarray, " num_frames"]:
+        """Return the seconds per frame of a finished sequence.
+
+        Raises:
+            ResultFileError: The file is missing or damaged; names it.
+        """
+        path = self._beside(sequence, "time")
+        try:
+            return np.atleast_1d(np.loadtxt(path, dtype=np.float64))
+        except (OSError, ValueError) as error:
+            raise ResultFileError(
+                f"{path} must hold a number of seconds per line, got: {error}; delete "
+                f"{self._boxes(sequence).name} to track the sequence again"
+            ) from error
+
+    def _boxes(self, sequence: str) -> Path:
+        return self.path / f"{sequence}.txt"
+
+    def _beside(self, sequence: str, what: str) -> Path:
+        return self.path / f"{sequence}_{what}.txt"
+
+    def _failure(self, sequence: str) -> Path:
+        return self.path / "failed" / f"{sequence}.txt"
+
+
+def _write_column(path: Path, values: Float[np.ndarray, " num_frames"]) -> None:
+    with whole_file(path) as partial:
+        np.savetxt(partial, values, fmt="%.6f")
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> str:
+    """Return the first value in which two runs differ, in words."""
+    for key in sorted({*before, *now}):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict) and old != new:
+            return _difference(old, new, f"{prefix}{key}.")
+        if old != new:
+            return f"{prefix}{key} was {old!r} there, and is {new!r} now"
+    return "nothing"

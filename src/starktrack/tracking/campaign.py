@@ -1,0 +1,255 @@
+"""Many sequences through one tracker: several at once, decoded ahead, and no crash stops the others."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from starktrack.arrays import Box, Image
+from starktrack.data.frames_ahead import FramesAhead
+from starktrack.data.sequence import FrameSource
+from starktrack.data.trajectory import Trajectory
+from starktrack.tracking.team import Sighting, Team
+
+T = TypeVar("T")
+
+NUM_DECODERS = 4
+"""Threads that decode; OpenCV gives way to others while it does."""
+
+FRAMES_AHEAD = 8
+"""Frames that wait decoded, for all targets together, but at least two for each."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is tracked from one start.
+
+    Attributes:
+        frames: The pictures.
+        order: Their indices in the order in which the tracker sees them; backwards for some VOT anchors.
+        box_xywh: The target in the first of them, image pixels.
+    """
+
+    frames: FrameSource
+    order: range
+    box_xywh: Box
+
+
+@dataclass(frozen=True)
+class Task:
+    """A clip by name; it is read when its turn comes near."""
+
+    name: str
+    load: Callable[[], Clip]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A clip that was tracked to its end.
+
+    Attributes:
+        name: The task's.
+        trajectory: One row per frame, in the order tracked; its seconds are those of the tracker alone.
+        decode_seconds: Decoding, in the background.
+        wait_seconds: How long the tracker waited for frames.
+    """
+
+    name: str
+    trajectory: Trajectory
+    decode_seconds: float
+    wait_seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A clip that could not be tracked: what was raised, in which frame of its order."""
+
+    name: str
+    error: Exception
+    frame: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a campaign is: clips that are over, with what is done of those in work, and frames tracked."""
+
+    clips: float
+    frames: int
+
+
+def run_campaign(team: Team, tasks: Iterable[Task]) -> Iterator[Finished | Failed | Standing]:
+    """Yield the outcome of every task, as they end, and after every step how far the campaign is.
+
+    Up to `team.capacity` clips are in work; when one ends the next takes its place. When a step of several
+    raises, nobody can say whose fault it was: those clips are started again at the end, one at a time.
+
+    Args:
+        team: What tracks.
+        tasks: What is to be tracked.
+    """
+    count = _Count()
+    with ThreadPoolExecutor(NUM_DECODERS) as pool:
+        suspects: list[Task] = []
+        yield from _run(team, tasks, team.capacity, pool, count, suspects)
+        yield from _run(team, suspects, 1, pool, count, [])
+
+
+class _Count:
+    def __init__(self) -> None:
+        self.clips = 0
+        self.frames = 0
+
+    def over(self, outcome: Finished | Failed) -> Finished | Failed:
+        self.clips += 1
+        return outcome
+
+    def standing(self, slots: list["_Slot"]) -> Standing:
+        return Standing(sum((slot.share for slot in slots), float(self.clips)), self.frames)
+
+
+class _Slot:
+    """A clip in work."""
+
+    def __init__(self, task: Task, clip: Clip, pool: Executor, depth: int) -> None:
+        length = len(clip.order)
+        self.task = task
+        self.target: Any = None
+        self.num_done = 0
+        self._box = clip.box_xywh
+        self._frames = FramesAhead(clip.frames, clip.order, pool, depth=depth)
+        self._boxes = np.zeros((length, 4))
+        self._scores = np.full(length, np.nan)
+        self._seconds = np.zeros(length)
+
+    @property
+    def is_over(self) -> bool:
+        return self.num_done == len(self._boxes)
+
+    @property
+    def share(self) -> float:
+        return self.num_done / len(self._boxes)
+
+    def next_image(self) -> Image:
+        return next(self._frames)
+
+    def start(self, team: Team) -> None:
+        image = self.next_image()
+        begun = time.perf_counter()
+        self.target = team.start(image, self._box)
+        self.add((self._box, None), time.perf_counter() - begun)
+
+    def add(self, sighting: Sighting, seconds: float) -> None:
+        box, score = sighting
+        self._boxes[self.num_done] = box
+        self._scores[self.num_done] = np.nan if score is None else score
+        self._seconds[self.num_done] = seconds
+        self.num_done += 1
+
+    def finish(self) -> Finished:
+        trajectory = Trajectory(self._boxes, self._scores, self._seconds)
+        return Finished(self.task.name, trajectory, self._frames.decode_seconds, self._frames.wait_seconds)
+
+    def give_up(self, error: Exception) -> Failed:
+        self._frames.close()
+        return Failed(self.task.name, error, self.num_done)
+
+    def abandon(self) -> Task:
+        self._frames.close()
+        return self.task
+
+
+def _run(
+    team: Team,
+    tasks: Iterable[Task],
+    capacity: int,
+    pool: Executor,
+    count: _Count,
+    suspects: list[Task],
+) -> Iterator[Finished | Failed | Standing]:
+    depth = max(2, FRAMES_AHEAD // capacity)
+    loading = _loading(tasks, pool)
+    slots: list[_Slot] = []
+    while True:
+        while len(slots) < capacity and (begun := _begin(team, loading, pool, depth)) is not None:
+            if isinstance(begun, _Slot):
+                slots.append(begun)
+            else:
+                yield count.over(begun)
+        if not slots:
+            return
+        for outcome in _step(team, slots, count, suspects):
+            yield count.over(outcome)
+        yield count.standing(slots)
+
+
+def _loading(tasks: Iterable[Task], pool: Executor) -> Iterator[tuple[Task, Future[Clip]]]:
+    """Yield tasks whose clips are being read, one ahead: a clip's boxes may have to be made from masks."""
+    ahead: deque[tuple[Task, Future[Clip]]] = deque()
+    for task in tasks:
+        ahead.append((task, pool.submit(task.load)))
+        if len(ahead) > 1:
+            yield ahead.popleft()
+    yield from ahead
+
+
+def _begin(
+    team: Team, loading: Iterator[tuple[Task, Future[Clip]]], pool: Executor, depth: int
+) -> _Slot | Finished | Failed | None:
+    """Return the next clip after its first frame: in work, over already, failed; None when there is none."""
+    task, future = next(loading, (None, None))
+    if task is None or future is None:
+        return None
+    clip = _attempt(future.result)
+    if isinstance(clip, Exception):
+        return Failed(task.name, clip, 0)
+    slot = _Slot(task, clip, pool, depth)
+    error = _attempt(lambda: slot.start(team))
+    if isinstance(error, Exception):
+        return slot.give_up(error)
+    return slot.finish() if slot.is_over else slot
+
+
+def _step(team: Team, slots: list[_Slot], count: _Count, suspects: list[Task]) -> Iterator[Finished | Failed]:
+    """Move every clip on by one frame; those that are over or failed leave `slots` and are yielded."""
+    images = []
+    for slot in list(slots):
+        image = _attempt(slot.next_image)
+        if isinstance(image, Exception):
+            slots.remove(slot)
+            yield slot.give_up(image)
+        else:
+            images.append(image)
+    if not slots:
+        return
+    begun = time.perf_counter()
+    sightings = _attempt(lambda: team.advance([slot.target for slot in slots], images))
+    if isinstance(sightings, Exception):
+        alone = len(slots) == 1
+        suspects += [] if alone else [slot.abandon() for slot in slots]
+        left = [slots[0].give_up(sightings)] if alone else []
+        slots.clear()
+        yield from left
+        return
+    seconds = (time.perf_counter() - begun) / len(slots)
+    count.frames += len(slots)
+    for slot, sighting in zip(list(slots), sightings, strict=True):
+        slot.add(sighting, seconds)
+        if slot.is_over:
+            slots.remove(slot)
+            yield slot.finish()
+
+
+def _attempt(action: Callable[[], T]) -> T | Exception:
+    """Return what the action returns, or what it raises: the one place where any crash is contained.
+
+    Trackers and data sets are other people's code, and one broken clip must not cost a night's work; every
+    error is reported with its clip.
+    """
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001
+        return error

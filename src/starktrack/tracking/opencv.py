@@ -1,0 +1,128 @@
+"""OpenCV's trackers as baselines: in this process where its OpenCV has them, else in a Python of their own.
+
+The package depends on the plain OpenCV wheel, which has MIL and NanoTrack. CSRT and KCF are in the contrib
+wheel, which would overwrite it; they run in another Python: the one you name, or one that `uv` makes.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from starktrack.arrays import Box, Image
+from starktrack.errors import InputError, StarktrackError
+from starktrack.tracking import opencv_worker
+from starktrack.tracking.opencv_worker import ANSWER, CLASSES, REQUEST, OpenCvTracker, find_onnx
+from starktrack.tracking.team import PluginTracker
+
+CONTRIB = "opencv-contrib-python-headless==5.0.0.*"
+"""The wheel that `uv` is asked for: the version of the plain wheel that this package was tested with."""
+
+
+class OpenCvFactory:
+    """Makes trackers of one kind; those of another Python share one process, one after the other.
+
+    Args:
+        kind: `csrt`, `kcf`, `mil` or `nanotrack`.
+        folder: Where NanoTrack's two ONNX files lie.
+        python: A Python whose OpenCV has the tracker; without it this one, else `uv`.
+
+    Raises:
+        InputError: NanoTrack's files are missing, or no OpenCV with this tracker is at hand.
+    """
+
+    def __init__(self, kind: str, *, folder: Path | None = None, python: Path | None = None) -> None:
+        self._kind = kind
+        self._folder = str((folder or Path.cwd()).resolve())
+        if kind == "nanotrack":
+            _require_onnx(folder)
+        here = python is None and hasattr(cv2, CLASSES[kind])
+        self._command = None if here else [*_python(kind, python), opencv_worker.__file__, kind, self._folder]
+        self._worker: _Worker | None = None
+
+    def __call__(self) -> PluginTracker:
+        """Return a new tracker."""
+        if self._command is None:
+            return OpenCvTracker(self._kind, self._folder)
+        if self._worker is None or self._worker.is_gone:
+            self._worker = _Worker(self._command)
+        return self._worker
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.close()
+
+
+def _require_onnx(folder: Path | None) -> None:
+    if folder is None:
+        raise InputError(
+            "nanotrack needs the folder of its two ONNX files, got none; give --nanotrack FOLDER"
+        )
+    try:
+        for part in ("backbone", "head"):
+            find_onnx(folder, part)
+    except FileNotFoundError as error:
+        raise InputError(str(error)) from error
+
+
+def _python(kind: str, python: Path | None) -> Sequence[str]:
+    if python is not None:
+        return [str(python)]
+    if shutil.which("uv") is None:
+        raise InputError(
+            f"{kind} is in OpenCV's contrib wheel, which cannot lie beside the plain one, and uv was not "
+            f"found to make a Python for it; install uv, or give --opencv-python of one with {CONTRIB}"
+        )
+    return ["uv", "run", "--no-project", "--quiet", "--with", CONTRIB, "--with", "numpy", "python"]
+
+
+class _Worker:
+    """The parent's side of the talk with `opencv_worker` in another process."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        # A pipe nobody reads would stop the worker when it is full.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+        )
+
+    @property
+    def is_gone(self) -> bool:
+        return self._process.poll() is not None
+
+    def start(self, image: Image, box_xywh: Box) -> None:
+        self._ask(b"s", image, box_xywh)
+
+    def update(self, image: Image) -> Box:
+        return self._ask(b"u", image, np.zeros(4))
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def _ask(self, what: bytes, image: Image, box_xywh: Box) -> Box:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        height, width = image.shape[:2]
+        try:
+            self._process.stdin.write(REQUEST.pack(what, height, width, *box_xywh))
+            self._process.stdin.write(np.ascontiguousarray(image).data)
+            self._process.stdin.flush()
+            answer = self._process.stdout.read(ANSWER.size)
+        except BrokenPipeError:
+            answer = b""
+        if len(answer) != ANSWER.size:
+            raise StarktrackError(f"the OpenCV tracker ended without an answer: {self._last_words()}")
+        return np.array(ANSWER.unpack(answer))
+
+    def _last_words(self) -> str:
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return "; ".join(lines[-3:]) or f"exit code {code}"

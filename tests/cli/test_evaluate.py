@@ -1,0 +1,284 @@
+"""The command as people run it, on a miniature OTB, with a tracker of one's own and a tiny network."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from starktrack.cli.main import app
+
+TRACKERS = '''
+import os, time
+import numpy as np
+
+class Still:
+    def start(self, image, box_xywh):
+        self.box = box_xywh
+    def update(self, image):
+        with open(os.environ["CALLS"], "a") as file:
+            file.write("x")
+        return self.box
+
+class Right(Still):
+    def update(self, image):
+        self.box = self.box + [2, 0, 0, 0]
+        return self.box
+
+class Crashing(Still):
+    """Crashes on the sequence whose frames are brightest."""
+    def update(self, image):
+        if image[-1, -1, 0] > 150:
+            raise RuntimeError("lost my mind")
+        return super().update(image)
+
+class Slow(Still):
+    def update(self, image):
+        time.sleep(0.02)
+        return super().update(image)
+
+def deadly():
+    os._exit(9)
+'''
+
+NAMES = ("Basketball", "Biker", "Bird1", "BlurBody")
+LENGTHS = (6, 9, 4, 7)
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A folder with four OTB sequences whose target moves by two pixels a frame, and with trackers."""
+    for number, (name, length) in enumerate(zip(NAMES, LENGTHS, strict=True)):
+        folder = tmp_path / "data" / name
+        (folder / "img").mkdir(parents=True)
+        lines = []
+        for index in range(length):
+            image = np.full((48, 64, 3), 60 * number, np.uint8)
+            image[10:22, 10 + 2 * index : 24 + 2 * index] = 255
+            cv2.imwrite(str(folder / "img" / f"{index + 1:04d}.jpg"), image)
+            lines.append(f"{10 + 2 * index},10,14,12\n")
+        (folder / "groundtruth_rect.txt").write_text("".join(lines))
+    (tmp_path / "mine.py").write_text(TRACKERS)
+    return tmp_path
+
+
+def command(*arguments):
+    return [
+        sys.executable,
+        "-m",
+        "starktrack",
+        "evaluate",
+        "otb",
+        "--root",
+        "data",
+        "--allow-missing",
+        *arguments,
+    ]
+
+
+def environment(work):
+    source = Path(__file__).parents[2] / "src"
+    return {**os.environ, "PYTHONPATH": str(source), "CALLS": str(work / "calls"), "COLUMNS": "200"}
+
+
+def run(work, *arguments, **more):
+    return subprocess.run(
+        command(*arguments),
+        cwd=work,
+        env={**environment(work), **more},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def results(work, tracker):
+    folder = work / "results" / "otb_test" / tracker
+    return {name: (folder / f"{name}.txt").read_text() for name in NAMES if (folder / f"{name}.txt").exists()}
+
+
+def test_one_command_tracks_scores_and_resumes(work):
+    first = run(work, "--tracker", "right=mine:Right", "--tracker", "mine:Still", "--per-sequence")
+    assert first.returncode == 0, first.stderr
+    rows = {line.split("│")[1].strip(): line for line in first.stdout.splitlines() if "│" in line}
+    # The overlap of a perfect box is 1, above 20 of the 21 thresholds.
+    assert "95.24" in rows["right"]
+    assert "mine.Still" in rows
+    assert set(NAMES) <= set(rows)
+    assert set(results(work, "right")) == set(NAMES)
+    metadata = json.loads((work / "results/otb_test/right/run.json").read_text())
+    assert (metadata["tracker"], metadata["dataset"], metadata["split"]) == ("mine:Right", "otb", "test")
+    assert metadata["annotation"] == "groundtruth_rect.txt"
+    calls = (work / "calls").stat().st_size
+    again = run(work, "--tracker", "right=mine:Right", "--tracker", "mine:Still")
+    assert again.returncode == 0
+    assert (work / "calls").stat().st_size == calls, "a finished sequence was tracked again"
+    assert "all 4 sequences were finished before" in again.stderr
+    assert rows["right"][:60] in again.stdout
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_files(work):
+    whole = run(work, "--tracker", "mine:Slow", "--out", "whole")
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen(
+        command("--tracker", "mine:Slow"), cwd=work, env=environment(work), stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while len(results(work, "mine.Slow")) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = results(work, "mine.Slow")
+    assert 2 <= len(finished) < 4
+    (work / "calls").unlink()
+    resumed = run(work, "--tracker", "mine:Slow")
+    assert resumed.returncode == 0, resumed.stderr
+    missing = [length for name, length in zip(NAMES, LENGTHS, strict=True) if name not in finished]
+    assert (work / "calls").stat().st_size == sum(length - 1 for length in missing)
+    same = {name: (work / "whole/otb_test/mine.Slow" / f"{name}.txt").read_text() for name in NAMES}
+    assert results(work, "mine.Slow") == same
+    table = [line.rsplit("│", 2)[0] for line in resumed.stdout.splitlines() if "mine.Slow" in line]
+    assert table == [line.rsplit("│", 2)[0] for line in whole.stdout.splitlines() if "mine.Slow" in line]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_crash_of_one_sequence_is_reported_and_the_others_are_finished(work, workers):
+    ended = run(work, "--tracker", "mine:Crashing", "--workers", workers)
+    assert ended.returncode == 1
+    assert "failed: mine.Crashing on BlurBody, frame 1: RuntimeError: lost my mind" in ended.stderr
+    assert sorted(results(work, "mine.Crashing")) == sorted(NAMES[:3])
+    text = (work / "results/otb_test/mine.Crashing/failed/BlurBody.txt").read_text()
+    assert 'raise RuntimeError("lost my mind")' in text
+    assert "3 of 4 sequences are finished" in ended.stderr
+    assert "3 sequences" in ended.stdout
+
+
+def test_workers_that_die_are_reported(work):
+    ended = run(work, "--tracker", "mine:deadly", "--workers", "2")
+    assert ended.returncode == 1
+    assert "worker 0: the process ended with code 9" in ended.stderr
+    assert "unfinished: Basketball, Bird1" in ended.stderr
+
+
+def test_machines_do_their_shares_and_the_last_one_has_the_table(work):
+    first = run(work, "--tracker", "mine:Right", RANK="0", WORLD_SIZE="2")
+    assert first.returncode == 0, first.stderr
+    assert sorted(results(work, "mine.Right")) == ["Basketball", "Bird1"]
+    second = run(work, "--tracker", "mine:Right", RANK="1", WORLD_SIZE="2")
+    assert sorted(results(work, "mine.Right")) == sorted(NAMES)
+    assert "4 sequences" in second.stdout
+
+
+def test_whole_pixels_are_written_on_request(work):
+    assert run(work, "--tracker", "mine:Right", "--integer").returncode == 0
+    assert (
+        results(work, "mine.Right")["Bird1"]
+        == "10\t10\t14\t12\n12\t10\t14\t12\n14\t10\t14\t12\n16\t10\t14\t12\n"
+    )
+    other = run(work, "--tracker", "mine:Right")
+    assert other.returncode == 1
+    assert "another run (integer was True there, and is False now)" in other.stderr
+
+
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory):
+    import torch
+
+    from starktrack.models.build import build_network
+    from starktrack.models.weights import save_weights
+    from starktrack.training.tiny import tiny_config
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, build_network(tiny_config().model).state_dict(), tiny_config())
+    return path
+
+
+def test_a_network_gives_the_same_results_batched_one_by_one_and_with_workers(
+    work, tiny_weights, monkeypatch
+):
+    monkeypatch.chdir(work)
+
+    def here(name, batch):
+        arguments = ["--weights", f"{name}={tiny_weights}", "--device", "cpu", "--batch", str(batch)]
+        assert CliRunner().invoke(app, command(*arguments)[3:]).exit_code == 0
+
+    def boxes(name):
+        folder = work / "results" / "otb_test" / name
+        return np.concatenate([np.loadtxt(folder / f"{each}.txt", delimiter=",") for each in NAMES])
+
+    here("alone", 1)
+    here("batched", 3)
+    ended = run(work, "--weights", f"shared={tiny_weights}", "--device", "cpu", "--workers", "2")
+    assert ended.returncode == 0, ended.stderr
+    assert boxes("alone").shape == (26, 4)
+    np.testing.assert_allclose(boxes("batched"), boxes("alone"), atol=1e-3)
+    np.testing.assert_allclose(boxes("shared"), boxes("alone"), atol=1e-3)
+    metadata = json.loads((work / "results/otb_test/alone/run.json").read_text())
+    assert len(metadata["weights"]) == 64
+    assert metadata["config"]["tracking"]["update_interval"] == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tracker", "kfc"], "must be module:factory or one of ours, got 'kfc'; did you mean 'kcf'?"),
+        (["--tracker", "mine:Missing"], "mine has no Missing() to call"),
+        (["--tracker", "nowhere:Tracker"], "a tracker's module must be importable, nowhere is not"),
+        (["--tracker", "nanotrack"], "nanotrack needs the folder of its two ONNX files"),
+        (
+            ["--tracker", "nanotrack", "--nanotrack", "data"],
+            "NanoTrack needs one file *backbone*.onnx in data",
+        ),
+        (["--tracker", "mine:Still", "--tracker", "mine:Still"], "trackers must differ in name"),
+        (
+            ["--tracker", "mine:Still", "--sequence", "Bird"],
+            "has no sequence 'Bird' here; did you mean 'Bird1'?",
+        ),
+        ([], "an evaluation needs a tracker, got none"),
+        (["--weights", "gone.safetensors"], "weights must be a file, gone.safetensors does not exist"),
+    ],
+)
+def test_a_wrong_request_is_one_line(work, arguments, message):
+    ended = run(work, *arguments)
+    assert ended.returncode == 1
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_unknown_data_set_and_a_missing_sequence_are_one_line(work):
+    for arguments, message in (
+        (["otb1", "--root", "data"], "unknown data set 'otb1'; did you mean 'otb'?"),
+        (["otb", "--root", "data"], "must hold all 100 sequences of otb test, 96 are missing"),
+        (["otb", "--root", "nowhere"], "nowhere is neither"),
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-m", "starktrack", "evaluate", *arguments, "--tracker", "mil"],
+            cwd=work,
+            env=environment(work),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert message in ended.stderr
+        assert ended.stderr.count("\n") == 1
+
+
+def test_a_damaged_result_file_is_named(work):
+    assert run(work, "--tracker", "mine:Right").returncode == 0
+    (work / "results/otb_test/mine.Right/Biker.txt").write_text("1,2,3\n")
+    ended = run(work, "--tracker", "mine:Right")
+    assert ended.returncode == 1
+    assert "Biker.txt line 1 must be four numbers x,y,w,h" in ended.stderr
