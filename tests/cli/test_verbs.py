@@ -240,7 +240,7 @@ def test_profile_of_an_unknown_preset_suggests_one(starktrack):
 
 def test_the_demo_makes_a_video_and_a_picture_and_says_how_well_it_went(starktrack, tmp_path, monkeypatch):
     monkeypatch.setattr("starktrack.cli.demo.NUM_FRAMES", 16)
-    done = starktrack("demo", "--seconds", 1, "--out", tmp_path / "demo")
+    done = starktrack("demo", "--steps", 2, "--out", tmp_path / "demo")
     assert done.code == 0, done.err
     assert "training a tiny network on this object for 1 s" in done.out
     assert re.search(r"tracked 16 frames, mean overlap 0\.\d{3}, worst frame \d\.\d{3}", done.out)

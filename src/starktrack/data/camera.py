@@ -9,6 +9,9 @@ import cv2
 from starktrack.data.frame_stream import FrameStream, Picture
 from starktrack.errors import VideoError
 
+LARGEST_INDEX = 9999
+"""OpenCV asks other systems for cameras above this."""
+
 
 def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
     """Return the frames of a camera, timed from the first one.
@@ -20,6 +23,8 @@ def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
     Raises:
         VideoError: There is no such camera.
     """
+    if index > LARGEST_INDEX:
+        raise VideoError(f"a camera must have a number of at most {LARGEST_INDEX}, got {index}")
     capture = cv2.VideoCapture(index)
     if not capture.isOpened():
         capture.release()

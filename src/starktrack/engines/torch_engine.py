@@ -36,11 +36,11 @@ def resolve_device(name: str) -> torch.device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
-    kind = name.partition(":")[0]
-    if kind not in available:
-        raise DeviceError(f"device must be auto, cpu, cuda or mps, got {name!r}")
-    if not available[kind]:
-        raise DeviceError(f"device {name} is not available on this machine; use --device auto or cpu")
+    kind, _, number = name.partition(":")
+    if kind not in available or (number and (kind != "cuda" or not number.isdecimal())):
+        raise DeviceError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    if not available[kind] or (number and int(number) >= torch.cuda.device_count()):
+        raise DeviceError(f"device {name} is not available on this machine; use auto or cpu")
     return torch.device(name)
 
 
@@ -53,6 +53,8 @@ class TorchEngine:
     """
 
     def __init__(self, network: Stark, config: Config, *, device: torch.device) -> None:
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move boxes by pixels
         self.config = config
         self.device = device
         self.network = fold(network.eval()).to(device, memory_format=torch.channels_last)

@@ -11,6 +11,9 @@ from array_api_compat import array_namespace
 from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes, Scores
 from starktrack.errors import BoxError
 
+LARGEST_COORDINATE = 1e6
+"""Pixels; beyond any picture, and small enough for whole-number arithmetic on windows."""
+
 
 def xywh_to_xyxy(boxes_xywh: AnyBoxes) -> AnyBoxes:
     """Return corners of boxes given by top-left corner and size."""
@@ -150,6 +153,10 @@ def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
     x, y, w, h = box
     if w <= 0 or h <= 0:
         raise BoxError(f"a box must have positive width and height, got {shown}; the order is x,y,w,h")
+    if np.abs(box).max() > LARGEST_COORDINATE:
+        raise BoxError(
+            f"a box must lie within {LARGEST_COORDINATE:g} pixels, got {shown}; give x,y,w,h in pixels"
+        )
     height, width = size_hw
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise BoxError(

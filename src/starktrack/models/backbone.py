@@ -117,7 +117,27 @@ def _stage_of_stride(config: BackboneConfig) -> int:
         raise ConfigError(
             f"backbone.stride of {config.name} must be one of {sorted(set(strides))}, got {config.stride}"
         )
-    return len(strides) - 1 - strides[::-1].index(config.stride)
+    stage = len(strides) - 1 - strides[::-1].index(config.stride)
+    _check_map(config, stage)
+    return stage
+
+
+def _check_map(config: BackboneConfig, stage: int) -> None:
+    """Refuse models whose maps are not what timm says of them, or that take one size of picture only."""
+    side = 8
+    try:
+        with torch.device("meta"):
+            body = timm.create_model(config.name, features_only=True, out_indices=(stage,))
+            shape = tuple(body(torch.zeros(1, 3, side * config.stride, side * config.stride))[-1].shape)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"backbone {config.name!r} must take pictures of any size, got: {error}; use a convolutional model"
+        ) from error
+    if shape[1:] != (body.feature_info.channels()[-1], side, side):
+        raise ConfigError(
+            f"backbone {config.name!r} must give maps [channels, rows, columns] at stride {config.stride}, got "
+            f"{list(shape[1:])} for {side} cells; use another stride or model"
+        )
 
 
 def _suggest(name: str, known: list[str]) -> str:
