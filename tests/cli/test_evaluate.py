@@ -246,7 +246,10 @@ def test_a_network_gives_the_same_results_batched_one_by_one_and_with_workers(
             "has no sequence 'Bird' here; did you mean 'Bird1'?",
         ),
         ([], "an evaluation needs a tracker, got none"),
-        (["--weights", "gone.safetensors"], "weights must be a file, gone.safetensors does not exist"),
+        (
+            ["--weights", "gone.safetensors"],
+            "weights must be a file written by starktrack, gone.safetensors is no such file",
+        ),
     ],
 )
 def test_a_wrong_request_is_one_line(work, arguments, message):

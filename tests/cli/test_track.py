@@ -173,7 +173,10 @@ BAD_INPUT = {
     "box of nothing": ({"--box": ""}, "--box must be four numbers X,Y,W,H, got ''"),
     "no box": ({"--box": None}, "give either --box X,Y,W,H or --select, got both or none"),
     "no weights": ({"--weights": None}, "needs weights, got none; train some (starktrack train), or convert"),
-    "missing weights": ({"--weights": "{bad}/none.safetensors"}, "weights must be a file, "),
+    "missing weights": (
+        {"--weights": "{bad}/none.safetensors"},
+        "weights must be a file written by starktrack, ",
+    ),
     "truncated weights": ({"--weights": "{bad}/truncated.safetensors"}, "is not or is truncated"),
     "pickled weights": (
         {"--weights": "{bad}/pickle.safetensors"},
@@ -181,7 +184,7 @@ BAD_INPUT = {
     ),
     "weights of another model": (
         {"--model": "stark_st50"},
-        "weights must be of stark_st50, {weights} is of small; use --model small",
+        "weights must be of stark_st50, {weights} is of small; leave the model out, or give small",
     ),
     "unknown model": ({"--model": "stark_st5"}, "got 'stark_st5'; did you mean 'stark_st50'?"),
     "unknown kind of result": ({"--save": "{out}/boxes.xls"}, "a result file must end in .txt, .csv, .json"),
@@ -193,7 +196,7 @@ BAD_INPUT = {
     "unknown kind of video": ({"--video": "{out}/shown.doc"}, "must end in"),
     "missing device": (
         {"--device": "cuda"},
-        "device cuda is not available on this machine; use --device auto or cpu",
+        "device cuda is not available on this machine; use auto or cpu",
     ),
 }
 

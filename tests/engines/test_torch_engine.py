@@ -111,7 +111,7 @@ def test_the_network_runs_folded_and_in_eval_mode(small_model):
 
 
 def test_an_unknown_device_is_refused_with_those_that_are_known():
-    with pytest.raises(DeviceError, match="device must be auto, cpu, cuda or mps, got 'tpu'"):
+    with pytest.raises(DeviceError, match="device must be auto, cpu, cuda, cuda:N or mps, got 'tpu'"):
         resolve_device("tpu")
 
 
@@ -119,7 +119,7 @@ def test_a_device_that_is_not_there_is_refused_with_what_to_use(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name in ("cuda", "cuda:1"):
         with pytest.raises(
-            DeviceError, match=f"device {name} is not available on this machine; use --device auto"
+            DeviceError, match=f"device {name} is not available on this machine; use auto or cpu"
         ):
             resolve_device(name)
 

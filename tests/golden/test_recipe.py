@@ -21,6 +21,7 @@ def test_the_recipe_fills_the_weights_that_the_golden_numbers_were_made_with(mod
     state = official_state(model)
     filled = [value.numpy() for key, value in state.items() if not key.endswith("num_batches_tracked")]
     expected = CHECKSUMS[model]
+    assert sha256(*(value.numpy() for value in state.values())) == expected["sha256_all_arrays_in_key_order"]
     assert len(state) == expected["tensors"]
     assert sum(float(v.astype(np.float64).sum()) for v in filled) == pytest.approx(expected["sum"])
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from starktrack.config.loading import override, to_mapping
 from starktrack.config.schema import Config
-from starktrack.errors import CheckpointError
+from starktrack.errors import CheckpointError, InputError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
 from starktrack.models.weights import METADATA_KEY, load_network, read_config, read_weights, save_weights
@@ -91,7 +91,9 @@ def test_a_pickle_is_refused_with_the_command_that_converts_it(tmp_path):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "nowhere.safetensors", tmp_path):
-        with pytest.raises(CheckpointError, match=f"weights must be a file, {path} does not exist"):
+        with pytest.raises(
+            CheckpointError, match=f"weights must be a file written by starktrack, {path} is "
+        ):
             load_network(path)
 
 
@@ -146,7 +148,7 @@ def test_a_write_that_fails_keeps_the_file_before_and_leaves_nothing_beside_it(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="must be written whole, got: No space left"):
         save_weights(path, {"weight": torch.ones(3)}, config)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]

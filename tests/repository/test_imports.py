@@ -26,6 +26,7 @@ ALLOWED = {
     "engines": BASE | {"config", "geometry", "data", "models", "tracking.protocol"},
     "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines"},
     "__init__": {"api", "errors", "tracking"},
+    "vot": BASE | {"api", "config", "data", "geometry", "tracking"},
     "__main__": {"cli"},
 }
 """Which other areas an area may import; a dotted name allows that one module. `cli` may import all."""

@@ -15,6 +15,7 @@ def models(
     ] = None,
 ) -> None:
     """List the presets: size, cost, inputs, and whether weights are at hand."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
@@ -24,13 +25,13 @@ def models(
     require_torch("counting parameters and MACs")
     from starktrack.engines.profile import count
 
-    table = Table(
-        "model", "backbone", "parameters", "MACs per frame", "search", "template", "score", "weights"
-    )
+    table = Table(title="MACs are those of a frame, in full; sides are in pixels", pad_edge=False, box=box.SIMPLE_HEAD)
+    for heading in ("model", "backbone", "parameters", "MACs", "search", "templates", "score", "weights"):
+        table.add_column(heading, no_wrap=heading in ("model", "backbone", "parameters"))
     for name, build in PRESETS.items():
         model = build().model
         cost = count(build())
-        templates = f"{model.num_templates} x {model.template.side} px"
+        templates = f"{model.num_templates} x {model.template.side}"
         score = "yes" if model.score_head else "no"
         file = (weights or Path.cwd()) / f"{name}.safetensors"
         table.add_row(
@@ -38,9 +39,9 @@ def models(
             model.backbone.name,
             f"{cost.parameters / 1e6:.2f} M",
             f"{cost.frame_macs / 1e9:.2f} G",
-            f"{model.search.side} px",
+            str(model.search.side),
             templates,
             score,
-            str(file) if file.is_file() else "none here",
+            "here" if file.is_file() else "-",
         )
     Console().print(table)

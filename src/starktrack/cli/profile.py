@@ -20,6 +20,10 @@ FRAME_SIZE_HW = (480, 640)
 
 def profile(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Preset (see `starktrack models`).")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as model.backbone.name=resnet18."),
+    ] = None,
     device: DeviceOption = Device.auto,
     frames: Annotated[int, typer.Option(min=3, help="Frames that are timed.")] = 50,
     warm_up: Annotated[int, typer.Option(min=0, help="Frames before that, not counted.")] = 10,
@@ -32,9 +36,10 @@ def profile(
     weights; median and quartiles over the timed frames.
     """
     from starktrack.api import require_torch
+    from starktrack.config.loading import override
     from starktrack.config.presets import preset
 
-    config = preset(model)
+    config = override(preset(model), overrides or [])
     require_torch("profiling")
     import torch
 
