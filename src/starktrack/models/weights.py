@@ -1,6 +1,5 @@
 """Checkpoints: safetensors with the resolved configuration in the metadata, written whole or not at all."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,20 +8,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from starktrack.config.loading import from_mapping, to_mapping
 from starktrack.config.schema import Config
+from starktrack.config.stored import from_metadata, to_metadata
 from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
 
-METADATA_KEY = "starktrack.config"
-
 
 def save_weights(path: Path, state: Mapping[str, Tensor], config: Config) -> None:
     """Write a checkpoint; an interrupted write leaves what was there before."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    content = save(tensors, metadata={METADATA_KEY: json.dumps(to_mapping(config))})
+    content = save(tensors, metadata=to_metadata(config))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -84,23 +81,10 @@ def _read(path: Path, *, tensors: bool) -> tuple[Config, dict[str, Tensor]]:
         raise CheckpointError(f"weights must be a file, {path} does not exist")
     try:
         with safe_open(path, framework="pt") as file:
-            config = _config_of(path, file.metadata())
+            config = from_metadata(path, file.metadata() or {})
             return config, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"weights must be a safetensors file, {path} is not or is truncated ({error}); "
             "for a file of the authors run: starktrack convert"
         ) from error
-
-
-def _config_of(path: Path, metadata: Mapping[str, str] | None) -> Config:
-    text = (metadata or {}).get(METADATA_KEY)
-    if text is None:
-        raise CheckpointError(
-            f"weights must carry their configuration in the metadata {METADATA_KEY!r}, {path} does not; "
-            "only files written by starktrack can be loaded"
-        )
-    try:
-        return from_mapping(Config, json.loads(text))
-    except (json.JSONDecodeError, TypeError) as error:
-        raise CheckpointError(f"the configuration in {path} is not JSON: {error}") from error
