@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from starktrack.arrays import Box, Image
+from starktrack.arrays import Box, Image, SquareImage
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ def synthetic_clip(
         yield ClipFrame(image, _paste(image, face, centre, object_side, 15 * np.sin(time + phase[5])))
 
 
-def _paste(image: Image, face: Image, centre: tuple[float, float], side: float, degrees: float) -> np.ndarray:
+def _paste(
+    image: Image, face: SquareImage, centre: tuple[float, float], side: float, degrees: float
+) -> np.ndarray:
     """Draw the turned object over the image in place and return its box."""
     height, width = image.shape[:2]
     scale = side / face.shape[0]
@@ -60,7 +62,7 @@ def _paste(image: Image, face: Image, centre: tuple[float, float], side: float, 
     )
 
 
-def _object(side: int, seed: int) -> Image:
+def _object(side: int, seed: int) -> SquareImage:
     rng = np.random.default_rng([seed, 2])
     stripes = _texture((side, side), 4, rng).astype(np.int64)
     rows, columns = np.mgrid[:side, :side] * 5 // side
