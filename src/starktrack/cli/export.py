@@ -44,7 +44,7 @@ def export(
     agreement = export_onnx(network, config, target)
     sys.stdout.write(
         f"{source} is {config.name}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on "
-        f"{agreement.num_crops} crops corners within {agreement.corner_difference:.1e} of the crop of PyTorch's, "
+        f"{agreement.num_crops} crops corners are within {agreement.corner_difference:.1e} crops of PyTorch's, "
         f"scores within {agreement.score_difference:.1e}\n"
     )
 

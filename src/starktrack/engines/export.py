@@ -39,9 +39,9 @@ OPSET = 18
 
 LEAST_OVERLAP = 0.999
 LARGEST_SCORE_DIFFERENCE = 1e-3
-SMALLEST_CORNER_DIFFERENCE = 1e-5
-"""Of the crop. Boxes with corners this close are the same whatever their overlap: those of an untrained
-network have hardly any area."""
+SAME_CORNERS = 1e-5
+"""Of the crop. Boxes with corners this close overlap fully, whatever their area: those of an untrained network
+have hardly any."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Agreement:
     """How far an exported network is from the one it was made of, over all crops of the check.
 
     Attributes:
-        overlap: Least overlap of the boxes.
+        overlap: Least overlap of the boxes; 1 where corners are within `SAME_CORNERS`.
         corner_difference: Largest distance of box edges, in crops.
         score_difference: Largest distance of scores, 0 without a score head.
         num_crops: Search crops that were compared.
@@ -63,8 +63,7 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """Whether both may be called the same network; never where an answer is not finite."""
-        same_box = self.overlap > LEAST_OVERLAP or self.corner_difference <= SMALLEST_CORNER_DIFFERENCE
-        return same_box and self.score_difference <= LARGEST_SCORE_DIFFERENCE
+        return self.overlap > LEAST_OVERLAP and self.score_difference <= LARGEST_SCORE_DIFFERENCE
 
 
 def export_onnx(network: Stark, config: Config, path: Path) -> Agreement:
@@ -100,9 +99,10 @@ def compare(reference: Engine, exported: Engine) -> Agreement:
     ]
     expected, found = (np.concatenate([_corners(each) for each in side]) for side in zip(*pairs, strict=True))
     scores = [np.abs(a.scores - b.scores).max() for a, b in pairs if a.scores is not None]
+    distance = np.abs(expected - found).max(axis=1)
     return Agreement(
-        overlap=float(overlap(expected, found).min()),
-        corner_difference=float(np.abs(expected - found).max()),
+        overlap=float(np.where(distance <= SAME_CORNERS, 1.0, overlap(expected, found)).min()),
+        corner_difference=float(distance.max()),
         score_difference=float(np.max(scores, initial=0.0)),
         num_crops=len(expected),
     )
