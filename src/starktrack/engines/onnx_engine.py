@@ -105,6 +105,8 @@ def open_onnx(path: Path, *, threads: int = 0) -> OnnxEngine:
         raise CheckpointError(f"weights must be a file, {path} does not exist")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the cores from the decoder, and from whoever else runs there.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except (
