@@ -3,29 +3,39 @@
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from starktrack.config.presets import preset
-from starktrack.errors import CheckpointError, MissingExtraError
+from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
 from starktrack.tracking.protocol import Engine
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
+EngineName = Literal["auto", "torch", "onnx"]
 
-def load(model: str | None = None, *, weights: str | Path | None = None, device: str = "auto") -> Tracker:
+
+def load(
+    model: str | None = None,
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    engine: EngineName = "auto",
+) -> Tracker:
     """Return a tracker ready to start.
 
     Args:
         model: A preset's name; without it, whatever the weights are of.
-        weights: A checkpoint written by `starktrack convert` or `starktrack train`.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        weights: A checkpoint written by `starktrack convert` or `starktrack train`, or a network written by
+            `starktrack export`.
+        device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
+        engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the file.
 
     Raises:
-        ConfigError: Unknown model.
-        CheckpointError: No weights, damaged ones, or those of another model.
+        ConfigError: Unknown model or engine.
+        CheckpointError: No weights, damaged ones, or those of another model or for another engine.
         DeviceError: This machine has no such device.
-        MissingExtraError: PyTorch is not installed.
+        MissingExtraError: PyTorch is needed and not installed.
     """
-    return Tracker(load_engine(model, weights=weights, device=device))
+    return Tracker(load_engine(model, weights=weights, device=device, engine=engine))
 
 
 def from_pretrained(repository: str, *, revision: str | None = None, device: str = "auto") -> Tracker:
@@ -54,7 +64,11 @@ def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
 
 
 def load_engine(
-    model: str | None = None, *, weights: str | Path | None = None, device: str = "auto"
+    model: str | None = None,
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    engine: EngineName = "auto",
 ) -> Engine:
     """Return the network behind a tracker, to be shared by several; arguments and errors as `load`."""
     if model is not None:
@@ -64,17 +78,54 @@ def load_engine(
             f"{model or 'a tracker'} needs weights, got none; train some (starktrack train), or convert the "
             "authors' (starktrack convert), and give their file as weights"
         )
-    require_torch("tracking with the torch engine")
+    opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
+    if model is not None and opened.config.name != model:
+        raise CheckpointError(
+            f"weights must be of {model}, {weights} is of {opened.config.name}; leave the model out, or give "
+            f"{opened.config.name}"
+        )
+    return opened
+
+
+def _engine_of(weights: Path, engine: str) -> str:
+    """Return which engine runs the file, if it is the one asked for."""
+    if engine not in ("auto", *_OPEN):
+        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
+    fitting = "onnx" if weights.suffix == ".onnx" else "torch"
+    if engine in ("auto", fitting):
+        return fitting
+    remedy = f"starktrack export {weights} {weights.with_suffix('.onnx')}"
+    raise CheckpointError(
+        f"the {engine} engine cannot run {weights}; "
+        + (
+            f"run: {remedy}"
+            if engine == "onnx"
+            else "give it the .safetensors checkpoint, or use engine onnx"
+        )
+    )
+
+
+def _open_torch(weights: Path, device: str) -> Engine:
+    require_torch(f"running {weights.name}")
     from starktrack.engines.torch_engine import TorchEngine, resolve_device
     from starktrack.models.weights import load_network
 
     where = resolve_device(device)
-    config, network = load_network(Path(weights))
-    if model is not None and config.name != model:
-        raise CheckpointError(
-            f"weights must be of {model}, {weights} is of {config.name}; leave the model out, or give {config.name}"
-        )
+    config, network = load_network(weights)
     return TorchEngine(network, config, device=where)
+
+
+def _open_onnx(weights: Path, device: str) -> Engine:
+    if device not in ("auto", "cpu"):
+        raise DeviceError(
+            f"the onnx engine runs on the CPU, got device {device!r}; use cpu, or a .safetensors checkpoint"
+        )
+    from starktrack.engines.onnx_engine import open_onnx
+
+    return open_onnx(weights)
+
+
+_OPEN = {"torch": _open_torch, "onnx": _open_onnx}
 
 
 def require_torch(purpose: str) -> None:
@@ -95,6 +146,7 @@ def track(
     model: str | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
+    engine: EngineName = "auto",
     start_frame: int = 0,
 ) -> Iterator[TrackOutput]:
     """Yield where the target is in every frame, the given box first.
@@ -113,7 +165,7 @@ def track(
     from starktrack.data.frames import open_frames
     from starktrack.tracking.runner import track_frames
 
-    tracker = load(model, weights=weights, device=device)
+    tracker = load(model, weights=weights, device=device, engine=engine)
     with open_frames(video, start_frame=start_frame) as frames:
         for _, outputs in track_frames(tracker, frames, [box_xywh]):
             yield outputs[0]

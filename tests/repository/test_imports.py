@@ -39,6 +39,7 @@ WITHOUT_TORCH = (
     "data.sequence",
     "data.sources",
     "data.trajectory",
+    "engines.onnx_engine",
     "evaluation",
     "geometry",
     "tracking",

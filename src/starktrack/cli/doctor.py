@@ -7,11 +7,13 @@ EXTRAS = {
     "torch": "torch",
     "torchvision": "torch",
     "timm": "torch",
+    "onnx": "export",
+    "onnxscript": "export",
     "huggingface_hub": "hub",
     "matplotlib": "plots",
     "vot-trax": "vot",
 }
-BASE = ("numpy", "opencv-python-headless", "av", "safetensors", "pydantic", "typer", "rich")
+BASE = ("numpy", "opencv-python-headless", "av", "onnxruntime", "safetensors", "pydantic", "typer", "rich")
 CODECS = (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("av1", "r"), ("libx264", "w"), ("libvpx-vp9", "w"))
 
 

@@ -15,7 +15,6 @@ def models(
     ] = None,
 ) -> None:
     """List the presets: size, cost, inputs, and whether weights are at hand."""
-    from rich import box
     from rich.console import Console
     from rich.table import Table
 
@@ -25,9 +24,9 @@ def models(
     require_torch("counting parameters and MACs")
     from starktrack.engines.profile import count
 
-    table = Table(title="MACs are those of a frame, in full; sides are in pixels", pad_edge=False, box=box.SIMPLE_HEAD)
-    for heading in ("model", "backbone", "parameters", "MACs", "search", "templates", "score", "weights"):
-        table.add_column(heading, no_wrap=heading in ("model", "backbone", "parameters"))
+    table = Table(title="MACs are those of a frame, in full; sides are in pixels", padding=0)
+    for heading in ("model", "backbone", "params", "MACs", "search", "templates", "score", "weights"):
+        table.add_column(heading, no_wrap=True)
     for name, build in PRESETS.items():
         model = build().model
         cost = count(build())

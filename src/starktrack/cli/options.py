@@ -18,6 +18,14 @@ class Device(StrEnum):
     mps = "mps"
 
 
+class EngineName(StrEnum):
+    """What runs the network."""
+
+    auto = "auto"
+    torch = "torch"
+    onnx = "onnx"
+
+
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -26,10 +34,13 @@ ModelOption = Annotated[
 ]
 WeightsOption = Annotated[
     Path | None,
-    typer.Option("--weights", metavar="FILE", help="Checkpoint (.safetensors) of the model."),
+    typer.Option("--weights", metavar="FILE", help="Checkpoint (.safetensors) or exported network (.onnx)."),
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where the network runs; auto takes cuda, then mps, then cpu.")
+]
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", help="What runs the network; auto goes by the kind of WEIGHTS.")
 ]
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption, ModelOption, WeightsOption, parse_box
+from starktrack.cli.options import (
+    Device,
+    DeviceOption,
+    EngineName,
+    EngineOption,
+    ModelOption,
+    WeightsOption,
+    parse_box,
+)
 from starktrack.errors import BoxError, VideoBrokenError
 
 if TYPE_CHECKING:
@@ -50,6 +58,7 @@ def track(
         bool, typer.Option("--select", help="Draw the box with the mouse in a window.")
     ] = False,
     device: DeviceOption = Device.auto,
+    engine: EngineOption = EngineName.auto,
 ) -> None:
     """Track one or more targets through a video.
 
@@ -69,7 +78,7 @@ def track(
         frames = stack.enter_context(open_frames(video, start_frame=start_frame))
         if select:
             boxes = [_select(frames)]
-        tracker = _load(frames, boxes, model, weights, device)
+        tracker = _load(frames, boxes, model, weights, device, engine)
         outputs = stack.enter_context(TrackOutputs(save, annotated, frames.size_hw, frames.frame_rate))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
@@ -105,6 +114,7 @@ def _load(
     model: str | None,
     weights: Path | None,
     device: Device,
+    engine: EngineName,
 ) -> "Tracker":
     from starktrack.geometry.boxes import check_box
 
@@ -112,7 +122,7 @@ def _load(
         check_box(box, frames.size_hw)  # before the network is loaded, which takes seconds
     from starktrack.api import load
 
-    return load(model, weights=weights, device=device)
+    return load(model, weights=weights, device=device, engine=engine)
 
 
 def _run(

@@ -1,12 +1,12 @@
 """Encoder and decoder: attention among the tokens of templates and search region."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from starktrack.config.schema import TransformerConfig
-from starktrack.models.features import Features, attendable
+from starktrack.models.features import Features, attention_bias
 
 
 class Attention(nn.Module):
@@ -25,14 +25,15 @@ class Attention(nn.Module):
         query: Float[Tensor, "batch queries width"],
         key: Float[Tensor, "batch keys width"],
         value: Float[Tensor, "batch keys width"],
-        attended: Bool[Tensor, "batch 1 1 keys"] | None = None,
+        bias: Float[Tensor, "batch 1 1 keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
-        """Return for each query the mix of values it attends to; `attended` says which keys take part."""
+        """Return for each query the mix of values it attends to; `bias` is added to the logits of keys."""
+        queries = self._heads(self.query(query))
         mixed = functional.scaled_dot_product_attention(
-            self._heads(self.query(query)),
+            queries,
             self._heads(self.key(key)),
             self._heads(self.value(value)),
-            attn_mask=attended,
+            attn_mask=None if bias is None else bias.to(queries.dtype),
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.out(mixed.transpose(1, 2).flatten(2))
@@ -72,11 +73,11 @@ class EncoderLayer(nn.Module):
         tokens: Float[Tensor, "batch queries width"],
         position: Float[Tensor, "batch queries width"],
         memory: Features,
-        attended: Bool[Tensor, "batch 1 1 keys"] | None,
+        bias: Float[Tensor, "batch 1 1 keys"] | None,
     ) -> Float[Tensor, "batch queries width"]:
         """Return the tokens after looking at `memory`."""
         query = tokens + position
-        mixed = self.attention(query, memory.tokens + memory.position, memory.tokens, attended)
+        mixed = self.attention(query, memory.tokens + memory.position, memory.tokens, bias)
         residual = query if self.residual_position else tokens
         tokens = self.attention_norm(residual + self.dropout(mixed))
         return self.feed_forward_norm(tokens + self.dropout(self.feed_forward(tokens)))
@@ -98,10 +99,10 @@ class Encoder(nn.Module):
         start = features.tokens.shape[1] - num_search if self.search_only else 0
         fixed, tokens = features.tokens[:, :start], features.tokens[:, start:]
         position = features.position[:, start:]
-        attended = attendable(features.padding_mask)
+        bias = attention_bias(features.padding_mask)
         for layer in self.layers:
             memory = Features(torch.cat([fixed, tokens], dim=1), features.padding_mask, features.position)
-            tokens = layer(tokens, position, memory, attended)
+            tokens = layer(tokens, position, memory, bias)
         return Features(torch.cat([fixed, tokens], dim=1), features.padding_mask, features.position)
 
 
@@ -123,12 +124,12 @@ class DecoderLayer(nn.Module):
         target: Float[Tensor, "batch queries width"],
         query: Float[Tensor, "batch queries width"],
         memory: Features,
-        attended: Bool[Tensor, "batch 1 1 keys"] | None,
+        bias: Float[Tensor, "batch 1 1 keys"] | None,
     ) -> Float[Tensor, "batch queries width"]:
         """Return what each query has gathered so far."""
         asked = target + query
         target = self.self_attention_norm(target + self.dropout(self.self_attention(asked, asked, target)))
-        mixed = self.cross_attention(target + query, memory.tokens + memory.position, memory.tokens, attended)
+        mixed = self.cross_attention(target + query, memory.tokens + memory.position, memory.tokens, bias)
         target = self.cross_attention_norm(target + self.dropout(mixed))
         return self.feed_forward_norm(target + self.dropout(self.feed_forward(target)))
 
@@ -148,8 +149,8 @@ class Decoder(nn.Module):
     def forward(self, memory: Features) -> Float[Tensor, "batch queries width"]:
         """Return the output embedding of each query."""
         query = self.query.expand(memory.tokens.shape[0], -1, -1)
-        attended = attendable(memory.padding_mask)
+        bias = attention_bias(memory.padding_mask)
         target = torch.zeros_like(query)
         for layer in self.layers:
-            target = layer(target, query, memory, attended)
+            target = layer(target, query, memory, bias)
         return self.norm(target)

@@ -1,6 +1,5 @@
 """Checkpoints: safetensors with the resolved configuration in the metadata, written whole or not at all."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +9,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from starktrack.config.loading import from_mapping, to_mapping
 from starktrack.config.schema import Config
-from starktrack.errors import CheckpointError, ConfigError
+from starktrack.config.stored import from_metadata, to_metadata
+from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
 from starktrack.output_file import whole_file
-
-METADATA_KEY = "starktrack.config"
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], config: Config) -> None:
@@ -30,7 +27,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], config: Config) -> Non
     # Copies: safetensors refuses tensors that share memory, as those of a pickle may.
     whole = torch.contiguous_format
     tensors = {name: tensor.detach().cpu().clone(memory_format=whole) for name, tensor in state.items()}
-    content = save(tensors, metadata={METADATA_KEY: json.dumps(to_mapping(config))})
+    content = save(tensors, metadata=to_metadata(config))
     with whole_file(path) as partial, partial.open("wb") as file:
         file.write(content)
         file.flush()
@@ -88,27 +85,10 @@ def _read(path: Path, *, tensors: bool) -> tuple[Config, dict[str, Tensor]]:
         raise CheckpointError(f"weights must be a file written by starktrack, {path} is {found}")
     try:
         with safe_open(path, framework="pt") as file:
-            config = _config_of(path, file.metadata())
+            config = from_metadata(path, file.metadata() or {})
             return config, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"weights must be a safetensors file, {path} is not or is truncated ({error}); "
             "for a file of the authors run: starktrack convert"
-        ) from error
-
-
-def _config_of(path: Path, metadata: Mapping[str, str] | None) -> Config:
-    text = (metadata or {}).get(METADATA_KEY)
-    if text is None:
-        raise CheckpointError(
-            f"weights must carry their configuration in the metadata {METADATA_KEY!r}, {path} does not; "
-            "only files written by starktrack can be loaded"
-        )
-    try:
-        return from_mapping(Config, json.loads(text))
-    except (json.JSONDecodeError, TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"the configuration in {path} is not JSON of a record: {error}") from error
-    except ConfigError as error:
-        raise CheckpointError(
-            f"the configuration in {path} must be one of this version, got: {error}; update starktrack"
         ) from error

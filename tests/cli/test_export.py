@@ -1,0 +1,40 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import starktrack
+from starktrack.cli.export import export
+from starktrack.engines.onnx_engine import OnnxEngine
+from starktrack.errors import CheckpointError, ConfigError, InputError
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(export)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_preset_becomes_a_file_that_can_be_loaded(tmp_path):
+    result = run("stark_lightning", tmp_path / "lightning.onnx", "--format", "onnx")
+    assert result.exit_code == 0, result.output
+    assert "stark_lightning is stark_lightning: wrote" in result.output
+    engine = starktrack.load("stark_lightning", weights=tmp_path / "lightning.onnx").engine
+    assert isinstance(engine, OnnxEngine)
+
+
+def test_a_target_of_another_kind_is_refused(tmp_path):
+    error = run("stark_lightning", tmp_path / "lightning.safetensors").exception
+    assert isinstance(error, InputError) and "must end in .onnx, got 'lightning.safetensors'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "text"),
+    [
+        ("stark_lightening", ConfigError, "did you mean 'stark_lightning'?"),
+        ("none.safetensors", CheckpointError, "none.safetensors does not exist"),
+    ],
+)
+def test_a_source_that_is_not_there_is_named(source, kind, text, tmp_path):
+    error = run(source, tmp_path / "out.onnx").exception
+    assert isinstance(error, kind) and text in str(error)

@@ -1,0 +1,87 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import starktrack
+from starktrack.engines import export
+from starktrack.engines.export import Agreement, compare, export_onnx
+from starktrack.engines.onnx_engine import open_onnx
+from starktrack.engines.torch_engine import TorchEngine
+from starktrack.errors import CheckpointError, MissingExtraError
+from starktrack.models.crops import normalise
+
+
+def test_the_exported_network_agrees_with_torch_on_every_crop(exported):
+    _, agreement = exported
+    assert agreement.num_crops == 12
+    assert agreement.overlap == 1
+    assert agreement.corner_difference < 1e-5 and agreement.score_difference < 1e-5
+
+
+def test_the_check_sees_that_two_networks_differ(exported, other_network, config):
+    reference = TorchEngine(other_network, config, device=torch.device("cpu"))
+    agreement = compare(reference, open_onnx(exported[0]))
+    assert agreement.overlap < 0.9 and agreement.corner_difference > 1e-2
+    assert not agreement.holds
+
+
+@pytest.mark.parametrize(
+    ("change", "holds"),
+    [
+        ({}, True),
+        ({"overlap": 0.9989}, False),
+        ({"score_difference": 0.002}, False),
+        ({"overlap": np.nan}, False),
+        ({"score_difference": np.nan}, False),
+    ],
+)
+def test_networks_are_the_same_by_overlap_and_by_score(change, holds):
+    good = Agreement(overlap=0.9995, corner_difference=1e-4, score_difference=1e-4, num_crops=1)
+    assert dataclasses.replace(good, **change).holds is holds
+
+
+def test_a_network_that_differs_is_not_written(network, other_network, config, tmp_path, monkeypatch):
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(b"older")
+    write = export._write
+    monkeypatch.setattr(export, "_write", lambda _, *rest: write(other_network, *rest))
+    with pytest.raises(CheckpointError, match=r"must find PyTorch's boxes .* was not written"):
+        export_onnx(network, config, path)
+    assert path.read_bytes() == b"older"
+    assert [each.name for each in tmp_path.iterdir()] == ["tiny.onnx"]
+
+
+def test_the_file_carries_its_configuration_and_no_path_of_this_machine(exported, config):
+    path, _ = exported
+    assert open_onnx(path).config == config
+    assert str(Path(starktrack.__file__).parent).encode() not in path.read_bytes()
+
+
+def test_the_file_is_hardly_larger_than_its_weights(exported, network):
+    weights = 4 * sum(parameter.numel() for parameter in network.parameters())
+    assert exported[0].stat().st_size < 1.1 * weights + 300_000
+
+
+def test_exporting_leaves_the_network_as_it_was(config, tmp_path, monkeypatch):
+    from starktrack.config.presets import stark_lightning
+    from starktrack.models.build import build_network
+
+    network = build_network(stark_lightning().model)
+    monkeypatch.setattr(export, "_write", lambda *_: (_ for _ in ()).throw(CheckpointError("stop")))
+    with pytest.raises(CheckpointError, match="stop"):
+        export_onnx(network, stark_lightning(), tmp_path / "lightning.onnx")
+    assert network.training and network.backbone[0].folded is None
+
+
+def test_colours_are_normalised_as_in_training(network):
+    crops = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).reshape(2, 4, 4, 3)
+    assert torch.allclose(export._Graph(network)._normalise(crops), normalise(crops), atol=1e-6)
+
+
+def test_without_onnx_the_extra_is_named(network, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r'needs the package onnx, .* "starktrack\[export\]"'):
+        export_onnx(network, config, tmp_path / "tiny.onnx")

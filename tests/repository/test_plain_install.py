@@ -1,0 +1,93 @@
+"""The wheel in a fresh environment without PyTorch, as `pip install starktrack` makes it."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.video_writer import VideoWriter
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_INDEX = ("error sending request", "dns error", "failed to lookup", "Could not connect", "Failed to fetch")
+
+
+def run(*command, cwd, allowed=(0,)):
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    if done.returncode and Path(command[0]).name == "uv" and any(text in done.stderr for text in NO_INDEX):
+        pytest.skip(f"the package index cannot be reached: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode in allowed, f"{command} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Return the folder of executables of an environment that holds the wheel and what it depends on."""
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("building the wheel needs uv; scripts/setup installs it")
+    place = tmp_path_factory.mktemp("plain")
+    run(uv, "build", "--wheel", "--out-dir", place / "dist", ROOT, cwd=place)
+    (wheel,) = (place / "dist").glob("*.whl")
+    run(uv, "venv", "--python", sys.executable, place / "env", cwd=place)
+    binaries = next(path for name in ("bin", "Scripts") if (path := place / "env" / name).is_dir())
+    run(uv, "pip", "install", "--python", binaries / "python", wheel, cwd=place)
+    return binaries
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    import torch
+
+    from starktrack.config.presets import preset
+    from starktrack.engines.export import export_onnx
+    from starktrack.models.build import build_network
+
+    torch.manual_seed(0)
+    config = preset("stark_lightning")
+    path = tmp_path_factory.mktemp("exported") / "lightning.onnx"
+    export_onnx(build_network(config.model), config, path)
+    return path
+
+
+def test_the_plain_install_has_no_torch_and_tracks_a_clip(installed, exported, tmp_path):
+    with VideoWriter(tmp_path / "clip.mp4", (240, 320), 30.0) as writer:
+        for frame in synthetic_clip(10, size_hw=(240, 320)):
+            writer.write(frame.image)
+    listed = run(installed / "python", "-c", "import torch", cwd=tmp_path, allowed=(1,))
+    assert "No module named 'torch'" in listed.stderr
+    arguments = ("--box", "150,120,80,70", "--weights", exported, "--save", "boxes.csv", "--video", "out.mp4")
+    run(installed / "starktrack", "track", "clip.mp4", *arguments, cwd=tmp_path)
+    with (tmp_path / "boxes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    boxes = np.array([[float(row[name]) for name in ("x", "y", "w", "h")] for row in rows])
+    assert boxes.shape == (10, 4) and np.isfinite(boxes).all()
+    assert boxes[0].tolist() == [150, 120, 80, 70]
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
+
+
+def test_what_needs_torch_names_the_extra(installed, tmp_path):
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    with VideoWriter(tmp_path / "clip.mp4", (240, 320), 30.0) as writer:
+        for frame in synthetic_clip(2, size_hw=(240, 320)):
+            writer.write(frame.image)
+    arguments = ("track", "clip.mp4", "--box", "150,120,80,70", "--weights", "weights.safetensors")
+    refused = run(installed / "starktrack", *arguments, cwd=tmp_path, allowed=(1,))
+    assert refused.stderr.startswith("error: running weights.safetensors needs the package torch")
+    assert 'pip install "starktrack[torch]"' in refused.stderr
