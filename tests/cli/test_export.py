@@ -32,7 +32,7 @@ def test_a_target_of_another_kind_is_refused(tmp_path):
     ("source", "kind", "text"),
     [
         ("stark_lightening", ConfigError, "did you mean 'stark_lightning'?"),
-        ("none.safetensors", CheckpointError, "none.safetensors does not exist"),
+        ("none.safetensors", CheckpointError, "none.safetensors is no such file"),
     ],
 )
 def test_a_source_that_is_not_there_is_named(source, kind, text, tmp_path):

@@ -8,7 +8,7 @@ import torch
 
 from starktrack.config.schema import TransformerConfig
 from starktrack.models.corner_head import CornerExpectation, CornerHead
-from starktrack.models.features import Features, attendable
+from starktrack.models.features import Features, attention_bias
 from starktrack.models.lightning import RepCornerHead, RepVggBackbone, RepVggBlock, fold
 from starktrack.models.mlp_head import MlpHead, Perceptron, ScoreHead
 from starktrack.models.norm import FrozenNorm
@@ -29,8 +29,8 @@ def test_attention_without_preference_is_the_mean_of_what_may_be_attended_to():
     attention = transparent(Attention(4, 2, dropout=0.1))
     values = torch.tensor([[[1.0, 1, 1, 1], [3.0, 3, 3, 3], [100.0, 100, 100, 100]]])
     query = torch.randn(1, 2, 4)
-    attended = torch.tensor([True, True, False])[None, None, None]
-    assert attention(query, values, values, attended).tolist() == [[[2.0] * 4] * 2]
+    bias = torch.tensor([0.0, 0.0, float("-inf")])[None, None, None]
+    assert attention(query, values, values, bias).tolist() == [[[2.0] * 4] * 2]
     assert attention(query, values, values)[0, 0, 0].item() == pytest.approx(104 / 3, abs=1e-4)
 
 
@@ -56,8 +56,8 @@ def test_dropout_acts_in_train_mode_only():
 
 def test_a_row_that_is_all_padding_attends_to_everything():
     mask = torch.tensor([[False, True], [True, True]])
-    assert attendable(mask)[:, 0, 0].tolist() == [[True, False], [True, True]]
-    assert attendable(None) is None
+    assert attention_bias(mask)[:, 0, 0].tolist() == [[0.0, float("-inf")], [0.0, 0.0]]
+    assert attention_bias(None) is None
 
 
 SMALL = {"width": 8, "num_heads": 2, "ffn_width": 16, "dropout": 0.0, "num_encoder_layers": 2}

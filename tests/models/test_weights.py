@@ -8,10 +8,11 @@ from safetensors.torch import load_file, save_file
 
 from starktrack.config.loading import override, to_mapping
 from starktrack.config.schema import Config
+from starktrack.config.stored import METADATA_KEY
 from starktrack.errors import CheckpointError, InputError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
-from starktrack.models.weights import METADATA_KEY, load_network, read_config, read_weights, save_weights
+from starktrack.models.weights import load_network, read_config, read_weights, save_weights
 
 
 @pytest.fixture

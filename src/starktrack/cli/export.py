@@ -34,7 +34,7 @@ def export(
     The file is written only if it finds the boxes that PyTorch finds. Any batch size runs.
     """
     from starktrack.api import require_torch
-    from starktrack.data.output_file import check_output_path
+    from starktrack.output_file import check_output_path
 
     check_output_path(target, (f".{file_format}",), "an exported network")
     require_torch("exporting a network")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from starktrack.arrays import Boxes
 from starktrack.config.schema import Config, ModelConfig
 from starktrack.config.stored import to_metadata
-from starktrack.data.output_file import whole_file
+from starktrack.output_file import whole_file
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.engines.onnx_engine import (
     SEARCH_INPUTS,
