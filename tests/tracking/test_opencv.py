@@ -18,7 +18,10 @@ def boxes(tracker):
 
 
 def test_a_tracker_of_opencv_follows_an_object():
-    found = boxes(load_factory("mil")())
+    factory = load_factory("mil")
+    found = boxes(factory())
+    np.testing.assert_array_equal(boxes(factory()), found)
+    factory.close()
     true = np.array([frame.box_xywh for frame in CLIP[1:]])
     assert np.abs(found[:, :2] - true[:, :2]).max() < 40
     assert (found[:, 2:] == found[0, 2:]).all(), "MIL keeps the size it was given"
