@@ -5,7 +5,7 @@ Two OpenCV wheels cannot share an environment, and only the contrib wheel has CS
 and answers on standard output; the parent's side of that talk is in `opencv.py`.
 
 Convention: OpenCV takes whole pixels at the start; where it reports the target as lost, the last box stays.
-MIL draws samples at random from a state that cannot be set: its boxes depend on what a process tracked before.
+MIL draws samples from a random state that cannot be set: its boxes depend on what was tracked before.
 """
 
 import struct
