@@ -1,12 +1,17 @@
 """What several test folders share: the golden recipe, the reference data, networks filled by the recipe."""
 
 import importlib.util
+import os
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+
+# One thread each, also in the commands that tests start: small networks lose time to waiting for each other,
+# and on a busy machine large ones lose most of it. Set before anything imports torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
@@ -87,3 +92,53 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the reference data folder is not here")
     return SHARED
+
+
+SMALL = {
+    "backbone": {"name": "test_efficientnet"},
+    "transformer": {
+        "width": 32,
+        "num_heads": 4,
+        "ffn_width": 48,
+        "dropout": 0.0,
+        "num_encoder_layers": 2,
+        "num_decoder_layers": 2,
+    },
+    "box_head": {"width": 64},
+    "search": {"side": 64, "factor": 4.0},
+    "template": {"side": 32, "factor": 2.0},
+}
+
+
+@pytest.fixture(scope="session")
+def small_model():
+    """Return the small configuration with `key=value` changes."""
+    from starktrack.config.loading import from_mapping, override
+    from starktrack.config.schema import ModelConfig
+
+    return lambda *changes: override(from_mapping(ModelConfig, SMALL), changes)
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(small_model, tmp_path_factory) -> Path:
+    """Return a checkpoint of a small random network with two templates and a score; it updates every 3 frames."""
+    import torch
+
+    from starktrack.config.schema import Config, TrackingConfig
+    from starktrack.models.build import build_network
+    from starktrack.models.weights import save_weights
+
+    torch.manual_seed(0)
+    model = small_model("num_templates=2", "score_head=true", "geometry=exact")
+    config = Config(name="small", model=model, tracking=TrackingConfig(update_interval=3, update_score=0.0))
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(path, build_network(model).state_dict(), config)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_clip() -> list:
+    """Return twelve frames of 96 x 128 pixels with a moving object and its boxes."""
+    from starktrack.data.synthetic_clip import synthetic_clip
+
+    return list(synthetic_clip(12, size_hw=(96, 128)))

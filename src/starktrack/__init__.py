@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from starktrack.api import from_pretrained, load, track
+    from starktrack.api import from_pretrained, load, push, track
     from starktrack.errors import StarktrackError
     from starktrack.tracking.tracker import Tracker, TrackOutput
 
 __version__ = "0.1.0"
 
-__all__ = ["StarktrackError", "TrackOutput", "Tracker", "from_pretrained", "load", "track"]
+__all__ = ["StarktrackError", "TrackOutput", "Tracker", "from_pretrained", "load", "push", "track"]
 
 _HOME = {
     "StarktrackError": "starktrack.errors",
@@ -18,6 +18,7 @@ _HOME = {
     "Tracker": "starktrack.tracking.tracker",
     "from_pretrained": "starktrack.api",
     "load": "starktrack.api",
+    "push": "starktrack.api",
     "track": "starktrack.api",
 }
 

@@ -40,6 +40,19 @@ def from_pretrained(repository: str, *, revision: str | None = None, device: str
     return load(weights=download(repository, revision=revision), device=device)
 
 
+def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
+    """Upload a checkpoint to a Hugging Face repository, `organisation/name`; return the commit's address.
+
+    Raises:
+        MissingExtraError: `huggingface_hub` or PyTorch is not installed.
+        CheckpointError: The file is not a checkpoint of ours, or the upload failed.
+    """
+    require_torch("checking the weights")
+    from starktrack.models.hub import push as upload
+
+    return upload(weights, repository, private=private)
+
+
 def load_engine(
     model: str | None = None, *, weights: str | Path | None = None, device: str = "auto"
 ) -> Engine:
@@ -49,7 +62,7 @@ def load_engine(
     if weights is None:
         raise CheckpointError(
             f"{model or 'a tracker'} needs weights, got none; train some (starktrack train), or convert the "
-            "authors' (starktrack convert) and pass weights=FILE"
+            "authors' (starktrack convert), and give their file as weights"
         )
     require_torch("tracking with the torch engine")
     from starktrack.engines.torch_engine import TorchEngine, resolve_device
@@ -59,7 +72,7 @@ def load_engine(
     config, network = load_network(Path(weights))
     if model is not None and config.name != model:
         raise CheckpointError(
-            f"weights must be of {model}, {weights} is of {config.name}; use --model {config.name}"
+            f"weights must be of {model}, {weights} is of {config.name}; leave the model out, or give {config.name}"
         )
     return TorchEngine(network, config, device=where)
 
@@ -76,7 +89,7 @@ def require_torch(purpose: str) -> None:
 
 
 def track(
-    video: str | Path,
+    video: str | Path | int,
     box_xywh: Any,
     *,
     model: str | None = None,
@@ -95,7 +108,7 @@ def track(
         BoxError: The box cannot be tracked in that frame.
         VideoError: The video cannot be read.
         VideoBrokenError: The video broke off; all good frames were yielded.
-        CheckpointError: see `load`.
+        ConfigError, CheckpointError, DeviceError, MissingExtraError: As `load`.
     """
     from starktrack.data.frames import open_frames
     from starktrack.tracking.runner import track_frames

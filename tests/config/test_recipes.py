@@ -100,3 +100,21 @@ def test_a_recipe_that_is_its_own_base_is_refused(tmp_path):
 def test_values_that_do_not_go_together_are_refused(assignments, text):
     with pytest.raises(ConfigError, match=text):
         override(read_recipe("s50"), assignments)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED | {"mobile"}))
+def test_every_recipe_names_data_sets_and_splits_that_exist_and_builds_its_network(name):
+    from starktrack.data.sources import SOURCES
+    from starktrack.models.build import build_network
+    from starktrack.training.optim import build_optimiser
+    from starktrack.training.trainable import prepare
+
+    recipe = read_recipe(name)
+    for dataset in (*recipe.datasets.values(), *recipe.validation.datasets.values()):
+        if dataset.source != "synthetic":
+            splits = SOURCES[dataset.source].splits
+            assert dataset.split in splits or "*" in splits
+    network = build_network(recipe.config.model)
+    for stage in recipe.stages.values():
+        prepare(network, stage)
+        assert build_optimiser(network, stage.optim).param_groups[0]["params"]

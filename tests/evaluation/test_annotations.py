@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from starktrack.errors import DatasetError
-from starktrack.evaluation.annotations import read_annotations
+from starktrack.evaluation.annotations import Annotation, matched_to, read_annotations
 from starktrack.evaluation.text_files import parse_boxes, parse_numbers
 
 
@@ -61,6 +61,31 @@ def test_otb_uav_and_tc128_names(tmp_path):
     write(tmp_path / "Ball_ce1" / "Ball_ce1_gt.txt", "1,2,3,4")
     write(tmp_path / "Ball_ce1" / "Ball_ce1_frames.txt", "1,391")
     assert [a.name for a in read_annotations(tmp_path)] == ["Ball_ce1", "Dog", "Jogging_1", "bike1"]
+
+
+def test_corners_become_the_box_around_them(tmp_path):
+    write(tmp_path / "ball" / "groundtruth.txt", "3,1,7,2,6,9,2,5\n")
+    assert read_annotations(tmp_path)[0].boxes_xywh.tolist() == [[2, 1, 5, 8]]
+
+
+def test_tlp_lines_tell_lost_frames(tmp_path):
+    write(tmp_path / "Drone1" / "groundtruth_rect.txt", "1,10,20,30,40,0\n2,10,20,30,40,1\n")
+    (one,) = read_annotations(tmp_path)
+    assert one.boxes_xywh.tolist() == [[10, 20, 30, 40]] * 2
+    assert one.visible.tolist() == [True, False]
+
+
+def test_results_that_lack_tiger1s_first_frames_are_matched():
+    tiger = Annotation("Tiger1", np.arange(40.0).reshape(10, 4), np.arange(10) > 5)
+    matched = matched_to(tiger, "otb100", 5)
+    assert matched.boxes_xywh[0].tolist() == [20, 21, 22, 23]
+    assert matched.visible.tolist() == [False, True, True, True, True]
+    assert matched_to(tiger, "otb100", 10) is matched_to(tiger, "lasot", 5) is tiger
+
+
+def test_the_folder_of_one_sequence_gives_it_its_name(tmp_path):
+    write(tmp_path / "Man" / "groundtruth_rect.txt", "1,2,3,4")
+    assert [a.name for a in read_annotations(tmp_path / "Man")] == ["Man"]
 
 
 def test_errors_name_what_is_missing(tmp_path):

@@ -43,12 +43,12 @@ def test_the_overall_table_has_a_row_per_tracker_and_an_interval_per_value(evalu
     table = overall_table(evaluations)
     assert table.headings[:2] == ("tracker", "AUC")
     assert [row[0] for row in table.rows] == ["good", "bad"]
-    assert table.rows[0][1].startswith(f"{100 * evaluations[0].overall('auc'):.2f} [")
+    assert table.rows[0][1].startswith(f"{100 * evaluations[0].overall('auc'):.2f} ±")
 
 
 def test_published_numbers_stand_below_measured_ones(evaluations):
     rows = overall_table(evaluations, published_for("lasot")).rows
-    assert ("STARK-ST101 (published)", "67.1", "", "", "", "", "") in rows
+    assert ("STARK-ST101 †", "67.1", "", "", "", "", "", "30.0") in rows
 
 
 def test_sequences_and_attributes_have_rows_of_their_own(evaluations):
@@ -66,7 +66,9 @@ def test_an_unknown_measure_names_the_nearest(evaluations):
 def test_every_form_holds_the_same_cells(evaluations):
     table = overall_table(evaluations)
     assert to_markdown(table).count("\n| ") == 4
-    assert tuple(csv.reader(io.StringIO(to_csv(table))))[1][0] == "good"
+    name, *numbers = tuple(csv.reader(io.StringIO(to_csv(table))))[1]
+    assert name == "good"
+    assert float(numbers[0]) == pytest.approx(100 * evaluations[0].overall("auc"), abs=0.005)
     latex = to_latex(table)
     assert r"\toprule" in latex
     assert r"tracker & AUC & OP50" in latex

@@ -61,6 +61,17 @@ def test_a_missing_sequence_and_an_unknown_form_are_one_clear_error_each(command
     assert isinstance(done.exception, ConfigError)
 
 
+def test_a_union_of_data_sets_is_one_table(command, folders):
+    (folders / "more").mkdir()
+    (folders / "truth" / "seq-2.txt").rename(folders / "more" / "seq-2.txt")
+    union = ["--annotations", f"otb={folders / 'truth'}", "--annotations", f"uav123={folders / 'more'}"]
+    done = command(folders / "good", "--dataset", "notu", *union, "--form", "markdown", "--per", "sequence")
+    assert "notu, 3 sequences" in done.output
+    assert "| uav123/seq-2 |" in done.output
+    done = command(folders / "good", "--dataset", "notu", *[word.partition("=")[2] or word for word in union])
+    assert isinstance(done.exception, ConfigError)
+
+
 def test_a_list_of_names_selects_sequences(command, folders):
     (folders / "names.txt").write_text("seq-0\nseq-2\n")
     done = command(
@@ -75,7 +86,19 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
     place, workspace = tmp_path / "ws" / "results" / "Ours", tmp_path / "ws"
     done = command(place, "--dataset", "vot2020lt", "--annotations", workspace, "--form", "markdown")
     assert "| Ours | 62.19 | 64.82 | 63.48 |" in done.output
-    done = command(place, "--dataset", "vot2020", "--annotations", workspace, "--form", "csv")
+    done = command(
+        place,
+        "--dataset",
+        "vot2020",
+        "--annotations",
+        workspace,
+        "--form",
+        "csv",
+        "--json",
+        tmp_path / "v" / "vot.json",
+    )
+    told = json.loads((tmp_path / "v" / "vot.json").read_text())["trackers"]["Ours"]
+    assert len(told["eao_curve"]) == 755
     assert done.output.splitlines()[1].startswith("Ours,")
 
 

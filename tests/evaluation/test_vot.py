@@ -103,6 +103,52 @@ def test_a_polygon_includes_its_outline():
     assert rasterise(square, (0, 0, 5, 4)).sum() == 4 * 3
 
 
+def painted(points, width, height):
+    pixels = rasterise(Polygon(np.array(points, float)), (0, 0, width - 1, height - 1))
+    return ["".join(".#"[pixel] for pixel in row) for row in pixels.astype(int)]
+
+
+def test_a_slanted_edge_falls_on_the_column_before_it():
+    # Row 1 meets the edges at 0 and 1.5.
+    assert painted([(0, 0), (3, 0), (0, 2)], 4, 3) == ["####", "##..", "#..."]
+
+
+def test_an_edge_less_than_a_pixel_left_of_the_window_falls_on_its_first_column():
+    # Row 1 meets the first line at -0.5 and the second at -1.5.
+    assert painted([(-1, 0), (0, 2), (-1, 0)], 2, 3) == ["..", "#.", "#."]
+    assert painted([(-3, 0), (0, 2), (-3, 0)], 2, 3) == ["..", "..", "#."]
+
+
+def test_a_column_that_rounding_leaves_below_the_whole_is_the_one_before():
+    # 15 / 22 * 22 is 14.999999999999998, measured from the upper end; from the lower end row 15 meets 15.
+    rows = painted([(22, 22), (0, 0), (22, 22)], 23, 23)
+    assert rows[14] == "." * 14 + "#" + "." * 8
+    assert rows[15] == "." * 14 + "##" + "." * 7
+
+
+def test_two_crossings_in_one_column_start_a_span_there():
+    # Row 0 meets 1, 1, 3, 3; row 1 meets 0.5, 1.5, 2.5, 3.5; row 2 meets 0, 0, 2, 2, 4.
+    assert painted([(0, 2), (1, 0), (2, 2), (3, 0), (4, 2)], 5, 3) == [".###.", "####.", "#####"]
+
+
+def test_a_level_edge_counts_in_its_second_point():
+    points = [(0, 0), (1, 0), (1, 2), (3, 2), (3, 0), (5, 0), (5, 3), (0, 3)]
+    # Rows 0 and 2 meet 0, 1, 1, 3, 5, 5 and 0, 1, 3, 3, 5; the other way round 0, 0, 1, 3, 3, 5 and 0, 1, 1, 3, 5.
+    assert painted(points, 6, 4) == ["####.#", "##.###", "##.###", "######"]
+    assert painted(points[::-1], 6, 4) == ["##.###", "##.###", "####..", "######"]
+
+
+def test_a_polygon_without_area_is_its_points_on_each_row():
+    assert painted([(1, 1)] * 3, 3, 3) == ["...", ".#.", "..."]
+    assert painted([(0, 0), (4, 2), (0, 0)], 5, 3) == ["#....", "..#..", "....#"]
+    # All three edges are level and meet 0, 2, 4: the last crossing has no partner.
+    assert painted([(0, 0), (4, 0), (2, 0)], 5, 1) == ["###.."]
+
+
+def test_points_move_to_the_nearest_pixel_and_halves_to_the_even_one():
+    assert painted([(0.5, 0.4), (2.5, 0.4), (2.5, 1.6), (0.5, 1.6)], 4, 3) == ["###."] * 3
+
+
 def test_codes_are_empty_and_equal_each_other_only():
     assert region_overlap(Special(1), box(3, 3, 9, 9), (40, 30)) == 0
     assert region_overlap(Special(1), Special(0), (40, 30)) == 1

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 
@@ -6,7 +7,8 @@ import pytest
 import torch
 from tests.training.tiny import losses, same_tensors, stage, tiny_config, tiny_job, tiny_network, tiny_recipe
 
-from starktrack.config.training import OptimConfig
+from starktrack.config.loading import from_mapping
+from starktrack.config.training import OptimConfig, Recipe
 from starktrack.errors import ConfigError, TrainingError
 from starktrack.models.weights import read_weights
 from starktrack.training.distributed import Processes
@@ -52,6 +54,7 @@ def test_a_run_writes_losses_checkpoints_and_weights(tmp_path):
         "step-000000003.safetensors",
         "step-000000006.safetensors",
     ]
+    assert from_mapping(Recipe, json.loads((tmp_path / "recipe.json").read_text())) == recipe
     config, state = read_weights(tmp_path / "weights.safetensors")
     assert config == recipe.config and same_tensors(state, network.state_dict())
 
@@ -61,7 +64,9 @@ def test_records_name_their_place_and_their_speed(tmp_path):
     train(tiny_job(recipe, tmp_path), tiny_network(recipe))
     records = read_journal(tmp_path / "metrics.jsonl")
     assert [(r["epoch"], r["step"]) for r in records] == [(0, 2), (0, 3), (1, 4), (1, 6)]
-    assert {"loss", "giou", "l1", "overlap", "gradient_norm", "lr_rest", "samples_per_second"} <= set(records[0])
+    assert {"loss", "giou", "l1", "overlap", "gradient_norm", "lr_rest", "samples_per_second"} <= set(
+        records[0]
+    )
     assert 0 <= records[0]["waiting"] <= 1
 
 
@@ -129,8 +134,17 @@ def test_stage_one_leaves_the_score_head_and_the_frozen_stages_alone(tmp_path):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     train(tiny_job(recipe, tmp_path), network)
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
-    assert not any(name.startswith(("score_head.", "backbone.body.conv_stem", "backbone.body.blocks.1.")) for name in changed)
-    assert {name.split(".")[0] for name in changed} >= {"backbone", "bottleneck", "encoder", "decoder", "box_head"}
+    assert not any(
+        name.startswith(("score_head.", "backbone.body.conv_stem", "backbone.body.blocks.1."))
+        for name in changed
+    )
+    assert {name.split(".")[0] for name in changed} >= {
+        "backbone",
+        "bottleneck",
+        "encoder",
+        "decoder",
+        "box_head",
+    }
 
 
 def test_results_do_not_depend_on_the_number_of_loader_workers(tmp_path):
@@ -175,21 +189,21 @@ def test_validation_is_recorded_and_the_best_weights_are_kept(tmp_path):
     assert same_tensors(read_weights(tmp_path / "best.safetensors")[1], seen[1])
 
 
-def test_averaged_weights_are_validated_and_shipped(tmp_path):
-    recipe = tiny_recipe(
-        stages={"localise": stage(epochs=1, optim=OptimConfig(lr=1e-2, ema_decay=0.9))}, validation={"every": 1}
-    )
-    seen = []
+def test_averaged_weights_are_validated_and_shipped_and_change_nothing_else(tmp_path):
+    seen = {}
+    for decay in (0.0, 0.9):
+        out = tmp_path / str(decay)
+        optim = OptimConfig(lr=1e-2, ema_decay=decay)
+        recipe = tiny_recipe(stages={"localise": stage(epochs=1, optim=optim)}, validation={"every": 1})
 
-    def validate(state):
-        seen.append({name: value.clone() for name, value in state.items()})
-        return np.array([[0.5, 0.5]])
+        def validate(state, decay=decay):
+            seen[decay] = {name: value.clone() for name, value in state.items()}
+            return np.array([[0.5, 0.5]])
 
-    network = tiny_network(recipe)
-    start = network.bottleneck.weight.detach().clone()
-    train(tiny_job(recipe, tmp_path, validate=validate), network)
-    assert same_tensors(seen[0], read_weights(tmp_path / "weights.safetensors")[1])
-    assert (seen[0]["bottleneck.weight"] - start).abs().mean() < 0.01, "three steps of 0.01, most of each forgotten"
+        train(tiny_job(recipe, out, validate=validate), tiny_network(recipe))
+        assert same_tensors(seen[decay], read_weights(out / "weights.safetensors")[1])
+    assert losses(tmp_path / "0.0") == losses(tmp_path / "0.9")
+    assert not torch.equal(seen[0.0]["bottleneck.weight"], seen[0.9]["bottleneck.weight"])
 
 
 def test_a_picture_of_the_crops_is_written(tmp_path):

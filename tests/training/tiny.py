@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from tests.memory import small_collection
 
 from starktrack.config.data import DataConfig, LoaderConfig, SamplingConfig
 from starktrack.config.schema import (
@@ -26,8 +27,6 @@ from starktrack.training.distributed import Processes
 from starktrack.training.feed import loader_feed
 from starktrack.training.job import Job
 from starktrack.training.journal import read_journal
-from tests.memory import small_collection
-
 
 
 def tiny_config(**model):
@@ -85,7 +84,9 @@ def tiny_job(recipe, out, *, processes=None, mixture=None, **parts):
     def open_feed(stage_config):
         return loader_feed(mixture, recipe, stage_config, device=device, processes=processes)
 
-    return Job(**{"open_feed": open_feed, "device": device, "processes": processes, **parts}, recipe=recipe, out=out)
+    return Job(
+        **{"open_feed": open_feed, "device": device, "processes": processes, **parts}, recipe=recipe, out=out
+    )
 
 
 def losses(out, kind="train"):

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from starktrack.errors import CheckpointError
-
 
 def convert(
     source: Annotated[
@@ -19,10 +17,10 @@ def convert(
 
     The model is recognised from its parameters.
     """
-    if target.suffix != ".safetensors":
-        raise CheckpointError(f"a converted checkpoint must end in .safetensors, got {target}")
     from starktrack.api import require_torch
+    from starktrack.output_file import check_output_path
 
+    check_output_path(target, (".safetensors",), "a converted checkpoint")
     require_torch("converting a checkpoint")
     from starktrack.models.official import convert_keys, recognise
     from starktrack.models.pickled import read_pickled

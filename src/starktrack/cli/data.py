@@ -15,7 +15,7 @@ from starktrack.errors import StarktrackError
 NUM_SHOWN = 20
 """Problems that are printed for a split; the rest is counted."""
 
-app = typer.Typer(help="Look at folders of data.", no_args_is_help=True)
+app = typer.Typer(help="Look at folders of data.", add_completion=False, no_args_is_help=True)
 
 
 @app.callback()

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from starktrack.errors import InputError
+
 if TYPE_CHECKING:
     from starktrack.data.synthetic_clip import ClipFrame
     from starktrack.tracking.tracker import Tracker, TrackOutput
 
 NUM_FRAMES = 120
+GOOD_OVERLAP = 0.5
 FRAME_RATE = 30.0
 STRIP_COLUMNS, STRIP_ROWS = 4, 2
 
@@ -20,7 +23,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the video and the pictures go.")] = Path(
         "demo"
     ),
-    seconds: Annotated[float, typer.Option(min=1, help="How long the tiny network trains, seconds.")] = 30.0,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps that the tiny network trains.")] = 150,
     seed: Annotated[int, typer.Option(help="Another object, background and path.")] = 0,
 ) -> None:
     """Make a clip with a moving object, track it, and show the result.
@@ -30,9 +33,8 @@ def demo(
     from starktrack.api import require_torch
 
     require_torch("the demo's network")
-    out.mkdir(parents=True, exist_ok=True)
-    sys.stdout.write(f"training a tiny network on this object for {seconds:g} s ...\n")
-    tracker = _tiny_tracker(seconds, seed)
+    _make_folder(out)
+    tracker = _tiny_tracker(steps, seed)
 
     from starktrack.data.synthetic_clip import synthetic_clip
 
@@ -45,16 +47,30 @@ def demo(
         f"tracked {len(clip)} frames, mean overlap {mean:.3f}, worst frame {worst:.3f}\n"
         f"look at {out / 'tracked.mp4'} and {out / 'strip.png'}\n"
     )
+    if mean < GOOD_OVERLAP:
+        sys.stdout.write(
+            f"the tiny network has not learned the object in {steps} steps; try more with --steps\n"
+        )
 
 
-def _tiny_tracker(seconds: float, seed: int) -> "Tracker":
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out must be a folder that can be made, got {out}: {error.strerror}") from error
+
+
+def _tiny_tracker(steps: int, seed: int) -> "Tracker":
     import torch
 
+    from starktrack.cli.progress import progress_of
     from starktrack.engines.torch_engine import TorchEngine
     from starktrack.tracking.tracker import Tracker
     from starktrack.training.tiny import train_tiny
 
-    config, network = train_tiny(seconds, seed=seed, object_seed=seed)
+    sys.stdout.write("training a tiny network on this object, half a minute on two CPU cores ...\n")
+    with progress_of(steps, "training", "step") as progress:
+        config, network = train_tiny(steps, seed=seed, object_seed=seed, tell=progress.advance)
     return Tracker(TorchEngine(network, config, device=torch.device("cpu")))
 
 
@@ -79,12 +95,15 @@ def _write_strip(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["Tra
     import cv2
     import numpy as np
 
+    from starktrack.output_file import whole_file
     from starktrack.tracking.overlay import draw, picture_strip
 
     chosen = np.linspace(0, len(clip) - 1, STRIP_COLUMNS * STRIP_ROWS).astype(int)
     pictures = [draw(clip[i].image, {0: outputs[i].box_xywh}) for i in chosen]
     strip = picture_strip(pictures, STRIP_COLUMNS, [f"frame {i}" for i in chosen])
-    cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
+    with whole_file(path) as partial:
+        partial.write_bytes(encoded.tobytes())
 
 
 def _overlap(clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> tuple[float, float]:

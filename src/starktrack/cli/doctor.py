@@ -18,6 +18,7 @@ CODECS = (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("av1", "r"), ("libx264", 
 def doctor() -> None:
     """Show versions, devices, codecs and missing extras."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("what", "found", "remark")
@@ -29,7 +30,7 @@ def doctor() -> None:
         )
     for package, extra in EXTRAS.items():
         remark = "" if _version(package) else f'pip install "starktrack[{extra}]"'
-        table.add_row(package, _version(package) or "missing", remark)
+        table.add_row(package, _version(package) or "missing", escape(remark))
     for row in (*_devices(), *_codecs()):
         table.add_row(*row)
     Console().print(table)

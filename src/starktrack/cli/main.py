@@ -1,35 +1,74 @@
-"""The command: verbs, and what happens when one fails."""
+"""The command: its verbs, each imported when it is used, and what happens when one fails."""
 
+import os
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from starktrack.cli.convert import convert
-from starktrack.cli.demo import demo
-from starktrack.cli.doctor import doctor
-from starktrack.cli.evaluate import evaluate
-from starktrack.cli.models import models
-from starktrack.cli.profile import profile
-from starktrack.cli.track import track
-from starktrack.cli.vot import app as vot
 from starktrack.errors import StarktrackError
 
-app = typer.Typer(
-    name="starktrack",
-    help="Point at anything in the first frame of a video; get its box in every later frame.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for verb in (track, evaluate, demo, models, convert, profile, doctor):
-    app.command()(verb)
-app.add_typer(vot, name="vot")
+VERBS = {
+    "track": "Track one or more targets through a video.",
+    "train": "Train a model; on several GPUs or machines start it with torchrun.",
+    "evaluate": "Track a benchmark's sequences with our tracker, OpenCV's or one's own.",
+    "report": "Score raw result files: overall, per sequence, per attribute.",
+    "plot": "Draw success, precision and speed of trackers, or one sequence over time.",
+    "submit": "Pack results for a server and say what it would reject.",
+    "demo": "Make a clip with a moving object, track it, and show the result.",
+    "models": "List the presets: size, cost, inputs, and whether weights are at hand.",
+    "convert": "Convert an authors' checkpoint; nothing in the file is executed.",
+    "profile": "Measure a preset: parameters, MACs, and time per frame.",
+    "vot": "Run inside the VOT toolkit, and its experiments without it.",
+    "data": "Look at folders of data.",
+    "doctor": "Show versions, devices, codecs and missing extras.",
+}
+"""Name and first line of help; `cli/NAME.py` holds the function NAME, or an `app` of further verbs."""
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+class _Verb(TyperCommand):
+    """A verb's name and help; the real command takes its place when its arguments are read."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Return the context of the real command."""
+        return _load(self.name).make_context(info_name, args, parent=parent, **extra)
+
+
+class _Verbs(TyperGroup):
+    """All verbs, without importing any: `starktrack --help` starts at once."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.commands = {name: _Verb(name, help=text) for name, text in VERBS.items()}
+
+
+app = typer.Typer(cls=_Verbs, no_args_is_help=True, pretty_exceptions_enable=False, context_settings=SETTINGS)
+
+
+@app.callback()
+def starktrack() -> None:
+    """Point at anything in the first frame of a video; get its box in every later frame."""
 
 
 def main() -> None:
     """Run the command; errors of ours are one line on standard error and exit code 1."""
+    # OpenCV reads this when it is loaded; its own warnings would stand beside our one line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         app()
     except StarktrackError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)
+
+
+def _load(name: str) -> Any:
+    module = import_module(f"starktrack.cli.{name}")
+    verb = getattr(module, "app", None)
+    if verb is None:
+        verb = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=SETTINGS)
+        verb.command(name)(getattr(module, name))
+    return typer.main.get_command(verb)

@@ -4,7 +4,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from starktrack.errors import BoxError
@@ -34,7 +33,7 @@ DeviceOption = Annotated[
 ]
 
 
-def parse_box(text: str) -> np.ndarray:
+def parse_box(text: str) -> tuple[float, ...]:
     """Return the four numbers of `X,Y,W,H`, pixels.
 
     Raises:
@@ -42,9 +41,9 @@ def parse_box(text: str) -> np.ndarray:
     """
     parts = text.split(",")
     try:
-        values = [float(part) for part in parts]
+        values = tuple(float(part) for part in parts)
     except ValueError as error:
         raise BoxError(f"--box must be four numbers X,Y,W,H, got {text!r}") from error
     if len(values) != 4:
         raise BoxError(f"--box must be four numbers X,Y,W,H, got {len(values)}: {text!r}")
-    return np.array(values)
+    return values

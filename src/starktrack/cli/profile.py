@@ -38,9 +38,10 @@ def profile(
     require_torch("profiling")
     import torch
 
-    from starktrack.engines.profile import count, hardware, measure
+    from starktrack.engines.profile import TimedEngine, count, hardware, measure
     from starktrack.engines.torch_engine import TorchEngine, resolve_device
     from starktrack.models.build import build_network
+    from starktrack.tracking.tracker import Tracker
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -48,7 +49,8 @@ def profile(
     engine = TorchEngine(build_network(config.model), config, device=resolve_device(device))
     with tempfile.TemporaryDirectory() as folder:
         clip, box = _clip(Path(folder), frames + warm_up + 1)
-        latency = measure(engine, clip, box, warm_up=warm_up)
+        timed = TimedEngine(engine)
+        latency = measure(timed, Tracker(timed), clip, box, warm_up=warm_up)
     found = {
         "model": config.name,
         **dataclasses.asdict(count(config)),

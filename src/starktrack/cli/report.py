@@ -1,5 +1,6 @@
 """`starktrack report`: score raw result files against annotations alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,13 @@ from starktrack.evaluation.attributes import read_attributes, with_derived_attri
 from starktrack.evaluation.dialects import Dialect, dialect, explain
 from starktrack.evaluation.published import published_for
 from starktrack.evaluation.result_files import read_results
-from starktrack.evaluation.scoring import Evaluation, evaluate
+from starktrack.evaluation.scoring import Evaluation, evaluate, join
 from starktrack.evaluation.vot_report import (
     anchor_table,
     longterm_table,
     score_anchor_results,
     score_longterm_results,
+    to_json,
 )
 from starktrack.evaluation.vot_results import read_sequences
 
@@ -29,10 +31,12 @@ DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
 def report(
     results: Annotated[list[Path], typer.Argument(help="One tracker each: a folder or zip, or NAME=PATH.")],
     dataset: Annotated[str, typer.Option(help="lasot, otb, uav123, got10k_val, trackingnet, vot2020 …")],
-    annotations: Annotated[Path, typer.Option(help="Folder or zip of annotations; no frames are needed.")],
+    annotations: Annotated[
+        list[Path], typer.Option(help="Folder or zip, no frames needed; DATASET=PLACE for each of a union.")
+    ],
     dialect_name: Annotated[str, typer.Option("--dialect", help="Whose conventions apply.")] = "",
     sequences: Annotated[
-        Path | None, typer.Option(help="A file that names the sequences that count.")
+        Path | None, typer.Option(exists=True, help="A file that names the sequences that count.")
     ] = None,
     drop_invalid: Annotated[bool, typer.Option(help="Divide by frames with a valid truth only.")] = False,
     explained: Annotated[bool, typer.Option("--explain", help="Print each convention in words.")] = False,
@@ -46,20 +50,30 @@ def report(
 ) -> None:
     """Score raw result files: overall, per sequence, per attribute, with 95 % intervals over sequences."""
     if dataset.startswith("vot"):
-        _show(_vot_table(results, dataset, annotations), form)
+        _report_vot(results, dataset, annotations[0], form, json_path)
         return
-    chosen = dialect(dialect_name or default_dialect(dataset), dataset, drop_invalid=drop_invalid)
-    truth = load_annotations(annotations, sequences, attributes)
-    evaluations = [evaluate_results(path, dataset, truth, chosen) for path in results]
-    if explained:
-        Console(soft_wrap=True).print("\n".join(explain(chosen)), highlight=False, markup=False)
+    parts = []
+    for part, place in _parts(dataset, annotations):
+        chosen = dialect(dialect_name or default_dialect(part), part, drop_invalid=drop_invalid)
+        truth = load_annotations(place, sequences, attributes)
+        parts.append([evaluate_results(path, part, truth, chosen) for path in results])
+        if explained:
+            Console(soft_wrap=True).print("\n".join(explain(chosen)), highlight=False, markup=False)
+    evaluations = [join(dataset, found) if len(found) > 1 else found[0] for found in zip(*parts, strict=True)]
     _show(tables.overall_table(evaluations, published_for(dataset) if published else ()), form)
     for kind in per or ():
         _show(_table_per(kind, evaluations, measure), form)
     if compare:
         _show(_comparison(evaluations), form)
     if json_path is not None:
-        json_path.write_text(tables.to_json(evaluations), encoding="utf-8")
+        _write(json_path, tables.to_json(evaluations))
+
+
+def _parts(dataset: str, annotations: list[Path]) -> list[tuple[str, Path]]:
+    named = [named_place(place) if "=" in str(place) else (dataset, place) for place in annotations]
+    if len(annotations) > 1 and len({name for name, _ in named}) < len(named):
+        raise ConfigError("a union needs --annotations DATASET=PLACE for each data set, each once")
+    return named
 
 
 def default_dialect(dataset: str) -> str:
@@ -80,7 +94,8 @@ def evaluate_results(place: Path, dataset: str, truth: list[Annotation], chosen:
     """Return the scores of one tracker's results."""
     name, path = named_place(place)
     found = read_results(path, [annotation.name for annotation in truth])
-    return evaluate(name, dataset, found.boxes_xywh, truth, chosen)
+    scored = evaluate(name, dataset, found.boxes_xywh, truth, chosen)
+    return replace(scored, frames_per_second=found.frames_per_second)
 
 
 def named_place(place: Path) -> tuple[str, Path]:
@@ -103,12 +118,25 @@ def _comparison(evaluations: list[Evaluation]) -> tables.Table:
     return tables.comparison_table(*evaluations[:2])
 
 
-def _vot_table(results: list[Path], dataset: str, workspace: Path) -> tables.Table:
+def _report_vot(
+    results: list[Path], dataset: str, workspace: Path, form: str, json_path: Path | None
+) -> None:
     sequences = read_sequences(workspace)
     places = dict(named_place(place) for place in results)
     if "lt" in dataset:
-        return longterm_table({n: score_longterm_results(sequences, p) for n, p in places.items()}, dataset)
-    return anchor_table({n: score_anchor_results(sequences, p) for n, p in places.items()}, dataset)
+        scores = {name: score_longterm_results(sequences, place) for name, place in places.items()}
+        table = longterm_table(scores, dataset)
+    else:
+        scores = {name: score_anchor_results(sequences, place) for name, place in places.items()}
+        table = anchor_table(scores, dataset)
+    _show(table, form)
+    if json_path is not None:
+        _write(json_path, to_json(scores, dataset))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _show(table: tables.Table, form: str) -> None:

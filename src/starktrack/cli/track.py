@@ -1,7 +1,9 @@
 """`starktrack track`: boxes in, boxes and an annotated video out."""
 
+import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +13,6 @@ from starktrack.cli.options import Device, DeviceOption, ModelOption, WeightsOpt
 from starktrack.errors import BoxError, VideoBrokenError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from starktrack.cli.progress import Progress
     from starktrack.cli.track_outputs import TrackOutputs
     from starktrack.data.frames import FrameStream
@@ -59,31 +59,52 @@ def track(
     if select == bool(boxes):
         raise BoxError("the target needs a box: give either --box X,Y,W,H or --select, got both or none")
 
-    from starktrack.cli.progress import frame_progress
+    from starktrack.cli.progress import progress_of
     from starktrack.cli.track_outputs import TrackOutputs, check_outputs
     from starktrack.data.frames import open_frames
 
-    check_outputs(save, annotated)
+    check_outputs(video, save, annotated)
     with ExitStack() as stack:
+        stack.enter_context(_sigterm_interrupts())
         frames = stack.enter_context(open_frames(video, start_frame=start_frame))
         if select:
             boxes = [_select(frames)]
         tracker = _load(frames, boxes, model, weights, device)
         outputs = stack.enter_context(TrackOutputs(save, annotated, frames.size_hw, frames.frame_rate))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
-        with frame_progress(total, frames.name) as progress:
+        with progress_of(total, frames.name) as progress:
             broken = _run(tracker, frames, boxes, outputs, progress)
     _report(outputs, progress, broken)
 
 
-def _select(frames: "FrameStream") -> "np.ndarray":
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: asked to end like Ctrl-C, and what was tracked is kept as well."""
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _select(frames: "FrameStream") -> Sequence[float]:
     from starktrack.cli.select import select_box
 
-    return select_box(frames.peek().image)
+    return select_box(frames.peek().image).tolist()
 
 
 def _load(
-    frames: "FrameStream", boxes: list["np.ndarray"], model: str | None, weights: Path | None, device: Device
+    frames: "FrameStream",
+    boxes: Sequence[Sequence[float]],
+    model: str | None,
+    weights: Path | None,
+    device: Device,
 ) -> "Tracker":
     from starktrack.geometry.boxes import check_box
 
@@ -97,7 +118,7 @@ def _load(
 def _run(
     tracker: "Tracker",
     frames: "FrameStream",
-    boxes: list["np.ndarray"],
+    boxes: Sequence[Sequence[float]],
     outputs: "TrackOutputs",
     progress: "Progress",
 ) -> VideoBrokenError | KeyboardInterrupt | None:
@@ -118,8 +139,8 @@ def _report(
 ) -> None:
     written = ", ".join(str(path) for path in outputs.paths)
     kept = f"; wrote {written}" if written else ""
-    sys.stderr.write(f"tracked {progress.count} frames, {progress.frames_per_second:.1f} frames/s{kept}\n")
+    sys.stderr.write(f"tracked {progress.count} frames, {progress.per_second:.1f} frames/s{kept}\n")
     if isinstance(broken, VideoBrokenError):
         raise broken
     if broken is not None:
-        raise typer.Exit(130)
+        raise typer.Exit(143 if isinstance(broken, _Terminated) else 130)

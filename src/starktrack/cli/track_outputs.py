@@ -2,23 +2,29 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from starktrack.data.frames import Frame
 from starktrack.data.result_files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
 from starktrack.data.video_writer import VideoWriter, check_video_path
+from starktrack.errors import InputError
 from starktrack.tracking.overlay import draw
 from starktrack.tracking.tracker import TrackOutput
 
 
-def check_outputs(save: Path | None, annotated: Path | None) -> None:
+def check_outputs(source: str, save: Path | None, annotated: Path | None) -> None:
     """Refuse paths that cannot be written, before the work that fills them.
 
     Raises:
-        InputError: Unknown suffix, or a place that cannot be written to.
+        InputError: Unknown suffix, a place that cannot be written to, or the source itself.
     """
+    for path in (save, annotated):
+        if path is not None and path.exists() and Path(source).exists() and path.samefile(source):
+            raise InputError(
+                f"an output must not replace the video that is tracked, got {path}; name another"
+            )
     if save is not None:
         check_result_path(save)
     if annotated is not None:
@@ -34,10 +40,14 @@ class TrackOutputs:
         self._results = None if save is None else ResultWriter(save)
         self._video = None if annotated is None else VideoWriter(annotated, size_hw, frame_rate)
         self._to_stdout = save is None and annotated is None
+        self._stack = ExitStack()
         self.paths: list[Path] = []
 
-    def __enter__(self) -> Self:
-        """Print the header where boxes go to standard output."""
+    def __enter__(self) -> "TrackOutputs":
+        """Open what was asked for, and print the header where boxes go to standard output."""
+        for writer in (self._results, self._video):
+            if writer is not None:
+                self._stack.enter_context(writer)
         if self._to_stdout:
             sys.stdout.write(",".join(COLUMNS) + "\n")
         return self
@@ -46,12 +56,14 @@ class TrackOutputs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Keep the files, or remove them on an error."""
-        for writer in (self._results, self._video):
-            if writer is not None:
-                writer.__exit__(kind, error, trace)
-        if error is None:
-            self.paths += [] if self._results is None else self._results.paths
-            self.paths += [] if self._video is None else [self._video.path]
+        try:
+            self._stack.__exit__(kind, error, trace)
+        finally:
+            written = [
+                *(self._results.paths if self._results else ()),
+                *([self._video.path] if self._video else ()),
+            ]
+            self.paths = [path for path in written if path.is_file()]
 
     def write(self, frame: Frame, outputs: Mapping[int, TrackOutput]) -> None:
         """Write where every target is in one frame."""

@@ -25,7 +25,8 @@ Collections = dict[str, Any]
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a recipe of ours, such as s50.")
+        str,
+        typer.Argument(metavar="RECIPE", help="A TOML file, or the name of a recipe of ours, such as s50."),
     ],
     overrides: Annotated[
         list[str] | None,
@@ -35,10 +36,12 @@ def train(
         Path, typer.Option("--data", metavar="ROOT", help="Folder that the recipe's data sets lie below.")
     ] = Path("data"),
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoints, metrics, pictures and weights.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder for checkpoints, metrics, pictures and weights."),
     ] = Path("runs/train"),
     weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="FILE", help="Start from these weights of the same model.")
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Start from these weights of the same model."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest checkpoint in DIR, if there is one.")
@@ -50,8 +53,8 @@ def train(
 ) -> None:
     """Train a model; on several GPUs or machines start it with torchrun.
 
-    SIGTERM or Ctrl-C saves and ends with 143 or 130; the same command with --resume goes on as if it had never
-    stopped.
+    SIGTERM or Ctrl-C saves and ends with 143 or 130; the same command with --resume goes on as if it had
+    never stopped.
     """
     plan = override(read_recipe(recipe), overrides or [])
     from starktrack.training.distributed import joined, processes_of_environment
@@ -78,7 +81,12 @@ def train(
 
 
 def _prepare(
-    recipe: Recipe, data: Path, out: Path, device: "torch.device", processes: "Processes", weights: Path | None
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    device: "torch.device",
+    processes: "Processes",
+    weights: Path | None,
 ) -> "tuple[Job, Stark]":
     from starktrack.training.datasets import mix
     from starktrack.training.distill import load_teacher
@@ -109,7 +117,9 @@ def _network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "S
     torch.manual_seed(recipe.run.seed)
     start = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
     imagenet = recipe.run.imagenet and weights is None and start is None
-    network = build_network(recipe.config.model, imagenet=imagenet, backbone_weights=None if weights else start)
+    network = build_network(
+        recipe.config.model, imagenet=imagenet, backbone_weights=None if weights else start
+    )
     if weights:
         fill(network, read_weights(weights)[1], source=str(weights))
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
@@ -159,7 +169,9 @@ def _tell(record: Any) -> None:
     else:
         shown = {name: value for name, value in record.items() if name in _SHOWN}
         terms = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
-        text = f"{terms}, {record['samples_per_second']:.1f} samples/s, {record['waiting']:.0%} waiting for data"
+        text = (
+            f"{terms}, {record['samples_per_second']:.1f} samples/s, {record['waiting']:.0%} waiting for data"
+        )
     sys.stderr.write(f"{record['stage']} epoch {record['epoch']} step {record['step']}: {text}\n")
 
 

@@ -34,8 +34,9 @@ def _batch_table(job: Job) -> Table:
     table = Table("part of a micro-batch", "shape", title="Shapes")
     table.add_row("templates", f"[{run.micro_batch}, {model.num_templates}, 3, {sides[0]}, {sides[0]}]")
     table.add_row("search", f"[{run.micro_batch}, 3, {sides[1]}, {sides[1]}]")
+    micro_batches = run.batch_size // run.micro_batch
     table.add_row(
-        "batch", f"{run.batch_size} = {run.batch_size // run.micro_batch} micro-batches, {job.processes.count} process(es)"
+        "batch", f"{run.batch_size} = {micro_batches} of these on {job.processes.count} process(es)"
     )
     return table
 

@@ -14,7 +14,7 @@ from starktrack.config.schema import Config
 from starktrack.config.training import ValidationConfig
 from starktrack.data.sequence import Sequence
 from starktrack.engines.torch_engine import TorchEngine
-from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+from starktrack.evaluation.metrics import overlaps, success_curve
 from starktrack.models.build import build_network
 from starktrack.tracking.tracker import Tracker
 from starktrack.training.job import Validate
@@ -51,7 +51,8 @@ def track_and_score(
 def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) -> tuple[float, float]:
     """Return mean overlap and success of one run from the first visible frame to the last.
 
-    Frames in which the target cannot be seen do not count.
+    Frames in which the target cannot be seen do not count, nor does the one with the given box, unless there is
+    no other.
     """
     first = int(np.flatnonzero(sequence.visible)[0])
     end = min(len(sequence), first + max_frames) if max_frames else len(sequence)
@@ -59,11 +60,11 @@ def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) ->
     boxes = [sequence.boxes_xywh[first]]
     boxes += [tracker.update(sequence.frames.read(index)).box_xywh for index in range(first + 1, end)]
     visible = sequence.visible[first:end].copy()
-    visible[0] = end - first == 1
+    visible[0] = not visible[1:].any()
     return score_boxes(np.stack(boxes)[visible], sequence.boxes_xywh[first:end][visible])
 
 
 def score_boxes(predicted_xywh: Boxes, true_xywh: Boxes) -> tuple[float, float]:
     """Return mean overlap, and mean over 21 thresholds of the share of frames that overlap by more."""
-    overlaps = overlap(xywh_to_xyxy(predicted_xywh.astype(float)), xywh_to_xyxy(true_xywh.astype(float)))
-    return float(overlaps.mean()), float((overlaps[:, None] > THRESHOLDS).mean())
+    overlap = overlaps(predicted_xywh, true_xywh)
+    return float(overlap.mean()), float(success_curve(overlap, THRESHOLDS).mean())

@@ -16,7 +16,9 @@ from starktrack.errors import InputError, nearest_name
 
 REGISTRY = "trackers.ini"
 
-app = typer.Typer(help="Work with a workspace of the VOT toolkit.", no_args_is_help=True)
+app = typer.Typer(
+    help="Work with a workspace of the VOT toolkit.", add_completion=False, no_args_is_help=True
+)
 app.command("run")(run)
 
 

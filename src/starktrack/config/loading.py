@@ -42,6 +42,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"a configuration must be a TOML file, {path} does not exist") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"a configuration must be valid TOML, {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"a configuration must be a readable file, {path}: {error.strerror}") from error
 
 
 def override(record: T, assignments: Iterable[str]) -> T:
@@ -76,8 +78,11 @@ def _parse(text: str) -> Any:
 def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
     node = values
     for depth, name in enumerate(path[:-1]):
-        if not isinstance(node.get(name), dict):
+        if name not in node:
             raise _unknown_key(".".join(path[: depth + 1]), node)
+        if not isinstance(node[name], dict):
+            key = ".".join(path[: depth + 1])
+            raise ConfigError(f"{key} has no keys below it, got {'.'.join(path)!r}; give {key}=value")
         node = node[name]
     if path[-1] not in node:
         raise _unknown_key(".".join(path), node)
@@ -97,6 +102,8 @@ def _explain_one(schema: type, detail: Mapping[str, Any]) -> str:
     key = ".".join(path)
     if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"unknown key {key!r}{nearest_name(path[-1], _field_names(schema, path[:-1]))}"
+    if detail["type"] == "missing":
+        return f"{key} must be given"
     if detail["type"] == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
     return f"{key}: {detail['msg']}, got {detail['input']!r}"
@@ -109,7 +116,9 @@ def _field_names(schema: Any, path: list[str]) -> list[str]:
         else:
             annotation = {f.name: f.type for f in dataclasses.fields(schema)}.get(name)
             options = (annotation, *get_args(annotation))
-        schema = next((each for each in options if dataclasses.is_dataclass(each) or get_origin(each) is dict), None)
+        schema = next(
+            (each for each in options if dataclasses.is_dataclass(each) or get_origin(each) is dict), None
+        )
         if schema is None:
             return []
     return [f.name for f in dataclasses.fields(schema)] if dataclasses.is_dataclass(schema) else []

@@ -56,7 +56,7 @@ def stark_mobile() -> Config:
     return Config(
         name="stark_mobile",
         model=ModelConfig(
-            backbone=BackboneConfig(name="mobilenetv2_100"),
+            backbone=BackboneConfig(name="mobilenetv2_100", padding="same"),
             transformer=TransformerConfig(
                 width=128,
                 ffn_width=512,

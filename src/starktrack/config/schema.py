@@ -6,10 +6,14 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
+Pixels = Annotated[int, Field(gt=0, le=4096)]
+Channels = Annotated[int, Field(gt=0, le=16384)]
+Layers = Annotated[int, Field(ge=0, le=128)]
+"""Bounds far beyond any use, so that a damaged file cannot ask for all memory."""
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -23,7 +27,7 @@ class CropConfig:
     Source: section 4.1 (search 320 px and 5 times, template 128 px and 2 times the target).
     """
 
-    side: PositiveInt
+    side: Pixels
     factor: Annotated[float, Field(gt=0)]
 
 
@@ -35,10 +39,13 @@ class BackboneConfig:
         name: Any convolutional `timm` model with feature stages (`resnet50`, `mobilenetv2_100` …), or
             `repvgg_a0_lite`, the RepVGG-A0 with a last stage of four blocks that STARK-Lightning uses.
         stride: Image pixels per feature cell.
+        padding: `symmetric` as in PyTorch's models, or `same` as in TensorFlow's, whose odd pixel goes right
+            and bottom; for weights that were trained so (timm's EfficientNet family only).
     """
 
     name: str = "resnet50"
-    stride: PositiveInt = 16
+    stride: Pixels = 16
+    padding: Literal["symmetric", "same"] = "symmetric"
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -55,12 +62,12 @@ class TransformerConfig:
         residual_position: Add the position to the encoder's residual too, as STARK-Lightning does.
     """
 
-    width: PositiveInt = 256
-    num_heads: PositiveInt = 8
-    ffn_width: PositiveInt = 2048
+    width: Channels = 256
+    num_heads: Channels = 8
+    ffn_width: Channels = 2048
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    num_encoder_layers: Count = 6
-    num_decoder_layers: Count = 6
+    num_encoder_layers: Layers = 6
+    num_decoder_layers: Layers = 6
     encoder_queries: Literal["all", "search"] = "all"
     position: Literal["sine", "learned", "none"] = "sine"
     residual_position: bool = False
@@ -87,13 +94,22 @@ class BoxHeadConfig:
     Args:
         kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning) or
             `mlp` (three-layer perceptron, Table 7, row 4).
-        width: Channels of the first layer.
+        width: Channels of the first layer; the corner head halves them three times.
         cell_offset: Where in its cell a corner lies, in cells: 0 as published for S and ST, 0.5 the centre.
     """
 
     kind: Literal["corner", "corner_rep", "mlp"] = "corner"
-    width: PositiveInt = 256
+    width: Channels = 256
     cell_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _width_can_be_halved(self) -> "BoxHeadConfig":
+        if self.kind == "corner" and self.width % 8:
+            raise ValueError(
+                f"width must be a multiple of 8 (halved three times), got {self.width}; "
+                f"use {self.width + 8 - self.width % 8}"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -111,7 +127,7 @@ class ModelConfig:
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     box_head: BoxHeadConfig = field(default_factory=BoxHeadConfig)
     score_head: bool = False
-    num_templates: PositiveInt = 1
+    num_templates: Annotated[int, Field(gt=0, le=64)] = 1
     search: CropConfig = field(default_factory=lambda: CropConfig(side=320, factor=5.0))
     template: CropConfig = field(default_factory=lambda: CropConfig(side=128, factor=2.0))
     geometry: Literal["published", "exact"] = "published"

@@ -72,8 +72,8 @@ class OptimConfig:
             `drop_factor` over the stage.
         drop_epoch: Epochs before the drop.
         warmup_steps: Optimiser steps over which the rate rises from nothing.
-        ema_decay: Share of the averaged weights that each step keeps; 0 keeps no average. Where there is
-            one, it is what is validated and shipped.
+        ema_decay: Share of the averaged weights that each step keeps (less at the start, see
+            `training.optim`); 0 keeps no average. Where there is one, it is what is validated and shipped.
 
     Source: section 4.1 and the authors' configurations.
     """
@@ -161,12 +161,12 @@ class RunConfig:
     Args:
         batch_size: Samples per optimiser step, over all processes.
         micro_batch: Samples per pass through the network. Batch norm sees a micro-batch at a time, so
-            results do not depend on how many processes share the batch. 16 is what the authors had on each GPU.
+            results do not depend on how many processes share the batch. The authors had 16 on each GPU.
         compile: Let `torch.compile` fuse the network.
         channels_last: Memory layout of pictures; faster for convolutions.
         log_every: Optimiser steps between lines of the journal.
         picture_every: Epochs between pictures of crops with boxes; 0 draws none.
-        checkpoint_every: Optimiser steps between checkpoints besides those at the end of every epoch; 0 has none.
+        checkpoint_every: Optimiser steps between checkpoints within an epoch; 0 has only those at its end.
         keep: Checkpoints kept, newest first.
         max_corrupt: Share of unreadable samples above which the run stops.
         tensorboard: Write TensorBoard files too.
@@ -200,7 +200,8 @@ class RunConfig:
             )
         if self.samples_per_epoch < self.batch_size:
             raise ValueError(
-                f"samples_per_epoch must be at least batch_size={self.batch_size}, got {self.samples_per_epoch}"
+                f"samples_per_epoch must be at least batch_size={self.batch_size}, "
+                f"got {self.samples_per_epoch}"
             )
         return self
 

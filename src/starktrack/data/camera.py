@@ -1,13 +1,17 @@
 """A camera as a stream: frames as they come, until somebody stops it."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
+from typing import Any
 
 import cv2
 
 from starktrack.data.frame_stream import FrameStream, Picture
 from starktrack.errors import VideoError
+
+LARGEST_INDEX = 9999
+"""OpenCV asks other systems for cameras above this."""
 
 
 def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
@@ -20,6 +24,8 @@ def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
     Raises:
         VideoError: There is no such camera.
     """
+    if index > LARGEST_INDEX:
+        raise VideoError(f"a camera must have a number of at most {LARGEST_INDEX}, got {index}")
     capture = cv2.VideoCapture(index)
     if not capture.isOpened():
         capture.release()
@@ -31,21 +37,23 @@ def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
     frame_rate = capture.get(cv2.CAP_PROP_FPS)
     return FrameStream(
         f"camera {index}",
-        _pictures(capture, index),
+        _pictures(capture.read, capture.release, index),
         start_frame=start_frame,
         frame_rate=frame_rate if frame_rate > 0 else None,
     )
 
 
-def _pictures(capture: cv2.VideoCapture, index: int) -> Generator[Picture, None, None]:
+def _pictures(
+    read: Callable[[], tuple[bool, Any]], release: Callable[[], None], index: int
+) -> Generator[Picture, None, None]:
     started: float | None = None
     try:
         while True:
-            taken, image = capture.read()
+            taken, image = read()
             if not taken:
                 raise VideoError(f"camera {index} gives no more frames; check its cable")
             now = time.monotonic()
             started = now if started is None else started
             yield now - started, partial(cv2.cvtColor, image, cv2.COLOR_BGR2RGB)
     finally:
-        capture.release()
+        release()

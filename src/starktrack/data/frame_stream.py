@@ -85,7 +85,9 @@ class FrameStream:
             InputError: It was taken already.
         """
         if self._held is None:
-            raise InputError(f"only the first frame of {self.name} can be seen ahead, got a stream that began")
+            raise InputError(
+                f"only the first frame of {self.name} can be seen ahead, got a stream that began"
+            )
         return self._held
 
     def __enter__(self) -> "FrameStream":

@@ -33,6 +33,8 @@ def open_frames(
         return camera.open_camera(int(source), start_frame=start_frame)
     if "://" in str(source):
         return video_file.open_address(str(source), start_frame=start_frame, timeout_seconds=timeout_seconds)
+    if not str(source):
+        raise VideoError("a video must be a file, an image folder, a camera or an address, got an empty name")
     path = Path(source)
     if path.is_dir() or image_files.is_image(path) or _is_glob(path):
         return image_files.open_images(

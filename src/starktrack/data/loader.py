@@ -88,6 +88,10 @@ def make_loader(
     )
 
 
+SECONDS_TO_SAVE = 300
+"""A worker that was asked to end does so after this long, or when asked again."""
+
+
 @dataclass(frozen=True)
 class _Samples(Dataset[Sample]):
     samples: Samples
@@ -97,8 +101,13 @@ class _Samples(Dataset[Sample]):
 
 
 def _use_one_thread(worker: int) -> None:
-    # Ctrl-C reaches every process of a terminal; workers must go on until the training process has saved.
+    # Ctrl-C and job schedulers reach every process of a run; workers go on until the training process has saved.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _give_time_to_save)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _give_time_to_save(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.alarm(SECONDS_TO_SAVE)

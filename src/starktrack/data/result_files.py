@@ -1,5 +1,6 @@
 """Result files: boxes as text in the form of the benchmarks, tracks as CSV or JSON."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from types import TracebackType
 import numpy as np
 
 from starktrack.arrays import Box, Boxes
-from starktrack.data.output_file import OutputFile, check_output_path, whole_file
 from starktrack.errors import ResultFileError, VideoBrokenError
+from starktrack.output_file import OutputFile, check_output_path, named_write, whole_file
 
 COLUMNS = ("frame", "seconds", "target", "x", "y", "w", "h", "score", "template_updated")
 """Columns of a CSV file and keys of a JSON entry, in order."""
@@ -208,14 +209,20 @@ class _Part:
         self._text = self.file.partial.open("w", encoding="utf-8", newline="\n")
 
     def write(self, row: TrackRow) -> None:
-        self._text.write(self._before + self._form.line(row))
+        with named_write(self.file.path):
+            self._text.write(self._before + self._form.line(row))
         self._before = self._form.separator
 
     def close(self) -> None:
-        self._text.write(self._form.closing)
-        self._text.close()
-        self.file.keep()
+        try:
+            with named_write(self.file.path):
+                self._text.write(self._form.closing)
+                self._text.close()
+                self.file.keep()
+        finally:
+            self.discard()
 
     def discard(self) -> None:
-        self._text.close()
+        with contextlib.suppress(OSError):  # what could not be written is not wanted any more
+            self._text.close()
         self.file.discard()

@@ -20,10 +20,10 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.arrays import Boxes
-from starktrack.data.output_file import whole_file
 from starktrack.data.result_files import read_boxes, write_boxes
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
+from starktrack.output_file import whole_file
 
 RUN_FILE = "run.json"
 

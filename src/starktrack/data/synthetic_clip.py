@@ -62,7 +62,7 @@ def _paste(
     )
 
 
-def _object(side: int, seed: int) -> Image:
+def _object(side: int, seed: int) -> SquareImage:
     rng = np.random.default_rng([seed, 2])
     stripes = _texture((side, side), 4, rng).astype(np.int64)
     rows, columns = np.mgrid[:side, :side] * 5 // side

@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from starktrack.arrays import Box
+from starktrack.arrays import Box, Image
 from starktrack.config.schema import Config
 from starktrack.data.frames import open_frames
 from starktrack.engines.torch_engine import TorchEngine, TorchTemplate
@@ -83,7 +83,7 @@ def _attention_macs(network: Stark, counter: FlopCounterMode) -> int:
     )
 
 
-class _Timed:
+class TimedEngine:
     """An engine that notes how long its crops and its network take; fulfils the tracker's protocol."""
 
     def __init__(self, engine: TorchEngine) -> None:
@@ -92,9 +92,11 @@ class _Timed:
         self.network_seconds: list[float] = []
 
     def embed(self, views: Views) -> list[TorchTemplate]:
+        """Return the tokens of a template crop around each box; not timed."""
         return self.engine.embed(views)
 
     def predict(self, views: Views, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
+        """Return the target's box in each search region, and note what it took."""
         start = self._now()
         crops = self.engine.crop(views, self.config.model.search)
         cropped = self._now()
@@ -109,17 +111,29 @@ class _Timed:
         return time.perf_counter()
 
 
-def measure(engine: TorchEngine, video: Path, box_xywh: Box, *, warm_up: int) -> dict[str, Latency]:
+@runtime_checkable
+class FollowsOneTarget(Protocol):
+    """What is asked of a tracker to time it."""
+
+    def start(self, image: Image, *, box_xywh: Any) -> Any:
+        """Begin with the target's box, image pixels."""
+        ...
+
+    def update(self, image: Image) -> Any:
+        """Find the target in the next frame."""
+        ...
+
+
+def measure(
+    timed: TimedEngine, tracker: FollowsOneTarget, video: Path, box_xywh: Box, *, warm_up: int
+) -> dict[str, Latency]:
     """Return the time of decode, crop, network and the whole of a frame while tracking a video.
 
     Args:
+        timed: The engine on which the tracker runs.
         video: At least `warm_up` + 3 frames.
         warm_up: Frames that are not counted.
     """
-    from starktrack.tracking.tracker import Tracker
-
-    timed = _Timed(engine)
-    tracker = Tracker(timed)
     decode: list[float] = []
     whole: list[float] = []
     with open_frames(video) as frames:

@@ -6,6 +6,7 @@ Crops are cut where the network runs, so that a frame travels once.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,11 +36,11 @@ def resolve_device(name: str) -> torch.device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
-    kind = name.partition(":")[0]
-    if kind not in available:
-        raise DeviceError(f"device must be auto, cpu, cuda or mps, got {name!r}")
-    if not available[kind]:
-        raise DeviceError(f"device {name} is not available on this machine; use --device auto or cpu")
+    kind, _, number = name.partition(":")
+    if kind not in available or (number and (kind != "cuda" or not number.isdecimal())):
+        raise DeviceError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    if not available[kind] or (number and int(number) >= torch.cuda.device_count()):
+        raise DeviceError(f"device {name} is not available on this machine; use auto or cpu")
     return torch.device(name)
 
 
@@ -52,6 +53,8 @@ class TorchEngine:
     """
 
     def __init__(self, network: Stark, config: Config, *, device: torch.device) -> None:
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move boxes by pixels
         self.config = config
         self.device = device
         self.network = fold(network.eval()).to(device, memory_format=torch.channels_last)
@@ -81,7 +84,9 @@ class TorchEngine:
     def crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
         """Return normalised crops around each box and their padding masks, None where nothing is padded."""
         transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
-        images = [torch.from_numpy(image).to(self.device) for image in views.images]
+        # Torch takes neither mirrored views (BGR turned round) nor, without a warning, arrays that are locked.
+        whole = [np.require(image, requirements=("C", "W")) for image in views.images]
+        images = [torch.from_numpy(image).to(self.device) for image in whole]
         pictures, masks = cut_batch(images, views.image_index, transform, self.config.model.geometry)
         # Attention without a mask is faster and gives the same result; asking a GPU would stall it.
         needs_mask = self.device.type != "cpu" or bool(masks.any())

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterable
 from configparser import ConfigParser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.errors import DatasetError
-from starktrack.evaluation.text_files import TextPlace, open_place, parse_boxes, parse_numbers
+from starktrack.evaluation.text_files import TextPlace, open_place, parse_numbers, parse_rows
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,26 @@ class Annotation:
         return len(self.boxes_xywh)
 
 
+INITIAL_FRAMES_LEFT_OUT = {("otb", "Tiger1"): 5}
+"""Frames that the pytracking family drops at the start of a sequence, by data set and name."""
+
+
+def matched_to(annotation: Annotation, dataset: str, num_predicted: int) -> Annotation:
+    """Return the annotation without the frames that pytracking drops, if the result lacks them."""
+    dropped = INITIAL_FRAMES_LEFT_OUT.get((dataset[:3], annotation.name), 0)
+    if not dropped or num_predicted != len(annotation) - dropped:
+        return annotation
+    visible = None if annotation.visible is None else annotation.visible[dropped:]
+    return replace(annotation, boxes_xywh=annotation.boxes_xywh[dropped:], visible=visible)
+
+
 def read_annotations(root: Path, names: Iterable[str] | None = None) -> list[Annotation]:
     """Return the truth of every sequence in a folder or zip, in alphabetical order.
 
-    Understood layouts: `<seq>/groundtruth.txt` (LaSOT, GOT-10k, TrackingNet with `anno/`), `<seq>.txt` files
-    (the LaSOT toolkit's `annos/` with `annos/absent/`, UAV123, NFS, TrackingNet), TC128's
-    `<seq>/<seq>_gt.txt` and OTB's `<seq>/groundtruth_rect*.txt`.
+    Understood layouts: `<seq>/groundtruth.txt` (LaSOT, GOT-10k, VOT), `<seq>.txt` (UAV123, NFS, TrackingNet,
+    and the LaSOT toolkit's `annos/` with `annos/absent/`), OTB's `<seq>/groundtruth_rect*.txt`, TC128's
+    `<seq>/<seq>_gt.txt`. Lines hold x,y,w,h; or four corners, taken as the box around them (VOT); or
+    frame,x,y,w,h,lost (TLP).
 
     Args:
         root: A folder or a zip file.
@@ -76,7 +90,7 @@ _ASIDE = {"absent", "att", "attrs", "nlp", "absence", "occlusion"}
 def _sequences(place: TextPlace) -> dict[str, PurePosixPath]:
     found: dict[str, PurePosixPath] = {}
     for path in sorted(place.files):
-        name = _sequence_name(path)
+        name = _sequence_name(path, path.parent.name or PurePosixPath(place.label).stem)
         if name is not None and found.setdefault(name, path) != path:
             raise DatasetError(
                 f"{place.label} must hold each sequence once, got {name} in {found[name]} and {path}; "
@@ -85,22 +99,34 @@ def _sequences(place: TextPlace) -> dict[str, PurePosixPath]:
     return found
 
 
-def _sequence_name(path: PurePosixPath) -> str | None:
+def _sequence_name(path: PurePosixPath, folder: str) -> str | None:
     if path.name == "groundtruth.txt":
-        return path.parent.name
+        return folder
     if match := re.fullmatch(r"groundtruth_rect(?:\.(\d+))?\.txt", path.name):
-        return path.parent.name + (f"_{match[1]}" if match[1] else "")
-    if path.name == f"{path.parent.name}_gt.txt":
-        return path.parent.name
+        return folder + (f"_{match[1]}" if match[1] else "")
+    if path.name == f"{folder}_gt.txt":
+        return folder
     if path.suffix != ".txt" or path.stem.lower() in _NOT_SEQUENCES or _ASIDE & set(path.parent.parts):
         return None
-    return None if path.stem == f"{path.parent.name}_frames" else path.stem.removeprefix("nfs_")
+    return None if path.stem == f"{folder}_frames" else path.stem.removeprefix("nfs_")
 
 
 def _read_one(place: TextPlace, name: str, path: PurePosixPath) -> Annotation:
-    boxes = parse_boxes(place.text(path) or "", f"{place.label}/{path}", DatasetError)
+    boxes, lost = _boxes(place.text(path) or "", f"{place.label}/{path}")
     size_wh, object_class = _meta(place.text(path.parent / "meta_info.ini"))
-    return Annotation(name, boxes, _visible(place, path, len(boxes)), size_wh, object_class)
+    visible = _visible(place, path, len(boxes)) if lost is None else ~lost
+    return Annotation(name, boxes, visible, size_wh, object_class)
+
+
+def _boxes(
+    text: str, where: str
+) -> tuple[Float[np.ndarray, "num_frames 4"], Bool[np.ndarray, " num_frames"] | None]:
+    rows = parse_rows(text, where, DatasetError, (4, 6, 8))
+    if rows.shape[1] == 8:
+        corners = rows.reshape(-1, 4, 2)
+        first = corners.min(axis=1)
+        return np.concatenate([first, corners.max(axis=1) - first], axis=1), None
+    return (rows[:, 1:5], rows[:, 5] != 0) if rows.shape[1] == 6 else (rows, None)
 
 
 def _visible(

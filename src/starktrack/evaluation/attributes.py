@@ -27,7 +27,7 @@ def with_derived_attributes(annotations: Sequence[Annotation]) -> list[Annotatio
 def derive_attributes(annotation: Annotation) -> tuple[str, ...]:
     """Return which hold: absence, aspect ratio change, fast motion, low resolution, scale variation.
 
-    Source: Fan et al., LaSOT, CVPR 2019, table 3 (definitions over the true boxes).
+    Convention: our own definitions over the true boxes, after those that LaSOT gives its attributes.
     """
     boxes = annotation.boxes_xywh
     present = (boxes[:, 2:] > 0).all(axis=1)

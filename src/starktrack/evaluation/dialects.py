@@ -189,7 +189,7 @@ def _ope_measures(normalised_reading: Literal["mean", "at"] = "at") -> tuple[Mea
         Measure("op75", "OP75", "success", "at", 15),
         Measure("precision", "P@20", "precision", "at", 20),
         Measure("normalised_precision", "Pnorm", "normalised", normalised_reading, 20),
-        Measure("mean_overlap", "mean overlap", "overlap"),
+        Measure("mean_overlap", "AO", "overlap"),
     )
 
 

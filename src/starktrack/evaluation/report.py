@@ -7,13 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from starktrack.errors import ConfigError, nearest_name
 from starktrack.evaluation.dialects import Measure, explain
-from starktrack.evaluation.published import Published
+from starktrack.evaluation.published import Published, published_for
 from starktrack.evaluation.scoring import Evaluation, weighted_mean
 from starktrack.evaluation.statistics import compare, interval
+
+PUBLISHED_MARK = "†"
+"""Stands behind trackers whose numbers were published, not measured."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,16 @@ class Table:
 
 
 def overall_table(evaluations: Sequence[Evaluation], published: Iterable[Published] = ()) -> Table:
-    """Return one row per tracker with every measure in percent and its 95 % interval over sequences."""
+    """Return one row per tracker with every measure in percent, ± half its 95 % interval over sequences."""
     measures = evaluations[0].dialect.measures
-    rows = [(e.tracker, *(_with_interval(e, measure) for measure in measures)) for e in evaluations]
+    rows = [
+        (e.tracker, *(_with_interval(e, measure) for measure in measures), _speed(e.frames_per_second))
+        for e in evaluations
+    ]
     rows += _published_rows(published, measures)
-    return Table(_title(evaluations), ("tracker", *(measure.label for measure in measures)), tuple(rows))
+    headings = ("tracker", *(measure.label for measure in measures), "FPS")
+    note = f", {PUBLISHED_MARK} published" if any(PUBLISHED_MARK in row[0] for row in rows) else ""
+    return Table(_title(evaluations) + note, headings, tuple(rows))
 
 
 def sequence_table(evaluations: Sequence[Evaluation], key: str = "") -> Table:
@@ -82,9 +91,10 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Return the table as comma-separated values with a heading line."""
+    """Return the table as comma-separated values with a heading line; plain numbers, without intervals."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([table.headings, *table.rows])
+    rows = [[cell.partition(" ±")[0] for cell in row] for row in (table.headings, *table.rows)]
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
@@ -98,9 +108,9 @@ def to_latex(table: Table) -> str:
 
 def to_terminal(table: Table) -> RichTable:
     """Return the table for a terminal."""
-    shown = RichTable(title=table.title)
+    shown = RichTable(title=table.title, box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
     for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index else "left", no_wrap=not index)
+        shown.add_column(heading, justify="right" if index else "left", min_width=5, no_wrap=not index)
     for row in table.rows:
         shown.add_row(*row)
     return shown
@@ -126,6 +136,7 @@ def _as_mapping(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "measures": {key: evaluation.overall(key) for key in keys},
         "intervals": {key: [found.low, found.high] for key, found in intervals.items()},
+        "frames_per_second": evaluation.frames_per_second,
         "curves": {curve: evaluation.mean_curve(curve).tolist() for curve in evaluation.curves},
         "sequences": {
             name: {key: float(evaluation.values[key][index]) for key in keys}
@@ -141,16 +152,21 @@ def _title(evaluations: Sequence[Evaluation]) -> str:
 
 def _with_interval(evaluation: Evaluation, measure: Measure) -> str:
     found = interval(evaluation.values[measure.key], evaluation.weights[measure.key])
-    return f"{100 * found.value:.2f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return f"{100 * found.value:.2f} ±{50 * (found.high - found.low):.1f}"
+
+
+def _speed(frames_per_second: float | None) -> str:
+    return "" if frames_per_second is None else f"{frames_per_second:.1f}"
 
 
 def _published_rows(published: Iterable[Published], measures: Sequence[Measure]) -> list[tuple[str, ...]]:
     told: dict[str, dict[str, str]] = {}
     for number in published:
-        told.setdefault(number.tracker, {})[number.measure] = f"{number.value:g}"
+        told.setdefault(number.tracker, {})[number.measure] = f"{number.value:.1f}"
     keys = [measure.key for measure in measures]
+    speeds = {number.tracker: number.value for number in published_for("speed")}
     return [
-        (f"{tracker} (published)", *(values.get(key, "") for key in keys))
+        (f"{tracker} {PUBLISHED_MARK}", *(values.get(key, "") for key in keys), _speed(speeds.get(tracker)))
         for tracker, values in told.items()
         if values.keys() & set(keys)
     ]

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from starktrack.arrays import Boxes
 from starktrack.errors import DatasetError, ResultFileError
 from starktrack.evaluation import metrics
-from starktrack.evaluation.annotations import Annotation
+from starktrack.evaluation.annotations import Annotation, matched_to
 from starktrack.evaluation.dialects import CurveName, Dialect, Measure
 
 _Predicted = Float[np.ndarray, "num_predicted 4"]
@@ -46,6 +46,7 @@ class Evaluation:
         values: For each measure's key its value per sequence, shares in [0, 1].
         weights: For each measure's key the weight of each sequence in the overall mean.
         attributes: What makes each sequence hard, where the annotations say so.
+        frames_per_second: Speed of the tracker, where its files tell.
     """
 
     tracker: str
@@ -56,14 +57,15 @@ class Evaluation:
     values: dict[str, Float[np.ndarray, " num_sequences"]]
     weights: dict[str, Float[np.ndarray, " num_sequences"]]
     attributes: tuple[tuple[str, ...], ...] = ()
+    frames_per_second: float | None = None
 
     def overall(self, key: str) -> float:
         """Return one measure over all sequences, a share in [0, 1]."""
         return weighted_mean(self.values[key], self.weights[key])
 
     def mean_curve(self, curve: str) -> Float[np.ndarray, " num_thresholds"]:
-        """Return one curve averaged over sequences."""
-        return self.curves[curve].mean(axis=0)
+        """Return one curve over all sequences, which weigh as in the first measure."""
+        return np.average(self.curves[curve], axis=0, weights=self.weights[self.dialect.measures[0].key])
 
 
 def weighted_mean(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " n"]) -> float:
@@ -114,7 +116,8 @@ def evaluate(
         ResultFileError: Results are missing or break a rule of the toolkit; names the sequences.
     """
     _check_complete(tracker, predictions, annotations, dialect)
-    scores = [score_sequence(predictions.get(a.name), a, dialect) for a in annotations]
+    pairs = [_pair(predictions.get(a.name), a, dataset) for a in annotations]
+    scores = [score_sequence(boxes, annotation, dialect) for boxes, annotation in pairs]
     curves = {
         curve: np.stack([sequence_curve(score, curve, dialect) for score in scores])
         for curve in ("success", "precision", "normalised")
@@ -128,6 +131,30 @@ def evaluate(
         {m.key: _values(m, scores, curves) for m in dialect.measures},
         {m.key: _weights(m, scores, annotations, dialect) for m in dialect.measures},
         tuple(a.attributes for a in annotations),
+    )
+
+
+def join(dataset: str, parts: Sequence[Evaluation]) -> Evaluation:
+    """Return one tracker's evaluations of several data sets as one, each sequence scored by its own rules.
+
+    NOTU is the union of NFS, OTB100, the 78 `_ce` sequences of TC128 and UAV123 (section 4.3).
+
+    Raises:
+        DatasetError: The parts were scored by different measures.
+    """
+    first = parts[0]
+    if len({(part.dialect.name, *part.values) for part in parts}) > 1:
+        names = [part.dialect.name for part in parts]
+        raise DatasetError(f"data sets to join must be scored by one dialect's measures, got {names}")
+    return Evaluation(
+        first.tracker,
+        dataset,
+        first.dialect,
+        tuple(f"{part.dataset}/{name}" for part in parts for name in part.names),
+        {curve: np.concatenate([part.curves[curve] for part in parts]) for curve in first.curves},
+        {key: np.concatenate([part.values[key] for part in parts]) for key in first.values},
+        {key: np.concatenate([part.weights[key] for part in parts]) for key in first.weights},
+        tuple(names for part in parts for names in part.attributes),
     )
 
 
@@ -155,6 +182,12 @@ def _check_complete(
             f"{tracker} must have a result for each of {len(annotations)} sequences, got {len(missing)} "
             f"missing: {', '.join(missing[:5])}; track them, or name a subset"
         )
+
+
+def _pair(
+    predicted: _Predicted | None, annotation: Annotation, dataset: str
+) -> tuple[_Predicted | None, Annotation]:
+    return predicted, annotation if predicted is None else matched_to(annotation, dataset, len(predicted))
 
 
 def _prepare(predicted: _Predicted | None, annotation: Annotation, dialect: Dialect) -> tuple[_Truth, _Truth]:

@@ -1,5 +1,6 @@
 """Text files of numbers, in a folder or a zip: the form of every annotation and result file."""
 
+import os
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.errors import InputError
+
+PICTURE_FOLDERS = frozenset({"img", "imgs", "color", "frames", "zips", "JPEGImages"})
+"""Not searched for text: a benchmark keeps up to millions of pictures there."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,7 @@ def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError],
         InputError: Of the given class; the place is missing or neither folder nor zip.
     """
     if root.is_dir():
-        paths = (path for path in root.rglob("*") if path.suffix in kinds and path.is_file())
-        files = {PurePosixPath(path.relative_to(root)): path for path in paths}
+        files = {PurePosixPath(path.relative_to(root)): path for path in _files(root, kinds)}
         return TextPlace(str(root), files, error_class)
     try:
         with zipfile.ZipFile(root) as archive:
@@ -65,7 +68,7 @@ def parse_numbers(text: str, where: str, error_class: type[InputError]) -> Float
     """Return all numbers in a text whose separators are commas, tabs, spaces or line ends.
 
     Raises:
-        InputError: Of the given class; Something is not a number; names the file.
+        InputError: Of the given class; something is not a number; names the file.
     """
     try:
         with warnings.catch_warnings():
@@ -82,14 +85,36 @@ def parse_boxes(text: str, where: str, error_class: type[InputError]) -> Float[n
     """Return the boxes in a text, one per line, four numbers each.
 
     Raises:
-        InputError: Of the given class; A line does not hold four numbers; names the file and the line.
+        InputError: Of the given class; a line does not hold four numbers; names the file and the line.
+    """
+    return parse_rows(text, where, error_class, (4,))
+
+
+def parse_rows(
+    text: str, where: str, error_class: type[InputError], widths: tuple[int, ...]
+) -> Float[np.ndarray, "num_rows width"]:
+    """Return the rows of a text; the first line decides which of the allowed widths all of them have.
+
+    Raises:
+        InputError: Of the given class; a line holds another count of numbers; names the file and the line.
     """
     values = parse_numbers(text, where, error_class)
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(values) != 4 * len(lines):
-        index = next(i for i, line in enumerate(lines) if len(line.replace(",", " ").split()) != 4)
-        raise error_class(f"{where} must hold x,y,w,h on each line, got {lines[index]!r} in line {index + 1}")
-    return values.reshape(-1, 4)
+    counts = (len(line.replace(",", " ").split()) for line in lines)
+    width = next((count for count in counts if count in widths), widths[0]) if lines else widths[0]
+    if len(values) != width * len(lines):
+        index = next(i for i, line in enumerate(lines) if len(line.replace(",", " ").split()) != width)
+        wanted = "x,y,w,h" if width == 4 else f"{width} numbers"
+        raise error_class(
+            f"{where} must hold {wanted} on each line, got {lines[index]!r} in line {index + 1}"
+        )
+    return values.reshape(-1, width)
+
+
+def _files(root: Path, kinds: frozenset[str]) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if name not in PICTURE_FOLDERS]
+        yield from (Path(folder, name) for name in names if Path(name).suffix in kinds)
 
 
 def _members(archive: zipfile.ZipFile, kinds: frozenset[str]) -> Iterator[tuple[PurePosixPath, bytes]]:

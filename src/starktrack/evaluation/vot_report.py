@@ -1,7 +1,12 @@
 """Scores of the VOT benchmarks as tables: a tracker's results in a workspace, read and scored."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from starktrack.errors import InputError
 from starktrack.evaluation.report import Table
@@ -49,6 +54,18 @@ def score_longterm_results(
     """
     runs = {s.name: read_run(run_path(results, experiment, s.name, "001"), len(s)) for s in sequences}
     return score_longterm(sequences, runs)
+
+
+def to_json(scores: Mapping[str, AnchorScore | LongTermScore], dataset: str) -> str:
+    """Return all scores and curves as JSON, by tracker; infinite thresholds are text."""
+    trackers = {name: {key: _plain(value) for key, value in asdict(s).items()} for name, s in scores.items()}
+    return json.dumps({"dataset": dataset, "trackers": trackers}, indent=1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return [number if np.isfinite(number) else str(number) for number in value.tolist()]
+    return value
 
 
 def anchor_table(scores: Mapping[str, AnchorScore], dataset: str) -> Table:

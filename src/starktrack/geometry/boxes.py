@@ -11,6 +11,9 @@ from array_api_compat import array_namespace
 from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes, Scores
 from starktrack.errors import BoxError
 
+LARGEST_COORDINATE = 1e6
+"""Pixels; beyond any picture, and small enough for whole-number arithmetic on windows."""
+
 
 def xywh_to_xyxy(boxes_xywh: AnyBoxes) -> AnyBoxes:
     """Return corners of boxes given by top-left corner and size."""
@@ -56,7 +59,7 @@ def area(boxes_xyxy: AnyBoxes) -> AnyValues:
 
 
 def intersection(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
-    """Return the area two boxes share; leading axes broadcast."""
+    """Return the area two boxes share."""
     xp = array_namespace(a_xyxy, b_xyxy)
     ax1, ay1, ax2, ay2 = _columns(a_xyxy)
     bx1, by1, bx2, by2 = _columns(b_xyxy)
@@ -99,8 +102,8 @@ def generalised_overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
     union = area(a_xyxy) + area(b_xyxy) - shared
     ax1, ay1, ax2, ay2 = _columns(a_xyxy)
     bx1, by1, bx2, by2 = _columns(b_xyxy)
-    left, right = xp.minimum(xp.minimum(ax1, ax2), bx1), xp.maximum(xp.maximum(ax1, ax2), bx2)
-    top, bottom = xp.minimum(xp.minimum(ay1, ay2), by1), xp.maximum(xp.maximum(ay1, ay2), by2)
+    left, right = _extent(xp, ax1, ax2, bx1, bx2)
+    top, bottom = _extent(xp, ay1, ay2, by1, by2)
     hull = (right - left) * (bottom - top)
     one = xp.ones_like(union)
     return shared / xp.where(union > 0, union, one) - (hull - union) / xp.where(hull > 0, hull, one)
@@ -150,6 +153,10 @@ def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
     x, y, w, h = box
     if w <= 0 or h <= 0:
         raise BoxError(f"a box must have positive width and height, got {shown}; the order is x,y,w,h")
+    if np.abs(box).max() > LARGEST_COORDINATE:
+        raise BoxError(
+            f"a box must lie within {LARGEST_COORDINATE:g} pixels, got {shown}; give x,y,w,h in pixels"
+        )
     height, width = size_hw
     if x >= width or y >= height or x + w <= 0 or y + h <= 0:
         raise BoxError(
@@ -157,6 +164,11 @@ def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
             "x,y is its top-left corner in pixels"
         )
     return box
+
+
+def _extent(xp: Any, a1: Any, a2: Any, b1: Any, b2: Any) -> tuple[Any, Any]:
+    smallest = xp.minimum(xp.minimum(a1, a2), xp.minimum(b1, b2))
+    return smallest, xp.maximum(xp.maximum(a1, a2), xp.maximum(b1, b2))
 
 
 def _columns(boxes: Any) -> tuple[Any, Any, Any, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Boxes, Image, PaddingMask, SquareImage
+from starktrack.errors import BoxError
 from starktrack.geometry import boxes as box_arithmetic
 from starktrack.geometry.sampling import BORDER_PIXELS, bilinear_taps, resample
 
@@ -146,12 +147,12 @@ def padded_pixels(
 
 
 def _window_side(boxes_xywh: Boxes, factor: float) -> Float[np.ndarray, " num_boxes"]:
-    side = np.ceil(np.sqrt(boxes_xywh[:, 2] * boxes_xywh[:, 3]) * factor)
-    if not (side >= 1).all():
-        raise box_arithmetic.BoxError(
-            f"a box to crop must have positive width and height, got {boxes_xywh[~(side >= 1)][0].tolist()}"
+    positive = (boxes_xywh[:, 2:] > 0).all(axis=1)
+    if not positive.all():
+        raise BoxError(
+            f"a box to crop must have positive width and height, got {boxes_xywh[~positive][0].tolist()}"
         )
-    return side
+    return np.maximum(1.0, np.ceil(np.sqrt(boxes_xywh[:, 2] * boxes_xywh[:, 3]) * factor))
 
 
 def _centre_xy(boxes_xywh: Boxes) -> Float[np.ndarray, "num_boxes 2"]:

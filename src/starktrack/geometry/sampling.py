@@ -43,7 +43,7 @@ def fixed_point(
 def blend(
     corners: tuple[Any, Any, Any, Any], row_weights: tuple[Any, Any], column_weights: tuple[Any, Any]
 ) -> Any:
-    """Return the weighted mean of four integer pixel arrays: top-left, top-right, bottom-left, bottom-right."""
+    """Return the weighted mean of four integer pixels: top-left, top-right, bottom-left, bottom-right."""
     top_left, top_right, bottom_left, bottom_right = corners
     top = (top_left * column_weights[0] + top_right * column_weights[1]) >> 4
     bottom = (bottom_left * column_weights[0] + bottom_right * column_weights[1]) >> 4

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from starktrack.config.schema import BackboneConfig
 from starktrack.errors import CheckpointError, ConfigError, nearest_name
+from starktrack.models.folded_mobilenet import load_folded
 from starktrack.models.lightning import BACKBONE_NAME, RepVggBackbone
 from starktrack.models.norm import freeze_norms
 
@@ -38,7 +39,8 @@ def build_backbone(
 
     Args:
         imagenet: Take ImageNet weights through timm's own loading (needs a network connection).
-        weights: A local file in timm's or torchvision's form instead.
+        weights: A local file instead: in timm's or torchvision's form, or an .npz of MobileNetV2 whose batch
+            norm is folded in (`models.folded_mobilenet`).
 
     Raises:
         ConfigError: No such model, or none of its stages has this stride.
@@ -46,20 +48,45 @@ def build_backbone(
     """
     if config.name == BACKBONE_NAME:
         return RepVggBackbone()
-    stage = _stage_of_stride(config)
-    overlay = {"file": str(weights)} if weights else None
+    if weights is not None and weights.suffix == ".npz":
+        backbone = Backbone(_stages(config, pretrained=False, file=None))
+        load_folded(backbone.body, weights)
+        return backbone
+    body = _stages(config, pretrained=imagenet or weights is not None, file=weights)
+    if weights is not None:
+        _check_filled(body, _stages(config, pretrained=True, file=weights), weights)
+    return Backbone(body)
+
+
+def _check_filled(body: nn.Module, again: nn.Module, file: Path) -> None:
+    """Refuse a file that left weights as they were drawn: timm itself takes any file, and only logs."""
+    pairs = zip(body.state_dict().items(), again.state_dict().values(), strict=True)
+    left = [name for (name, once), twice in pairs if not torch.equal(once, twice)]
+    if left:
+        raise CheckpointError(
+            f"backbone weights must fill every layer, {file} leaves {len(left)} random, such as {left[0]}"
+        )
+
+
+def _stages(config: BackboneConfig, *, pretrained: bool, file: Path | None) -> nn.Module:
+    padding = {"pad_type": "same"} if config.padding == "same" else {}
     try:
         body = timm.create_model(
             config.name,
             features_only=True,
-            out_indices=(stage,),
-            pretrained=imagenet or weights is not None,
-            pretrained_cfg_overlay=overlay,
+            out_indices=(_stage_of_stride(config),),
+            pretrained=pretrained,
+            pretrained_cfg_overlay={"file": str(file)} if file else None,
+            **padding,
         )
+    except TypeError as error:
+        raise ConfigError(
+            f"backbone.padding must be symmetric for {config.name}, got {config.padding}: {error}"
+        ) from error
     except (OSError, RuntimeError, ValueError) as error:
-        source = f"file {weights}" if weights else "timm's download"
+        source = f"file {file}" if file else "timm's download"
         raise CheckpointError(f"ImageNet weights of {config.name} from {source} failed: {error}") from error
-    return Backbone(_without_later_stages(body))
+    return _without_later_stages(body)
 
 
 def _without_later_stages(body: nn.Module) -> nn.Module:
@@ -84,11 +111,33 @@ def _stage_of_stride(config: BackboneConfig) -> int:
         raise ConfigError(
             f"backbone {config.name!r} has no feature stages; use a convolutional model"
         ) from error
+    if len(set(strides)) == 1:
+        raise ConfigError(f"backbone {config.name!r} has no feature stages; use a convolutional model")
     if config.stride not in strides:
         raise ConfigError(
             f"backbone.stride of {config.name} must be one of {sorted(set(strides))}, got {config.stride}"
         )
-    return len(strides) - 1 - strides[::-1].index(config.stride)
+    stage = len(strides) - 1 - strides[::-1].index(config.stride)
+    _check_map(config, stage)
+    return stage
+
+
+def _check_map(config: BackboneConfig, stage: int) -> None:
+    """Refuse models whose maps are not what timm says of them, or that take one size of picture only."""
+    side = 8
+    try:
+        with torch.device("meta"):
+            body = timm.create_model(config.name, features_only=True, out_indices=(stage,))
+            shape = tuple(body(torch.zeros(1, 3, side * config.stride, side * config.stride))[-1].shape)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"backbone {config.name!r} must take pictures of any size, got: {error}; use a convolutional model"
+        ) from error
+    if shape[1:] != (body.feature_info.channels()[-1], side, side):
+        raise ConfigError(
+            f"backbone {config.name!r} must give maps [channels, rows, columns] at stride {config.stride}, got "
+            f"{list(shape[1:])} for {side} cells; use another stride or model"
+        )
 
 
 def _suggest(name: str, known: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Weights on the Hugging Face hub (optional: `pip install "starktrack[hub]"`)."""
 
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -22,11 +23,11 @@ def from_pretrained(repository: str, *, revision: str | None = None) -> Path:
     hub = _hub()
     try:
         return Path(hub.hf_hub_download(repository, FILE_NAME, revision=revision))
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+    except _failures(hub) as error:
         raise CheckpointError(f"weights of {repository!r} could not be had from the hub: {error}") from error
 
 
-def push(path: Path, repository: str, *, private: bool = False) -> str:
+def push(path: str | Path, repository: str, *, private: bool = False) -> str:
     """Upload a checkpoint as the repository's weights; return the address of the commit.
 
     Raises:
@@ -35,13 +36,24 @@ def push(path: Path, repository: str, *, private: bool = False) -> str:
     """
     from starktrack.models.weights import read_config
 
-    read_config(path)
+    read_config(Path(path))
     hub = _hub()
     try:
         hub.create_repo(repository, private=private, exist_ok=True)
         return str(hub.upload_file(path_or_fileobj=path, path_in_repo=FILE_NAME, repo_id=repository))
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+    except _failures(hub) as error:
         raise CheckpointError(f"{path} could not be pushed to {repository!r}: {error}") from error
+
+
+def _failures(hub: ModuleType) -> tuple[type[Exception], ...]:
+    """Return what the hub raises; the errors of its network client are of the client's own package."""
+    clients = [sys.modules[name] for name in ("httpx", "httpx2", "requests") if name in sys.modules]
+    return (
+        hub.errors.HfHubHTTPError,
+        hub.errors.HFValidationError,
+        OSError,
+        *(client.HTTPError for client in clients),
+    )
 
 
 def _hub() -> ModuleType:

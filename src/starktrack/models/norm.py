@@ -1,7 +1,8 @@
 """Batch norm whose statistics and scale never change, as one operation.
 
-The frozen batch norms of timm and torchvision multiply and add, which takes twice the memory traffic and, under
-autocast, turns half-precision features back into float32: training stark_mobile is half as fast again without.
+The frozen batch norms of timm and torchvision multiply and add, which takes twice the memory traffic and,
+under autocast, turns half-precision features back into float32: training stark_mobile is half as fast again
+without.
 
 Source: section 4.1 (batch norm layers are frozen).
 """

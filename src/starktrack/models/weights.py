@@ -5,33 +5,36 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from starktrack.config.loading import from_mapping, to_mapping
 from starktrack.config.schema import Config
-from starktrack.errors import CheckpointError
+from starktrack.errors import CheckpointError, ConfigError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
+from starktrack.output_file import whole_file
 
 METADATA_KEY = "starktrack.config"
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], config: Config) -> None:
-    """Write a checkpoint; an interrupted write leaves what was there before."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    """Write a checkpoint; an interrupted write leaves what was there before.
+
+    Raises:
+        InputError: The place cannot be written to, or the disk is full.
+    """
+    # Copies: safetensors refuses tensors that share memory, as those of a pickle may.
+    whole = torch.contiguous_format
+    tensors = {name: tensor.detach().cpu().clone(memory_format=whole) for name, tensor in state.items()}
     content = save(tensors, metadata={METADATA_KEY: json.dumps(to_mapping(config))})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_config(path: Path) -> Config:
@@ -81,7 +84,8 @@ def fill(network: Stark, state: Mapping[str, Tensor], *, source: str) -> None:
 
 def _read(path: Path, *, tensors: bool) -> tuple[Config, dict[str, Tensor]]:
     if not path.is_file():
-        raise CheckpointError(f"weights must be a file, {path} does not exist")
+        found = "a folder" if path.is_dir() else "no such file"
+        raise CheckpointError(f"weights must be a file written by starktrack, {path} is {found}")
     try:
         with safe_open(path, framework="pt") as file:
             config = _config_of(path, file.metadata())
@@ -102,5 +106,9 @@ def _config_of(path: Path, metadata: Mapping[str, str] | None) -> Config:
         )
     try:
         return from_mapping(Config, json.loads(text))
-    except (json.JSONDecodeError, TypeError) as error:
-        raise CheckpointError(f"the configuration in {path} is not JSON: {error}") from error
+    except (json.JSONDecodeError, TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"the configuration in {path} is not JSON of a record: {error}") from error
+    except ConfigError as error:
+        raise CheckpointError(
+            f"the configuration in {path} must be one of this version, got: {error}; update starktrack"
+        ) from error

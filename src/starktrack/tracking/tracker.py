@@ -22,7 +22,7 @@ class TrackOutput:
     """Where one target is in one frame.
 
     Attributes:
-        box_xywh: Image pixels.
+        box_xywh: Image pixels; read-only.
         score: Probability that the target is there, or None where the model has no score head, and on the
             frame in which the box was given.
         template_updated: Whether this frame became a dynamic template.
@@ -86,7 +86,13 @@ def _to_image(engine: Engine, windows: Views, prediction: Prediction) -> Boxes:
     transform = decode_transform(windows.boxes_xywh, model.search.factor, model.search.side, model.geometry)
     sizes = np.array([image.shape[:2] for image in windows.images])[windows.image_index]
     boxes = transform.to_image(prediction.boxes_cxcywh.astype(np.float64))
-    return clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), margin)
+    return _locked(clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), margin))
+
+
+def _locked(boxes_xywh: Boxes) -> Boxes:
+    """Return the boxes read-only: outputs and the tracker's memory share them."""
+    boxes_xywh.setflags(write=False)
+    return boxes_xywh
 
 
 def _update_templates(
@@ -212,7 +218,7 @@ class Tracker:
 
     def _begin(self, image: Image, boxes: Sequence[Any]) -> list[Target]:
         _check_image(image)
-        checked = np.stack([check_box(box, image.shape[:2]) for box in boxes])
+        checked = _locked(np.stack([check_box(box, image.shape[:2]) for box in boxes]))
         return begin(self.engine, Views([image], np.zeros(len(checked), np.int64), checked))
 
     def _keep(self, target: Target) -> int:

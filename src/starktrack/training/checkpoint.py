@@ -1,7 +1,7 @@
 """Checkpoints of a run: safetensors with JSON in their header, written whole or not at all.
 
-A file is written under another name, forced to disk and then renamed, so whatever stops the writing (a kill, a
-full disk, a power cut) leaves the files before it as they were.
+A file is written under another name, forced to disk and then renamed, so whatever stops the writing (a kill,
+a full disk, a power cut) leaves the files before it as they were.
 """
 
 import json
@@ -67,7 +67,9 @@ def load_newest(folder: Path) -> Snapshot | None:
         except CheckpointError as error:
             _LOG.warning("%s; trying the one before", error)
     if paths:
-        raise CheckpointError(f"a run must have a checkpoint that can be read, every one in {folder} is damaged")
+        raise CheckpointError(
+            f"a run must have a checkpoint that can be read, every one in {folder} is damaged"
+        )
     return None
 
 
@@ -83,7 +85,9 @@ def load_snapshot(path: Path) -> Snapshot:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Snapshot(tensors, Progress(**json.loads(texts[_KEY])), json.loads(texts[_SCALER_KEY]))
     except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} must be a checkpoint of a run, it is damaged or something else: {error}") from error
+        raise CheckpointError(
+            f"{path} must be a checkpoint of a run, it is damaged or something else: {error}"
+        ) from error
 
 
 def _force_to_disk(path: Path) -> None:

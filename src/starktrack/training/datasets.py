@@ -31,7 +31,9 @@ def open_collections(
     opened: dict[str, SequenceCollection] = {}
     for name, config in datasets.items():
         if config.source != SYNTHETIC:
-            found = open_dataset(config.source, root / config.root, config.split, allow_missing=config.allow_missing)
+            found = open_dataset(
+                config.source, root / config.root, config.split, allow_missing=config.allow_missing
+            )
             opened[name] = indexed(found, lambda done, total, name=name: progress(name, done, total))
     for name, config in datasets.items():
         if config.source == SYNTHETIC:

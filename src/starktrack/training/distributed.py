@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
@@ -36,6 +37,13 @@ class Processes:
         return self.rank == 0
 
 
+PATIENCE = timedelta(hours=1)
+"""How long a process waits for the others: they may still be validating, or writing a checkpoint."""
+
+ALONE = Processes()
+"""The only process of a run."""
+
+
 def processes_of_environment() -> Processes:
     """Return what torchrun says; without it, the only process."""
     return Processes(
@@ -54,7 +62,7 @@ def joined(processes: Processes, device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """What a run would take: memory and time, measured on a few samples."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,9 @@ class Estimate:
 def estimate_stage(job: Job, network: Stark, stage_name: str) -> Estimate:
     """Return what a stage would take; the network's weights change."""
     stage = job.recipe.stages[stage_name]
-    trainer = Trainer(network, job.recipe, stage, device=job.device, processes=job.processes, teacher=job.teacher)
+    trainer = Trainer(
+        network, job.recipe, stage, device=job.device, processes=job.processes, teacher=job.teacher
+    )
     batch, load_seconds = _load(job, stage_name)
     few = first_samples(batch, NUM_MEASURED)
     kept = _kept_bytes(trainer, few) * job.recipe.run.micro_batch // len(few)
@@ -56,8 +58,6 @@ def estimate_stage(job: Job, network: Stark, stage_name: str) -> Estimate:
 
 
 def _load(job: Job, stage_name: str) -> tuple[Batch, float]:
-    from dataclasses import replace
-
     stage = job.recipe.stages[stage_name]
     loader = replace(stage.data.loader, num_workers=0)
     batches = job.open_feed(replace(stage, data=replace(stage.data, loader=loader)))(0, 0)

@@ -39,9 +39,9 @@ def check_finite(
     fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
     save_file({name: getattr(own[number], name).cpu().contiguous() for name in fields}, path)
     raise TrainingError(
-        f"loss and gradient must be finite, got {result.losses[number].item()} and {norm} in {where}, samples "
-        f"{first} to {first + len(own[number]) - 1}; the batch is in {path}, the weights before it in "
-        f"{job.checkpoints}; lower the learning rate or use run.precision=fp32"
+        f"loss and gradient must be finite, got {result.losses[number].item()} and {norm} in {where}, "
+        f"samples {first} to {first + len(own[number]) - 1}; the batch is in {path}, the weights before it "
+        f"in {job.checkpoints}; lower the learning rate or use run.precision=fp32"
     )
 
 

@@ -13,9 +13,9 @@ from starktrack.training.batches import finish, load_batches
 from starktrack.training.distributed import Processes
 
 Feed = Callable[[int, int], Iterator[Batch]]
-"""Called with an epoch (over all stages) and a step, yields this process's micro-batches from there to the end
-of the epoch: micro-batch `n` of all processes holds samples `n * micro_batch` onwards, and falls to process
-`n % count`."""
+"""Called with an epoch (over all stages) and a step, yields this process's micro-batches from there to the
+end of the epoch: micro-batch `n` of all processes holds samples `n * micro_batch` onwards, and falls to
+process `n % count`."""
 
 
 def loader_feed(
@@ -24,7 +24,10 @@ def loader_feed(
     """Return the feed that reads a stage's samples with worker processes."""
     run, model = recipe.run, recipe.config.model
     keys = BatchKeys(
-        run.steps_per_epoch * run.batch_size, run.micro_batch * processes.count, processes.rank, processes.count
+        run.steps_per_epoch * run.batch_size,
+        run.micro_batch * processes.count,
+        processes.rank,
+        processes.count,
     )
     samples = Samples(mixture, model, stage.data, run.seed)
     loader = load_batches(samples, keys, stage.data.loader, device)

@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from starktrack.config.training import Recipe, StageConfig
-from starktrack.training.distributed import Processes
+from starktrack.training.distributed import ALONE, Processes
 from starktrack.training.feed import Feed
 from starktrack.training.journal import Record
 
 Validate = Callable[[Mapping[str, Tensor]], Float[np.ndarray, "sequences 2"]]
-"""Tracks this process's share of the validation sequences with these weights; gives for each sequence its mean
-overlap and its success (area under the curve)."""
+"""Tracks this process's share of the validation sequences with these weights; gives for each sequence its
+mean overlap and its success (area under the curve)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Job:
     out: Path
     device: torch.device
     open_feed: Callable[[StageConfig], Feed]
-    processes: Processes = Processes()
+    processes: Processes = ALONE
     validate: Validate | None = None
     teacher: nn.Module | None = None
     tell: Callable[[Record], None] | None = None
@@ -59,5 +59,5 @@ class Job:
         return self.recipe.run.batch_size // (self.recipe.run.micro_batch * self.processes.count)
 
     def micro_batch_index(self, step: int, number: int) -> int:
-        """Return which micro-batch of the epoch, over all processes, is this process's `number`-th of a step."""
+        """Return the place in the epoch, over all processes, of this process's `number`-th of a step."""
         return (step * self.micro_batches_per_step + number) * self.processes.count + self.processes.rank

@@ -24,7 +24,12 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path, num_steps: int, *, tensorboard: bool = False, tell: Callable[[Record], None] | None = None
+        self,
+        folder: Path,
+        num_steps: int,
+        *,
+        tensorboard: bool = False,
+        tell: Callable[[Record], None] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "metrics.jsonl"
@@ -50,7 +55,9 @@ class Journal:
             self._board.close()
 
     def _keep_until(self, num_steps: int) -> None:
-        kept = [json.dumps(record) + "\n" for record in read_journal(self.path) if record["step"] <= num_steps]
+        kept = [
+            json.dumps(record) + "\n" for record in read_journal(self.path) if record["step"] <= num_steps
+        ]
         temporary = self.path.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as file:
             file.writelines(kept)

@@ -1,5 +1,6 @@
 """The training loop, all of it: stages, epochs, steps, and what is done between them."""
 
+import json
 import logging
 import signal
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from itertools import islice
 import numpy as np
 import torch
 
+from starktrack.config.loading import to_mapping
 from starktrack.config.training import StageConfig
 from starktrack.data.batch import Batch
 from starktrack.errors import ConfigError
@@ -50,7 +52,7 @@ def train(job: Job, network: Stark, *, resume: bool = False) -> int:
         resume: Go on from the newest checkpoint in `job.out`, if there is one.
 
     Raises:
-        TrainingError: A loss is not finite, too many samples cannot be read, or a checkpoint cannot be written.
+        TrainingError: A loss is not finite, too many samples are unreadable, or a disk is full.
         CheckpointError: The checkpoints are damaged or of another network.
         ConfigError: The micro-batches of a step cannot be shared evenly.
     """
@@ -103,20 +105,24 @@ def _run_epoch(
     run, progress, trainer = job.recipe.run, state.progress, state.trainer
     watch = Stopwatch()
     while progress.step < run.steps_per_epoch:
-        rate = learning_rate_factor(trainer.stage, progress.epoch - start, progress.step, run.steps_per_epoch)
+        epoch = progress.epoch - start
+        rate = learning_rate_factor(trainer.stage, epoch, progress.step, run.steps_per_epoch)
         set_learning_rate(trainer.optimiser, rate)
         own = watch.wait_for(lambda: list(islice(batches, job.micro_batches_per_step)))
         result = trainer.step(own, _seeds(job, progress))
         means = _exchange(job, result, own, stop)
         check_finite(job, progress, means, result, own)
         if state.average:
-            update_average(state.average, trainer.network, trainer.stage.optim.ema_decay)
+            done = epoch * run.steps_per_epoch + progress.step
+            update_average(state.average, trainer.network, trainer.stage.optim.ema_decay, done)
         progress.count_step(means)
         watch.num_samples += run.batch_size
         check_skipped(job, progress)
         at_end = progress.step == run.steps_per_epoch
         if journal and (at_end or progress.num_steps % run.log_every == 0):
-            journal.write("train", **_where(progress), **progress.read_means(), **_rates(trainer), **watch.read())
+            journal.write(
+                "train", **_where(progress), **progress.read_means(), **_rates(trainer), **watch.read()
+            )
         if journal and at_end and _is_due(run.picture_every, progress.epoch + 1):
             _draw(job, state, own[-1])
         if not at_end and (stop.signal or _is_due(run.checkpoint_every, progress.num_steps)):
@@ -179,6 +185,7 @@ def _journal(job: Job, progress: Progress) -> Iterator[Journal | None]:
         yield None
         return
     journal = Journal(job.out, progress.num_steps, tensorboard=job.recipe.run.tensorboard, tell=job.tell)
+    (job.out / "recipe.json").write_text(json.dumps(to_mapping(job.recipe), indent=2), encoding="utf-8")
     try:
         yield journal
     finally:

@@ -31,9 +31,9 @@ def box_loss(
 ) -> LossTerms:
     """Return the loss of stage 1.
 
-    Convention: L1 is the mean over the four edges; true boxes are clamped to the crop. An inverted box keeps a
-    defined generalised overlap that pulls its corners apart; the authors' code drops the term for the whole
-    batch instead.
+    Convention: L1 is the mean over the four edges; true boxes are clamped to the crop. An inverted box keeps
+    a defined generalised overlap that pulls its corners apart; the authors' code drops the term for the
+    whole batch instead.
 
     Args:
         output: What the network said.
@@ -75,7 +75,7 @@ def corner_cross_entropy(
 def corner_target(
     true_xyxy: Float[Tensor, "batch 4"], cells: int, cell_offset: float
 ) -> Float[Tensor, "batch 2 cells_squared"]:
-    """Return a distribution per corner, spread over the four nearest cells so that its expectation is the corner.
+    """Return a distribution per corner whose expectation is the corner, spread over the four nearest cells.
 
     Corners beyond the outermost cell's point lie on it.
     """

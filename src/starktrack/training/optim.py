@@ -63,10 +63,20 @@ def start_average(network: Stark) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def update_average(average: dict[str, Tensor], network: Stark, decay: float) -> None:
-    """Move the averaged weights towards the network's, keeping `decay` of what they were."""
+def update_average(average: dict[str, Tensor], network: Stark, decay: float, num_updates: int) -> None:
+    """Move the averaged weights towards the network's, keeping `decay` of what they were.
+
+    After few updates they keep less, or they would for long be mostly what the stage started from.
+
+    Args:
+        average: Changed in place.
+        network: After its latest step.
+        decay: Share that is kept in the long run.
+        num_updates: How often they were updated before.
+    """
+    kept = min(decay, (1 + num_updates) / (10 + num_updates))
     state = network.state_dict()
-    torch._foreach_lerp_(list(average.values()), [state[name] for name in average], 1 - decay)
+    torch._foreach_lerp_(list(average.values()), [state[name] for name in average], 1 - kept)
 
 
 def _floats(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

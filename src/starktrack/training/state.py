@@ -89,7 +89,9 @@ def enter_stage(trainer: Trainer, progress: Progress, stage_name: str, saved: Sn
     """
     network = trainer.network
     if saved is not None and progress.stage == stage_name and trainer.stage.optim.ema_decay:
-        average = {name: value.to(trainer.device) for name, value in _below("average.", saved.tensors).items()}
+        average = {
+            name: value.to(trainer.device) for name, value in _below("average.", saved.tensors).items()
+        }
     else:
         average = start_average(network) if trainer.stage.optim.ema_decay else {}
     if saved is not None and progress.stage == stage_name:

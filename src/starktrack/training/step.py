@@ -97,7 +97,9 @@ class Trainer:
                 return score_loss(output.score_logit, batch.label)
             model = self.recipe.config.model
             loss = box_loss(output, batch.box_cxcywh, self.stage.loss, model.box_head.cell_offset)
-            return loss if self.teacher is None else self._taught(loss, output, batch, self.recipe.distillation)
+            return (
+                loss if self.teacher is None else self._taught(loss, output, batch, self.recipe.distillation)
+            )
 
     def _taught(
         self, loss: LossTerms, output: StarkOutput, batch: Batch, weights: DistillationConfig

@@ -1,7 +1,6 @@
 """A tiny network trained in seconds on the object it is to track: what the demo uses without weights."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -49,8 +48,10 @@ def tiny_config() -> Config:
     )
 
 
-def train_tiny(seconds: float, *, seed: int = 0, object_seed: int = 0) -> tuple[Config, Stark]:
-    """Return a tiny network after `seconds` of training on clips of one object, in eval mode."""
+def train_tiny(
+    num_steps: int, *, seed: int = 0, object_seed: int = 0, tell: Callable[[], None] = lambda: None
+) -> tuple[Config, Stark]:
+    """Return a tiny network after training on clips of one object, in eval mode; `tell` is called every step."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     config = tiny_config()
@@ -62,14 +63,14 @@ def train_tiny(seconds: float, *, seed: int = 0, object_seed: int = 0) -> tuple[
     ]
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
     loss = LossConfig(corner=1.0)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    for _ in range(num_steps):
         templates, search, box = _batch(config, frames, rng)
         output = network(templates[:, None], None, search, None)
         optimiser.zero_grad()
         box_loss(output, box, loss, config.model.box_head.cell_offset).total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
+        tell()
     return config, network.eval()
 
 

@@ -1,6 +1,6 @@
 """Which parameters a stage trains; everything else is frozen.
 
-Source: section 3.2 and 4.1; the authors freeze ResNet's stem and layer1, and in stage 2 all but the score head.
+Source: section 3.2 and 4.1; the authors freeze ResNet's stem and layer1, in stage 2 all but the score head.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def prepare(network: Stark, stage: StageConfig) -> None:
 
 
 def frozen_modules(backbone: nn.Module, stride: int) -> Iterator[nn.Module]:
-    """Yield the modules of a backbone up to the end of its stage of this stride, stem included; none for 0."""
+    """Yield the modules of a backbone to the end of its stage of this stride, stem included; none for 0."""
     if isinstance(backbone, RepVggBackbone):
         yield from _blocks_within(backbone, stride)
         return

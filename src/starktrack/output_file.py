@@ -31,13 +31,33 @@ class OutputFile:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Give the place to write to; the file moves to `path` at the end, and is removed on an error."""
+    """Give the place to write to; the file moves to `path` at the end, and is removed on an error.
+
+    Raises:
+        InputError: The place cannot be written to, or the disk is full.
+    """
     file = OutputFile(path)
     try:
-        yield file.partial
-        file.keep()
+        with named_write(path):
+            yield file.partial
+            file.keep()
     finally:
         file.discard()
+
+
+@contextmanager
+def named_write(path: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write into an error that names the file.
+
+    Raises:
+        InputError: The place cannot be written to, or the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} must be written whole, got: {error.strerror or error}; nothing of it was kept"
+        ) from error
 
 
 def check_output_path(path: Path, suffixes: Collection[str], purpose: str) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from starktrack.data.output_file import whole_file
+from starktrack.output_file import whole_file
 
 
 def test_a_whole_file_replaces_the_older_one(tmp_path):

@@ -1,0 +1,301 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import starktrack as package
+from starktrack.data.result_files import COLUMNS, read_boxes
+
+BOX, OTHER = "40,30,20,24", "70.5,20.25,30,18"
+
+
+def rows_of(text):
+    return list(csv.DictReader(text.splitlines()))
+
+
+def files_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def test_boxes_of_every_frame_go_to_a_text_file_the_given_one_first(
+    starktrack, clip_file, small_checkpoint, out
+):
+    done = starktrack(
+        "track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.txt"
+    )
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("tracked 12 frames, ") and done.err.endswith(f"wrote {out / 'boxes.txt'}\n")
+    assert done.err.count("\n") == 1
+    boxes = read_boxes(out / "boxes.txt")
+    assert boxes.shape == (12, 4) and boxes[0].tolist() == [40.0, 30.0, 20.0, 24.0]
+    assert np.abs(np.diff(boxes, axis=0)).max() > 0
+
+
+def test_the_command_and_python_give_the_same_boxes(starktrack, clip_file, small_checkpoint, out):
+    starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.txt")
+    box = tuple(map(float, BOX.split(",")))
+    outputs = list(package.track(clip_file, box_xywh=box, weights=small_checkpoint, device="cpu"))
+    np.testing.assert_allclose(read_boxes(out / "boxes.txt"), [o.box_xywh for o in outputs], atol=1e-3)
+    assert outputs[0].score is None and 0 < outputs[1].score < 1
+
+
+def test_csv_carries_frame_time_target_box_score_and_update(starktrack, clip_file, small_checkpoint, out):
+    path = out / "boxes.csv"
+    arguments = ("--box", BOX, "--box", OTHER, "--weights", small_checkpoint, "--save", path)
+    assert starktrack("track", clip_file, *arguments, "--model", "stark_s50").code == 1
+    assert starktrack("track", clip_file, *arguments).code == 0
+    rows = rows_of(path.read_text())
+    assert tuple(rows[0]) == COLUMNS and len(rows) == 24
+    assert [row["target"] for row in rows[:4]] == ["0", "1", "0", "1"]
+    assert (rows[1]["x"], rows[1]["y"], rows[1]["score"]) == ("70.5", "20.25", "")
+    assert float(rows[6]["seconds"]) == pytest.approx(3 / 12.5, abs=1e-3)
+    assert rows[6]["frame"] == "3" and 0 < float(rows[6]["score"]) < 1
+    assert {row["frame"] for row in rows if row["template_updated"] == "true"} == {"3", "6", "9"}
+
+
+def test_json_holds_the_same_as_csv(starktrack, clip_file, small_checkpoint, out):
+    for suffix in ("csv", "json"):
+        path = out / f"boxes.{suffix}"
+        starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", path)
+    entries, rows = json.loads((out / "boxes.json").read_text()), rows_of((out / "boxes.csv").read_text())
+    assert len(entries) == len(rows) == 12
+    assert [str(entry["x"]) for entry in entries] == [row["x"] for row in rows]
+    assert entries[0]["score"] is None and entries[3]["template_updated"] is True
+
+
+def test_several_targets_make_a_text_file_each(starktrack, clip_file, small_checkpoint, out):
+    arguments = ("--box", BOX, "--box", OTHER, "--weights", small_checkpoint, "--save", out / "b.txt")
+    done = starktrack("track", clip_file, *arguments)
+    assert files_in(out) == ["b_0.txt", "b_1.txt"]
+    assert all(str(out / name) in done.err for name in files_in(out))
+    starktrack("track", clip_file, "--box", OTHER, "--weights", small_checkpoint, "--save", out / "alone.txt")
+    np.testing.assert_allclose(read_boxes(out / "b_1.txt"), read_boxes(out / "alone.txt"), atol=1e-3)
+
+
+def test_without_files_the_boxes_go_to_standard_output(starktrack, clip_file, small_checkpoint):
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint)
+    assert done.code == 0 and len(rows_of(done.out)) == 12
+    assert tuple(rows_of(done.out)[0]) == COLUMNS
+
+
+def test_the_annotated_video_has_rate_size_and_frames_of_its_source(
+    starktrack, clip_file, small_checkpoint, small_clip, out
+):
+    path = out / "shown.mp4"
+    assert (
+        starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--video", path).code == 0
+    )
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        assert float(stream.average_rate) == pytest.approx(12.5)
+    assert len(frames) == 12 and frames[0].shape == (96, 128, 3)
+    difference = np.abs(frames[0].astype(int) - small_clip[0].image).max(axis=2)
+    assert difference[29:32, 40:60].max() > 60, "the box is drawn on its upper edge"
+    assert np.median(difference) < 20, "the rest of the picture stays"
+    assert files_in(out) == ["shown.mp4"]
+
+
+def test_a_later_start_frame_begins_there_and_keeps_the_true_frame_numbers(
+    starktrack, clip_file, small_checkpoint, out
+):
+    path = out / "late.csv"
+    starktrack(
+        "track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", path, "--start-frame", 9
+    )
+    rows = rows_of(path.read_text())
+    assert [row["frame"] for row in rows] == ["9", "10", "11"] and rows[0]["x"] == "40.0"
+
+
+def test_folders_and_globs_of_images_are_videos(starktrack, image_folder, small_checkpoint, out):
+    whole = starktrack("track", image_folder, "--box", BOX, "--weights", small_checkpoint)
+    half = starktrack("track", image_folder / "000[0-5].png", "--box", BOX, "--weights", small_checkpoint)
+    assert len(rows_of(whole.out)) == 12 and len(rows_of(half.out)) == 6
+    assert half.out.splitlines() == whole.out.splitlines()[:7]
+
+
+@pytest.fixture
+def bad(tmp_path, small_checkpoint, clip_file):
+    """Return inputs that cannot be used, by name."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "empty").mkdir()
+    (folder / "text.mp4").write_text("not a video")
+    (folder / "nothing.mp4").write_bytes(b"")
+    (folder / "half.mp4").write_bytes(clip_file.read_bytes()[:200])
+    data = small_checkpoint.read_bytes()
+    (folder / "truncated.safetensors").write_bytes(data[: len(data) // 2])
+    (folder / "pickle.safetensors").write_bytes(b"\x80\x04N.")
+    return folder
+
+
+BAD_INPUT = {
+    "missing video": ({"video": "{bad}/none.mp4"}, "none.mp4 must be a video file, an image folder"),
+    "text as video": ({"video": "{bad}/text.mp4"}, "text.mp4"),
+    "empty video": ({"video": "{bad}/nothing.mp4"}, "nothing.mp4"),
+    "video without an end": ({"video": "{bad}/half.mp4"}, "half.mp4"),
+    "empty folder": ({"video": "{bad}/empty"}, "empty"),
+    "glob of nothing": ({"video": "{bad}/*.png"}, "*.png"),
+    "start frame beyond the end": (
+        {"--start-frame": "12"},
+        "start_frame must be below the 12 frames of clip.mp4, got 12",
+    ),
+    "box outside": (
+        {"--box": "500,5,10,10"},
+        "a box must overlap the frame of 128 x 96 pixels, got 500,5,10,10",
+    ),
+    "box of no size": ({"--box": "5,5,0,10"}, "a box must have positive width and height, got 5,5,0,10"),
+    "box of negative size": (
+        {"--box": "5,5,10,-3"},
+        "a box must have positive width and height, got 5,5,10,-3",
+    ),
+    "negative box outside": ({"--box": "-50,-50,10,10"}, "a box must overlap the frame"),
+    "box with nan": ({"--box": "5,nan,10,10"}, "a box must be finite, got 5,nan,10,10"),
+    "box of three": ({"--box": "5,5,10"}, "--box must be four numbers X,Y,W,H, got 3: '5,5,10'"),
+    "box of five": ({"--box": "5,5,10,10,1"}, "--box must be four numbers X,Y,W,H, got 5"),
+    "box of words": ({"--box": "a,b,c,d"}, "--box must be four numbers X,Y,W,H, got 'a,b,c,d'"),
+    "box of nothing": ({"--box": ""}, "--box must be four numbers X,Y,W,H, got ''"),
+    "no box": ({"--box": None}, "give either --box X,Y,W,H or --select, got both or none"),
+    "no weights": ({"--weights": None}, "needs weights, got none; train some (starktrack train), or convert"),
+    "missing weights": ({"--weights": "{bad}/none.safetensors"}, "weights must be a file, "),
+    "truncated weights": ({"--weights": "{bad}/truncated.safetensors"}, "is not or is truncated"),
+    "pickled weights": (
+        {"--weights": "{bad}/pickle.safetensors"},
+        "for a file of the authors run: starktrack convert",
+    ),
+    "weights of another model": (
+        {"--model": "stark_st50"},
+        "weights must be of stark_st50, {weights} is of small; use --model small",
+    ),
+    "unknown model": ({"--model": "stark_st5"}, "got 'stark_st5'; did you mean 'stark_st50'?"),
+    "unknown kind of result": ({"--save": "{out}/boxes.xls"}, "a result file must end in .txt, .csv, .json"),
+    "result in no folder": (
+        {"--save": "{out}/no/boxes.txt"},
+        "a result file must lie in a folder that exists",
+    ),
+    "result is a folder": ({"--save": "{out}"}, "a result file must end in .txt, .csv, .json"),
+    "unknown kind of video": ({"--video": "{out}/shown.doc"}, "must end in"),
+    "missing device": (
+        {"--device": "cuda"},
+        "device cuda is not available on this machine; use --device auto or cpu",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_clear_line_a_failed_exit_and_no_file(
+    case, starktrack, bad, out, clip_file, small_checkpoint, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    changes, text = BAD_INPUT[case]
+    given = {
+        "video": clip_file,
+        "--box": BOX,
+        "--weights": small_checkpoint,
+        "--save": out / "boxes.csv",
+        "--video": out / "shown.mp4",
+    } | changes
+    names = {"bad": bad, "out": out, "weights": small_checkpoint}
+    values = {key: str(value).format(**names) for key, value in given.items() if value is not None}
+    options = [word for key, value in values.items() if key != "video" for word in (key, value)]
+    done = starktrack("track", values["video"], *options)
+    assert done.code == 1 and done.out == ""
+    assert done.err.startswith("error: ") and done.err.count("\n") == 1
+    assert text.format(**names) in done.err
+    assert files_in(out) == []
+
+
+def test_select_and_box_exclude_each_other(starktrack, clip_file):
+    done = starktrack("track", clip_file, "--box", BOX, "--select")
+    assert done.code == 1 and "got both or none" in done.err
+
+
+def test_select_without_a_display_says_what_to_use(starktrack, clip_file, small_checkpoint, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    done = starktrack("track", clip_file, "--select", "--weights", small_checkpoint)
+    assert done.code == 1 and done.err.startswith("error: --select needs ")
+    assert "use --box X,Y,W,H" in done.err and done.err.count("\n") == 1
+
+
+def test_an_older_result_stays_where_a_run_fails(starktrack, clip_file, small_checkpoint, out):
+    (out / "boxes.txt").write_text("1,2,3,4\n")
+    starktrack(
+        "track", clip_file, "--box", "500,5,5,5", "--weights", small_checkpoint, "--save", out / "boxes.txt"
+    )
+    assert (out / "boxes.txt").read_text() == "1,2,3,4\n" and files_in(out) == ["boxes.txt"]
+
+
+def test_a_video_that_breaks_off_keeps_what_was_tracked_and_fails(
+    starktrack, image_folder, small_checkpoint, out
+):
+    cv2.imwrite(str(image_folder / "0005.png"), np.zeros((40, 40, 3), np.uint8))
+    files = ("--save", out / "boxes.txt", "--video", out / "shown.mp4")
+    done = starktrack("track", image_folder, "--box", BOX, "--weights", small_checkpoint, *files)
+    assert done.code == 1
+    told, error = done.err.splitlines()
+    assert told.startswith("tracked 5 frames, ") and str(out / "boxes.txt") in told and "shown.mp4" in told
+    assert error.startswith("error: frames broke off after 5 frames: ")
+    assert len(read_boxes(out / "boxes.txt")) == 5
+    with av.open(str(out / "shown.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 5
+    assert files_in(out) == ["boxes.txt", "shown.mp4"]
+
+
+def process(*arguments):
+    """Start the command as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "starktrack", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_nothing_but_our_own_lines_is_said_of_half_a_picture(image_folder, small_checkpoint, out):
+    frame = image_folder / "0005.png"
+    frame.write_bytes(frame.read_bytes()[:500])
+    files = ("--save", out / "boxes.txt")
+    running = process("track", image_folder, "--box", BOX, "--weights", small_checkpoint, *files)
+    _, err = running.communicate(timeout=120)
+    told, error = err.splitlines()
+    assert running.returncode == 1 and told.startswith("tracked 5 frames, ")
+    assert (
+        error.startswith("error: frames broke off after 5 frames: ") and "0005.png must be a whole" in error
+    )
+    assert len(read_boxes(out / "boxes.txt")) == 5
+
+
+def test_an_interrupt_keeps_what_was_tracked(small_checkpoint, small_clip, out, tmp_path):
+    many = tmp_path / "many"
+    many.mkdir()
+    picture = cv2.imencode(".png", small_clip[0].image)[1].tobytes()
+    for index in range(1500):
+        (many / f"{index:05d}.png").write_bytes(picture)
+    running = process("track", many, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.csv")
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in out.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert files_in(out) == ["boxes.csv"] and err.startswith("tracked ") and "Traceback" not in err
+    rows = rows_of((out / "boxes.csv").read_text())
+    assert 0 < len(rows) < 1500 and [int(row["frame"]) for row in rows] == list(range(len(rows)))
+    assert all(None not in row.values() for row in rows)

@@ -1,0 +1,242 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+import starktrack
+from starktrack.cli.train import train
+from starktrack.cli.validation import choose_sequences, score_boxes, score_sequence
+from starktrack.config.training import ValidationConfig
+from starktrack.data.sequence import Sequence
+from starktrack.errors import ConfigError, DatasetError
+from starktrack.tracking.tracker import Tracker, TrackOutput
+from starktrack.training.journal import read_journal
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(train)
+
+TINY = """
+config = "stark_mobile"
+
+[run]
+batch_size = 4
+micro_batch = 2
+samples_per_epoch = 8
+log_every = 1
+imagenet = false
+
+[datasets.own]
+source = "videos"
+split = "all"
+
+[datasets.made]
+source = "synthetic"
+objects = "own"
+backgrounds = "own"
+
+[datasets.made.synthetic]
+num_frames = 8
+side = 64
+
+[validation]
+every = 1
+max_sequences = 2
+max_frames = 3
+
+[validation.datasets.own]
+source = "videos"
+split = "all"
+
+[stages.localise]
+epochs = 2
+
+[stages.localise.data.sampling]
+min_length = 5
+
+[stages.localise.data.loader]
+num_workers = 0
+"""
+
+SMALL = [
+    "config.model.backbone.name=test_efficientnet",
+    "config.model.transformer.width=32",
+    "config.model.box_head.width=32",
+    "config.model.transformer.num_encoder_layers=1",
+    "config.model.search.side=64",
+    "config.model.template.side=32",
+]
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    for number in range(3):
+        write_video(tmp_path / "data" / f"video{number}", number)
+    (tmp_path / "tiny.toml").write_text(TINY)
+
+    places = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    return lambda *changes: [str(tmp_path / "tiny.toml"), *SMALL, *changes, *places]
+
+
+@pytest.fixture
+def command(arguments):
+    return lambda *changes: CliRunner().invoke(app, arguments(*changes), catch_exceptions=True)
+
+
+def write_video(folder: Path, seed: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for number in range(1, 9):
+        cv2.imwrite(str(folder / f"{number:08d}.png"), rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
+    (folder / "groundtruth.txt").write_text("".join(f"{10 + number},6,36,32\n" for number in range(8)))
+
+
+def test_a_run_ends_with_weights_that_can_be_tracked_with(tmp_path, command):
+    result = command()
+    assert result.exit_code == 0, result.output
+    records = read_journal(tmp_path / "run" / "metrics.jsonl")
+    assert [r["kind"] for r in records] == ["train", "train", "validation"] * 2
+    assert (tmp_path / "run" / "pictures" / "epoch-0002.jpg").exists()
+    for name in ("weights", "best"):
+        tracker = starktrack.load(weights=tmp_path / "run" / f"{name}.safetensors", device="cpu")
+        image = np.zeros((48, 64, 3), np.uint8)
+        tracker.start(image, box_xywh=(10, 10, 16, 16))
+        assert np.isfinite(tracker.update(image).box_xywh).all()
+
+
+def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path, command):
+    result = command("--dry-run")
+    assert result.exit_code == 0, result.output
+    for text in (
+        "own",
+        "synthetic",
+        "1,000,000",
+        "50%",
+        "[2, 2, 3, 32, 32]",
+        "4 = 2 of these on 1 process(es)",
+        "GiB",
+    ):
+        assert text in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_with_a_run_is_not_written_over(tmp_path, command):
+    assert command("stages.localise.epochs=1").exit_code == 0
+    error = command("stages.localise.epochs=1").exception
+    assert isinstance(error, ConfigError) and "add --resume" in str(error)
+
+
+def test_resuming_with_more_epochs_goes_on(tmp_path, command):
+    assert command("stages.localise.epochs=1", "validation.every=0").exit_code == 0
+    assert command("--resume", "validation.every=0").exit_code == 0
+    steps = [r["step"] for r in read_journal(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "train"]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_sigterm_saves_and_ends_with_143(tmp_path, command):
+    journal = tmp_path / "run" / "metrics.jsonl"
+
+    def terminate():
+        while not read_journal(journal):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=terminate, daemon=True)
+    thread.start()
+    result = command("stages.localise.epochs=500", "validation.every=0", "run.picture_every=0")
+    thread.join()
+    assert result.exit_code == 143
+    assert "saved in" in result.output
+    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) >= 1
+
+
+def test_sigterm_to_all_processes_of_a_run_saves_too(tmp_path, arguments):
+    journal = tmp_path / "run" / "metrics.jsonl"
+    changes = [
+        "stages.localise.data.loader.num_workers=1",
+        "stages.localise.epochs=500",
+        "validation.every=0",
+    ]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "starktrack", "train", *arguments(*changes)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while run.poll() is None and not (journal.is_file() and read_journal(journal)):
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGTERM)
+    _, error = run.communicate(timeout=60)
+    assert run.returncode == 143, error
+    assert "saved in" in error
+
+
+def test_an_unknown_key_is_answered_with_the_nearest(command):
+    error = command("run.batchsize=2").exception
+    assert isinstance(error, ConfigError) and "did you mean 'batch_size'?" in str(error)
+
+
+def test_data_that_is_not_there_is_named(tmp_path, command):
+    error = command("datasets.own.root=nowhere").exception
+    assert isinstance(error, DatasetError) and "nowhere" in str(error)
+
+
+def test_success_and_overlap_by_hand():
+    true = np.array([[0.0, 0, 10, 10], [0, 0, 10, 10]])
+    predicted = np.array([[0.0, 0, 10, 10], [5, 0, 10, 10]])
+    # Overlaps 1 and 1/3: above 20 of 21 thresholds (not above 1 itself), and above 0, 0.05, ... 0.3.
+    assert score_boxes(predicted, true) == pytest.approx((2 / 3, (20 + 7) / 42))
+
+
+class StillTracker(Tracker):
+    """Never moves its box."""
+
+    def __init__(self):
+        self.engine = None
+
+    def start(self, image, *, box_xywh):
+        self.box = box_xywh
+
+    def update(self, image):
+        return TrackOutput(self.box, None, False)
+
+
+def still_sequence(visible):
+    class Blank:
+        def __len__(self):
+            return 4
+
+        def read(self, index):
+            return np.zeros((40, 40, 3), np.uint8)
+
+    boxes = np.tile([5.0, 5, 10, 10], (4, 1)) + np.arange(4)[:, None] * [10, 0, 0, 0]
+    return Sequence("still", Blank(), boxes, np.array(visible))
+
+
+def test_frames_without_the_target_and_the_given_one_do_not_count():
+    # From frame 1 on: frame 2 is hidden, frame 3 has left the box.
+    assert score_sequence(StillTracker(), still_sequence([False, True, False, True])) == (0.0, 0.0)
+    assert score_sequence(StillTracker(), still_sequence([True, False, False, False])) == (1.0, 20 / 21)
+
+
+def test_sequences_are_chosen_evenly():
+    sequences = [still_sequence([True] * 4) for _ in range(9)]
+    chosen = choose_sequences({"all": sequences}, ValidationConfig(max_sequences=3))
+    assert [next(i for i, s in enumerate(sequences) if s is c) for c in chosen] == [0, 4, 8]
+    assert len(choose_sequences({"all": sequences}, ValidationConfig())) == 9

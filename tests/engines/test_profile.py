@@ -1,0 +1,78 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from starktrack.config.presets import preset
+from starktrack.config.schema import Config
+from starktrack.data.video_writer import VideoWriter
+from starktrack.engines.profile import TimedEngine, count, hardware, measure
+from starktrack.engines.torch_engine import TorchEngine
+from starktrack.models.weights import load_network
+from starktrack.tracking.tracker import Tracker
+
+
+def test_a_convolution_is_counted_by_hand(small_model):
+    # Without any attention: what is left of the frame is convolutions and linear layers.
+    changes = ("transformer.num_encoder_layers=0", "transformer.num_decoder_layers=0")
+    model = small_model("backbone.name=repvgg_a0_lite", *changes)
+    cost = count(Config(name="x", model=model))
+    assert cost.frame_macs == cost.paper_macs
+    cells, channels, width = 16, 192, 32
+    head = 2 * cells * (9 * (32 * 64 + 64 * 32 + 32 * 16 + 16 * 8) + 8)
+    backbone = 4 * (cost.template_macs - 4 * channels * width)  # the template has a quarter of the cells
+    assert cost.frame_macs == backbone + cells * channels * width + head
+
+
+def test_search_only_queries_cost_less_and_templates_cost_nothing_per_frame(small_model):
+    whole, search_only, more = (
+        count(Config(name="x", model=small_model(*changes)))
+        for changes in ([], ["transformer.encoder_queries=search"], ["num_templates=2"])
+    )
+    assert search_only.frame_macs < whole.frame_macs < more.frame_macs
+    assert whole.parameters == search_only.parameters == more.parameters
+    assert whole.template_macs == more.template_macs
+
+
+def test_lightning_is_counted_in_its_folded_form_but_with_the_parameters_it_trains():
+    cost = count(preset("stark_lightning"))
+    assert cost.parameters == 2_349_986
+    # 11 folded 3 x 3 convolutions of the backbone on 320 px, by hand
+    sides, channels = (160, 80, 80, 40, 40, 40, 40, 20, 20, 20, 20), (3, 48, 48, 48, *[96] * 4, *[192] * 4)
+    backbone = sum(
+        side * side * 9 * before * after
+        for side, before, after in zip(sides, channels[:-1], channels[1:], strict=True)
+    )
+    head = 400 * 9 * (128 * 128 * 2 + 128 * 2)
+    rest = 400 * (192 * 128 + 2 * 128 * 1024)
+    assert cost.paper_macs == backbone + head + rest
+
+
+def test_each_stage_of_a_frame_is_timed(small_checkpoint, small_clip, tmp_path):
+    config, network = load_network(small_checkpoint)
+    timed = TimedEngine(TorchEngine(network, config, device=torch.device("cpu")))
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, (96, 128), 25.0) as writer:
+        for frame in small_clip:
+            writer.write(frame.image)
+    latency = measure(timed, Tracker(timed), path, small_clip[0].box_xywh, warm_up=4)
+    assert list(latency) == ["decode", "crop", "network", "frame"]
+    for value in latency.values():
+        lower, median, upper = value.lower_quartile_ms, value.median_ms, value.upper_quartile_ms
+        assert 0 < lower <= median <= upper
+    assert latency["frame"].median_ms > latency["network"].median_ms
+    assert len(timed.crop_seconds) == len(timed.network_seconds) == 11
+    timed_frames = np.array(timed.network_seconds[4:]) * 1000
+    assert latency["network"].median_ms == pytest.approx(np.median(timed_frames))
+
+
+def test_what_ran_is_named():
+    machine = hardware(torch.device("cpu"))
+    assert machine["torch"] == torch.__version__
+    assert machine["threads"] == torch.get_num_threads()
+    assert len(machine["device"]) > 3
+
+
+def test_a_cost_is_plain_numbers():
+    assert all(type(value) is int for value in dataclasses.asdict(count(preset("stark_mobile"))).values())

@@ -1,0 +1,93 @@
+import cv2
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from starktrack.cli.plot import plot
+from starktrack.errors import ConfigError, DatasetError
+from starktrack.evaluation.annotations import Annotation
+from starktrack.evaluation.dialects import dialect
+from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed, worst_failures
+from starktrack.evaluation.scoring import evaluate
+
+pytest.importorskip("matplotlib")
+TRUTH = np.array([[40.0, 30, 30, 20]] * 50) + np.arange(50)[:, None] * [1, 0, 0, 0]
+
+
+def picture(path):
+    image = cv2.imread(str(path))
+    assert image is not None
+    return image
+
+
+def has_colour(image, rgb):
+    return bool((np.abs(image[..., ::-1].astype(int) - rgb).max(axis=-1) < 12).any())
+
+
+def test_curves_are_drawn_in_a_colour_per_tracker(tmp_path):
+    annotations = [Annotation("a", TRUTH)]
+    evaluations = [
+        evaluate(name, "otb", {"a": TRUTH + shift}, annotations, dialect("stark"))
+        for name, shift in (("near", 1.0), ("far", 6.0))
+    ]
+    for curve in ("success", "precision", "normalised"):
+        plot_curves(evaluations, curve, tmp_path / f"{curve}.png")
+        image = picture(tmp_path / f"{curve}.png")
+        assert has_colour(image, (0, 114, 178))
+        assert has_colour(image, (213, 94, 0))
+
+
+def test_speed_is_drawn_even_for_a_single_tracker(tmp_path):
+    plot_speed([SpeedPoint("STARK", 40.0, 66.4, ours=True)], tmp_path / "speed.svg")
+    assert "<svg" in (tmp_path / "speed.svg").read_text()
+
+
+def test_the_longest_failures_are_shown_in_order_of_time():
+    overlap = np.ones(100)
+    overlap[10:12] = overlap[40:60] = overlap[80:90] = 0.05
+    assert worst_failures(overlap, 2) == [49, 84]
+    assert worst_failures(overlap) == [10, 49, 84]
+
+
+def test_without_failures_the_lowest_frames_apart_are_shown():
+    overlap = np.linspace(1, 0.5, 100)
+    assert worst_failures(overlap, 2) == [89, 99]
+
+
+def test_failed_frames_are_shown_with_boxes(tmp_path):
+    overlap = np.where(np.arange(50) // 10 == 2, 0.0, 0.9)
+    plain = np.full((60, 120, 3), 90, np.uint8)
+    boxes = {"truth": lambda index: TRUTH[index], "ours": lambda index: TRUTH[index] + 20}
+    plot_sequence("Plain", {"ours": overlap}, tmp_path / "with.png", lambda index: plain, boxes)
+    plot_sequence("Plain", {"ours": overlap}, tmp_path / "without.png")
+    with_strip, without = picture(tmp_path / "with.png"), picture(tmp_path / "without.png")
+    assert has_colour(with_strip, (90, 90, 90))
+    assert with_strip.shape[0] > 1.3 * without.shape[0]
+
+
+def test_the_command_draws_curves_and_one_sequence(tmp_path):
+    for folder, shift in (("truth", 0), ("ours", 2)):
+        (tmp_path / folder).mkdir()
+        np.savetxt(tmp_path / folder / "a.txt", TRUTH + shift, delimiter=",")
+    np.savetxt(tmp_path / "ours" / "a_time.txt", np.full(50, 0.02))
+    (tmp_path / "img").mkdir()
+    for index in range(50):
+        cv2.imwrite(str(tmp_path / "img" / f"{index:04d}.jpg"), np.full((60, 120, 3), 90, np.uint8))
+    app = typer.Typer()
+    app.command()(plot)
+    arguments = [str(tmp_path / "ours"), "--dataset", "lasot", "--annotations", str(tmp_path / "truth")]
+    arguments += ["--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    drawn = ["lasot_normalised.png", "lasot_precision.png", "lasot_speed.png", "lasot_success.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == drawn
+    assert CliRunner().invoke(app, [*arguments, "--dataset", "got10k_val"]).exit_code == 0
+    assert (tmp_path / "out" / "got10k_val_success.png").exists()
+    assert not (tmp_path / "out" / "got10k_val_precision.png").exists()
+    done = CliRunner().invoke(app, [*arguments, "--sequence", "a", "--frames", str(tmp_path / "img")])
+    assert done.exit_code == 0, done.exception
+    assert picture(tmp_path / "out" / "a.png").shape[0] > 400
+    done = CliRunner().invoke(app, [*arguments, "--sequence", "b"])
+    assert isinstance(done.exception, DatasetError)
+    done = CliRunner().invoke(app, [*arguments, "--form", "gif"])
+    assert isinstance(done.exception, ConfigError)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from starktrack.config.schema import BackboneConfig
+from starktrack.errors import CheckpointError
+from starktrack.models.backbone import build_backbone
+from starktrack.models.crops import normalise
+
+CONFIG = BackboneConfig(name="mobilenetv2_100", padding="same")
+FILE = "data/weights/mobilenet_v2_imagenet_folded.npz"
+
+
+def as_the_file_says(path, picture):
+    """Return the stride-16 features by the file's own rules: its scale, its padding, its activations."""
+    file = np.load(path)
+    features = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1
+    skip = None
+    for index in range(39):
+        stride, groups, activation = (int(v) for v in file[f"conv{index:02d}_meta"])
+        weight, bias = (torch.from_numpy(file[f"conv{index:02d}_{kind}"]).float() for kind in ("w", "b"))
+        expands = groups == 1 and activation == 3 and index > 0
+        skip = features if expands else skip
+        pad = weight.shape[-1] - 1
+        if stride == 2:
+            features = functional.pad(features, (0, pad // 2, 0, pad // 2))
+            features = functional.conv2d(features, weight, bias, stride, 0, groups=groups)
+        else:
+            features = functional.conv2d(features, weight, bias, 1, pad // 2, groups=groups)
+        features = functional.relu6(features) if activation == 3 else features
+        if activation == 0 and skip is not None and skip.shape == features.shape:
+            features = features + skip
+        skip = None if activation == 0 else skip
+    return features
+
+
+def test_folded_weights_give_the_features_of_the_network_they_come_from(shared):
+    path = shared / FILE
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8).repeat(14, 0).repeat(14, 1)
+    backbone = build_backbone(CONFIG, weights=path)
+    with torch.no_grad():
+        ours = backbone(normalise(torch.from_numpy(picture)[None]))
+        theirs = as_the_file_says(path, picture)
+    assert ours.shape == theirs.shape == (1, 96, 14, 14)
+    # Beyond the right and bottom border the file's network pads grey, ours the mean colour.
+    inside = (..., slice(0, 6), slice(0, 6))
+    assert (ours[inside] - theirs[inside]).abs().max() <= 1e-3 * theirs.abs().max()
+
+
+def test_a_file_of_another_network_is_refused(tmp_path):
+    path = tmp_path / "other.npz"
+    np.savez(path, conv00_w=np.zeros((4, 3, 3, 3), np.float32), conv00_b=np.zeros(4, np.float32))
+    with pytest.raises(
+        CheckpointError, match=r"convolution 0 .* must have shape \[32, 3, 3, 3\], got \[4, 3"
+    ):
+        build_backbone(CONFIG, weights=path)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(b"PK\x03\x04 not a zip")
+    with pytest.raises(CheckpointError, match=r"must be an \.npz with conv00_w"):
+        build_backbone(CONFIG, weights=path)

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+import starktrack
+from starktrack.api import load_engine
+from starktrack.errors import (
+    BoxError,
+    CheckpointError,
+    ConfigError,
+    DeviceError,
+    MissingExtraError,
+    VideoError,
+)
+
+
+@pytest.fixture(scope="module")
+def pictures(small_clip, tmp_path_factory):
+    import cv2
+
+    folder = tmp_path_factory.mktemp("pictures")
+    for index, frame in enumerate(small_clip[:5]):
+        cv2.imwrite(str(folder / f"{index}.png"), frame.image[..., ::-1])
+    return folder
+
+
+def test_the_three_lines_of_the_readme(small_checkpoint, small_clip):
+    tracker = starktrack.load(weights=small_checkpoint, device="auto")
+    tracker.start(small_clip[0].image, box_xywh=(40, 30, 20, 24))
+    output = tracker.update(small_clip[1].image)
+    assert isinstance(tracker, starktrack.Tracker) and isinstance(output, starktrack.TrackOutput)
+    assert output.box_xywh.shape == (4,) and 0 < output.score < 1
+
+
+def test_tracking_a_video_gives_the_boxes_that_a_tracker_finds(small_checkpoint, small_clip, pictures):
+    outputs = list(starktrack.track(pictures, (40, 30, 20, 24), weights=small_checkpoint, device="cpu"))
+    tracker = starktrack.load(weights=str(small_checkpoint), device="cpu")
+    tracker.start(small_clip[0].image, box_xywh=(40, 30, 20, 24))
+    found = [tracker.update(frame.image).box_xywh for frame in small_clip[1:5]]
+    assert outputs[0].box_xywh.tolist() == [40.0, 30.0, 20.0, 24.0]
+    np.testing.assert_allclose([output.box_xywh for output in outputs[1:]], found, atol=1e-6)
+
+
+def test_tracking_may_begin_later(small_checkpoint, pictures):
+    late = list(starktrack.track(pictures, (40, 30, 20, 24), weights=small_checkpoint, start_frame=3))
+    assert len(late) == 2
+
+
+def test_several_trackers_share_one_engine(small_checkpoint, small_clip):
+    engine = load_engine(weights=small_checkpoint, device="cpu")
+    one, other = starktrack.Tracker(engine), starktrack.Tracker(engine)
+    one.start(small_clip[0].image, box_xywh=(40, 30, 20, 24))
+    other.start(small_clip[0].image, box_xywh=(10, 60, 16, 16))
+    found = one.update(small_clip[1].image).box_xywh
+    other.update(small_clip[1].image)
+    alone = starktrack.load(weights=small_checkpoint, device="cpu")
+    alone.start(small_clip[0].image, box_xywh=(40, 30, 20, 24))
+    np.testing.assert_array_equal(found, alone.update(small_clip[1].image).box_xywh)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (
+            {},
+            CheckpointError,
+            r"a tracker needs weights, got none; train some \(starktrack train\), or convert",
+        ),
+        ({"model": "stark_st50"}, CheckpointError, "stark_st50 needs weights, got none"),
+        ({"model": "stark_st5"}, ConfigError, "did you mean 'stark_st50'"),
+        ({"weights": "nowhere.safetensors"}, CheckpointError, r"nowhere\.safetensors does not exist"),
+        (
+            {"model": "stark_s50", "weights": "small"},
+            CheckpointError,
+            "must be of stark_s50, .* is of small; use",
+        ),
+        (
+            {"weights": "small", "device": "tpu"},
+            DeviceError,
+            "device must be auto, cpu, cuda or mps, got 'tpu'",
+        ),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_with_the_rule(arguments, error, text, small_checkpoint):
+    arguments = {key: small_checkpoint if value == "small" else value for key, value in arguments.items()}
+    with pytest.raises(error, match=text):
+        starktrack.load(**arguments)
+
+
+def test_without_torch_the_extra_is_named(small_checkpoint, monkeypatch):
+    monkeypatch.setattr("starktrack.api.find_spec", lambda package: None if package == "timm" else True)
+    with pytest.raises(
+        MissingExtraError, match=r'needs the package timm, .*pip install "starktrack\[torch\]"'
+    ):
+        starktrack.load(weights=small_checkpoint)
+
+
+def test_bad_videos_and_boxes_are_refused_when_the_first_output_is_asked_for(small_checkpoint, pictures):
+    with pytest.raises(VideoError, match="must be a video file"):
+        next(starktrack.track("nowhere.mp4", (1, 1, 5, 5), weights=small_checkpoint))
+    with pytest.raises(BoxError, match="must overlap the frame of 128 x 96 pixels"):
+        next(starktrack.track(pictures, (500, 1, 5, 5), weights=small_checkpoint))
+
+
+def test_every_error_is_of_one_tree():
+    from starktrack import errors
+
+    kinds = [kind for kind in vars(errors).values() if getattr(kind, "__module__", "") == errors.__name__]
+    kinds = [kind for kind in kinds if isinstance(kind, type)]
+    assert len(kinds) >= 13 and all(issubclass(kind, starktrack.StarktrackError) for kind in kinds)
+    assert all(kind.__name__ in errors.__doc__ for kind in kinds)
+
+
+def test_the_nearest_name_is_suggested_or_all_are_listed():
+    from starktrack.errors import nearest_name
+
+    assert nearest_name("serch", ["search", "template"]) == "; did you mean 'search'?"
+    assert nearest_name("zzz", ["search", "template"]) == "; known: search, template"

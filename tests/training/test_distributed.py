@@ -1,0 +1,70 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.training.distributed_run import RECIPE
+from tests.training.tiny import losses, tiny_job, tiny_network
+
+from starktrack.training.distributed import Processes, add_up, average_, processes_of_environment
+from starktrack.training.loop import train
+
+SCRIPT = Path(__file__).parent / "distributed_run.py"
+
+
+def run_two_processes(out, *arguments, restarts=0):
+    # Waiting for a gloo peer that died is over when torchrun ends the rest.
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, f"--max-restarts={restarts}", SCRIPT, out, *map(str, arguments)],
+        check=False,
+        timeout=240,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    out = tmp_path_factory.mktemp("alone")
+    train(tiny_job(RECIPE, out), tiny_network(RECIPE))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "restarts"), [((), 0), ((3,), 1)], ids=["undisturbed", "one dies once"]
+)
+def test_two_processes_give_the_loss_curve_of_one(tmp_path, alone, arguments, restarts):
+    run_two_processes(tmp_path, *arguments, restarts=restarts)
+    assert len(losses(alone)) == 9
+    # Gradients of the halves are added in another order; dropout and batch norm are the same (see step.py).
+    np.testing.assert_allclose(losses(tmp_path), losses(alone), rtol=2e-4)
+    expected, found = (load_file(out / "weights.safetensors") for out in (alone, tmp_path))
+    statistic = "box_head.top_left.0.1.running_mean"
+    torch.testing.assert_close(found[statistic], expected[statistic], rtol=1e-3, atol=1e-5)
+
+
+def test_without_torchrun_there_is_one_process(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    assert processes_of_environment() == Processes(0, 1, 0, False)
+
+
+def test_torchrun_says_who_we_are(monkeypatch):
+    values = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "TORCHELASTIC_RESTART_COUNT": "2"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    assert processes_of_environment() == Processes(5, 8, 1, True)
+
+
+def test_sums_and_means_of_one_process_are_its_own():
+    values = torch.tensor([1.0, 2.0])
+    assert add_up(values, Processes()).tolist() == [1, 2]
+    average_([values], Processes())
+    assert values.tolist() == [1, 2]

@@ -1,0 +1,15 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "kill_and_resume.py"
+
+
+def test_a_run_that_is_killed_at_random_moments_loses_nothing():
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--kills", "3"], check=False, timeout=240, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"killed 3 times, after \[\d+, \d+, \d+\] of 45 steps", done.stdout)
+    assert "same losses: True, same weights: True" in done.stdout

@@ -1,0 +1,96 @@
+"""A tiny network learns one sequence by heart: loader, loss, optimiser and tracker agree with each other."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.memory import MemoryCollection
+from tests.training.tiny import stage, tiny_config, tiny_job, tiny_network, tiny_recipe
+
+from starktrack.cli.validation import track_and_score
+from starktrack.config.data import AugmentConfig, JitterConfig
+from starktrack.config.schema import CropConfig, TransformerConfig
+from starktrack.config.training import LossConfig, OptimConfig
+from starktrack.data.sampling import Mixture
+from starktrack.data.sequence import Sequence
+from starktrack.training.loop import train
+
+
+class Discs:
+    """A bright disc that drifts over a dark floor of noise."""
+
+    def __init__(self, length=20):
+        time = np.arange(length)
+        self.centres = np.stack([40 + 30 * np.sin(time / 4), 45 + 20 * np.cos(time / 5)], axis=1)
+
+    def __len__(self):
+        return len(self.centres)
+
+    def read(self, index):
+        picture = np.random.default_rng(index).integers(0, 90, (90, 120, 3), dtype=np.uint8)
+        rows, columns = np.mgrid[0:90, 0:120] + 0.5
+        x, y = self.centres[index]
+        picture[(columns - x) ** 2 + (rows - y) ** 2 < 100] = (250, 200, 40)
+        return picture
+
+
+def synthetic_sequence():
+    frames = Discs()
+    boxes = np.concatenate([frames.centres - 10, np.full((len(frames), 2), 20.0)], axis=1)
+    return Sequence("disc", frames, boxes, np.ones(len(frames), bool))
+
+
+def overfit_recipe(num_steps, **sampling):
+    config = tiny_config(
+        search=CropConfig(side=96, factor=3.0),
+        template=CropConfig(side=48, factor=2.0),
+        transformer=TransformerConfig(
+            width=64, num_heads=4, ffn_width=128, dropout=0.0, num_encoder_layers=1, num_decoder_layers=1
+        ),
+    )
+    learn = stage(
+        epochs=1,
+        frozen_stride=0,
+        sampling=sampling,
+        loss=LossConfig(corner=0.5),
+        optim=OptimConfig(lr=2e-3, backbone_lr=2e-3, clip_norm=1.0, schedule="cosine", drop_factor=0.05),
+    )
+    data = replace(
+        learn.data,
+        jitter=JitterConfig(search_centre=1.5, search_scale=0.15),
+        augment=AugmentConfig(grayscale=0, joint_flip=0, flip=0, brightness=0.1),
+    )
+    return tiny_recipe(
+        config=config,
+        stages={"learn": replace(learn, data=data)},
+        batch_size=16,
+        micro_batch=16,
+        samples_per_epoch=16 * num_steps,
+        log_every=50,
+    )
+
+
+def overlap_after(recipe, sequence, out):
+    mixture = Mixture((MemoryCollection([sequence]),), (1.0,))
+    network = tiny_network(recipe)
+    validate = track_and_score([sequence], recipe.config, torch.device("cpu"))
+    before = validate(network.state_dict())[0, 0]
+    train(tiny_job(recipe, out, mixture=mixture), network)
+    return before, validate(network.state_dict())[0, 0]
+
+
+def test_a_tiny_network_overfits_a_synthetic_sequence(tmp_path):
+    before, after = overlap_after(overfit_recipe(180), synthetic_sequence(), tmp_path)
+    assert before < 0.3
+    assert after > 0.7
+
+
+@pytest.mark.shared
+def test_a_tiny_network_overfits_a_real_sequence(tmp_path, shared):
+    from starktrack.data.sources import open_dataset
+
+    videos = open_dataset("videos", shared / "data" / "train" / "videos", "all", allow_missing=True)
+    before, after = overlap_after(overfit_recipe(300), videos["otb_Car1"], tmp_path)
+    assert before < 0.5
+    assert after > 0.7
