@@ -25,6 +25,7 @@ ALLOWED = {
     "training": BASE | {"config", "geometry", "data", "models"},
     "engines": BASE | {"config", "geometry", "data", "models", "tracking.protocol"},
     "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines"},
+    "vot": BASE | {"api", "config", "geometry", "data", "tracking"},
     "__init__": {"api", "errors", "tracking"},
     "vot": BASE | {"api", "config", "data", "geometry", "tracking"},
     "__main__": {"cli"},

@@ -31,7 +31,7 @@ class CampaignProgress:
     @property
     def clips(self) -> float:
         """Return how many sequences are done, parts included."""
-        return sum(standing.clips for standing in self._standings.values())
+        return sum((standing.clips for standing in self._standings.values()), 0.0)
 
     @property
     def frames(self) -> int:

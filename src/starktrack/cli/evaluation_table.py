@@ -1,8 +1,8 @@
 """The table at the end of an evaluation: scores in the dialect of the data set, and speed."""
 
-import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.evaluation import report as tables
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import dialect
+from starktrack.evaluation.result_files import TrackerResults
 from starktrack.evaluation.scoring import Evaluation
 from starktrack.evaluation.scoring import evaluate as score
 
@@ -30,9 +31,8 @@ def print_tables(
     if not truth:
         return
     evaluations = [_evaluate(dataset.name, name, folder, truth) for name, folder in folders.items()]
-    speeds = [f"{_frames_per_second(folder, truth):.1f}" for folder in folders.values()]
     console = Console()
-    console.print(tables.to_terminal(_with_column(tables.overall_table(evaluations), "fps", speeds)))
+    console.print(tables.to_terminal(tables.overall_table(evaluations)))
     if per_sequence:
         console.print(tables.to_terminal(tables.sequence_table(evaluations)))
 
@@ -48,16 +48,9 @@ def _annotation(dataset: Dataset, name: str) -> Annotation | None:
 
 def _evaluate(dataset: str, tracker: str, folder: Path, truth: Sequence[Annotation]) -> Evaluation:
     results = ResultFolder(folder)
-    predictions = {annotation.name: results.boxes(annotation.name) for annotation in truth}
-    return score(tracker, dataset, predictions, truth, dialect(default_dialect(dataset), dataset))
-
-
-def _frames_per_second(folder: Path, truth: Sequence[Annotation]) -> float:
-    """Return tracked frames over the tracker's seconds, without decoding and initialisation."""
-    seconds = [ResultFolder(folder).seconds(annotation.name)[1:] for annotation in truth]
-    return sum(len(each) for each in seconds) / max(sum(float(each.sum()) for each in seconds), 1e-9)
-
-
-def _with_column(table: tables.Table, heading: str, values: Sequence[str]) -> tables.Table:
-    rows = tuple((*row, value) for row, value in zip(table.rows, values, strict=True))
-    return dataclasses.replace(table, headings=(*table.headings, heading), rows=rows)
+    names = [annotation.name for annotation in truth]
+    found = TrackerResults(
+        {name: results.boxes(name) for name in names}, {name: results.seconds(name) for name in names}
+    )
+    scored = score(tracker, dataset, found.boxes_xywh, truth, dialect(default_dialect(dataset), dataset))
+    return replace(scored, frames_per_second=found.frames_per_second)

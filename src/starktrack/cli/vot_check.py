@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ def _check_python(
 def _check_trax(
     entry: Mapping[str, str], workspace: Path, timeout: float, paths: Sequence[str], box_xywh: Box
 ) -> list[str]:
+    if find_spec("trax") is None:
+        raise MissingExtraError("vot-trax", "vot", "starting a tracker as the VOT toolkit does")
     # The toolkit's own way: the tracker calls back on a socket, and what it prints is its own.
     server = socket.create_server(("127.0.0.1", 0))
     port = server.getsockname()[1]
@@ -101,10 +104,10 @@ def _text(printed: Any) -> str:
     return printed.read().decode(errors="replace").strip() or "nothing"
 
 
-def _wait(talk: Callable[[], list[str]], process: Any, timeout: float) -> list[str]:
+def _wait(talk: Callable[[], list[str] | StarktrackError], process: Any, timeout: float) -> list[str]:
     """Return the answers; a tracker that ends is noticed at once, though the library would wait for it."""
-    box: queue.Queue[list[str] | Exception] = queue.Queue()
-    threading.Thread(target=lambda: box.put(_caught(talk)), daemon=True).start()
+    box: queue.Queue[list[str] | StarktrackError] = queue.Queue()
+    threading.Thread(target=lambda: box.put(talk()), daemon=True).start()
     for _ in range(int(10 * timeout * (NUM_FRAMES + 1))):
         try:
             found = box.get(timeout=0.1)
@@ -112,33 +115,30 @@ def _wait(talk: Callable[[], list[str]], process: Any, timeout: float) -> list[s
             if process.poll() is None:
                 continue
             raise StarktrackError(f"the tracker ended with code {process.returncode}") from None
-        if isinstance(found, Exception):
-            raise StarktrackError(f"the tracker failed: {found}") from found
+        if isinstance(found, StarktrackError):
+            raise found
         return found
     raise StarktrackError(f"the tracker must answer within {timeout:g} s, and did not")
 
 
-def _caught(talk: Callable[[], list[str]]) -> list[str] | Exception:
-    try:
-        return talk()
-    except Exception as error:  # noqa: BLE001  it is handed to the thread that waits
-        return error
+def _talk(
+    server: socket.socket, timeout: float, paths: Sequence[str], box_xywh: Box
+) -> list[str] | StarktrackError:
+    """Return the tracker's answers, or what went wrong: it is called in a thread of its own."""
+    import trax
+    from trax.client import Client
 
-
-def _talk(server: socket.socket, timeout: float, paths: Sequence[str], box_xywh: Box) -> list[str]:
     try:
-        import trax
-        from trax.client import Client
-    except ImportError as error:
-        raise MissingExtraError("vot-trax", "vot", "starting a tracker as the VOT toolkit does") from error
-    # Without a logger the library (4.0.2) fails before it listens.
-    client = Client(server.fileno(), timeout=round(timeout), log=lambda text: None)
-    images = [{trax.ImageChannel.COLOR: trax.FileImage.create(path)} for path in paths]
-    wants_box = trax.Region.RECTANGLE in client.region_formats
-    region = _rectangle(trax, box_xywh) if wants_box else _mask(trax, box_xywh)
-    answers = [client.initialize(images[0], [(region, {})], {})[0]]
-    answers += [client.frame(image, {}, [])[0] for image in images[1:]]
-    client.quit()
+        # Without a logger the library (4.0.2) fails before it listens.
+        client = Client(server.fileno(), timeout=round(timeout), log=lambda text: None)
+        images = [{trax.ImageChannel.COLOR: trax.FileImage.create(path)} for path in paths]
+        wants_box = trax.Region.RECTANGLE in client.region_formats
+        region = _rectangle(trax, box_xywh) if wants_box else _mask(trax, box_xywh)
+        answers = [client.initialize(images[0], [(region, {})], {})[0]]
+        answers += [client.frame(image, {}, [])[0] for image in images[1:]]
+        client.quit()
+    except (trax.TraxException, OSError) as error:
+        return StarktrackError(f"the tracker failed: {error}")
     return [", ".join(f"{region} {properties}" for region, properties in answer) for answer in answers]
 
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from starktrack.arrays import Boxes
 from starktrack.config.schema import Config, ModelConfig
 from starktrack.config.stored import to_metadata
-from starktrack.output_file import whole_file
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.engines.onnx_engine import (
     SEARCH_INPUTS,
@@ -32,6 +31,7 @@ from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
 from starktrack.models.features import Features
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
+from starktrack.output_file import whole_file
 from starktrack.tracking.protocol import Engine, Prediction, Views
 
 OPSET = 18

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from starktrack.data.frames_ahead import FramesAhead
 from starktrack.data.sequence import FrameSource
 from starktrack.data.trajectory import Trajectory
 from starktrack.tracking.team import Sighting, Team
-
-T = TypeVar("T")
 
 NUM_DECODERS = 4
 """Threads that decode; OpenCV gives way to others while it does."""
@@ -69,7 +67,7 @@ class Failed:
     """A clip that could not be tracked: what was raised, in which frame of its order."""
 
     name: str
-    error: Exception
+    error: BaseException
     frame: int
 
 
@@ -91,11 +89,26 @@ def run_campaign(team: Team, tasks: Iterable[Task]) -> Iterator[Finished | Faile
         team: What tracks.
         tasks: What is to be tracked.
     """
-    count = _Count()
-    with ThreadPoolExecutor(NUM_DECODERS) as pool:
+    with ThreadPoolExecutor(NUM_DECODERS) as decoders, ThreadPoolExecutor(1) as tracker:
+        crew = _Crew(team, decoders, tracker, max(2, FRAMES_AHEAD // team.capacity))
+        count = _Count()
         suspects: list[Task] = []
-        yield from _run(team, tasks, team.capacity, pool, count, suspects)
-        yield from _run(team, suspects, 1, pool, count, [])
+        yield from _run(crew, tasks, team.capacity, count, suspects)
+        yield from _run(crew, suspects, 1, count, [])
+
+
+@dataclass(frozen=True)
+class _Crew:
+    """Who does the work. The team has a thread of its own, whose futures hold whatever it raises.
+
+    Trackers and data sets are other people's code, and one broken clip must not cost a night's work: every
+    error is kept in a future and reported with its clip.
+    """
+
+    team: Team
+    decoders: Executor
+    tracker: Executor
+    depth: int
 
 
 class _Count:
@@ -114,13 +127,13 @@ class _Count:
 class _Slot:
     """A clip in work."""
 
-    def __init__(self, task: Task, clip: Clip, pool: Executor, depth: int) -> None:
+    def __init__(self, task: Task, clip: Clip, crew: _Crew) -> None:
         length = len(clip.order)
         self.task = task
         self.target: Any = None
         self.num_done = 0
         self._box = clip.box_xywh
-        self._frames = FramesAhead(clip.frames, clip.order, pool, depth=depth)
+        self._frames = FramesAhead(clip.frames, clip.order, crew.decoders, depth=crew.depth)
         self._boxes = np.zeros((length, 4))
         self._scores = np.full(length, np.nan)
         self._seconds = np.zeros(length)
@@ -153,7 +166,7 @@ class _Slot:
         trajectory = Trajectory(self._boxes, self._scores, self._seconds)
         return Finished(self.task.name, trajectory, self._frames.decode_seconds, self._frames.wait_seconds)
 
-    def give_up(self, error: Exception) -> Failed:
+    def give_up(self, error: BaseException) -> Failed:
         self._frames.close()
         return Failed(self.task.name, error, self.num_done)
 
@@ -163,25 +176,19 @@ class _Slot:
 
 
 def _run(
-    team: Team,
-    tasks: Iterable[Task],
-    capacity: int,
-    pool: Executor,
-    count: _Count,
-    suspects: list[Task],
+    crew: _Crew, tasks: Iterable[Task], capacity: int, count: _Count, suspects: list[Task]
 ) -> Iterator[Finished | Failed | Standing]:
-    depth = max(2, FRAMES_AHEAD // capacity)
-    loading = _loading(tasks, pool)
+    loading = _loading(tasks, crew.decoders)
     slots: list[_Slot] = []
     while True:
-        while len(slots) < capacity and (begun := _begin(team, loading, pool, depth)) is not None:
+        while len(slots) < capacity and (begun := _begin(crew, loading)) is not None:
             if isinstance(begun, _Slot):
                 slots.append(begun)
             else:
                 yield count.over(begun)
         if not slots:
             return
-        for outcome in _step(team, slots, count, suspects):
+        for outcome in _step(crew, slots, count, suspects):
             yield count.over(outcome)
         yield count.standing(slots)
 
@@ -196,60 +203,51 @@ def _loading(tasks: Iterable[Task], pool: Executor) -> Iterator[tuple[Task, Futu
     yield from ahead
 
 
-def _begin(
-    team: Team, loading: Iterator[tuple[Task, Future[Clip]]], pool: Executor, depth: int
-) -> _Slot | Finished | Failed | None:
+def _begin(crew: _Crew, loading: Iterator[tuple[Task, Future[Clip]]]) -> _Slot | Finished | Failed | None:
     """Return the next clip after its first frame: in work, over already, failed; None when there is none."""
     task, future = next(loading, (None, None))
     if task is None or future is None:
         return None
-    clip = _attempt(future.result)
-    if isinstance(clip, Exception):
-        return Failed(task.name, clip, 0)
-    slot = _Slot(task, clip, pool, depth)
-    error = _attempt(lambda: slot.start(team))
-    if isinstance(error, Exception):
+    if (error := future.exception()) is not None:
+        return Failed(task.name, error, 0)
+    slot = _Slot(task, future.result(), crew)
+    if (error := crew.tracker.submit(slot.start, crew.team).exception()) is not None:
         return slot.give_up(error)
     return slot.finish() if slot.is_over else slot
 
 
-def _step(team: Team, slots: list[_Slot], count: _Count, suspects: list[Task]) -> Iterator[Finished | Failed]:
+def _step(
+    crew: _Crew, slots: list[_Slot], count: _Count, suspects: list[Task]
+) -> Iterator[Finished | Failed]:
     """Move every clip on by one frame; those that are over or failed leave `slots` and are yielded."""
-    images = []
+    images: list[Image] = []
     for slot in list(slots):
-        image = _attempt(slot.next_image)
-        if isinstance(image, Exception):
+        frame = crew.tracker.submit(slot.next_image)
+        if (error := frame.exception()) is not None:
             slots.remove(slot)
-            yield slot.give_up(image)
+            yield slot.give_up(error)
         else:
-            images.append(image)
+            images.append(frame.result())
     if not slots:
         return
     begun = time.perf_counter()
-    sightings = _attempt(lambda: team.advance([slot.target for slot in slots], images))
-    if isinstance(sightings, Exception):
-        alone = len(slots) == 1
-        suspects += [] if alone else [slot.abandon() for slot in slots]
-        left = [slots[0].give_up(sightings)] if alone else []
-        slots.clear()
-        yield from left
+    step = crew.tracker.submit(crew.team.advance, [slot.target for slot in slots], images)
+    if (error := step.exception()) is not None:
+        yield from _blame(error, slots, suspects)
         return
     seconds = (time.perf_counter() - begun) / len(slots)
     count.frames += len(slots)
-    for slot, sighting in zip(list(slots), sightings, strict=True):
+    for slot, sighting in zip(list(slots), step.result(), strict=True):
         slot.add(sighting, seconds)
         if slot.is_over:
             slots.remove(slot)
             yield slot.finish()
 
 
-def _attempt(action: Callable[[], T]) -> T | Exception:
-    """Return what the action returns, or what it raises: the one place where any crash is contained.
-
-    Trackers and data sets are other people's code, and one broken clip must not cost a night's work; every
-    error is reported with its clip.
-    """
-    try:
-        return action()
-    except Exception as error:  # noqa: BLE001
-        return error
+def _blame(error: BaseException, slots: list[_Slot], suspects: list[Task]) -> Iterator[Failed]:
+    """Fail a clip that was alone; several become suspects."""
+    if len(slots) == 1:
+        yield slots[0].give_up(error)
+    else:
+        suspects += [slot.abandon() for slot in slots]
+    slots.clear()

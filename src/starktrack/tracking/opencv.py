@@ -6,6 +6,7 @@ wheel, which would overwrite it; they run in another Python: the one you name, o
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +24,12 @@ CONTRIB = "opencv-contrib-python-headless==5.0.0.*"
 """The wheel that `uv` is asked for: the version of the plain wheel that this package was tested with."""
 
 
+NEEDS_A_FRESH_PROCESS = ("mil",)
+"""Kinds whose boxes would depend on what was tracked before; a run that was resumed must give the same."""
+
+
 class OpenCvFactory:
-    """Makes trackers of one kind; those of another Python share one process, one after the other.
+    """Makes trackers of one kind; those in another process share it, one after the other.
 
     Args:
         kind: `csrt`, `kcf`, `mil` or `nanotrack`.
@@ -40,14 +45,18 @@ class OpenCvFactory:
         self._folder = str((folder or Path.cwd()).resolve())
         if kind == "nanotrack":
             _require_onnx(folder)
-        here = python is None and hasattr(cv2, CLASSES[kind])
-        self._command = None if here else [*_python(kind, python), opencv_worker.__file__, kind, self._folder]
+        known = python is None and hasattr(cv2, CLASSES[kind])
+        start = [sys.executable] if known else _python(kind, python)
+        self._command = [*start, opencv_worker.__file__, kind, self._folder]
+        self._here = known and kind not in NEEDS_A_FRESH_PROCESS
         self._worker: _Worker | None = None
 
     def __call__(self) -> PluginTracker:
         """Return a new tracker."""
-        if self._command is None:
+        if self._here:
             return OpenCvTracker(self._kind, self._folder)
+        if self._kind in NEEDS_A_FRESH_PROCESS:
+            self.close()
         if self._worker is None or self._worker.is_gone:
             self._worker = _Worker(self._command)
         return self._worker
@@ -56,6 +65,7 @@ class OpenCvFactory:
         """End the process."""
         if self._worker is not None:
             self._worker.close()
+            self._worker = None
 
 
 def _require_onnx(folder: Path | None) -> None:

@@ -5,6 +5,7 @@ Two OpenCV wheels cannot share an environment, and only the contrib wheel has CS
 and answers on standard output; the parent's side of that talk is in `opencv.py`.
 
 Convention: OpenCV takes whole pixels at the start; where it reports the target as lost, the last box stays.
+MIL draws samples from a random state that cannot be set: its boxes depend on what was tracked before.
 """
 
 import struct
@@ -23,11 +24,6 @@ ANSWER = struct.Struct("<4d")
 CLASSES = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF", "mil": "TrackerMIL", "nanotrack": "TrackerNano"}
 """OpenCV's class of each kind."""
 
-_LOG_ERRORS = 2
-
-SEED = 0
-"""MIL draws samples at random."""
-
 
 class OpenCvTracker:
     """One of OpenCV's trackers.
@@ -45,7 +41,6 @@ class OpenCvTracker:
 
     def start(self, image: np.ndarray, box_xywh: np.ndarray) -> None:
         """Show the tracker its target."""
-        cv2.setRNGSeed(SEED)
         self._tracker = _create(self._kind, self._folder)
         self._box = np.array(box_xywh, dtype=np.float64)
         x, y, w, h = (round(float(value)) for value in box_xywh)
@@ -64,7 +59,7 @@ def _create(kind: str, folder: Path) -> Any:
     if kind != "nanotrack":
         return created.create()
     # Of OpenCV 5, which says twice a sequence that its new engine runs on the CPU.
-    cv2.setLogLevel(_LOG_ERRORS)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     settings = cv2.TrackerNano.Params()
     settings.backbone, settings.neckhead = (str(find_onnx(folder, part)) for part in ("backbone", "head"))
     return created.create(settings)

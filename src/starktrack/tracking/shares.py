@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import queue
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -99,9 +98,11 @@ def _work(work: Work, share: Share, told: Any) -> None:
     try:
         for event in work(share):
             told.put((share, event))
-    except Exception:  # noqa: BLE001  it ends the worker, and is told with its full text
-        told.put((share, Lost(share, traceback.format_exc())))
-    told.put((share, _Over()))
+    except Exception as error:
+        told.put((share, Lost(share, f"{type(error).__name__}: {error}")))
+        raise
+    finally:
+        told.put((share, _Over()))
 
 
 def _listen(processes: Mapping[Share, Any], told: Any) -> Iterator[tuple[Share, Any]]:

@@ -1,0 +1,202 @@
+import sys
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from starktrack.cli.main import app
+from starktrack.cli.vot_check import check_tracker
+from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.errors import InputError, StarktrackError
+from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
+from starktrack.tracking.tracker import Tracker, TrackOutput
+from starktrack.vot import ToolkitTracker
+
+needs_trax = pytest.mark.skipif(find_spec("trax") is None, reason="vot-trax is not installed")
+NUM_FRAMES = 8
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    import torch
+
+    from starktrack.models.build import build_network
+    from starktrack.models.weights import save_weights
+    from starktrack.training.tiny import tiny_config
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, build_network(tiny_config().model).state_dict(), tiny_config())
+    return path
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A short-term workspace: anchors at 0 (forward), 3 (forward) and 7 (backward)."""
+    folder = tmp_path / "sequences" / "clip"
+    (folder / "color").mkdir(parents=True)
+    lines = []
+    for index, frame in enumerate(synthetic_clip(NUM_FRAMES, size_hw=(90, 120))):
+        path = folder / "color" / f"{index + 1:08d}.jpg"
+        cv2.imwrite(str(path), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+        lines.append(",".join(f"{value:g}" for value in frame.box_xywh) + "\n")
+    (folder / "groundtruth.txt").write_text("".join(lines))
+    (folder / "sequence").write_text("channels.color=color/%08d.jpg\nwidth=120\nheight=90\n")
+    (folder / "anchor.value").write_text("1\n0\n0\n1\n0\n0\n0\n-1\n")
+    (tmp_path / "sequences" / "list.txt").write_text("clip\n")
+    return tmp_path
+
+
+class FakeTracker(Tracker):
+    """Moves its box by the brightness of the frame."""
+
+    def __init__(self, score=0.75):
+        self.score = score
+
+    def start(self, image, *, box_xywh):
+        self.box = np.array(box_xywh)
+
+    def update(self, image):
+        self.box = self.box + np.array([float(image[0, 0, 0]), 0.0, 0.0, 0.0])
+        return TrackOutput(self.box, self.score, False)
+
+
+def picture(tmp_path, value):
+    path = tmp_path / f"{value}.png"
+    cv2.imwrite(str(path), np.full((30, 40, 3), value, np.uint8))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("region", "box"),
+    [
+        ((1.0, 2.0, 3.0, 4.0), (1, 2, 3, 4)),
+        ((1, 2, 5, 2, 5, 8, 1, 8), (1, 2, 4, 6)),
+        (np.pad(np.ones((4, 3), np.uint8), ((2, 5), (1, 0))), (1, 2, 3, 4)),
+    ],
+)
+def test_the_toolkit_may_start_with_a_box_a_polygon_or_a_mask(tmp_path, region, box):
+    tracker = ToolkitTracker(FakeTracker())
+    assert tracker.initialize(picture(tmp_path, 0), (region, {})) == (box, {"confidence": 1.0})
+    assert tracker.update(picture(tmp_path, 5), [], {}) == ((box[0] + 5, *box[1:]), {"confidence": 0.75})
+
+
+def test_a_model_without_scores_is_always_sure(tmp_path):
+    tracker = ToolkitTracker(FakeTracker(score=None))
+    tracker.initialize(picture(tmp_path, 0), ((1.0, 2.0, 3.0, 4.0), {}))
+    assert tracker.update(picture(tmp_path, 1))[1] == {"confidence": 1.0}
+
+
+def test_a_region_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"must be a box, a polygon or a mask, got shape \[3\]"):
+        ToolkitTracker(FakeTracker()).initialize(picture(tmp_path, 0), ((1, 2, 3), {}))
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["vot", *map(str, arguments)])
+
+
+def test_entries_are_written_for_both_protocols_and_never_over_others(workspace, weights):
+    (workspace / "trackers.ini").write_text("[Other]\nlabel = Other\nprotocol = trax\ncommand = other\n")
+    assert invoke("init", workspace, "--weights", weights, "--name", "fox").exit_code == 0
+    text = (workspace / "trackers.ini").read_text()
+    assert "[Other]" in text
+    assert f"command = {sys.executable} -m starktrack vot serve --weights {weights}" in text
+    assert "[fox_python]" in text
+    assert "command = starktrack.vot:tracker" in text
+    again = invoke("init", workspace, "--weights", weights, "--name", "fox")
+    assert isinstance(again.exception, InputError)
+    assert "has an entry 'fox' already" in str(again.exception)
+    assert (workspace / "trackers.ini").read_text() == text
+
+
+def test_masks_are_for_trax_alone(workspace, weights):
+    assert invoke("init", workspace, "--weights", weights, "--output", "mask").exit_code == 0
+    text = (workspace / "trackers.ini").read_text()
+    assert "--output mask" in text
+    assert "protocol = python" not in text
+
+
+def test_an_unknown_entry_is_named(workspace, weights):
+    invoke("init", workspace, "--weights", weights, "--name", "fox")
+    ended = invoke("check", workspace, "fix")
+    assert "must have an entry 'fix'; did you mean 'fox'?" in str(ended.exception)
+
+
+def test_the_python_protocol_is_checked_in_this_process(workspace, weights):
+    invoke("init", workspace, "--weights", weights, "--name", "fox", "--device", "cpu")
+    ended = invoke("check", workspace, "fox_python")
+    assert ended.exit_code == 0, ended.exception
+    assert "works: 5 frames over python" in ended.stdout
+
+
+@needs_trax
+@pytest.mark.parametrize(("output", "answer"), [("box", "Rectangle"), ("mask", "Mask of size")])
+def test_our_server_speaks_trax_over_a_socket(workspace, weights, output, answer):
+    invoke("init", workspace, "--weights", weights, "--name", "fox", "--device", "cpu", "--output", output)
+    ended = invoke("check", workspace, "fox")
+    assert ended.exit_code == 0, ended.exception
+    assert "works: 5 frames over trax" in ended.stdout
+    assert answer in ended.stdout
+
+
+@needs_trax
+def test_what_a_failing_tracker_printed_is_shown(tmp_path):
+    command = f"{sys.executable} -c \"import sys; print('hello'); import nothing_here\""
+    with pytest.raises(StarktrackError) as caught:
+        check_tracker({"protocol": "trax", "command": command}, tmp_path, 30.0)
+    assert "the tracker ended with code 1; it printed:\nhello" in str(caught.value)
+    assert "No module named 'nothing_here'" in str(caught.value)
+
+
+@needs_trax
+def test_a_tracker_that_never_answers_is_given_up(tmp_path):
+    command = f'{sys.executable} -c "import time; time.sleep(60)"'
+    with pytest.raises(StarktrackError, match=r"connect|answer within"):
+        check_tracker({"protocol": "trax", "command": command}, tmp_path, 1.0)
+
+
+def test_anchors_are_run_forward_and_backward_into_the_toolkits_files(workspace, monkeypatch):
+    (workspace / "mine.py").write_text(
+        "class Still:\n"
+        "    def start(self, image, box_xywh): self.box = box_xywh\n"
+        "    def update(self, image): return self.box\n"
+    )
+    monkeypatch.chdir(workspace)
+    ended = invoke("run", ".", "--experiment", "baseline", "--tracker", "mine:Still", "--name", "still")
+    assert ended.exit_code == 0, ended.exception
+    assert "3 of 3 runs are in results/still/baseline" in ended.stdout
+    (truth,) = read_sequences(workspace)
+    lengths = {}
+    for anchor in truth.anchors:
+        path = run_path(workspace / "results" / "still", "baseline", "clip", f"{anchor:08d}")
+        run = read_run(path, len(anchor_frames(truth, anchor)))
+        lengths[anchor] = len(run.regions)
+        np.testing.assert_allclose(run.regions[1].box_xywh, truth.truth[anchor].box_xywh, atol=1e-3)
+    assert lengths == {0: 8, 3: 5, 7: 8}
+    stamp = path.stat().st_mtime_ns
+    invoke("run", ".", "--experiment", "baseline", "--tracker", "mine:Still", "--name", "still")
+    assert path.stat().st_mtime_ns == stamp
+
+
+def test_masks_fill_the_box(workspace, monkeypatch):
+    (workspace / "mine2.py").write_text(
+        "class Fixed:\n"
+        "    def start(self, image, box_xywh): pass\n"
+        "    def update(self, image): return 10.4, 20.6, 2.2, 3.0\n"
+    )
+    monkeypatch.chdir(workspace)
+    arguments = ["--experiment", "unsupervised", "--tracker", "mine2:Fixed", "--name", "fixed", "--mask"]
+    assert invoke("run", ".", *arguments).exit_code == 0
+    lines = (workspace / "results/fixed/unsupervised/clip/clip_001.txt").read_text().split()
+    # Edges 10.4 to 12.6 and 20.6 to 23.6: columns 10 to 12, rows 21 to 23.
+    assert lines[0] == "1"
+    assert lines[1] == "m10,21,3,3,0,9"
+
+
+def test_an_anchor_run_without_anchors_is_refused(workspace):
+    (workspace / "sequences" / "clip" / "anchor.value").unlink()
+    ended = invoke("run", workspace, "--experiment", "baseline", "--tracker", "mil")
+    assert "clip must have anchor.value to start from, got none" in str(ended.exception)
