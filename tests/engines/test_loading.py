@@ -57,7 +57,9 @@ def test_the_onnx_engine_has_no_other_device(exported):
 
 
 def test_an_exported_network_of_another_model_is_refused(exported):
-    with pytest.raises(CheckpointError, match=r"must be of stark_s50, .* is of tiny; use --model tiny"):
+    with pytest.raises(
+        CheckpointError, match=r"must be of stark_s50, .* is of tiny; leave the model out, or give tiny"
+    ):
         starktrack.load("stark_s50", weights=exported[0])
 
 

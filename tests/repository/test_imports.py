@@ -27,7 +27,6 @@ ALLOWED = {
     "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines"},
     "vot": BASE | {"api", "config", "geometry", "data", "tracking"},
     "__init__": {"api", "errors", "tracking"},
-    "vot": BASE | {"api", "config", "data", "geometry", "tracking"},
     "__main__": {"cli"},
 }
 """Which other areas an area may import; a dotted name allows that one module. `cli` may import all."""
