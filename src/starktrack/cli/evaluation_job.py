@@ -24,7 +24,7 @@ from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.shares import Share, threads_each
 from starktrack.tracking.team import EngineTeam, PluginTeam, Team
 
-BATCH_ON_CPU, BATCH_ON_GPU = 4, 16
+BATCH_ON_CPU, BATCH_ON_GPU = 8, 16
 
 
 @dataclass(frozen=True)
