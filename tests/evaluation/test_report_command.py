@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from starktrack.cli.report import report
+from starktrack.cli.report import KNOWN, LONG_TERM, check_known, report
 from starktrack.errors import ConfigError, ResultFileError
 from starktrack.evaluation.annotations import read_annotations
 
@@ -116,3 +116,13 @@ def test_lasot_is_reported_from_its_zip(command, lasot_zip, simulate, tmp_path):
     )  # fmt: skip
     assert done.exit_code == 0, done.exception
     assert done.output.splitlines()[1].startswith("ours,")
+
+
+def test_an_unknown_data_set_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"got 'lasott'; did you mean 'lasot'\?"):
+        check_known("lasott")
+
+
+def test_every_long_term_set_of_vot_is_known():
+    assert set(LONG_TERM) <= set(KNOWN)
+    assert "vot_longterm" in LONG_TERM

@@ -3,6 +3,7 @@
 Limit: 0.05 px (the authors' own boxes move by 0.0015 px with the number of threads).
 """
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -15,11 +16,15 @@ from starktrack.tracking.protocol import Views
 from starktrack.tracking.tracker import Tracker
 
 MODELS = ["stark_s50", "stark_st50", "stark_lightning"]
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")),
+]
 
 
 @pytest.fixture(scope="module")
 def run(golden, golden_network):
-    def build(model):
+    def build(model, device="cpu"):
         numbers = golden(f"golden_track_{model}")
         overrides = {key[9:]: value for key, value in numbers.items() if key.startswith("override/")}
         config, network = golden_network(model, overrides)
@@ -27,14 +32,15 @@ def run(golden, golden_network):
         config = dataclasses.replace(
             config, tracking=dataclasses.replace(config.tracking, update_interval=interval)
         )
-        return numbers, TorchEngine(network, config, device=torch.device("cpu"))
+        return numbers, TorchEngine(copy.deepcopy(network), config, device=torch.device(device))
 
     return build
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("model", MODELS)
-def test_closed_loop_boxes_equal_the_authors_box_by_box(model, run, golden_video):
-    numbers, engine = run(model)
+def test_closed_loop_boxes_equal_the_authors_box_by_box(model, device, run, golden_video):
+    numbers, engine = run(model, device)
     frames, _ = golden_video
     tracker = Tracker(engine)
     tracker.start(frames[0], box_xywh=numbers["states"][0])

@@ -189,6 +189,22 @@ def test_validation_is_recorded_and_the_best_weights_are_kept(tmp_path):
     assert same_tensors(read_weights(tmp_path / "best.safetensors")[1], seen[1])
 
 
+def test_the_best_weights_are_those_of_the_last_stage(tmp_path):
+    recipe = tiny_recipe(config=tiny_config(score_head=True), stages=TWO_STAGES, validation={"every": 1})
+    seen = []
+
+    def validate(state):
+        seen.append({name: value.clone() for name, value in state.items()})
+        return np.array([[0.5, 0.5]])
+
+    train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
+    best = read_weights(tmp_path / "best.safetensors")[1]
+    records = [r for r in read_journal(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
+    first_of_score = [record["stage"] for record in records].index("score")
+    assert records[first_of_score]["best"]
+    assert same_tensors(best, seen[first_of_score])
+
+
 def test_averaged_weights_are_validated_and_shipped_and_change_nothing_else(tmp_path):
     seen = {}
     for decay in (0.0, 0.9):

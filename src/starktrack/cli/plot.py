@@ -7,7 +7,13 @@ import cv2
 import typer
 
 from starktrack.arrays import Image
-from starktrack.cli.report import default_dialect, evaluate_results, load_annotations, named_place
+from starktrack.cli.report import (
+    check_known,
+    default_dialect,
+    evaluate_results,
+    load_annotations,
+    named_place,
+)
 from starktrack.errors import ConfigError, DatasetError
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import CurveName, Dialect, dialect
@@ -40,6 +46,7 @@ def plot(
     """Draw success, precision and speed of trackers, or one sequence over time."""
     if form not in {"png", "svg", "pdf"}:
         raise ConfigError(f"--form must be png, svg or pdf, got {form!r}")
+    check_known(dataset)
     chosen = dialect(dialect_name or default_dialect(dataset), dataset)
     truth = load_annotations(annotations, sequences)
     if sequence:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from starktrack.errors import ConfigError
+from starktrack.errors import ConfigError, nearest_name
 from starktrack.evaluation import report as tables
 from starktrack.evaluation.annotations import Annotation, read_annotations
 from starktrack.evaluation.attributes import read_attributes, with_derived_attributes
@@ -26,6 +26,13 @@ from starktrack.evaluation.vot_results import read_sequences
 
 DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
 """Data sets whose own toolkit gives the official number; the paper scores all others as `stark` does."""
+
+LONG_TERM = ("vot_longterm", "vot2019lt", "vot2020lt")
+KNOWN = (
+    *("lasot", "otb", "uav", "uav123", "nfs", "tc128", "notu", "tlp", "davis"),
+    *("got10k", "got10k_val", "got10k_test", "trackingnet", "vot", "vot2020", *LONG_TERM, "custom"),
+)
+"""Data sets that a report may name; `custom` has no special cases."""
 
 
 def report(
@@ -49,6 +56,7 @@ def report(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
 ) -> None:
     """Score raw result files: overall, per sequence, per attribute, with 95 % intervals over sequences."""
+    check_known(dataset)
     if dataset.startswith("vot"):
         _report_vot(results, dataset, annotations[0], form, json_path)
         return
@@ -74,6 +82,18 @@ def _parts(dataset: str, annotations: list[Path]) -> list[tuple[str, Path]]:
     if len(annotations) > 1 and len({name for name, _ in named}) < len(named):
         raise ConfigError("a union needs --annotations DATASET=PLACE for each data set, each once")
     return named
+
+
+def check_known(dataset: str) -> None:
+    """Refuse a data set that has no rules here: special cases would be lost without a word.
+
+    Raises:
+        ConfigError: Unknown; the nearest name is suggested.
+    """
+    if dataset not in KNOWN:
+        raise ConfigError(
+            f"--dataset must be a benchmark, or custom for one's own, got {dataset!r}{nearest_name(dataset, KNOWN)}"
+        )
 
 
 def default_dialect(dataset: str) -> str:
@@ -123,7 +143,7 @@ def _report_vot(
 ) -> None:
     sequences = read_sequences(workspace)
     places = dict(named_place(place) for place in results)
-    if "lt" in dataset:
+    if dataset in LONG_TERM:
         scores = {name: score_longterm_results(sequences, place) for name, place in places.items()}
         table = longterm_table(scores, dataset)
     else:

@@ -26,7 +26,7 @@ class Progress:
         step: Optimiser steps done in this epoch.
         num_steps: Optimiser steps done in all.
         num_skipped: Samples that could not be read.
-        best: Highest validation score so far, or None.
+        best: Highest validation score of this stage so far, or None.
         sums: What the steps since the last record of the journal have measured, added up.
         num_summed: How many steps that are.
     """
@@ -96,6 +96,8 @@ def enter_stage(trainer: Trainer, progress: Progress, stage_name: str, saved: Sn
         average = start_average(network) if trainer.stage.optim.ema_decay else {}
     if saved is not None and progress.stage == stage_name:
         _restore_optimiser(trainer, saved)
+    if progress.stage != stage_name:
+        progress.best = None  # weights of the stage before lack what this one trains
     progress.stage = stage_name
     return LoopState(trainer, average, progress)
 

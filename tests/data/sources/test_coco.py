@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from starktrack.data.sources import open_dataset
-from starktrack.data.sources.coco import PolygonMask, fill_polygon
+from starktrack.data.sources.coco import COCO, PolygonMask, fill_polygon
+from starktrack.data.sources.folders import Folder
 from starktrack.errors import DatasetError
 
 SQUARE = [2.0, 3.0, 6.0, 3.0, 6.0, 5.0, 2.0, 5.0]
@@ -135,3 +136,11 @@ def test_the_reference_pictures_open_whole(shared_data):
         x, y, w, h = sequence.boxes_xywh[0]
         assert -1 <= x < x + w <= width + 1
         assert -1 <= y < y + h <= height + 1
+
+
+def test_captions_beside_instances_are_no_split(tmp_path):
+    annotations = tmp_path / "annotations"
+    annotations.mkdir()
+    for name in ("captions_val2017", "instances_val2017", "person_keypoints_val2017"):
+        (annotations / f"{name}.json").write_text("{}")
+    assert COCO.own_splits(Folder(tmp_path)) == ["val2017"]

@@ -239,6 +239,8 @@ def _rings(segmentation: Any) -> list[np.ndarray]:
 def _own_splits(root: Folder) -> list[str]:
     annotations = root.folder("annotations")
     names = [name for name in annotations.files() if name.endswith(".json")] if annotations else []
+    # COCO itself has captions and keypoints of the same pictures beside its instances.
+    names = [name for name in names if name.startswith("instances_")] or names
     return [name.removesuffix(".json").removeprefix("instances_") for name in names]
 
 
