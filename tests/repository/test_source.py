@@ -133,8 +133,8 @@ def test_every_python_example_of_the_documents_compiles_and_asks_for_public_name
 
 
 def test_no_file_names_a_registry_host_or_a_path_of_a_machine():
-    folders = "|".join(f"/{name}/" for name in (r"home/\w+", "root", "tmp", "work"))
-    suspicious = re.compile(rf"py{'pi'}\.org|python{'hosted'}|{folders}")
+    places = "|".join(f"/{name}/" for name in (r"home/\w+", "root", "tmp", "work"))
+    suspicious = re.compile(rf"py{'pi'}\.org|python{'hosted'}|{places}")
     kinds = {".py", ".md", ".toml", ".txt", ".sh", ""}
     folders = [ROOT / name for name in ("src", "docs", "scripts", ".ci")]
     files = [
