@@ -10,11 +10,12 @@ from rich.console import Console
 from starktrack.cli.report import default_dialect
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
+from starktrack.data.sources.notu import UnionDataset
 from starktrack.evaluation import report as tables
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import dialect
 from starktrack.evaluation.result_files import TrackerResults
-from starktrack.evaluation.scoring import Evaluation
+from starktrack.evaluation.scoring import Evaluation, join
 from starktrack.evaluation.scoring import evaluate as score
 
 
@@ -30,7 +31,7 @@ def print_tables(
         )
     if not truth:
         return
-    evaluations = [_evaluate(dataset.name, name, folder, truth) for name, folder in folders.items()]
+    evaluations = [_evaluate(dataset, name, folder, truth) for name, folder in folders.items()]
     console = Console()
     console.print(tables.to_terminal(tables.overall_table(evaluations)))
     if per_sequence:
@@ -46,11 +47,24 @@ def _annotation(dataset: Dataset, name: str) -> Annotation | None:
     return Annotation(name, sequence.boxes_xywh, sequence.visible, size_wh, sequence.object_class)
 
 
-def _evaluate(dataset: str, tracker: str, folder: Path, truth: Sequence[Annotation]) -> Evaluation:
+def _evaluate(dataset: Dataset, tracker: str, folder: Path, truth: Sequence[Annotation]) -> Evaluation:
     results = ResultFolder(folder)
     names = [annotation.name for annotation in truth]
     found = TrackerResults(
         {name: results.boxes(name) for name in names}, {name: results.seconds(name) for name in names}
     )
-    scored = score(tracker, dataset, found.boxes_xywh, truth, dialect(default_dialect(dataset), dataset))
+    parts = [
+        score(tracker, part, found.boxes_xywh, of_part, dialect(default_dialect(dataset.name), part))
+        for part, of_part in _parts(dataset, truth).items()
+    ]
+    scored = parts[0] if len(parts) == 1 else join(dataset.name, parts)
     return replace(scored, frames_per_second=found.frames_per_second)
+
+
+def _parts(dataset: Dataset, truth: Sequence[Annotation]) -> dict[str, list[Annotation]]:
+    """Return the truth by the data set whose special cases apply."""
+    parts: dict[str, list[Annotation]] = {}
+    for annotation in truth:
+        part = dataset.part_of(annotation.name) if isinstance(dataset, UnionDataset) else dataset.name
+        parts.setdefault(part, []).append(annotation)
+    return parts

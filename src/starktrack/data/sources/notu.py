@@ -48,6 +48,10 @@ class UnionDataset:
         part, own = self._owners[position_of(key, self._positions, self.name)]
         return dataclasses.replace(self.parts[part][own], name=f"{part}_{own}")
 
+    def part_of(self, name: str) -> str:
+        """Return which data set a sequence is from: its rules are those of that one."""
+        return self._owners[position_of(name, self._positions, self.name)][0]
+
     def facts(self, name: str) -> Facts:
         """Return what the benchmark says of a sequence beyond its boxes."""
         part, own = self._owners[position_of(name, self._positions, self.name)]
