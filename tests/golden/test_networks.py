@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from starktrack.models.lightning import fold
+from starktrack.models.official import convert_keys
 
 INSIDE, BOX = 1e-3, 1e-4
 RESNET_STAGES = ("conv1", "maxpool", "layer1", "layer2", "layer3")
@@ -181,3 +182,22 @@ def answers(output):
         "coord_xyxy": torch.cat([box[:2] - box[2:] / 2, box[:2] + box[2:] / 2]),
         "pred_logits": output.score_logit,
     }
+
+
+@pytest.mark.parametrize("model", ["stark_s50", "stark_st50", "stark_st101"])
+def test_what_is_kept_of_a_template_equals_the_golden_numbers(model, golden, golden_network, crop):
+    _, network = golden_network(model)
+    with torch.no_grad():
+        template = network.embed_template(*crop("z1"))
+    assert compare(golden(f"golden_{model}"), "z1/", features("", template)) == 4
+
+
+def test_every_folded_convolution_has_the_golden_statistics(golden, golden_network):
+    numbers = golden("golden_stark_lightning")
+    _, network = golden_network("stark_lightning")
+    folded = fold(copy.deepcopy(network)).state_dict()
+    names = [str(name) for name in numbers["deploy_weight_stats_keys"]]
+    ours = convert_keys({name: torch.tensor(index) for index, name in enumerate(names) if "in_proj" not in name})
+    for name, index in ours.items():
+        compare_statistics(numbers["deploy_weight_stats"][int(index)], folded[name].numpy(), name)
+    assert len(ours) == len(names) - 2 == 44

@@ -1,6 +1,7 @@
 """`starktrack doctor`: what this machine has, and what is missing."""
 
 import importlib.metadata
+import importlib.util
 import platform
 
 EXTRAS = {
@@ -11,6 +12,7 @@ EXTRAS = {
     "onnxscript": "export",
     "huggingface_hub": "hub",
     "matplotlib": "plots",
+    "tensorboard": "tensorboard",
     "vot-trax": "vot",
 }
 BASE = ("numpy", "opencv-python-headless", "av", "onnxruntime", "safetensors", "pydantic", "typer", "rich")
@@ -33,6 +35,8 @@ def doctor() -> None:
     for package, extra in EXTRAS.items():
         remark = "" if _version(package) else f'pip install "starktrack[{extra}]"'
         table.add_row(package, _version(package) or "missing", escape(remark))
+    has_window = importlib.util.find_spec("tkinter") is not None
+    table.add_row("tkinter", "yes" if has_window else "missing", "" if has_window else "for track --select")
     for row in (*_devices(), *_codecs()):
         table.add_row(*row)
     Console().print(table)
