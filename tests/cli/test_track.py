@@ -150,6 +150,9 @@ BAD_INPUT = {
     "text as video": ({"video": "{bad}/text.mp4"}, "text.mp4"),
     "empty video": ({"video": "{bad}/nothing.mp4"}, "nothing.mp4"),
     "video without an end": ({"video": "{bad}/half.mp4"}, "half.mp4"),
+    "empty name": ({"video": ""}, "got an empty name"),
+    "number of no camera": ({"video": "99999999999999"}, "a camera must have a number of at most 9999"),
+    "box of a universe": ({"--box": "0,0,1e200,1e200"}, "a box must lie within 1e+06 pixels"),
     "empty folder": ({"video": "{bad}/empty"}, "empty"),
     "glob of nothing": ({"video": "{bad}/*.png"}, "*.png"),
     "start frame beyond the end": (
@@ -224,6 +227,13 @@ def test_bad_input_is_one_clear_line_a_failed_exit_and_no_file(
     assert files_in(out) == []
 
 
+def test_an_output_never_replaces_the_video_that_is_tracked(starktrack, clip_file, small_checkpoint):
+    before = clip_file.read_bytes()
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--video", clip_file)
+    assert done.code == 1 and "an output must not replace the video that is tracked" in done.err
+    assert clip_file.read_bytes() == before
+
+
 def test_select_and_box_exclude_each_other(starktrack, clip_file):
     done = starktrack("track", clip_file, "--box", BOX, "--select")
     assert done.code == 1 and "got both or none" in done.err
@@ -285,7 +295,8 @@ def test_nothing_but_our_own_lines_is_said_of_half_a_picture(image_folder, small
     assert len(read_boxes(out / "boxes.txt")) == 5
 
 
-def test_an_interrupt_keeps_what_was_tracked(small_checkpoint, small_clip, out, tmp_path):
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_keeps_what_was_tracked(asked, code, small_checkpoint, small_clip, out, tmp_path):
     many = tmp_path / "many"
     many.mkdir()
     picture = cv2.imencode(".png", small_clip[0].image)[1].tobytes()
@@ -295,9 +306,9 @@ def test_an_interrupt_keeps_what_was_tracked(small_checkpoint, small_clip, out, 
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in out.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(asked)
     _, err = running.communicate(timeout=60)
-    assert running.returncode == 130, err
+    assert running.returncode == code, err
     assert files_in(out) == ["boxes.csv"] and err.startswith("tracked ") and "Traceback" not in err
     rows = rows_of((out / "boxes.csv").read_text())
     assert 0 < len(rows) < 1500 and [int(row["frame"]) for row in rows] == list(range(len(rows)))

@@ -280,3 +280,11 @@ def test_memory_does_not_grow_with_the_length_of_the_video():
 class Forgetful(list):
     def __iadd__(self, other):
         return self
+
+
+def test_an_output_cannot_be_written_to_for_the_tracker_remembers_it():
+    tracker, _ = started()
+    box = tracker.update(frame()).box_xywh
+    with pytest.raises(ValueError, match="read-only"):
+        box[:] = np.nan
+    assert np.isfinite(tracker.update(frame()).box_xywh).all()
