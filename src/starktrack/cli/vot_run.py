@@ -117,7 +117,7 @@ class VotJob:
                     yield Done(event.name, len(event.trajectory))
 
     def _write(self, run: VotRun, trajectory: Trajectory) -> None:
-        from starktrack.evaluation.vot_regions import Mask, Rectangle
+        from starktrack.data.regions import Mask, Rectangle
         from starktrack.evaluation.vot_results import write_run
 
         regions: list[Mask | Rectangle] = []

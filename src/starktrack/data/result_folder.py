@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.arrays import Boxes
-from starktrack.data.result_files import read_boxes, write_boxes
+from starktrack.data.result_files import write_boxes
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
 from starktrack.output_file import whole_file
 
-RUN_FILE = "run.json"
+RUN_FILE, STAGES, FAILURES = "run.json", "stages", "failed"
 
 
 class ResultFolder:
@@ -50,7 +49,7 @@ class ResultFolder:
             InputError: The folder holds results of another run, or cannot be written to.
         """
         try:
-            for folder in (self.path, self.path / "stages"):
+            for folder in (self.path, self.path / STAGES):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
@@ -99,7 +98,7 @@ class ResultFolder:
         _write_column(self._beside(sequence, "time"), trajectory.seconds)
         if not np.isnan(trajectory.scores).all():
             _write_column(self._beside(sequence, "all_scores"), trajectory.scores)
-        with whole_file(self.path / "stages" / f"{sequence}.json") as partial:
+        with whole_file(self.path / STAGES / f"{sequence}.json") as partial:
             numbers = {"frames": len(trajectory), **{name: round(value, 6) for name, value in stages.items()}}
             partial.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
         self._failure(sequence).unlink(missing_ok=True)
@@ -115,28 +114,10 @@ class ResultFolder:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    def boxes(self, sequence: str) -> Boxes:
-        """Return the boxes of a finished sequence.
-
-        Raises:
-            ResultFileError: The file is missing or damaged; names it.
-        """
-        return read_boxes(self._boxes(sequence))
-
-    def seconds(self, sequence: str) -> Float[np.ndarray, " num_frames"]:
-        """Return the seconds per frame of a finished sequence.
-
-        Raises:
-            ResultFileError: The file is missing or damaged; names it.
-        """
-        path = self._beside(sequence, "time")
-        try:
-            return np.atleast_1d(np.loadtxt(path, dtype=np.float64))
-        except (OSError, ValueError) as error:
-            raise ResultFileError(
-                f"{path} must hold a number of seconds per line, got: {error}; delete "
-                f"{self._boxes(sequence).name} to track the sequence again"
-            ) from error
+    def has_failed(self, sequence: str, since: float) -> bool:
+        """Return whether a failure was kept at or after a time, seconds since the epoch."""
+        path = self._failure(sequence)
+        return path.is_file() and path.stat().st_mtime >= since
 
     def _boxes(self, sequence: str) -> Path:
         return self.path / f"{sequence}.txt"
@@ -145,7 +126,7 @@ class ResultFolder:
         return self.path / f"{sequence}_{what}.txt"
 
     def _failure(self, sequence: str) -> Path:
-        return self.path / "failed" / f"{sequence}.txt"
+        return self.path / FAILURES / f"{sequence}.txt"
 
 
 def _write_column(path: Path, values: Float[np.ndarray, " num_frames"]) -> None:

@@ -56,6 +56,8 @@ class Sequence:
         video: The video or picture that was annotated, where several sequences share one; sequences of one
             video may show each other's targets.
         masks: The target's outlines, where the data set has them.
+        absent: Frames that the data set flags as without target, for those who score; None without flags.
+            `visible` asks for more: a flagged frame, and one without a box, is not visible.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Sequence:
     object_class: str | None = None
     video: str | None = None
     masks: MaskSource | None = None
+    absent: Bool[np.ndarray, " num_frames"] | None = None
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""

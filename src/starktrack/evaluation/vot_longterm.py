@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.evaluation.vot_regions import Rectangle, Special, rectangle_overlaps, region_overlap
+from starktrack.data.regions import Rectangle, Special
+from starktrack.evaluation.vot_regions import rectangle_overlaps, region_overlap
 from starktrack.evaluation.vot_results import VotRun, VotSequence
 
 NUM_THRESHOLDS = 100

@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.errors import DatasetError, ResultFileError
-from starktrack.evaluation.vot_regions import INITIALISATION, Region, Special, format_region, parse_region
+from starktrack.data.regions import INITIALISATION, Region, Special, format_region
+from starktrack.data.sequence import Sequence as DataSequence
+from starktrack.data.sources.dataset import VideoDataset
+from starktrack.data.sources.registry import open_dataset
+from starktrack.data.sources.vot import read_regions
+from starktrack.errors import ResultFileError
+from starktrack.evaluation.vot_regions import parse_region, tight
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +58,28 @@ def read_sequences(workspace: Path) -> list[VotSequence]:
     """Return the sequences that `sequences/list.txt` of a workspace names.
 
     Raises:
-        DatasetError: The list or a file of a sequence is missing or malformed.
+        DatasetError: The list or a file of a sequence is missing or malformed, or the frame size is not known.
     """
-    names = _text(workspace / "sequences" / "list.txt").split()
-    return [read_sequence(workspace / "sequences" / name) for name in names]
+    dataset = open_dataset("vot", workspace, "all")
+    assert isinstance(dataset, VideoDataset)
+    return [_read_sequence(dataset, name) for name in dataset.names]
 
 
-def read_sequence(folder: Path) -> VotSequence:
-    """Return the truth in a sequence folder (`sequence`, `groundtruth.txt`, `anchor.value` if there is one).
+def _read_sequence(dataset: VideoDataset, name: str) -> VotSequence:
+    facts = dataset.facts(name)
+    truth = tuple(tight(region) for region in read_regions(dataset.entry(name)))
+    anchors = {} if facts.anchors is None else dict(enumerate(np.sign(facts.anchors).astype(int).tolist()))
+    return VotSequence(
+        name,
+        facts.resolution_wh or _size_of_frames(dataset[name]),
+        truth,
+        {frame: direction for frame, direction in anchors.items() if direction},
+    )
 
-    Raises:
-        DatasetError: A file is missing or malformed, or the frame size is not given.
-    """
-    lines = _text(folder / "groundtruth.txt").split()
-    truth = tuple(parse_region(line, f"{folder}/groundtruth.txt") for line in lines)
-    return VotSequence(folder.name, _size(folder), truth, _anchors(folder / "anchor.value"))
+
+def _size_of_frames(sequence: DataSequence) -> tuple[int, int]:
+    height, width = sequence.frames.read(0).shape[:2]
+    return width, height
 
 
 def run_path(results: Path, experiment: str, sequence: str, run: str) -> Path:
@@ -132,29 +144,3 @@ def _number(line: str, path: Path) -> float:
         return float(line)
     except ValueError as error:
         raise ResultFileError(f"{path} must hold a number per line, got {line!r}") from error
-
-
-def _anchors(path: Path) -> dict[int, int]:
-    if not path.exists():
-        return {}
-    values = [float(word) for word in _text(path).split()]
-    return {frame: int(np.sign(value)) for frame, value in enumerate(values) if value}
-
-
-def _size(folder: Path) -> tuple[int, int]:
-    lines = _text(folder / "sequence").splitlines()
-    meta = {
-        key.strip(): value.strip() for key, equals, value in (line.partition("=") for line in lines) if equals
-    }
-    if not {"width", "height"} <= meta.keys():
-        raise DatasetError(
-            f"{folder}/sequence must give width= and height= of the frames, got {sorted(meta)}"
-        )
-    return int(meta["width"]), int(meta["height"])
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DatasetError(f"a VOT workspace must hold {path}, got no such file") from error
