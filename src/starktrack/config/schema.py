@@ -161,13 +161,27 @@ class TrackingConfig:
         update_interval: T_u, frames between attempts to replace the dynamic template.
         update_score: tau, the score above which the dynamic template is replaced.
         clip_margin: Pixels of a box that always stay inside the image.
+        tracked_score: A score from here on says that the target is there, see `tracking.presence`.
+        lost_score: A score below it says that the target is not there.
+        lost_after: Frames in a row below `lost_score` until the target counts as lost.
 
-    Source: section 4.1 (T_u = 200, tau = 0.5).
+    Source: section 4.1 (T_u = 200, tau = 0.5); the last three are ours and change no box.
     """
 
     update_interval: PositiveInt = 200
     update_score: Annotated[float, Field(ge=0, le=1)] = 0.5
     clip_margin: Annotated[float, Field(ge=0)] = 10.0
+    tracked_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    lost_score: Annotated[float, Field(ge=0, le=1)] = 0.25
+    lost_after: PositiveInt = 5
+
+    @model_validator(mode="after")
+    def _thresholds_are_ordered(self) -> "TrackingConfig":
+        if self.lost_score > self.tracked_score:
+            raise ValueError(
+                f"lost_score must be at most tracked_score={self.tracked_score}, got {self.lost_score}"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
