@@ -66,6 +66,20 @@ def test_failed_frames_are_shown_with_boxes(tmp_path):
     assert with_strip.shape[0] > 1.3 * without.shape[0]
 
 
+def test_vot_curves_are_drawn(oracle_program, tmp_path):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    app = typer.Typer()
+    app.command()(plot)
+    arguments = [str(tmp_path / "ws" / "results" / "Ours"), "--annotations", str(tmp_path / "ws")]
+    arguments += ["--out", str(tmp_path / "out")]
+    for dataset in ("vot2020", "vot2020lt"):
+        done = CliRunner().invoke(app, [*arguments, "--dataset", dataset])
+        assert done.exit_code == 0, done.exception
+    drawn = {path.name: picture(path) for path in (tmp_path / "out").iterdir()}
+    assert set(drawn) == {"vot2020_baseline.png", "vot2020lt_longterm.png"}
+    assert all(image.std() > 10 for image in drawn.values())
+
+
 def test_the_command_draws_curves_and_one_sequence(tmp_path):
     for folder, shift in (("truth", 0), ("ours", 2)):
         (tmp_path / folder).mkdir()

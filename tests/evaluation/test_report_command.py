@@ -118,9 +118,27 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
         "--json",
         tmp_path / "v" / "vot.json",
     )
-    told = json.loads((tmp_path / "v" / "vot.json").read_text())["trackers"]["Ours"]
-    assert len(told["eao_curve"]) == 755
+    told = json.loads((tmp_path / "v" / "vot.json").read_text())["experiments"]
+    assert len(told["baseline"]["Ours"]["eao_curve"]) == 755
+    assert list(told) == ["baseline", "unsupervised"]
     assert done.output.splitlines()[1].startswith("Ours,")
+
+
+def test_vot_results_are_explained_compared_and_set_beside_published_ones(command, oracle_program, tmp_path):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    place = tmp_path / "ws" / "results" / "Ours"
+    options = ["--annotations", tmp_path / "ws", "--form", "markdown", "--compare", "--per", "sequence"]
+    done = command(place, f"again={place}", "--dataset", "vot2020", *options, "--explain", "--published")
+    assert done.exit_code == 0, done.exception
+    assert "a run fails where the overlap is at most 0.1 for 10 frames" in done.output
+    assert "| STARK-ST50 † | 0.308 |  |  |" in done.output
+    assert "† STARK-ST50: Yan et al., ICCV 2021, section 4.2" in done.stderr
+    assert "| EAO | +0.0000 |  |  |" in done.output
+    assert "| R | +0.0000 | 0 | 0 |" in done.output
+    assert "| sequence | Ours A | Ours R | again A | again R |" in done.output
+    assert "vot2020 unsupervised, unsupervised" in done.output
+    done = command(place, "--dataset", "vot2020lt", *options[:2], "--per", "attribute")
+    assert isinstance(done.exception, ConfigError)
 
 
 @pytest.mark.shared

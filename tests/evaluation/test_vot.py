@@ -15,6 +15,7 @@ from starktrack.evaluation.vot_regions import (
     rectangle_overlaps,
     region_overlap,
 )
+from starktrack.evaluation.vot_report import score_unsupervised_results
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path, write_run
 
 
@@ -71,6 +72,22 @@ def test_longterm_scores_equal_the_toolkit(numbers, workspace):
     curve = np.stack([score.recall_curve, score.precision_curve], axis=1)
     np.testing.assert_allclose(curve, numbers["recall_precision_curve"], atol=1e-9)
     np.testing.assert_allclose(score.f_curve, numbers["f_curve"], atol=1e-9)
+
+
+def test_unsupervised_accuracy_equals_the_toolkit(numbers, workspace):
+    sequences = read_sequences(workspace)
+    score = score_unsupervised_results(sequences, workspace / "results" / "Ours")
+    assert score.accuracy == pytest.approx(numbers["unsupervised_accuracy"], abs=1e-9)
+    assert set(score.sequence_accuracy) == {"boxes", "polygons", "masks", "absent"}
+
+
+def test_a_binary_run_is_read_as_the_text_one(workspace, tmp_path):
+    path = run_path(tmp_path, "baseline", "boxes", "00000000")
+    path.parent.mkdir(parents=True)
+    header = bytes.fromhex("010002000000" + "0001000000")
+    path.with_suffix(".bin").write_bytes(header + bytes.fromhex("010000c03f000000400000404000008040"))
+    run = read_run(path, 2)
+    assert [format_region(region) for region in run.regions] == ["1", "1.5000,2.0000,3.0000,4.0000"]
 
 
 def box(*values):
@@ -239,7 +256,7 @@ def test_a_written_run_reads_back(tmp_path):
 
 
 def test_a_missing_or_short_run_is_named(tmp_path):
-    with pytest.raises(ResultFileError, match=r"cat_00000000.txt, got no such file"):
+    with pytest.raises(ResultFileError, match=r"cat_00000000.txt or .bin, got no such file"):
         read_run(run_path(tmp_path, "baseline", "cat", "00000000"), 3)
     path = run_path(tmp_path, "baseline", "cat", "00000005")
     write_run(path, [box(1, 2, 3, 4)], [0.1])

@@ -56,10 +56,13 @@ def report(
     trackers = named_places(results)
     name = dataset or told_by(list(trackers.values()), "dataset")
     check_known(name)
+    numbers = published_for(name) if published else []
+    if published:
+        tell_sources(numbers, name)
     if dataset in VOT_NAMES:
         report_vot(
             trackers, name, annotations, per or [], form, json_path,
-            explained=explained, compare=compare, published=published,
+            explained=explained, compare=compare, published=numbers,
         )  # fmt: skip
         return
     told = None if dataset else told_by(list(trackers.values()), "split")
@@ -69,14 +72,11 @@ def report(
     if explained:
         _explain(truth)
     evaluations = [score_results(tracker, path, truth) for tracker, path in trackers.items()]
-    numbers = published_for(name) if published else []
     show(tables.overall_table(evaluations, numbers), form)
     for kind in per or ():
         show(_table_per(kind, evaluations, measure), form)
     if compare:
         show(_comparison(evaluations), form)
-    if published:
-        tell_sources(numbers, name)
     if json_path is not None:
         write_json(json_path, tables.to_json(evaluations))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.data.region_bytes import decode_regions
 from starktrack.data.regions import INITIALISATION, Region, Special, format_region
 from starktrack.data.sequence import Sequence as DataSequence
 from starktrack.data.sources.dataset import VideoDataset
@@ -88,22 +89,29 @@ def run_path(results: Path, experiment: str, sequence: str, run: str) -> Path:
 
 
 def read_run(path: Path, num_frames: int) -> VotRun:
-    """Return a run from a text result file and the confidences beside it.
+    """Return a run from its text file, or else the toolkit's binary one, and the confidences beside it.
 
     Raises:
         ResultFileError: The file is missing, malformed or of another length; names the file.
     """
+    regions = _read_regions(path)
+    if len(regions) != num_frames:
+        raise ResultFileError(f"{path} must hold {num_frames} regions, got {len(regions)}; run it again")
+    return VotRun(regions, _confidence(path, num_frames))
+
+
+def _read_regions(path: Path) -> tuple[Region, ...]:
+    binary = path.with_suffix(".bin")
+    if not path.exists() and binary.exists():
+        found = decode_regions(binary.read_bytes(), str(binary), ResultFileError)
+        return tuple(tight(region) for region in found)
     try:
         lines = path.read_text(encoding="utf-8").split()
     except FileNotFoundError as error:
-        raise ResultFileError(f"a VOT run must lie in {path}, got no such file; run that anchor") from error
+        raise ResultFileError(f"a VOT run must lie in {path} or .bin, got no such file; run it") from error
     except UnicodeDecodeError as error:
-        raise ResultFileError(
-            f"{path} must be text, got bytes; write results with VOT_RESULTS_BINARY=0"
-        ) from error
-    if len(lines) != num_frames:
-        raise ResultFileError(f"{path} must hold {num_frames} regions, got {len(lines)}; run it again")
-    return VotRun(tuple(parse_region(line, str(path)) for line in lines), _confidence(path, num_frames))
+        raise ResultFileError(f"{path} must be text, got bytes; a binary result must end in .bin") from error
+    return tuple(parse_region(line, str(path)) for line in lines)
 
 
 def write_run(
