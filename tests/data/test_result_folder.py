@@ -52,6 +52,10 @@ def test_an_equal_run_may_go_on_and_another_may_not(folder):
     with pytest.raises(InputError, match=r"another run \(weights\.digest was 'aa' there, and is 'bb' now\)"):
         ResultFolder(folder.path).claim({**RUN, "weights": {"digest": "bb"}})
     assert folder.run() == RUN
+    folder.write("Dog", trajectory(), {})
+    (folder.path / "run.json").unlink()
+    with pytest.raises(InputError, match=r"another run \(it has no run\.json\)"):
+        folder.claim(RUN)
 
 
 def test_a_failure_is_kept_until_the_sequence_is_finished(folder):

@@ -180,17 +180,24 @@ def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
         "split": dataset.split,
         "annotation": annotation_form(dataset),
         "integer": job.settings.integer,
+        **describe_contestant(job.contestant, job.data.name, job.settings.overrides),
     }
-    weights = job.contestant.weights
-    if weights is None:
-        return {**told, "tracker": job.contestant.plugin}
-    overrides, parts = job.settings.overrides, by_benchmark(dataset, job.names)
-    config = resolve_config(weights, job.data.name, overrides)
-    told |= {"weights": digest(weights), "config": to_mapping(config)}
-    if list(parts) != [job.data.name]:
+    weights, overrides = job.contestant.weights, job.settings.overrides
+    parts = by_benchmark(dataset, job.names)
+    if weights is not None and list(parts) != [job.data.name]:
         resolved = {part: resolve_config(weights, part, overrides).tracking for part in parts}
         told["update_intervals"] = {part: tracking.update_interval for part, tracking in resolved.items()}
     return told
+
+
+def describe_contestant(
+    contestant: Contestant, benchmark: str, overrides: Sequence[str]
+) -> Mapping[str, Any]:
+    """Return what decides the boxes of a tracker, as JSON values."""
+    if contestant.weights is None:
+        return {"tracker": contestant.plugin}
+    config = resolve_config(contestant.weights, benchmark, overrides)
+    return {"weights": digest(contestant.weights), "config": to_mapping(config)}
 
 
 def digest(path: Path) -> str:

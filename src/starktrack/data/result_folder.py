@@ -27,6 +27,51 @@ from starktrack.output_file import whole_file
 RUN_FILE, STAGES, FAILURES = "run.json", "stages", "failed"
 
 
+def claim_folder(path: Path, run: Mapping[str, Any]) -> None:
+    """Create a folder for the results of a run, or check that it was made by an equal one.
+
+    Args:
+        path: The folder.
+        run: What decides the results, as JSON values.
+
+    Raises:
+        InputError: It holds results of another run, or of nobody knows which, or cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Looked at before run.json is: another process may claim the folder for the same run at the same time.
+        is_empty = not any(file.suffix in (".txt", ".bin") for file in path.rglob("*"))
+    except OSError as error:
+        raise InputError(
+            f"results must go to a folder you may write to, got {path}: {error.strerror}"
+        ) from error
+    told, before = json.loads(json.dumps(run)), read_run_file(path)
+    if before is None and is_empty:
+        with whole_file(path / RUN_FILE) as partial:
+            partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    elif before != told:
+        difference = "it has no run.json" if before is None else _difference(before, told)
+        raise InputError(
+            f"{path} holds results of another run ({difference}); "
+            "choose another folder or another name for the tracker"
+        )
+
+
+def read_run_file(path: Path) -> dict[str, Any] | None:
+    """Return what made the results in a folder, None where nothing says so.
+
+    Raises:
+        ResultFileError: The file is damaged.
+    """
+    file = path / RUN_FILE
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ResultFileError(f"{file} must be JSON written by starktrack, got: {error}") from error
+
+
 class ResultFolder:
     """Results of one tracker on one data set, added sequence by sequence.
 
@@ -48,37 +93,12 @@ class ResultFolder:
         Raises:
             InputError: The folder holds results of another run, or cannot be written to.
         """
-        try:
-            for folder in (self.path, self.path / STAGES):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"results must go to a folder you may write to, got {self.path}: {error.strerror}"
-            ) from error
-        told = json.loads(json.dumps(run))
-        before = self.run()
-        if before is None:
-            with whole_file(self.path / RUN_FILE) as partial:
-                partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        elif before != told:
-            raise InputError(
-                f"{self.path} holds results of another run ({_difference(before, told)}); "
-                "choose another --out or another name for the tracker"
-            )
+        claim_folder(self.path, run)
+        (self.path / STAGES).mkdir(exist_ok=True)
 
     def run(self) -> dict[str, Any] | None:
-        """Return what made the results, None where nothing says so.
-
-        Raises:
-            ResultFileError: The file is damaged.
-        """
-        path = self.path / RUN_FILE
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ResultFileError(f"{path} must be JSON written by starktrack, got: {error}") from error
+        """Return what made the results, None where nothing says so; ResultFileError where it is damaged."""
+        return read_run_file(self.path)
 
     def is_finished(self, sequence: str) -> bool:
         """Return whether a sequence was tracked to its end."""
