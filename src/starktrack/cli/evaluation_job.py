@@ -129,9 +129,7 @@ class EvaluationJob:
         if isinstance(outcome, Failed):
             folder.write_failure(outcome.name, "".join(traceback.format_exception(outcome.error)))
             return broken(outcome)
-        track_seconds = float(outcome.trajectory.seconds.sum())
-        stages = {"decode": outcome.decode_seconds, "wait": outcome.wait_seconds, "track": track_seconds}
-        folder.write(outcome.name, outcome.trajectory, stages, integer=self.settings.integer)
+        folder.write(outcome.name, outcome.trajectory, outcome.stages, integer=self.settings.integer)
         return Done(outcome.name, len(outcome.trajectory))
 
 
