@@ -31,7 +31,7 @@ def run_oracle(variable, program, *arguments):
     path = Path(__file__).with_name(program)
     environment = {**os.environ, "MPLBACKEND": "agg"}
     done = subprocess.run(
-        [python, path, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=True
+        [python, path, *arguments], capture_output=True, text=True, env=environment, timeout=900, check=True
     )
     return json.loads(done.stdout)
 

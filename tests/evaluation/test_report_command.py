@@ -136,7 +136,7 @@ def test_vot_results_are_explained_compared_and_set_beside_published_ones(comman
     assert "| EAO | +0.0000 |  |  |" in done.output
     assert "| R | +0.0000 | 0 | 0 |" in done.output
     assert "| sequence | Ours A | Ours R | again A | again R |" in done.output
-    assert "vot2020 unsupervised, unsupervised" in done.output
+    assert "vot2020 unsupervised, one run per sequence" in done.output
     done = command(place, "--dataset", "vot2020lt", *options[:2], "--per", "attribute")
     assert isinstance(done.exception, ConfigError)
 

@@ -41,7 +41,7 @@ MEASURES: dict[type, dict[str, tuple[str, str]]] = {
 
 PROTOCOLS = {
     AnchorScore: "anchor protocol",
-    UnsupervisedScore: "unsupervised",
+    UnsupervisedScore: "one run per sequence",
     LongTermScore: "long-term protocol",
 }
 
