@@ -10,7 +10,7 @@ from starktrack.config.data import DataConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.errors import BoxError, ConfigError, DatasetError, InputError
+from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
     crop_transform,
@@ -92,6 +92,7 @@ class Samples:
         A sample whose frames cannot be read or whose crop shows nothing is drawn again.
 
         Raises:
+            NothingUsableError: No sequence of a data set fits the sampling; told at the first attempt.
             DatasetError: Every attempt failed; names the sequences.
         """
         failures: list[InputError] = []
@@ -99,6 +100,8 @@ class Samples:
             unreadable = tuple(str(error) for error in failures if isinstance(error, DatasetError))
             try:
                 return self._draw(sample_generator(self.seed, *key, attempt), unreadable)
+            except NothingUsableError:
+                raise
             except (DatasetError, BoxError) as error:
                 failures.append(error)
         raise DatasetError(

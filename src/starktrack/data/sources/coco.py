@@ -124,7 +124,7 @@ class CocoDataset:
             boxes_xywh=self.columns["boxes"][index : index + 1],
             visible=np.ones(1, bool),
             object_class=self.categories[int(self.columns["category"][index])],
-            video=self.file_names[image],
+            videos=frozenset((self.file_names[image],)),
             masks=self._mask(index, image),
         )
 
