@@ -177,15 +177,16 @@ def test_validation_is_recorded_and_the_best_weights_are_kept(tmp_path):
     scores = iter([0.2, 0.6, 0.4])
     seen = []
 
-    def validate(state):
+    def validate(state, config):
         seen.append({name: value.clone() for name, value in state.items()})
-        return np.array([[0.5, next(scores)], [0.7, 0.0]])
+        return [(0.5, next(scores)), (0.7, 0.0)]
 
     train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
     records = [r for r in read_journal(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
     assert [r["success"] for r in records] == pytest.approx([0.1, 0.3, 0.2])
     assert [r["overlap"] for r in records] == pytest.approx([0.6] * 3)
     assert [r["best"] for r in records] == [True, True, False]
+    assert [(r["epoch"], r["step"]) for r in records] == [(0, 3), (1, 6), (2, 9)], "as those of its steps"
     assert same_tensors(read_weights(tmp_path / "best.safetensors")[1], seen[1])
 
 
@@ -193,9 +194,9 @@ def test_the_best_weights_are_those_of_the_last_stage(tmp_path):
     recipe = tiny_recipe(config=tiny_config(score_head=True), stages=TWO_STAGES, validation={"every": 1})
     seen = []
 
-    def validate(state):
+    def validate(state, config):
         seen.append({name: value.clone() for name, value in state.items()})
-        return np.array([[0.5, 0.5]])
+        return [(0.5, 0.5)]
 
     train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
     best = read_weights(tmp_path / "best.safetensors")[1]
@@ -212,9 +213,9 @@ def test_averaged_weights_are_validated_and_shipped_and_change_nothing_else(tmp_
         optim = OptimConfig(lr=1e-2, ema_decay=decay)
         recipe = tiny_recipe(stages={"localise": stage(epochs=1, optim=optim)}, validation={"every": 1})
 
-        def validate(state, decay=decay):
+        def validate(state, config, decay=decay):
             seen[decay] = {name: value.clone() for name, value in state.items()}
-            return np.array([[0.5, 0.5]])
+            return [(0.5, 0.5)]
 
         train(tiny_job(recipe, out, validate=validate), tiny_network(recipe))
         assert same_tensors(seen[decay], read_weights(out / "weights.safetensors")[1])
@@ -227,8 +228,8 @@ def test_a_picture_of_the_crops_is_written(tmp_path):
 
     recipe = tiny_recipe(picture_every=2)
     train(tiny_job(recipe, tmp_path), tiny_network(recipe))
-    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["epoch-0002.jpg"]
-    assert cv2.imread(str(tmp_path / "pictures" / "epoch-0002.jpg")).shape == (64, 4 * (32 + 64 + 8), 3)
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["epoch-0001.jpg"]
+    assert cv2.imread(str(tmp_path / "pictures" / "epoch-0001.jpg")).shape == (64, 4 * (32 + 64 + 8), 3)
 
 
 def test_micro_batches_that_cannot_be_shared_evenly_are_refused(tmp_path):

@@ -19,6 +19,7 @@ class Journal:
         folder: Where `metrics.jsonl` lies.
         num_steps: Steps the run has behind it; records of later steps (written after the checkpoint it
             goes on from) are dropped, so that every step has one record.
+        unfinished: Kind of record of the last of these steps that will be written anew, or none.
         tensorboard: Write event files too.
         tell: Called with every record.
     """
@@ -28,13 +29,14 @@ class Journal:
         folder: Path,
         num_steps: int,
         *,
+        unfinished: str = "",
         tensorboard: bool = False,
         tell: Callable[[Record], None] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "metrics.jsonl"
         self._tell = tell
-        self._keep_until(num_steps)
+        self._keep_until(num_steps, unfinished)
         self._board = _open_board(folder, num_steps) if tensorboard else None
 
     def write(self, kind: str, **values: Any) -> None:
@@ -54,9 +56,11 @@ class Journal:
         if self._board is not None:
             self._board.close()
 
-    def _keep_until(self, num_steps: int) -> None:
+    def _keep_until(self, num_steps: int, unfinished: str) -> None:
         kept = [
-            json.dumps(record) + "\n" for record in read_journal(self.path) if record["step"] <= num_steps
+            json.dumps(record) + "\n"
+            for record in read_journal(self.path)
+            if record["step"] <= num_steps and (record["step"], record["kind"]) != (num_steps, unfinished)
         ]
         temporary = self.path.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as file:

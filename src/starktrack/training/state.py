@@ -29,6 +29,7 @@ class Progress:
         best: Highest validation score of this stage so far, or None.
         sums: What the steps since the last record of the journal have measured, added up.
         num_summed: How many steps that are.
+        validation_due: Whether the weights at this place are still to be validated.
     """
 
     stage: str = ""
@@ -39,6 +40,7 @@ class Progress:
     best: float | None = None
     sums: dict[str, float] = field(default_factory=dict)
     num_summed: int = 0
+    validation_due: bool = False
 
     def count_step(self, means: Mapping[str, float]) -> None:
         """Note that a step was done and what it measured."""
