@@ -145,9 +145,9 @@ def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path, command):
 def no_pretraining(monkeypatch):
     """Make every use of pretrained weights an error, and return the recipe's wish for them."""
 
-    def build(config, *, imagenet=False, backbone_weights=None):
+    def build(config, *, imagenet=False, backbone_weights=None, auxiliary_head=False):
         assert not imagenet and backbone_weights is None, "pretrained weights were asked for"
-        return build_network(config)
+        return build_network(config, auxiliary_head=auxiliary_head)
 
     build_network = build_module.build_network
     monkeypatch.setattr(build_module, "build_network", build)

@@ -115,13 +115,15 @@ def _job(
 
 def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "Stark":
     """Return the network that a fresh run starts from: given weights, or those of its backbone."""
+    from starktrack.models.stark import AUXILIARY
     from starktrack.models.weights import fill, read_weights
 
     if weights is None:
         file = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
         return _network(recipe, device, imagenet=recipe.run.imagenet and file is None, backbone_weights=file)
     network = _network(recipe, device)
-    fill(network, read_weights(weights)[1], source=str(weights))
+    fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
+    fill(network, {**fresh, **read_weights(weights)[1]}, source=str(weights))
     return network
 
 
@@ -133,7 +135,12 @@ def _network(
     from starktrack.models.build import build_network
 
     torch.manual_seed(recipe.run.seed)
-    network = build_network(recipe.config.model, imagenet=imagenet, backbone_weights=backbone_weights)
+    network = build_network(
+        recipe.config.model,
+        imagenet=imagenet,
+        backbone_weights=backbone_weights,
+        auxiliary_head=recipe.has_auxiliary_head,
+    )
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
     network = network.to(device, memory_format=layout)
     if recipe.run.compile:

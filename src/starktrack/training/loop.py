@@ -32,6 +32,7 @@ from starktrack.training.state import (
     finish_stage,
     restore_network,
     take_snapshot,
+    without_auxiliary,
 )
 from starktrack.training.step import StepResult, Trainer
 from starktrack.training.validation import keep_if_best, score_weights, shipped_config
@@ -94,7 +95,9 @@ def train(job: Job, network: Stark, *, resume: bool = False) -> int:
                 )
                 _run_stage(Run(job, journal, stop), enter_stage(trainer, progress, name, saved), start)
     if job.processes.is_first and not stop.agreed:
-        save_weights(job.weights, network.state_dict(), shipped_config(job.recipe, progress.stage))
+        save_weights(
+            job.weights, without_auxiliary(network.state_dict()), shipped_config(job.recipe, progress.stage)
+        )
     return stop.agreed
 
 
