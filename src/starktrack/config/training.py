@@ -178,7 +178,7 @@ class RunConfig:
         picture_every: Epochs between pictures of crops with boxes; 0 draws none.
         checkpoint_every: Optimiser steps between checkpoints within an epoch; 0 has only those at its end.
         keep: Checkpoints kept, newest first.
-        max_corrupt: Share of unreadable samples above which the run stops.
+        max_corrupt: Share of unreadable samples, of the latest 10,000, above which the run stops.
         tensorboard: Write TensorBoard files too.
         backbone_weights: Local file the backbone starts from; empty for timm's own download where
             `imagenet` is set.

@@ -41,6 +41,7 @@ class Sample:
         looks: For each crop, how it is varied.
         box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
         is_positive: Whether the search crop shows the target.
+        name: The sequence of the templates, and that of the search region where it is another.
         skipped: What was wrong with frames that had to be passed over.
     """
 
@@ -50,6 +51,7 @@ class Sample:
     looks: tuple[Look, ...]
     box_cxcywh: Box
     is_positive: bool
+    name: str = ""
     skipped: tuple[str, ...] = ()
 
 
@@ -124,7 +126,8 @@ class Samples:
         windows, labels = zip(*aimed, strict=True)
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
-        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, skipped)
+        name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
+        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, skipped)
 
     def _aim_template(
         self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator

@@ -1,6 +1,7 @@
 """What a run says about itself: `metrics.jsonl` always, TensorBoard on request, a line for the reader."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -40,12 +41,15 @@ class Journal:
         self._board = _open_board(folder, num_steps) if tensorboard else None
 
     def write(self, kind: str, **values: Any) -> None:
-        """Append a record; `values` holds `step`, the optimiser steps done in all."""
-        record = {"kind": kind, **values}
+        """Append a record; `values` holds `step`, the optimiser steps done in all.
+
+        Numbers that JSON does not know become null: in fp16 the gradient of a step may overflow.
+        """
+        record = {"kind": kind, **{name: _json_value(value) for name, value in values.items()}}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(record, allow_nan=False) + "\n")
         if self._board is not None:
-            for name, value in values.items():
+            for name, value in record.items():
                 if isinstance(value, float):
                     self._board.add_scalar(f"{kind}/{name}", value, values["step"])
         if self._tell is not None:
@@ -79,6 +83,10 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return records
+
+
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Stopwatch:

@@ -18,7 +18,7 @@ from starktrack.models.weights import save_weights
 from starktrack.output_file import whole_file
 from starktrack.training.checkpoint import save_snapshot
 from starktrack.training.distributed import add_up
-from starktrack.training.failure import check_finite, check_skipped
+from starktrack.training.failure import check_finite, check_skipped, recent_steps
 from starktrack.training.interrupt import Stop
 from starktrack.training.job import Job
 from starktrack.training.journal import Journal, Stopwatch
@@ -144,7 +144,7 @@ def _run_epoch(run: Run, state: LoopState, start: int, batches: Iterator[Batch])
         if state.average:
             done = epoch * config.steps_per_epoch + progress.step
             update_average(state.average, trainer.network, trainer.stage.optim.ema_decay, done)
-        progress.count_step(means)
+        progress.count_step(means, recent_steps(config))
         watch.num_samples += config.batch_size
         check_skipped(job, progress)
         at_end = progress.step == config.steps_per_epoch
