@@ -1,3 +1,7 @@
+import re
+import textwrap
+from pathlib import Path
+
 import pytest
 
 from starktrack.config.loading import from_mapping, override, to_mapping
@@ -134,3 +138,13 @@ def test_synthetic_videos_that_no_stage_could_use_are_refused():
             read_recipe("mobile"),
             ["datasets.synthetic.synthetic.num_frames=12", "stages.score.data.sampling.min_length=20"],
         )
+
+
+def test_every_recipe_in_the_documentation_can_be_read(tmp_path):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = [textwrap.dedent(block) for block in re.findall(r"^ *```toml\n(.*?)^ *```", text, re.S | re.M)]
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(block)
+        assert "mine" in read_recipe(str(path)).datasets
