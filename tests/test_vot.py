@@ -21,10 +21,10 @@ NUM_FRAMES = 8
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.models.build import build_network
     from starktrack.models.weights import save_weights
-    from starktrack.training.tiny import tiny_config
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
