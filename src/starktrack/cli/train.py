@@ -9,14 +9,14 @@ import typer
 from starktrack.cli.options import Device, DeviceOption
 from starktrack.config.loading import override
 from starktrack.config.recipes import read_recipe
-from starktrack.config.training import Recipe
+from starktrack.config.training import Recipe, RefineRecipe
 from starktrack.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from starktrack.data.sampling import SequenceCollection
-    from starktrack.models.stark import Stark
     from starktrack.training.distributed import Processes
     from starktrack.training.job import Job, Validate
 
@@ -87,7 +87,7 @@ def _prepare(
     device: "torch.device",
     processes: "Processes",
     weights: Path | None,
-) -> "tuple[Job, Stark]":
+) -> "tuple[Job, nn.Module]":
     from starktrack.training.datasets import mix
     from starktrack.training.distill import load_teacher
     from starktrack.training.feed import loader_feed
@@ -108,20 +108,21 @@ def _prepare(
     return job, _network(recipe, device, weights)
 
 
-def _network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "Stark":
+def _network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":
     import torch
 
     from starktrack.models.build import build_network
-    from starktrack.models.weights import fill, read_weights
+    from starktrack.models.refine import build_refiner
+    from starktrack.models.weights import fill, read_refiner_weights, read_weights
 
+    refines = isinstance(recipe, RefineRecipe)
+    build, read = (build_refiner, read_refiner_weights) if refines else (build_network, read_weights)
     torch.manual_seed(recipe.run.seed)
     start = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
     imagenet = recipe.run.imagenet and weights is None and start is None
-    network = build_network(
-        recipe.config.model, imagenet=imagenet, backbone_weights=None if weights else start
-    )
+    network = build(recipe.config.model, imagenet=imagenet, backbone_weights=None if weights else start)
     if weights:
-        fill(network, read_weights(weights)[1], source=str(weights))
+        fill(network, read(weights)[1], source=str(weights))
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
     network = network.to(device, memory_format=layout)
     if recipe.run.compile:
@@ -175,4 +176,16 @@ def _tell(record: Any) -> None:
     sys.stderr.write(f"{record['stage']} epoch {record['epoch']} step {record['step']}: {text}\n")
 
 
-_SHOWN = ("loss", "giou", "l1", "corner", "bce", "overlap", "accuracy", "distill_kl", "distill_l1")
+_SHOWN = (
+    "loss",
+    "giou",
+    "l1",
+    "corner",
+    "mask",
+    "bce",
+    "overlap",
+    "mask_overlap",
+    "accuracy",
+    "distill_kl",
+    "distill_l1",
+)

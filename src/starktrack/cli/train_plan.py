@@ -5,13 +5,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
-from starktrack.models.stark import Stark
 from starktrack.training.estimate import Estimate, estimate_stage
 from starktrack.training.job import Job
 
 
-def show_plan(job: Job, network: Stark, collections: Mapping[str, Any]) -> None:
+def show_plan(job: Job, network: nn.Module, collections: Mapping[str, Any]) -> None:
     """Print what the run would do, need and take."""
     console = Console()
     console.print(_data_table(job, collections))

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.data import DataConfig, SyntheticConfig
+from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config, Count, PositiveInt
 
 _STRICT = ConfigDict(extra="forbid")
@@ -28,6 +29,7 @@ class DatasetConfig:
         root: Folder below the data root; empty for the root itself.
         ratio: How often it is drawn from, in proportion to the others.
         allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
+        outlined: Take only sequences whose target has an outline (masks, polygons).
         objects: For `synthetic`: name of the run's data set that objects are cut from.
         backgrounds: For `synthetic`: name of the run's data set whose pictures they are laid on.
         synthetic: For `synthetic`: what happens in a video.
@@ -38,6 +40,7 @@ class DatasetConfig:
     root: str = ""
     ratio: Positive = 1.0
     allow_missing: bool = False
+    outlined: bool = False
     objects: str = ""
     backgrounds: str = ""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
@@ -51,6 +54,7 @@ class LossConfig:
         giou: Weight of 1 - generalised overlap.
         l1: Weight of the mean distance of the box edges, crop units.
         corner: Weight of the cross-entropy of the corner maps; not published, helps short runs.
+        mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).
     """
@@ -58,6 +62,7 @@ class LossConfig:
     giou: NonNegative = 2.0
     l1: NonNegative = 5.0
     corner: NonNegative = 0.0
+    mask: NonNegative = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -230,6 +235,11 @@ class Recipe:
 
     @model_validator(mode="after")
     def _stages_fit_the_network(self) -> "Recipe":
+        self._check_data()
+        self._check_stages()
+        return self
+
+    def _check_data(self) -> None:
         if not self.datasets or not self.stages:
             raise ValueError("a recipe must have at least one of [datasets.NAME] and one of [stages.NAME]")
         real = [name for name, dataset in self.datasets.items() if dataset.source != "synthetic"]
@@ -239,7 +249,13 @@ class Recipe:
                     f"datasets.{name} must take objects and backgrounds from {real}, got {dataset.objects!r} "
                     f"and {dataset.backgrounds!r}"
                 )
+
+    def _check_stages(self) -> None:
         for name, stage in self.stages.items():
+            if stage.loss.mask:
+                raise ValueError(
+                    f"stages.{name}.loss.mask must be 0 for a tracker, got {stage.loss.mask}; refiners have masks"
+                )
             if stage.trains == "score" and not self.config.model.score_head:
                 raise ValueError(
                     f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
@@ -248,7 +264,6 @@ class Recipe:
                 raise ValueError(
                     f"stages.{name}.loss.corner must be 0 for box_head.kind = 'mlp', which has no maps"
                 )
-        return self
 
     def stage_starts(self) -> Iterator[tuple[int, str, StageConfig]]:
         """Yield each stage with the epochs that came before it."""
@@ -256,3 +271,24 @@ class Recipe:
         for name, stage in self.stages.items():
             yield start, name, stage
             start += stage.epochs
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class RefineRecipe(Recipe):
+    """A whole run of a refiner.
+
+    Args:
+        config: The refiner, stored with the weights.
+    """
+
+    config: RefineConfig
+
+    def _check_stages(self) -> None:
+        for name, stage in self.stages.items():
+            if stage.trains != "box":
+                raise ValueError(f"stages.{name}.trains must be 'box' for a refiner, got {stage.trains!r}")
+        if self.validation.datasets or self.distillation.teacher:
+            raise ValueError(
+                "a refiner must have no validation.datasets and no distillation.teacher; it does not track by "
+                "itself, benchmarks/refine.py measures it"
+            )

@@ -10,12 +10,12 @@ from itertools import islice
 
 import numpy as np
 import torch
+from torch import nn
 
 from starktrack.config.loading import to_mapping
 from starktrack.config.training import StageConfig
 from starktrack.data.batch import Batch
 from starktrack.errors import ConfigError
-from starktrack.models.stark import Stark
 from starktrack.models.weights import save_weights
 from starktrack.training.checkpoint import load_newest, save_snapshot
 from starktrack.training.distributed import add_up
@@ -34,14 +34,14 @@ from starktrack.training.state import (
     restore_network,
     take_snapshot,
 )
-from starktrack.training.step import StepResult, Trainer
+from starktrack.training.step import StepResult, Trainer, forward
 
 NUM_PICTURED = 8
 
 _LOG = logging.getLogger(__name__)
 
 
-def train(job: Job, network: Stark, *, resume: bool = False) -> int:
+def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
     """Run the recipe to its end; return 0, or the number of the signal that asked to stop before.
 
     Whatever stops it, the run goes on from its last checkpoint with `resume`, as if it had never stopped.
@@ -72,7 +72,7 @@ def train(job: Job, network: Stark, *, resume: bool = False) -> int:
 
 def _run_stage(
     job: Job,
-    network: Stark,
+    network: nn.Module,
     progress: Progress,
     place: tuple[int, str, StageConfig],
     saved: Snapshot | None,
@@ -172,11 +172,11 @@ def _draw(job: Job, state: LoopState, batch: Batch) -> None:
     modes = {module: module.training for module in network.modules()}
     network.eval()
     with torch.no_grad():
-        output = network(few.templates, few.template_masks, few.search, few.search_mask)
+        output = forward(network, few)
     for module, mode in modes.items():
         module.training = mode
     path = job.out / "pictures" / f"epoch-{state.progress.epoch + 1:04d}.jpg"
-    write_picture(path, draw_batch(few, output.box_cxcywh))
+    write_picture(path, draw_batch(few, output))
 
 
 @contextmanager
