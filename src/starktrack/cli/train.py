@@ -111,23 +111,37 @@ def _prepare(
 def _network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":
     import torch
 
-    from starktrack.models.build import build_network
-    from starktrack.models.refine import build_refiner
+    from starktrack.models.stark import AUXILIARY
     from starktrack.models.weights import fill, read_refiner_weights, read_weights
 
-    refines = isinstance(recipe, RefineRecipe)
-    build, read = (build_refiner, read_refiner_weights) if refines else (build_network, read_weights)
     torch.manual_seed(recipe.run.seed)
     start = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
     imagenet = recipe.run.imagenet and weights is None and start is None
-    network = build(recipe.config.model, imagenet=imagenet, backbone_weights=None if weights else start)
+    network = _fresh(recipe, imagenet=imagenet, backbone_weights=None if weights else start)
     if weights:
-        fill(network, read(weights)[1], source=str(weights))
+        read = read_refiner_weights if isinstance(recipe, RefineRecipe) else read_weights
+        fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
+        fill(network, {**fresh, **read(weights)[1]}, source=str(weights))
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
     network = network.to(device, memory_format=layout)
     if recipe.run.compile:
         network.compile()
     return network
+
+
+def _fresh(recipe: Recipe, *, imagenet: bool, backbone_weights: Path | None) -> "nn.Module":
+    if isinstance(recipe, RefineRecipe):
+        from starktrack.models.refine import build_refiner
+
+        return build_refiner(recipe.config.model, imagenet=imagenet, backbone_weights=backbone_weights)
+    from starktrack.models.build import build_network
+
+    return build_network(
+        recipe.config.model,
+        imagenet=imagenet,
+        backbone_weights=backbone_weights,
+        auxiliary_head=recipe.has_auxiliary_head,
+    )
 
 
 def _validation(

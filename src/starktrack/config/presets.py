@@ -59,6 +59,7 @@ def stark_mobile() -> Config:
             backbone=BackboneConfig(name="mobilenetv2_100", padding="same"),
             transformer=TransformerConfig(
                 width=128,
+                num_heads=4,
                 ffn_width=512,
                 dropout=0.0,
                 num_encoder_layers=4,

@@ -92,13 +92,13 @@ class BoxHeadConfig:
     """How the box is read out of the search region.
 
     Args:
-        kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning) or
-            `mlp` (three-layer perceptron, Table 7, row 4).
+        kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning), `mlp`
+            (three-layer perceptron, Table 7, row 4) or `centre` (heat map of the centre, and size; ours).
         width: Channels of the first layer; the corner head halves them three times.
         cell_offset: Where in its cell a corner lies, in cells: 0 as published for S and ST, 0.5 the centre.
     """
 
-    kind: Literal["corner", "corner_rep", "mlp"] = "corner"
+    kind: Literal["corner", "corner_rep", "mlp", "centre"] = "corner"
     width: Channels = 256
     cell_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
 

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from starktrack.config.data import DataConfig, SyntheticConfig
 from starktrack.config.refine import RefineConfig
-from starktrack.config.schema import Config, Count, PositiveInt
+from starktrack.config.schema import Config, Count, ModelConfig, PositiveInt
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -28,6 +28,8 @@ class DatasetConfig:
         split: Which part of it.
         root: Folder below the data root; empty for the root itself.
         ratio: How often it is drawn from, in proportion to the others.
+        only: Patterns of sequence names (`otb_*`); others are left out. Empty takes all.
+        exclude: Patterns of sequence names that are left out, kept for validation say.
         allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
         outlined: Take only sequences whose target has an outline (masks, polygons).
         objects: For `synthetic`: name of the run's data set that objects are cut from.
@@ -39,6 +41,8 @@ class DatasetConfig:
     split: str = "train"
     root: str = ""
     ratio: Positive = 1.0
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     allow_missing: bool = False
     outlined: bool = False
     objects: str = ""
@@ -54,6 +58,9 @@ class LossConfig:
         giou: Weight of 1 - generalised overlap.
         l1: Weight of the mean distance of the box edges, crop units.
         corner: Weight of the cross-entropy of the corner maps; not published, helps short runs.
+        centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. A network
+            with another head is trained with an auxiliary centre head then, so that its features learn sooner;
+            not published.
         mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).
@@ -62,6 +69,7 @@ class LossConfig:
     giou: NonNegative = 2.0
     l1: NonNegative = 5.0
     corner: NonNegative = 0.0
+    centre: NonNegative = 0.0
     mask: NonNegative = 0.0
 
 
@@ -216,6 +224,19 @@ class RunConfig:
         return self.samples_per_epoch // self.batch_size
 
 
+def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
+    """Refuse loss terms of maps that the network does not have, and a centre head that nothing would train."""
+    kind = model.box_head.kind
+    if stage.loss.corner and kind in ("mlp", "centre"):
+        raise ValueError(
+            f"stages.{name}.loss.corner must be 0 for box_head.kind = {kind!r}, which has no corner maps"
+        )
+    if stage.loss.centre and kind == "mlp":
+        raise ValueError(f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps")
+    if stage.trains == "box" and kind == "centre" and not stage.loss.centre:
+        raise ValueError(f"stages.{name}.loss.centre must be above 0 for box_head.kind = 'centre', got 0")
+
+
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Recipe:
     """A whole run.
@@ -260,10 +281,13 @@ class Recipe:
                 raise ValueError(
                     f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
                 )
-            if stage.loss.corner and self.config.model.box_head.kind == "mlp":
-                raise ValueError(
-                    f"stages.{name}.loss.corner must be 0 for box_head.kind = 'mlp', which has no maps"
-                )
+            _maps_fit(name, stage, self.config.model)
+
+    @property
+    def has_auxiliary_head(self) -> bool:
+        """Whether a centre head is trained beside the box head; it is not shipped."""
+        centre = any(stage.loss.centre > 0 for stage in self.stages.values())
+        return centre and self.config.model.box_head.kind != "centre"
 
     def stage_starts(self) -> Iterator[tuple[int, str, StageConfig]]:
         """Yield each stage with the epochs that came before it."""
@@ -285,8 +309,11 @@ class RefineRecipe(Recipe):
 
     def _check_stages(self) -> None:
         for name, stage in self.stages.items():
-            if stage.trains != "box":
-                raise ValueError(f"stages.{name}.trains must be 'box' for a refiner, got {stage.trains!r}")
+            if stage.trains != "box" or stage.loss.centre:
+                raise ValueError(
+                    f"stages.{name} of a refiner must have trains = 'box' and loss.centre = 0, got "
+                    f"{stage.trains!r} and {stage.loss.centre}"
+                )
         if self.validation.datasets or self.distillation.teacher:
             raise ValueError(
                 "a refiner must have no validation.datasets and no distillation.teacher; it does not track by "
