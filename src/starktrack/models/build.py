@@ -8,6 +8,7 @@ from starktrack.config.schema import ModelConfig
 from starktrack.models.backbone import build_backbone
 from starktrack.models.centre_head import CentreHead
 from starktrack.models.corner_head import CornerHead
+from starktrack.models.evidence_head import EvidenceScoreHead
 from starktrack.models.lightning import RepCornerHead
 from starktrack.models.mlp_head import MlpHead, ScoreHead
 from starktrack.models.position import LearnedPosition, NoPosition, SinePosition
@@ -45,7 +46,7 @@ def build_network(
         decoder=Decoder(transformer) if transformer.num_decoder_layers else None,
         box_head=_box_head(config),
         auxiliary_head=_centre_head(config) if auxiliary_head else None,
-        score_head=ScoreHead(transformer.width) if config.score_head else None,
+        score_head=_score_head(config) if config.score_head else None,
     )
 
 
@@ -73,6 +74,18 @@ def _box_head(config: ModelConfig) -> BoxHead:
             return MlpHead(width, head.width)
         case "centre":
             return _centre_head(config)
+
+
+def _score_head(config: ModelConfig) -> ScoreHead | EvidenceScoreHead:
+    if config.score_from == "embedding":
+        return ScoreHead(config.transformer.width)
+    return EvidenceScoreHead(
+        config.transformer.width,
+        config.search.side // config.backbone.stride,
+        config.template.side // config.backbone.stride,
+        config.template.factor,
+        num_maps=1 if config.box_head.kind == "centre" else 2,
+    )
 
 
 def _centre_head(config: ModelConfig) -> CentreHead:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from starktrack.geometry.boxes import xyxy_to_cxcywh
 from starktrack.models.centre_head import CentreHead
+from starktrack.models.evidence_head import EvidenceScoreHead
 from starktrack.models.features import Features
 from starktrack.models.mlp_head import ScoreHead
 from starktrack.models.prediction import BoxHead, CentreMaps
@@ -56,7 +57,7 @@ class Stark(nn.Module):
         decoder: Decoder | None,
         box_head: BoxHead,
         auxiliary_head: CentreHead | None,
-        score_head: ScoreHead | None,
+        score_head: ScoreHead | EvidenceScoreHead | None,
     ) -> None:
         super().__init__()
         self.stride = stride
@@ -89,7 +90,11 @@ class Stark(nn.Module):
         encoded = memory.tokens[:, -num_search:]
         embedding = self.decoder(memory)[:, 0] if self.decoder is not None else encoded.mean(dim=1)
         box = self.box_head.box(encoded, embedding)
-        score_logit = self.score_head(embedding)[:, 0] if self.score_head is not None else None
+        score_logit = None
+        if isinstance(self.score_head, ScoreHead):
+            score_logit = self.score_head(embedding)[:, 0]
+        elif self.score_head is not None:
+            score_logit = self.score_head(templates, search, encoded, embedding, box)
         centre = box.centre
         if self.auxiliary_head is not None:
             centre = self.auxiliary_head.maps(encoded, embedding)
