@@ -12,7 +12,7 @@ from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.errors import InputError, StarktrackError
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
 from starktrack.tracking.tracker import Tracker, TrackOutput
-from starktrack.vot import ToolkitTracker
+from starktrack.vot import ToolkitTracker, region_pixels
 
 needs_trax = pytest.mark.skipif(find_spec("trax") is None, reason="vot-trax is not installed")
 NUM_FRAMES = 8
@@ -200,3 +200,36 @@ def test_an_anchor_run_without_anchors_is_refused(workspace):
     (workspace / "sequences" / "clip" / "anchor.value").unlink()
     ended = invoke("run", workspace, "--experiment", "baseline", "--tracker", "mil")
     assert "clip must have anchor.value to start from, got none" in str(ended.exception)
+
+
+def test_an_outline_is_submitted_as_its_pixels_and_else_the_box_filled():
+    mask = np.zeros((30, 40), bool)
+    mask[3:5, 7:10] = True
+    mask[4, 9] = False
+    box = np.array([10.4, 20.6, 2.2, 3.0])
+    pixels, corner = region_pixels(TrackOutput(box, None, False, mask=mask))
+    assert (pixels.tolist(), corner) == ([[True, True, True], [True, True, False]], (7, 3))
+    for outline in (None, np.zeros((30, 40), bool)):
+        pixels, corner = region_pixels(TrackOutput(box, None, False, mask=outline))
+        assert (pixels.shape, pixels.all(), corner) == ((3, 3), True, (10, 21))
+
+
+@needs_trax
+def test_our_server_submits_outlines(workspace, weights, tmp_path):
+    import torch
+    from tests.data.test_outline import MODEL
+
+    from starktrack.config.refine import RefineConfig
+    from starktrack.models.refine import build_refiner
+    from starktrack.models.weights import save_weights
+
+    torch.manual_seed(0)
+    refiner = tmp_path / "refiner.safetensors"
+    save_weights(refiner, build_refiner(MODEL).state_dict(), RefineConfig(name="small", model=MODEL))
+    options = ("--name", "fox", "--device", "cpu", "--output", "mask", "--refine", refiner)
+    assert invoke("init", workspace, "--weights", weights, *options).exit_code == 0
+    assert f"--refine {refiner}" in (workspace / "trackers.ini").read_text()
+    ended = invoke("check", workspace, "fox")
+    assert ended.exit_code == 0, ended.exception
+    assert "works: 5 frames over trax" in ended.stdout
+    assert "Mask of size" in ended.stdout

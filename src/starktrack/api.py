@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from starktrack.config.presets import preset
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
-from starktrack.tracking.protocol import Engine
+from starktrack.tracking.protocol import Engine, Refiner
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
 EngineName = Literal["auto", "torch", "onnx"]
@@ -19,6 +19,7 @@ def load(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    refine: str | Path | None = None,
 ) -> Tracker:
     """Return a tracker ready to start.
 
@@ -28,6 +29,8 @@ def load(
             `starktrack export`.
         device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
         engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the file.
+        refine: Weights of a refiner written by `starktrack train`, or the name of one that comes with the package
+            (`refine_mobile`): boxes become exact, and `TrackOutput.mask` is the target's outline (needs PyTorch).
 
     Raises:
         ConfigError: Unknown model or engine.
@@ -35,7 +38,8 @@ def load(
         DeviceError: This machine has no such device.
         MissingExtraError: PyTorch is needed and not installed.
     """
-    return Tracker(load_engine(model, weights=weights, device=device, engine=engine))
+    chosen = load_engine(model, weights=weights, device=device, engine=engine)
+    return Tracker(chosen, None if refine is None else load_refiner(refine, device=device))
 
 
 def from_pretrained(repository: str, *, revision: str | None = None, device: str = "auto") -> Tracker:
@@ -85,6 +89,28 @@ def load_engine(
             f"{opened.config.name}"
         )
     return opened
+
+
+def load_refiner(weights: str | Path, *, device: str = "auto") -> Refiner:
+    """Return the network that makes a tracker's boxes exact, to be shared by several trackers.
+
+    Args:
+        weights: A refiner's weights, or the name of one that comes with the package.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        CheckpointError: No such weights, damaged ones, or a tracker's.
+        DeviceError: This machine has no such device.
+        MissingExtraError: PyTorch is not installed.
+    """
+    require_torch("a refiner")
+    from starktrack.engines.torch_engine import resolve_device
+    from starktrack.engines.torch_refiner import TorchRefiner
+    from starktrack.models.weights import load_refiner as read
+
+    where = resolve_device(device)
+    config, network = read(Path(weights))
+    return TorchRefiner(network, config, device=where)
 
 
 def _engine_of(weights: Path, engine: str) -> str:
@@ -147,6 +173,7 @@ def track(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    refine: str | Path | None = None,
     start_frame: int = 0,
 ) -> Iterator[TrackOutput]:
     """Yield where the target is in every frame, the given box first.
@@ -154,6 +181,7 @@ def track(
     Args:
         video: A file, a folder or glob of images, a camera index, or a stream address.
         box_xywh: The target in frame `start_frame`, pixels.
+        refine: As `load`.
         start_frame: Frame in which the box was drawn, from 0.
 
     Raises:
@@ -165,7 +193,7 @@ def track(
     from starktrack.data.frames import open_frames
     from starktrack.tracking.runner import track_frames
 
-    tracker = load(model, weights=weights, device=device, engine=engine)
+    tracker = load(model, weights=weights, device=device, engine=engine, refine=refine)
     with open_frames(video, start_frame=start_frame) as frames:
         for _, outputs in track_frames(tracker, frames, [box_xywh]):
             yield outputs[0]

@@ -106,6 +106,9 @@ def refine_mobile() -> RefineConfig:
     )
 
 
+DEFAULT_REFINER = "refine_mobile"
+"""What draws outlines where no refiner is named."""
+
 REFINERS: dict[str, Callable[[], RefineConfig]] = {
     preset.__name__: preset for preset in (refine_r34, refine_mobile)
 }

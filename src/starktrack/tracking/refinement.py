@@ -1,0 +1,90 @@
+"""What a tracker found made exact: a second network gives the box anew and the target's outline.
+
+It composes with any tracker: what it answers is not fed back, so the tracker goes on as it would without.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+
+from starktrack.arrays import Box
+from starktrack.errors import StarktrackError
+from starktrack.geometry.boxes import clip_xywh
+from starktrack.geometry.crop import crop_transform
+from starktrack.tracking.protocol import Refiner, Template, Views
+
+CLIP_MARGIN = 1.0
+"""Pixels of a refined box that always stay inside the image."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """One target in one frame.
+
+    Attributes:
+        box_xywh: Image pixels; read-only.
+        mask: Which pixels of the frame are the target's.
+    """
+
+    box_xywh: Box
+    mask: Bool[np.ndarray, "height width"]
+
+
+def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> list[Refined]:
+    """Return exact boxes and outlines of what a tracker found.
+
+    Args:
+        refiner: The network.
+        found: Where the tracker says that the targets are.
+        templates: What `refiner.embed` gave for each of them in the frame where it was given.
+
+    Raises:
+        StarktrackError: The network's answer is not finite.
+    """
+    crop = refiner.config.model.crop
+    answer = refiner.refine(found, templates)
+    if not np.isfinite(answer.boxes_cxcywh).all() or not np.isfinite(answer.mask_logits).all():
+        raise StarktrackError("a refiner's answer must be finite, got NaN; the weights are damaged")
+    windows = crop_transform(found.boxes_xywh, crop.factor, crop.side)
+    sizes = np.array([found.images[image].shape[:2] for image in found.image_index])
+    boxes = clip_xywh(
+        windows.to_image(answer.boxes_cxcywh.astype(np.float64)), (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN
+    )
+    boxes.setflags(write=False)
+    threshold = refiner.config.mask_threshold
+    least = float(np.log(threshold / (1 - threshold)))
+    return [
+        Refined(box, paint_mask(logits, (int(left), int(top)), int(side), (int(height), int(width)), least))
+        for box, logits, (left, top), side, (height, width) in zip(
+            boxes, answer.mask_logits, windows.origin_xy, windows.side, sizes, strict=True
+        )
+    ]
+
+
+def paint_mask(
+    logits: Float[np.ndarray, "cells cells"],
+    corner_xy: tuple[int, int],
+    side: int,
+    size_hw: tuple[int, int],
+    least: float,
+) -> Bool[np.ndarray, "height width"]:
+    """Return which pixels of an image have a logit above `least`; none outside the window.
+
+    Args:
+        logits: Of the cells of a square window, interpolated between their middles.
+        corner_xy: Top-left pixel of the window.
+        side: Of the window, image pixels.
+        size_hw: Of the image.
+        least: Logit of the threshold.
+    """
+    height, width = size_hw
+    mask = np.zeros((height, width), bool)
+    left, top = corner_xy
+    shown = cv2.resize(logits.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR) > least
+    inside = shown[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
+    start_row, start_column = max(0, top), max(0, left)
+    mask[start_row : start_row + inside.shape[0], start_column : start_column + inside.shape[1]] = inside
+    return mask
