@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
+from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import StarktrackError
 from starktrack.geometry.boxes import clip_xywh
 from starktrack.geometry.crop import crop_transform
@@ -50,18 +51,28 @@ def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> lis
         raise StarktrackError("a refiner's answer must be finite, got NaN; the weights are damaged")
     windows = crop_transform(found.boxes_xywh, crop.factor, crop.side)
     sizes = np.array([found.images[image].shape[:2] for image in found.image_index])
-    boxes = clip_xywh(
-        windows.to_image(answer.boxes_cxcywh.astype(np.float64)), (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN
-    )
-    boxes.setflags(write=False)
-    threshold = refiner.config.mask_threshold
-    least = float(np.log(threshold / (1 - threshold)))
-    return [
-        Refined(box, paint_mask(logits, (int(left), int(top)), int(side), (int(height), int(width)), least))
-        for box, logits, (left, top), side, (height, width) in zip(
-            boxes, answer.mask_logits, windows.origin_xy, windows.side, sizes, strict=True
+    masks = [
+        paint_mask(logits, (int(left), int(top)), int(side), (int(height), int(width)), _least(refiner))
+        for logits, (left, top), side, (height, width) in zip(
+            answer.mask_logits, windows.origin_xy, windows.side, sizes, strict=True
         )
     ]
+    boxes = windows.to_image(answer.boxes_cxcywh.astype(np.float64))
+    if refiner.config.box == "mask":
+        boxes = np.stack([_tight(mask, box) for mask, box in zip(masks, found.boxes_xywh, strict=True)])
+    boxes = clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN)
+    boxes.setflags(write=False)
+    return [Refined(box, mask) for box, mask in zip(boxes, masks, strict=True)]
+
+
+def _least(refiner: Refiner) -> float:
+    threshold = refiner.config.mask_threshold
+    return float(np.log(threshold / (1 - threshold)))
+
+
+def _tight(mask: Bool[np.ndarray, "height width"], found_xywh: Box) -> Box:
+    """Return the box around an outline; the tracker's own where there is no outline."""
+    return np.array(box_of_mask(mask)) if mask.any() else found_xywh
 
 
 def paint_mask(
