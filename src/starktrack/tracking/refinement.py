@@ -91,11 +91,20 @@ def paint_mask(
         size_hw: Of the image.
         least: Logit of the threshold.
     """
-    height, width = size_hw
-    mask = np.zeros((height, width), bool)
-    left, top = corner_xy
-    shown = cv2.resize(logits.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR) > least
-    inside = shown[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-    start_row, start_column = max(0, top), max(0, left)
-    mask[start_row : start_row + inside.shape[0], start_column : start_column + inside.shape[1]] = inside
+    mask = np.zeros(size_hw, bool)
+    corner = np.array(corner_xy)
+    first, last = np.maximum(corner, 0), np.minimum(corner + side, size_hw[::-1])
+    if (first >= last).any():
+        return mask
+    scale = logits.shape[0] / side
+    # OpenCV counts from the middles of cells and pixels.
+    shift = (first - corner + 0.5) * scale - 0.5
+    shown = cv2.warpAffine(
+        logits.astype(np.float32),
+        np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]),
+        (last - first).tolist(),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    mask[first[1] : last[1], first[0] : last[0]] = shown > least
     return mask
