@@ -1,7 +1,5 @@
 """Refinement against a refiner whose answers are made by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tests.tracking.test_tracker import FakeEngine, frame
@@ -70,16 +68,6 @@ def test_a_window_beside_the_frame_paints_nothing():
     logits = np.ones((4, 4), np.float32)
     for corner in ((600, 0), (0, 400), (-80, 0), (0, -90)):
         assert not paint_mask(logits, corner, 80, (400, 600), 0.0).any()
-
-
-def test_the_box_may_be_read_from_the_outline_or_stay_where_there_is_none():
-    refiner = FakeRefiner()
-    refiner.config = replace(refiner.config, box="mask")
-    (found,) = refine(refiner, views(BOX), ["look"])
-    assert found.box_xywh.tolist() == [80.0, 80.0, 40.0, 80.0]
-    refiner.config = replace(refiner.config, mask_threshold=0.999)
-    (found,) = refine(refiner, views(BOX), ["look"])
-    assert not found.mask.any() and found.box_xywh.tolist() == list(BOX)
 
 
 def test_what_is_not_finite_is_refused():

@@ -84,14 +84,11 @@ class RefineConfig:
 
     Args:
         mask_threshold: Probability above which a pixel is the target's.
-        box: Which branch the box is read from: the `corners` as published, or the edges of the `mask`, which
-            learns sooner in short runs.
     """
 
     name: str
     model: RefineModel = field(default_factory=RefineModel)
     mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    box: Literal["corners", "mask"] = "corners"
 
 
 def refine_r34() -> RefineConfig:

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
-from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import StarktrackError
 from starktrack.geometry.boxes import clip_xywh
 from starktrack.geometry.crop import crop_transform
@@ -58,8 +57,6 @@ def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> lis
         )
     ]
     boxes = windows.to_image(answer.boxes_cxcywh.astype(np.float64))
-    if refiner.config.box == "mask":
-        boxes = np.stack([_tight(mask, box) for mask, box in zip(masks, found.boxes_xywh, strict=True)])
     boxes = clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN)
     boxes.setflags(write=False)
     return [Refined(box, mask) for box, mask in zip(boxes, masks, strict=True)]
@@ -68,11 +65,6 @@ def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> lis
 def _least(refiner: Refiner) -> float:
     threshold = refiner.config.mask_threshold
     return float(np.log(threshold / (1 - threshold)))
-
-
-def _tight(mask: Bool[np.ndarray, "height width"], found_xywh: Box) -> Box:
-    """Return the box around an outline; the tracker's own where there is no outline."""
-    return np.array(box_of_mask(mask)) if mask.any() else found_xywh
 
 
 def paint_mask(
