@@ -12,7 +12,7 @@ from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.errors import InputError, StarktrackError
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
 from starktrack.tracking.tracker import Tracker, TrackOutput
-from starktrack.vot import ToolkitTracker, region_pixels
+from starktrack.vot import ToolkitTracker
 
 needs_trax = pytest.mark.skipif(find_spec("trax") is None, reason="vot-trax is not installed")
 NUM_FRAMES = 8
@@ -202,20 +202,9 @@ def test_an_anchor_run_without_anchors_is_refused(workspace):
     assert "clip must have anchor.value to start from, got none" in str(ended.exception)
 
 
-def test_an_outline_is_submitted_as_its_pixels_and_else_the_box_filled():
-    mask = np.zeros((30, 40), bool)
-    mask[3:5, 7:10] = True
-    mask[4, 9] = False
-    box = np.array([10.4, 20.6, 2.2, 3.0])
-    pixels, corner = region_pixels(TrackOutput(box, None, False, mask=mask))
-    assert (pixels.tolist(), corner) == ([[True, True, True], [True, True, False]], (7, 3))
-    for outline in (None, np.zeros((30, 40), bool)):
-        pixels, corner = region_pixels(TrackOutput(box, None, False, mask=outline))
-        assert (pixels.shape, pixels.all(), corner) == ((3, 3), True, (10, 21))
-
-
-@needs_trax
-def test_our_server_submits_outlines(workspace, weights, tmp_path):
+@pytest.fixture(scope="module")
+def refiner(tmp_path_factory):
+    """Weights of a refiner that takes the whole crop for the target."""
     import torch
     from tests.data.test_outline import MODEL
 
@@ -224,8 +213,15 @@ def test_our_server_submits_outlines(workspace, weights, tmp_path):
     from starktrack.models.weights import save_weights
 
     torch.manual_seed(0)
-    refiner = tmp_path / "refiner.safetensors"
-    save_weights(refiner, build_refiner(MODEL).state_dict(), RefineConfig(name="small", model=MODEL))
+    network = build_refiner(MODEL)
+    torch.nn.init.constant_(network.outline.bias, 9.0)
+    path = tmp_path_factory.mktemp("weights") / "refiner.safetensors"
+    save_weights(path, network.state_dict(), RefineConfig(name="small", model=MODEL))
+    return path
+
+
+@needs_trax
+def test_our_server_submits_outlines(workspace, weights, refiner):
     options = ("--name", "fox", "--device", "cpu", "--output", "mask", "--refine", refiner)
     assert invoke("init", workspace, "--weights", weights, *options).exit_code == 0
     assert f"--refine {refiner}" in (workspace / "trackers.ini").read_text()
@@ -233,3 +229,21 @@ def test_our_server_submits_outlines(workspace, weights, tmp_path):
     assert ended.exit_code == 0, ended.exception
     assert "works: 5 frames over trax" in ended.stdout
     assert "Mask of size" in ended.stdout
+
+
+def test_a_run_with_a_refiner_writes_the_outlines_of_any_tracker(workspace, refiner, monkeypatch):
+    (workspace / "mine3.py").write_text(
+        "class Fixed:\n"
+        "    def start(self, image, box_xywh): pass\n"
+        "    def update(self, image): return 40.0, 30.0, 20.0, 20.0\n"
+    )
+    monkeypatch.chdir(workspace)
+    arguments = ["--experiment", "unsupervised", "--tracker", "mine3:Fixed", "--name", "fixed", "--mask"]
+    ended = invoke("run", ".", *arguments, "--refine", refiner, "--device", "cpu")
+    assert ended.exit_code == 0, ended.exception
+    (truth,) = read_sequences(workspace)
+    run = read_run(run_path(workspace / "results" / "fixed", "unsupervised", "clip", "001"), NUM_FRAMES)
+    # The outline fills the crop of twice the box, 40 px from (30, 20).
+    region = run.regions[1]
+    assert (region.corner_xy, region.pixels.shape, region.pixels.all()) == ((30, 20), (40, 40), True)
+    assert len(run.regions) == len(truth.truth) == NUM_FRAMES

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool
 
 from starktrack.api import load_engine, load_refiner
 from starktrack.arrays import Box, Image
@@ -15,7 +14,8 @@ from starktrack.config.benchmarks import for_benchmark
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import box_of_mask, read_image
 from starktrack.errors import InputError, MissingExtraError
-from starktrack.geometry.boxes import whole_pixels, xyxy_to_xywh
+from starktrack.geometry.boxes import xyxy_to_xywh
+from starktrack.tracking.refinement import tight_region
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
 Output = Literal["box", "mask"]
@@ -143,18 +143,6 @@ def _region(found: TrackOutput, output: Output) -> Any:
 
     if output == "box":
         return trax.Rectangle.create(*found.box_xywh.tolist())
-    pixels, (left, top) = region_pixels(found)
+    unknown = np.zeros((1, 1), bool)
+    pixels, (left, top) = tight_region(unknown if found.mask is None else found.mask, found.box_xywh)
     return trax.Mask.create(pixels.astype(np.uint8), left, top)
-
-
-def region_pixels(found: TrackOutput) -> tuple[Bool[np.ndarray, "rows columns"], tuple[int, int]]:
-    """Return the pixels to submit and where the first one lies: the outline, else the box filled.
-
-    An outline without a pixel gives the box too: no region would count as a target that left.
-    """
-    mask = found.mask
-    if mask is None or not mask.any():
-        left, top, columns, rows = whole_pixels(found.box_xywh)
-        return np.ones((rows, columns), bool), (left, top)
-    x, y, width, height = (int(value) for value in box_of_mask(mask))
-    return mask[y : y + height, x : x + width], (x, y)

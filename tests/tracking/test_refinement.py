@@ -8,7 +8,9 @@ from starktrack.config.refine import RefineConfig, RefineModel
 from starktrack.errors import StarktrackError
 from starktrack.tracking.overlay import PALETTE, tint
 from starktrack.tracking.protocol import Refinement, Refiner, Views
-from starktrack.tracking.refinement import paint_mask, refine
+from starktrack.tracking.refined_team import RefinedTeam
+from starktrack.tracking.refinement import paint_mask, refine, tight_region
+from starktrack.tracking.team import PluginTeam, Team
 from starktrack.tracking.tracker import Tracker
 
 BOX = (100.0, 100.0, 40.0, 40.0)
@@ -68,6 +70,38 @@ def test_a_window_beside_the_frame_paints_nothing():
     logits = np.ones((4, 4), np.float32)
     for corner in ((600, 0), (0, 400), (-80, 0), (0, -90)):
         assert not paint_mask(logits, corner, 80, (400, 600), 0.0).any()
+
+
+def test_a_region_is_the_outline_within_its_bounds_or_the_box_where_there_is_none():
+    mask = np.zeros((30, 40), bool)
+    mask[3:5, 7:10] = True
+    mask[4, 9] = False
+    box = np.array([10.4, 20.6, 2.2, 3.0])
+    pixels, corner = tight_region(mask, box)
+    assert (pixels.tolist(), corner) == ([[True, True, True], [True, True, False]], (7, 3))
+    # Edges 10.4 to 12.6 and 20.6 to 23.6: columns 10 to 12, rows 21 to 23.
+    pixels, corner = tight_region(np.zeros((30, 40), bool), box)
+    assert (pixels.shape, pixels.all(), corner) == ((3, 3), True, (10, 21))
+
+
+def test_a_team_of_any_kind_is_refined_and_goes_on_from_its_own_boxes():
+    class Drifting:
+        def start(self, image, box_xywh):
+            self.box = np.array(box_xywh)
+
+        def update(self, image):
+            self.box = self.box + np.array([10.0, 0.0, 0.0, 0.0])
+            return self.box
+
+    team = RefinedTeam(PluginTeam(Drifting), FakeRefiner())
+    assert (isinstance(team, Team), team.capacity) == (True, 1)
+    target = team.start(frame(), np.array(BOX))
+    for step in (1, 2):
+        ((box, score),) = team.advance([target], [frame()])
+        # The crop of the drifted box, and its left half.
+        assert (box.tolist(), score) == ([80.0 + 10 * step, 80.0, 40.0, 80.0], None)
+    assert [region.corner_xy for region in target.regions] == [(80, 80), (90, 80), (100, 80)]
+    assert all(region.pixels.shape == (80, 40) for region in target.regions)
 
 
 def test_what_is_not_finite_is_refused():

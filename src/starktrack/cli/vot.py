@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_run import run
 from starktrack.errors import InputError, nearest_name
 
@@ -38,10 +38,6 @@ class Benchmark(StrEnum):
 
 
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="WORKSPACE", help="Made by: vot initialize.")]
-RefineOption = Annotated[
-    str | None,
-    typer.Option("--refine", metavar="FILE", help="Weights of a refiner, or refine_mobile: real outlines."),
-]
 WeightsOption = Annotated[Path, typer.Option("--weights", metavar="FILE", help="Checkpoint of our network.")]
 OutputOption = Annotated[Output, typer.Option("--output", help="mask for segmentation stacks (vot2020).")]
 BenchmarkOption = Annotated[Benchmark, typer.Option("--benchmark", help="Whose inference settings apply.")]

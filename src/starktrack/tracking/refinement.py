@@ -5,14 +5,16 @@ It composes with any tracker: what it answers is not fed back, so the tracker go
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
+from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import StarktrackError
-from starktrack.geometry.boxes import clip_xywh
+from starktrack.geometry.boxes import clip_xywh, whole_pixels
 from starktrack.geometry.crop import crop_transform
 from starktrack.tracking.protocol import Refiner, Template, Views
 
@@ -31,6 +33,13 @@ class Refined:
 
     box_xywh: Box
     mask: Bool[np.ndarray, "height width"]
+
+
+class Region(NamedTuple):
+    """Pixels, and where the first of them lies in the frame."""
+
+    pixels: Bool[np.ndarray, "rows columns"]
+    corner_xy: tuple[int, int]
 
 
 def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> list[Refined]:
@@ -65,6 +74,18 @@ def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> lis
 def _least(refiner: Refiner) -> float:
     threshold = refiner.config.mask_threshold
     return float(np.log(threshold / (1 - threshold)))
+
+
+def tight_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Region:
+    """Return the pixels of an outline inside its bounds; those of the box where there is no outline.
+
+    Where nothing was drawn the box is better than nothing, which would say that the target left.
+    """
+    if not mask.any():
+        left, top, columns, rows = whole_pixels(box_xywh)
+        return Region(np.ones((rows, columns), bool), (left, top))
+    x, y, width, height = (int(value) for value in box_of_mask(mask))
+    return Region(mask[y : y + height, x : x + width].copy(), (x, y))
 
 
 def paint_mask(
