@@ -73,6 +73,11 @@ class RefineModel:
         return 1
 
     @property
+    def score_head(self) -> bool:
+        """Return False: a refiner does not say whether the target is there."""
+        return False
+
+    @property
     def geometry(self) -> Literal["exact"]:
         """Return which crop conventions the weights were trained with."""
         return "exact"

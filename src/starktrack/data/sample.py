@@ -12,7 +12,7 @@ from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
 from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.errors import BoxError, ConfigError, DatasetError, InputError
+from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
     crop_transform,
@@ -43,6 +43,7 @@ class Sample:
         looks: For each crop, how it is varied.
         box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
         is_positive: Whether the search crop shows the target.
+        name: The sequence of the templates, and that of the search region where it is another.
         outline: What a refiner learns from beyond the box; None for trackers.
         skipped: What was wrong with frames that had to be passed over.
     """
@@ -53,6 +54,7 @@ class Sample:
     looks: tuple[Look, ...]
     box_cxcywh: Box
     is_positive: bool
+    name: str = ""
     outline: Outline | None = None
     skipped: tuple[str, ...] = ()
 
@@ -96,6 +98,7 @@ class Samples:
         A sample whose frames cannot be read or whose crop shows nothing is drawn again.
 
         Raises:
+            NothingUsableError: No sequence of a data set fits the sampling; told at the first attempt.
             DatasetError: Every attempt failed; names the sequences.
         """
         failures: list[InputError] = []
@@ -103,6 +106,8 @@ class Samples:
             unreadable = tuple(str(error) for error in failures if isinstance(error, DatasetError))
             try:
                 return self._draw(sample_generator(self.seed, *key, attempt), unreadable)
+            except NothingUsableError:
+                raise
             except (DatasetError, BoxError) as error:
                 failures.append(error)
         raise DatasetError(
@@ -125,8 +130,11 @@ class Samples:
         windows, labels = zip(*aimed, strict=True)
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
+        name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
         outline = self._outline(places[-1], windows[-1], labels[0], looks[0])
-        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, outline, skipped)
+        return Sample(
+            frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, outline, skipped
+        )
 
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, look: Look

@@ -36,7 +36,7 @@ def draw_batch(batch: Batch, output: StarkOutput | RefineOutput, *, columns: int
 
 def first_samples(batch: Batch, count: int) -> Batch:
     """Return the first `count` samples of a batch, or all where there are fewer."""
-    fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
+    fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label", "names")
     outlines = None if batch.outlines is None else Outlines(*(each[:count] for each in batch.outlines))
     return replace(batch, outlines=outlines, **{name: getattr(batch, name)[:count] for name in fields})
 
