@@ -49,11 +49,13 @@ class Contestant:
         name: In tables and folders.
         weights: Checkpoint of our network.
         plugin: See `tracking.plugin.load_factory`.
+        refine: Weights of a refiner behind it, or the name of one that comes with the package.
     """
 
     name: str
     weights: Path | None = None
     plugin: str = ""
+    refine: str = ""
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,14 @@ class Finished:
         trajectory: One row per frame, in the order tracked; its seconds are those of the tracker alone.
         decode_seconds: Decoding, in the background.
         wait_seconds: How long the tracker waited for frames.
+        target: What the team remembered of it at the end.
     """
 
     name: str
     trajectory: Trajectory
     decode_seconds: float
     wait_seconds: float
+    target: Any = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ class _Slot:
 
     def finish(self) -> Finished:
         trajectory = Trajectory(self._boxes, self._scores, self._seconds)
-        return Finished(self.task.name, trajectory, self._frames.decode_seconds, self._frames.wait_seconds)
+        frames = self._frames
+        return Finished(self.task.name, trajectory, frames.decode_seconds, frames.wait_seconds, self.target)
 
     def give_up(self, error: BaseException) -> Failed:
         self._frames.close()
