@@ -200,7 +200,10 @@ BAD_INPUT = {
     "box of words": ({"--box": "a,b,c,d"}, "--box must be four numbers X,Y,W,H, got 'a,b,c,d'"),
     "box of nothing": ({"--box": ""}, "--box must be four numbers X,Y,W,H, got ''"),
     "no box": ({"--box": None}, "give either --box X,Y,W,H or --select, got both or none"),
-    "no weights": ({"--weights": None}, "needs weights, got none; train some (starktrack train), or convert"),
+    "no weights": (
+        {"--weights": None, "--model": "stark_s50"},
+        "needs weights, got none; train some (starktrack train), or convert",
+    ),
     "missing weights": (
         {"--weights": "{bad}/none.safetensors"},
         "weights must be a file written by starktrack, ",
