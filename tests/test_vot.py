@@ -21,10 +21,10 @@ NUM_FRAMES = 8
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.models.build import build_network
     from starktrack.models.weights import save_weights
-    from starktrack.training.tiny import tiny_config
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
@@ -223,3 +223,50 @@ def test_an_anchor_run_without_anchors_is_refused(workspace):
     (workspace / "sequences" / "clip" / "anchor.value").unlink()
     ended = invoke("run", workspace, "--experiment", "baseline", "--tracker", "mil")
     assert "clip must have anchor.value to start from, got none" in str(ended.exception)
+
+
+@pytest.fixture(scope="module")
+def refiner(tmp_path_factory):
+    """Weights of a refiner that takes the whole crop for the target."""
+    import torch
+    from tests.data.test_outline import MODEL
+
+    from starktrack.config.refine import RefineConfig
+    from starktrack.models.refine import build_refiner
+    from starktrack.models.weights import save_weights
+
+    torch.manual_seed(0)
+    network = build_refiner(MODEL)
+    torch.nn.init.constant_(network.outline.bias, 9.0)
+    path = tmp_path_factory.mktemp("weights") / "refiner.safetensors"
+    save_weights(path, network.state_dict(), RefineConfig(name="small", model=MODEL))
+    return path
+
+
+@needs_trax
+def test_our_server_submits_outlines(workspace, weights, refiner):
+    options = ("--name", "fox", "--device", "cpu", "--output", "mask", "--refine", refiner)
+    assert invoke("init", workspace, "--weights", weights, *options).exit_code == 0
+    assert f"--refine {refiner}" in (workspace / "trackers.ini").read_text()
+    ended = invoke("check", workspace, "fox")
+    assert ended.exit_code == 0, ended.exception
+    assert "works: 5 frames over trax" in ended.stdout
+    assert "Mask of size" in ended.stdout
+
+
+def test_a_run_with_a_refiner_writes_the_outlines_of_any_tracker(workspace, refiner, monkeypatch):
+    (workspace / "mine3.py").write_text(
+        "class Fixed:\n"
+        "    def start(self, image, box_xywh): pass\n"
+        "    def update(self, image): return 40.0, 30.0, 20.0, 20.0\n"
+    )
+    monkeypatch.chdir(workspace)
+    arguments = ["--experiment", "unsupervised", "--tracker", "mine3:Fixed", "--name", "fixed", "--mask"]
+    ended = invoke("run", ".", *arguments, "--refine", refiner, "--device", "cpu")
+    assert ended.exit_code == 0, ended.exception
+    (truth,) = read_sequences(workspace)
+    run = read_run(run_path(workspace / "results" / "fixed", "unsupervised", "clip", "001"), NUM_FRAMES)
+    # The outline fills the crop of twice the box, 40 px from (30, 20).
+    region = run.regions[1]
+    assert (region.corner_xy, region.pixels.shape, region.pixels.all()) == ((30, 20), (40, 40), True)
+    assert len(run.regions) == len(truth.truth) == NUM_FRAMES

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from starktrack.config.presets import preset
+from starktrack.config.refine import REFINERS
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
-from starktrack.tracking.protocol import Engine
+from starktrack.shipped import DEFAULT, shipped_weights
+from starktrack.tracking.protocol import Engine, Refiner
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
 EngineName = Literal["auto", "torch", "onnx"]
@@ -19,15 +21,19 @@ def load(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    refine: str | Path | None = None,
 ) -> Tracker:
     """Return a tracker ready to start.
 
     Args:
-        model: A preset's name; without it, whatever the weights are of.
+        model: A preset's name; without it, whatever the weights are of, `stark_mobile` without weights.
         weights: A checkpoint written by `starktrack convert` or `starktrack train`, or a network written by
-            `starktrack export`.
+            `starktrack export`; without it, those that come with the package (`stark_mobile` has some).
         device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
-        engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the file.
+        engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the
+            file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
+        refine: Weights of a refiner written by `starktrack train`, or the name of one that comes with the package
+            (`refine_mobile`): boxes become exact, and `TrackOutput.mask` is the target's outline (needs PyTorch).
 
     Raises:
         ConfigError: Unknown model or engine.
@@ -35,30 +41,43 @@ def load(
         DeviceError: This machine has no such device.
         MissingExtraError: PyTorch is needed and not installed.
     """
-    return Tracker(load_engine(model, weights=weights, device=device, engine=engine))
+    chosen = load_engine(model, weights=weights, device=device, engine=engine)
+    return Tracker(chosen, None if refine is None else load_refiner(refine, device=device))
 
 
-def from_pretrained(repository: str, *, revision: str | None = None, device: str = "auto") -> Tracker:
+def from_pretrained(
+    repository: str, *, revision: str | None = None, device: str = "auto", engine: EngineName = "auto"
+) -> Tracker:
     """Return a tracker with the weights of a Hugging Face repository, `organisation/name`.
+
+    Args:
+        revision: Branch, tag or commit.
+        engine: `torch` takes the repository's checkpoint, `onnx` its exported network; `auto` the checkpoint
+            where PyTorch is installed.
 
     Raises:
         MissingExtraError: `huggingface_hub` or PyTorch is not installed.
-        CheckpointError: The repository cannot be had, or its file is not a checkpoint of ours.
+        CheckpointError: The repository cannot be had, or its file is not one of ours.
     """
-    from starktrack.models.hub import from_pretrained as download
+    from starktrack.hub import from_pretrained as download
 
-    return load(weights=download(repository, revision=revision), device=device)
+    chosen = ("torch" if find_spec("torch") else "onnx") if engine == "auto" else engine
+    return load(weights=download(repository, chosen, revision=revision), device=device, engine=engine)
 
 
 def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
-    """Upload a checkpoint to a Hugging Face repository, `organisation/name`; return the commit's address.
+    """Upload a checkpoint or an exported network to a Hugging Face repository, `organisation/name`.
+
+    Returns:
+        The commit's address.
 
     Raises:
-        MissingExtraError: `huggingface_hub` or PyTorch is not installed.
-        CheckpointError: The file is not a checkpoint of ours, or the upload failed.
+        MissingExtraError: `huggingface_hub` or, for a checkpoint, PyTorch is not installed.
+        CheckpointError: The file is not one of ours, or the upload failed.
     """
-    require_torch("checking the weights")
-    from starktrack.models.hub import push as upload
+    if Path(weights).suffix != ".onnx":
+        require_torch("checking the weights")
+    from starktrack.hub import push as upload
 
     return upload(weights, repository, private=private)
 
@@ -73,11 +92,10 @@ def load_engine(
     """Return the network behind a tracker, to be shared by several; arguments and errors as `load`."""
     if model is not None:
         preset(model)
+    if engine not in ("auto", *_OPEN):
+        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
     if weights is None:
-        raise CheckpointError(
-            f"{model or 'a tracker'} needs weights, got none; train some (starktrack train), or convert the "
-            "authors' (starktrack convert), and give their file as weights"
-        )
+        weights = _shipped(model or DEFAULT, device, engine)
     opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
     if model is not None and opened.config.name != model:
         raise CheckpointError(
@@ -87,10 +105,43 @@ def load_engine(
     return opened
 
 
+def _shipped(model: str, device: str, engine: str) -> Path:
+    """Return the package's own weights: for a CPU the exported network, which needs no PyTorch and is faster."""
+    suits = "onnx" if device in ("auto", "cpu") else "torch"
+    found = shipped_weights(model, suits if engine == "auto" else engine)
+    if found is None:
+        raise CheckpointError(
+            f"{model} needs weights, got none; train some (starktrack train), or convert the authors' "
+            f"(starktrack convert), and give their file as weights; those of {DEFAULT} come with the package"
+        )
+    return found
+
+
+def load_refiner(weights: str | Path, *, device: str = "auto") -> Refiner:
+    """Return the network that makes a tracker's boxes exact, to be shared by several trackers.
+
+    Args:
+        weights: A refiner's weights, or the name of one that comes with the package.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        CheckpointError: No such weights, damaged ones, or a tracker's.
+        DeviceError: This machine has no such device.
+        MissingExtraError: PyTorch is not installed.
+    """
+    require_torch("a refiner")
+    from starktrack.engines.torch_engine import resolve_device
+    from starktrack.engines.torch_refiner import TorchRefiner
+    from starktrack.models.weights import load_refiner as read
+
+    where = resolve_device(device)
+    shipped = shipped_weights(str(weights), "torch") if str(weights) in REFINERS else None
+    config, network = read(shipped or Path(weights))
+    return TorchRefiner(network, config, device=where)
+
+
 def _engine_of(weights: Path, engine: str) -> str:
     """Return which engine runs the file, if it is the one asked for."""
-    if engine not in ("auto", *_OPEN):
-        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
     fitting = "onnx" if weights.suffix == ".onnx" else "torch"
     if engine in ("auto", fitting):
         return fitting
@@ -147,6 +198,7 @@ def track(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    refine: str | Path | None = None,
     start_frame: int = 0,
 ) -> Iterator[TrackOutput]:
     """Yield where the target is in every frame, the given box first.
@@ -154,6 +206,7 @@ def track(
     Args:
         video: A file, a folder or glob of images, a camera index, or a stream address.
         box_xywh: The target in frame `start_frame`, pixels.
+        refine: As `load`.
         start_frame: Frame in which the box was drawn, from 0.
 
     Raises:
@@ -165,7 +218,7 @@ def track(
     from starktrack.data.frames import open_frames
     from starktrack.tracking.runner import track_frames
 
-    tracker = load(model, weights=weights, device=device, engine=engine)
+    tracker = load(model, weights=weights, device=device, engine=engine, refine=refine)
     with open_frames(video, start_frame=start_frame) as frames:
         for _, outputs in track_frames(tracker, frames, [box_xywh]):
             yield outputs[0]

@@ -174,10 +174,10 @@ def test_an_answer_that_is_no_box_fails_with_what_was_got(answer):
 @pytest.fixture(scope="module")
 def tiny_engine():
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.engines.torch_engine import TorchEngine
     from starktrack.models.build import build_network
-    from starktrack.training.tiny import tiny_config
 
     torch.manual_seed(0)
     config = tiny_config()

@@ -49,11 +49,13 @@ class Contestant:
         name: In tables and folders.
         weights: Checkpoint of our network.
         plugin: See `tracking.plugin.load_factory`.
+        refine: Weights of a refiner behind it, or the name of one that comes with the package.
     """
 
     name: str
     weights: Path | None = None
     plugin: str = ""
+    refine: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,10 +194,11 @@ def describe_contestant(
     contestant: Contestant, benchmark: str, overrides: Sequence[str]
 ) -> Mapping[str, Any]:
     """Return what decides the boxes of a tracker, as JSON values."""
+    refined = {"refine": contestant.refine} if contestant.refine else {}
     if contestant.weights is None:
-        return {"tracker": contestant.plugin}
+        return {**refined, "tracker": contestant.plugin}
     config = resolve_config(contestant.weights, benchmark, overrides)
-    return {"weights": digest(contestant.weights), "config": to_mapping(config)}
+    return {**refined, "weights": digest(contestant.weights), "config": to_mapping(config)}
 
 
 def digest(path: Path) -> str:

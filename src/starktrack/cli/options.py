@@ -37,6 +37,14 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights", metavar="FILE", help="Checkpoint (.safetensors) or exported network (.onnx)."),
 ]
+RefineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--refine",
+        metavar="FILE",
+        help="Weights of a refiner, or the name of one of ours (refine_mobile): exact boxes, and outlines.",
+    ),
+]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where the network runs; auto takes cuda, then mps, then cpu.")
 ]

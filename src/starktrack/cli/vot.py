@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_run import run
 from starktrack.errors import InputError, nearest_name
 
@@ -59,10 +60,12 @@ def init(
     output: OutputOption = Output.box,
     benchmark: BenchmarkOption = Benchmark.vot,
     device: DeviceOption = Device.auto,
+    refine: RefineOption = None,
 ) -> None:
     """Write entries for our tracker: NAME speaks TraX from this Python, NAME_python runs in the toolkit.
 
-    Answers are boxes with confidence, or masks. The in-process protocol has boxes only.
+    Answers are boxes with confidence, or masks: outlines with --refine, else the box filled. The in-process
+    protocol has boxes only.
     """
     if not workspace.is_dir():
         raise InputError(
@@ -78,7 +81,8 @@ def init(
         )
     path = workspace / REGISTRY
     taken = _entries(path)
-    entries = _trax_entry(label, weights.resolve(), output, benchmark, device)
+    options = {"weights": weights.resolve(), "output": output, "benchmark": benchmark, "device": device}
+    entries = _trax_entry(label, {**options, **_refine_option(refine)})
     if output == Output.box:
         entries += _python_entry(f"{label}_python", weights.resolve(), benchmark, device)
     for each in (label, f"{label}_python"):
@@ -113,11 +117,12 @@ def serve(
     output: OutputOption = Output.box,
     benchmark: BenchmarkOption = Benchmark.vot,
     device: DeviceOption = Device.auto,
+    refine: RefineOption = None,
 ) -> None:
     """Speak TraX with the toolkit; this is the command of the entry that `init` writes."""
     from starktrack.vot import serve as speak
 
-    speak(weights, output=output.value, benchmark=benchmark.value, device=device.value)
+    speak(weights, output=output.value, benchmark=benchmark.value, device=device.value, refine=refine)
 
 
 def _entries(path: Path) -> ConfigParser:
@@ -130,8 +135,14 @@ def _entries(path: Path) -> ConfigParser:
     return parser
 
 
-def _trax_entry(label: str, weights: Path, output: Output, benchmark: Benchmark, device: Device) -> str:
-    options = {"weights": weights, "output": output, "benchmark": benchmark, "device": device}
+def _refine_option(refine: str | None) -> dict[str, str]:
+    """Return the option of the entry's command; a file by its full path, for the toolkit starts elsewhere."""
+    if refine is None:
+        return {}
+    return {"refine": str(Path(refine).resolve()) if Path(refine).is_file() else refine}
+
+
+def _trax_entry(label: str, options: Mapping[str, object]) -> str:
     command = [sys.executable, "-m", "starktrack", "vot", "serve"]
     command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
     return (

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.data import DataConfig, SyntheticConfig
+from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config, Count, ModelConfig, PositiveInt
 
 _STRICT = ConfigDict(extra="forbid")
@@ -30,6 +31,7 @@ class DatasetConfig:
         only: Patterns of sequence names (`otb_*`); others are left out. Empty takes all.
         exclude: Patterns of sequence names that are left out, kept for validation say.
         allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
+        outlined: Take only sequences whose target has an outline (masks, polygons).
         objects: For `synthetic`: name of the run's data set that objects are cut from.
         backgrounds: For `synthetic`: name of the run's data set whose pictures they are laid on.
         synthetic: For `synthetic`: what happens in a video.
@@ -42,6 +44,7 @@ class DatasetConfig:
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     allow_missing: bool = False
+    outlined: bool = False
     objects: str = ""
     backgrounds: str = ""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
@@ -58,6 +61,7 @@ class LossConfig:
         centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. A network
             with another head is trained with an auxiliary centre head then, so that its features learn sooner;
             not published.
+        mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).
     """
@@ -66,6 +70,7 @@ class LossConfig:
     l1: NonNegative = 5.0
     corner: NonNegative = 0.0
     centre: NonNegative = 0.0
+    mask: NonNegative = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -106,6 +111,7 @@ class StageConfig:
         trains: `box` everything but the score head, with the box losses; `score` the score head alone, all
             else frozen and in eval mode, with binary cross-entropy.
         frozen_stride: The backbone is frozen up to its stage of this stride; 4 is ResNet's stem and layer1.
+        validate_every: Epochs between validations in this stage, 0 for none; left out, `validation.every`.
 
     Source: section 3.2, Training; section 4.1 (500 and 50 epochs).
     """
@@ -113,6 +119,7 @@ class StageConfig:
     epochs: PositiveInt = 500
     trains: Literal["box", "score"] = "box"
     frozen_stride: Count = 4
+    validate_every: Count | None = None
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -150,7 +157,7 @@ class ValidationConfig:
     """Tracking of real sequences between epochs.
 
     Args:
-        every: Epochs between validations; 0 never validates.
+        every: Epochs between validations, and one at the end of each stage; 0 never validates.
         max_sequences: At most this many sequences of each data set, spread evenly; 0 takes all.
         max_frames: At most this many frames of each sequence; 0 takes all.
     """
@@ -176,7 +183,7 @@ class RunConfig:
         picture_every: Epochs between pictures of crops with boxes; 0 draws none.
         checkpoint_every: Optimiser steps between checkpoints within an epoch; 0 has only those at its end.
         keep: Checkpoints kept, newest first.
-        max_corrupt: Share of unreadable samples above which the run stops.
+        max_corrupt: Share of unreadable samples, of the latest 10,000, above which the run stops.
         tensorboard: Write TensorBoard files too.
         backbone_weights: Local file the backbone starts from; empty for timm's own download where
             `imagenet` is set.
@@ -251,6 +258,11 @@ class Recipe:
 
     @model_validator(mode="after")
     def _stages_fit_the_network(self) -> "Recipe":
+        self._check_data()
+        self._check_stages()
+        return self
+
+    def _check_data(self) -> None:
         if not self.datasets or not self.stages:
             raise ValueError("a recipe must have at least one of [datasets.NAME] and one of [stages.NAME]")
         real = [name for name, dataset in self.datasets.items() if dataset.source != "synthetic"]
@@ -260,13 +272,35 @@ class Recipe:
                     f"datasets.{name} must take objects and backgrounds from {real}, got {dataset.objects!r} "
                     f"and {dataset.backgrounds!r}"
                 )
+
+    def _check_stages(self) -> None:
         for name, stage in self.stages.items():
+            if stage.loss.mask:
+                raise ValueError(
+                    f"stages.{name}.loss.mask must be 0 for a tracker, got {stage.loss.mask}; refiners have masks"
+                )
             if stage.trains == "score" and not self.config.model.score_head:
                 raise ValueError(
                     f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
                 )
             _maps_fit(name, stage, self.config.model)
+
+    @model_validator(mode="after")
+    def _synthetic_videos_are_long_enough(self) -> "Recipe":
+        shortest = max(stage.data.sampling.min_length for stage in self.stages.values())
+        for name, dataset in self.datasets.items():
+            if dataset.source == "synthetic" and dataset.synthetic.num_frames < shortest:
+                raise ValueError(
+                    f"datasets.{name}.synthetic.num_frames must be at least data.sampling.min_length={shortest} "
+                    f"of every stage, or no such video is used, got {dataset.synthetic.num_frames}"
+                )
         return self
+
+    @property
+    def validates(self) -> bool:
+        """Return whether any stage is validated."""
+        wanted = (self.validation.every, *(stage.validate_every for stage in self.stages.values()))
+        return bool(self.validation.datasets) and any(wanted)
 
     @property
     def has_auxiliary_head(self) -> bool:
@@ -280,3 +314,27 @@ class Recipe:
         for name, stage in self.stages.items():
             yield start, name, stage
             start += stage.epochs
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class RefineRecipe(Recipe):
+    """A whole run of a refiner.
+
+    Args:
+        config: The refiner, stored with the weights.
+    """
+
+    config: RefineConfig
+
+    def _check_stages(self) -> None:
+        for name, stage in self.stages.items():
+            if stage.trains != "box" or stage.loss.centre:
+                raise ValueError(
+                    f"stages.{name} of a refiner must have trains = 'box' and loss.centre = 0, got "
+                    f"{stage.trains!r} and {stage.loss.centre}"
+                )
+        if self.validation.datasets or self.distillation.teacher:
+            raise ValueError(
+                "a refiner must have no validation.datasets and no distillation.teacher; it does not track by "
+                "itself, benchmarks/refine.py measures it"
+            )

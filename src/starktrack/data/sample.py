@@ -7,10 +7,12 @@ from jaxtyping import UInt8
 
 from starktrack.arrays import Box
 from starktrack.config.data import DataConfig
+from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
+from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.errors import BoxError, ConfigError, DatasetError, InputError
+from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
     crop_transform,
@@ -41,6 +43,8 @@ class Sample:
         looks: For each crop, how it is varied.
         box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
         is_positive: Whether the search crop shows the target.
+        name: The sequence of the templates, and that of the search region where it is another.
+        outline: What a refiner learns from beyond the box; None for trackers.
         skipped: What was wrong with frames that had to be passed over.
     """
 
@@ -50,6 +54,8 @@ class Sample:
     looks: tuple[Look, ...]
     box_cxcywh: Box
     is_positive: bool
+    name: str = ""
+    outline: Outline | None = None
     skipped: tuple[str, ...] = ()
 
 
@@ -68,7 +74,7 @@ class Samples:
     """
 
     mixture: Mixture
-    model: ModelConfig
+    model: ModelConfig | RefineModel
     data: DataConfig
     seed: int = 0
 
@@ -92,6 +98,7 @@ class Samples:
         A sample whose frames cannot be read or whose crop shows nothing is drawn again.
 
         Raises:
+            NothingUsableError: No sequence of a data set fits the sampling; told at the first attempt.
             DatasetError: Every attempt failed; names the sequences.
         """
         failures: list[InputError] = []
@@ -99,6 +106,8 @@ class Samples:
             unreadable = tuple(str(error) for error in failures if isinstance(error, DatasetError))
             try:
                 return self._draw(sample_generator(self.seed, *key, attempt), unreadable)
+            except NothingUsableError:
+                raise
             except (DatasetError, BoxError) as error:
                 failures.append(error)
         raise DatasetError(
@@ -121,7 +130,20 @@ class Samples:
         windows, labels = zip(*aimed, strict=True)
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
-        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, skipped)
+        name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
+        outline = self._outline(places[-1], windows[-1], labels[0], looks[0])
+        return Sample(
+            frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, outline, skipped
+        )
+
+    def _outline(
+        self, search: FramePlace, window: CropTransform, template_box: Box, look: Look
+    ) -> Outline | None:
+        if not isinstance(self.model, RefineModel):
+            return None
+        masks = find(self.mixture, search).masks
+        pixels = None if masks is None else cut_outline(masks.read(search.frame), window)
+        return Outline(flip_box(template_box) if look.flip else template_box, pixels)
 
     def _aim_template(
         self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
@@ -155,7 +177,7 @@ class Samples:
         return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
 
 
-def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig) -> bool:
+def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig | RefineModel) -> bool:
     """Return whether every feature cell of the crop counts as padding."""
     for start, length in zip(window.origin_xy[0].astype(int), size_hw[::-1], strict=True):
         side = int(window.side[0])

@@ -190,7 +190,7 @@ def _annotation(dataset: Dataset, name: str) -> Annotation | None:
     return Annotation(
         name,
         sequence.boxes_xywh,
-        None if sequence.absent is None else ~sequence.absent,
+        None if sequence.flagged_absent is None else ~sequence.flagged_absent,
         facts.resolution_wh,
         sequence.object_class,
         left_out_xywh=facts.left_out_xywh,

@@ -52,14 +52,15 @@ class Finished:
     Attributes:
         name: The task's.
         trajectory: One row per frame, in the order tracked; its seconds are those of the tracker alone.
-        decode_seconds: Decoding, in the background.
         stages: Seconds per stage: `decode` in the background, `wait` of the tracker for frames, `track`, and of it
             `crop` and `network` where the team tells them apart.
+        target: What the team remembered of it at the end.
     """
 
     name: str
     trajectory: Trajectory
     stages: Mapping[str, float]
+    target: Any = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class _Slot:
         trajectory = Trajectory(self._boxes, self._scores, self._seconds)
         frames, track = self._frames, float(self._seconds.sum())
         stages = {"decode": frames.decode_seconds, "wait": frames.wait_seconds, "track": track}
-        return Finished(self.task.name, trajectory, {**stages, **self._stages})
+        return Finished(self.task.name, trajectory, {**stages, **self._stages}, self.target)
 
     def give_up(self, error: BaseException) -> Failed:
         self._frames.close()

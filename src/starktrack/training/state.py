@@ -7,10 +7,10 @@ There is no random state to keep: every sample and every micro-batch has a seed 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from starktrack.errors import CheckpointError
-from starktrack.models.stark import AUXILIARY, Stark
+from starktrack.models.stark import AUXILIARY
 from starktrack.models.weights import fill
 from starktrack.training.optim import start_average
 from starktrack.training.step import Trainer
@@ -29,6 +29,8 @@ class Progress:
         best: Highest validation score of this stage so far, or None.
         sums: What the steps since the last record of the journal have measured, added up.
         num_summed: How many steps that are.
+        validation_due: Whether the weights at this place are still to be validated.
+        recent_skipped: Samples that could not be read in each of the latest steps.
     """
 
     stage: str = ""
@@ -39,11 +41,15 @@ class Progress:
     best: float | None = None
     sums: dict[str, float] = field(default_factory=dict)
     num_summed: int = 0
+    validation_due: bool = False
+    recent_skipped: list[int] = field(default_factory=list)
 
-    def count_step(self, means: Mapping[str, float]) -> None:
-        """Note that a step was done and what it measured."""
+    def count_step(self, means: Mapping[str, float], num_recent: int) -> None:
+        """Note that a step was done and what it measured; the latest `num_recent` count as recent."""
         self.step, self.num_steps = self.step + 1, self.num_steps + 1
-        self.num_skipped += round(means["skipped"])
+        num_skipped = round(means["skipped"])
+        self.num_skipped += num_skipped
+        self.recent_skipped = [*self.recent_skipped, num_skipped][-num_recent:]
         self.sums = {name: self.sums.get(name, 0.0) + value for name, value in means.items()}
         self.num_summed += 1
 
@@ -117,7 +123,7 @@ def take_snapshot(state: LoopState) -> Snapshot:
     return Snapshot(tensors, Progress(**asdict(state.progress)), trainer.scaler.state_dict())
 
 
-def restore_network(network: Stark, saved: Snapshot) -> None:
+def restore_network(network: nn.Module, saved: Snapshot) -> None:
     """Copy the saved weights into the network.
 
     Raises:

@@ -16,7 +16,14 @@ from jaxtyping import Float
 from starktrack.data.sequence import FrameSource, Sequence
 from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder, find_folders
-from starktrack.data.sources.frames_on_disk import EXTENSIONS, MissingFrames, all_frames, find_frames
+from starktrack.data.sources.frames_on_disk import (
+    EXTENSIONS,
+    MissingFrames,
+    NamedFrames,
+    NumberedFrames,
+    all_frames,
+    find_frames,
+)
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes, read_flags
 from starktrack.errors import DatasetError
@@ -105,6 +112,13 @@ def _read_own(entry: Entry) -> Sequence:
     return labelled(entry, boxes, frames)
 
 
+def _frame_marks(sequence: Sequence) -> frozenset[str]:
+    """Return a fingerprint of each frame: one's own videos may show several targets of the same frames."""
+    frames = sequence.frames
+    assert isinstance(frames, NumberedFrames | NamedFrames)
+    return frozenset(frames.folder.fingerprint(frames.name(index)) for index in range(len(frames)))
+
+
 def first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> Sequence:
     """Return a sequence of a test set that shows its first box only: its frames say how long it is."""
     return Sequence(entry.name, _pictures(entry.frames.unwrapped(entry.name), 1), boxes, has_area(boxes))
@@ -130,7 +144,7 @@ def labelled(entry: Entry, boxes: Float[np.ndarray, "num_frames 4"], frames: Fra
         flags.append(read_flags(labels, "cover.label", count) == 0)
     visible = has_area(boxes) & ~np.logical_or.reduce(flags)
     absent = flags[-1] if len(flags) > 1 else None
-    return Sequence(entry.name, frames, boxes, visible, object_class(labels), absent=absent)
+    return Sequence(entry.name, frames, boxes, visible, object_class(labels), flagged_absent=absent)
 
 
 def labelled_facts(entry: Entry) -> Facts:
@@ -163,6 +177,6 @@ VIDEOS = video_source(
     "one's own videos in the GOT-10k layout",
     ("all", "*"),
     _find_own,
-    Reader(_read_own, facts=labelled_facts),
+    Reader(_read_own, facts=labelled_facts, marks=_frame_marks),
     _own_folders,
 )

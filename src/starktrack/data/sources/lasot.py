@@ -42,19 +42,20 @@ def _find(root: Folder, split: str) -> Found:
 
 def _entry(name: str, folder: Folder) -> Entry:
     folder = folder.unwrapped(name)
-    return Entry(name, folder, folder, "groundtruth.txt")
+    return Entry(name, folder.below("img"), folder, "groundtruth.txt")
 
 
 def _alone(name: str, annotations: Folder) -> Entry:
-    return Entry(name, annotations, annotations, f"{name}.txt")
+    return Entry(name, annotations.below("img"), annotations, f"{name}.txt")
 
 
 def _read(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
-    frames = find_frames(entry.frames.below("img"), 1, len(boxes), digits=(8,))
+    frames = find_frames(entry.frames, 1, len(boxes), digits=(8,))
     absent = _absent(entry, len(boxes))
     kind = entry.name.rsplit("-", 1)[0]
-    return Sequence(entry.name, frames, boxes, has_area(boxes) & ~absent, kind, absent=absent)
+    visible = has_area(boxes) & ~absent
+    return Sequence(entry.name, frames, boxes, visible, kind, flagged_absent=absent)
 
 
 def _absent(entry: Entry, count: int) -> Bool[np.ndarray, " {count}"]:

@@ -37,7 +37,7 @@ def _read(entry: Entry) -> Sequence:
     boxes = table[:, 1:5].copy()
     frames = find_frames(entry.frames, int(table[0, 0]), len(boxes), digits=(5,))
     lost = table[:, 5] != 0
-    return Sequence(entry.name, frames, boxes, has_area(boxes) & ~lost, absent=lost)
+    return Sequence(entry.name, frames, boxes, has_area(boxes) & ~lost, flagged_absent=lost)
 
 
 TLP = video_source("tlp", "TLP or TinyTLP", ("test",), _find, Reader(_read))
