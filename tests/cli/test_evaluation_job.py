@@ -33,7 +33,7 @@ def paper_weights(tmp_path):
 
     from starktrack.models.build import build_network
     from starktrack.models.weights import save_weights
-    from starktrack.training.tiny import tiny_config
+    from tests.training.tiny import tiny_config
 
     torch.manual_seed(0)
     config = dataclasses.replace(tiny_config(), name="stark_st50")
