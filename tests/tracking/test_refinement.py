@@ -1,5 +1,7 @@
 """Refinement against a refiner whose answers are made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.tracking.test_tracker import FakeEngine, frame
@@ -70,6 +72,13 @@ def test_a_window_beside_the_frame_paints_nothing():
     logits = np.ones((4, 4), np.float32)
     for corner in ((600, 0), (0, 400), (-80, 0), (0, -90)):
         assert not paint_mask(logits, corner, 80, (400, 600), 0.0).any()
+
+
+def test_weights_whose_corners_do_not_help_leave_the_trackers_box():
+    refiner = FakeRefiner()
+    refiner.config = replace(refiner.config, box="tracker")
+    (found,) = refine(refiner, views(BOX), ["look"])
+    assert (found.box_xywh.tolist(), found.mask.sum()) == (list(BOX), 40 * 80)
 
 
 def test_a_region_is_the_outline_within_its_bounds_or_the_box_where_there_is_none():

@@ -65,7 +65,8 @@ def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> lis
             answer.mask_logits, windows.origin_xy, windows.side, sizes, strict=True
         )
     ]
-    boxes = windows.to_image(answer.boxes_cxcywh.astype(np.float64))
+    exact = windows.to_image(answer.boxes_cxcywh.astype(np.float64))
+    boxes = exact if refiner.config.box == "corners" else found.boxes_xywh
     boxes = clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN)
     boxes.setflags(write=False)
     return [Refined(box, mask) for box, mask in zip(boxes, masks, strict=True)]
