@@ -181,6 +181,29 @@ def test_anchors_are_run_forward_and_backward_into_the_toolkits_files(workspace,
     assert path.stat().st_mtime_ns == stamp
 
 
+def test_two_trackers_of_one_name_are_not_mixed(workspace, monkeypatch):
+    (workspace / "two.py").write_text(
+        "class Still:\n"
+        "    def start(self, image, box_xywh): self.box = box_xywh\n"
+        "    def update(self, image): return self.box\n"
+        "class Other(Still): pass\n"
+    )
+    monkeypatch.chdir(workspace)
+    arguments = ["run", ".", "--experiment", "unsupervised", "--name", "still", "--tracker"]
+    assert invoke(*arguments, "two:Still").exit_code == 0
+    ended = invoke(*arguments, "two:Other")
+    assert "tracker was 'two:Still' there, and is 'two:Other' now" in str(ended.exception)
+    (workspace / "results/still/unsupervised/run.json").unlink()
+    assert "it has no run.json" in str(invoke(*arguments, "two:Still").exception)
+
+
+@pytest.mark.parametrize("name", ["stark.v2", "a b", "a/b", "é"])
+def test_a_name_that_the_toolkit_refuses_is_refused(workspace, weights, name):
+    ended = invoke("init", workspace, "--weights", weights, "--name", name)
+    assert f"must be letters, digits, - and _ for the toolkit, got {name!r}" in str(ended.exception)
+    assert not (workspace / "trackers.ini").exists()
+
+
 def test_masks_fill_the_box(workspace, monkeypatch):
     (workspace / "mine2.py").write_text(
         "class Fixed:\n"

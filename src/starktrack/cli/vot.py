@@ -1,5 +1,6 @@
 """`starktrack vot`: our tracker in a workspace of the VOT toolkit, and our own run of its experiments."""
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ from starktrack.cli.vot_run import run
 from starktrack.errors import InputError, nearest_name
 
 REGISTRY = "trackers.ini"
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+TIMEOUT_SECONDS = 300
+"""How long the toolkit waits for an answer: a large network on a busy machine takes long to load."""
 
 app = typer.Typer(
     help="Work with a workspace of the VOT toolkit.", add_completion=False, no_args_is_help=True
@@ -71,6 +75,10 @@ def init(
     if not weights.is_file():
         raise InputError(f"weights must be a file, {weights} does not exist")
     label = name or weights.stem
+    if not NAME.fullmatch(label):
+        raise InputError(
+            f"a tracker's name must be letters, digits, - and _ for the toolkit, got {label!r}; give --name"
+        )
     path = workspace / REGISTRY
     taken = _entries(path)
     options = {"weights": weights.resolve(), "output": output, "benchmark": benchmark, "device": device}
@@ -137,7 +145,10 @@ def _refine_option(refine: str | None) -> dict[str, str]:
 def _trax_entry(label: str, options: Mapping[str, object]) -> str:
     command = [sys.executable, "-m", "starktrack", "vot", "serve"]
     command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    return f"[{label}]\nlabel = {label}\nprotocol = trax\ncommand = {shlex.join(command)}\n\n"
+    return (
+        f"[{label}]\nlabel = {label}\nprotocol = trax\ncommand = {shlex.join(command)}\n"
+        f"timeout = {TIMEOUT_SECONDS}\n\n"
+    )
 
 
 def _python_entry(label: str, weights: Path, benchmark: Benchmark, device: Device) -> str:

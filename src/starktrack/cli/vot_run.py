@@ -15,8 +15,17 @@ import numpy as np
 import typer
 
 from starktrack.cli.campaign_progress import campaign_progress
-from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, broken, open_team
+from starktrack.cli.evaluation_job import (
+    Broken,
+    Contestant,
+    Done,
+    Settings,
+    broken,
+    describe_contestant,
+    open_team,
+)
 from starktrack.cli.options import Device, DeviceOption, RefineOption
+from starktrack.data.result_folder import claim_folder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import ConfigError, DatasetError
@@ -27,7 +36,7 @@ from starktrack.tracking.shares import Lost, Share, shares_here, work_here
 from starktrack.tracking.team import Team
 
 if TYPE_CHECKING:
-    from starktrack.evaluation.vot_regions import Mask, Rectangle
+    from starktrack.data.regions import Mask, Rectangle
 
 
 class Experiment(StrEnum):
@@ -128,7 +137,7 @@ class VotJob:
         return RefinedTeam(team, load_refiner(self.contestant.refine, device=self.settings.device))
 
     def _regions(self, event: Finished) -> "list[Mask | Rectangle]":
-        from starktrack.evaluation.vot_regions import Mask, Rectangle
+        from starktrack.data.regions import Mask, Rectangle
 
         boxes = event.trajectory.boxes_xywh
         if not self.as_mask:
@@ -170,6 +179,7 @@ def run(
 ) -> None:
     """Run an experiment and write the toolkit's result files; goes on where it stopped.
 
+    The realtime experiment needs the toolkit's clock and is not run here: starktrack vot init, then vot evaluate.
     Score them with `starktrack report` or with `vot analysis`.
     """
     if (weights is None) == (not tracker):
@@ -177,12 +187,15 @@ def run(
     dataset = open_dataset("vot", workspace, "all")
     label = name or (weights.stem if weights else tracker.replace(":", "."))
     folder = workspace / "results" / label / experiment.value
-    folder.mkdir(parents=True, exist_ok=True)
+    contestant = Contestant(label, weights, tracker, refine or "")
+    benchmark = "vot_longterm" if experiment == Experiment.longterm else "vot"
+    told = describe_contestant(contestant, benchmark, ())
+    claim_folder(folder, {"dataset": benchmark, "experiment": experiment.value, "mask": mask, **told})
     job = VotJob(
         workspace,
-        Contestant(label, weights, tracker, refine or ""),
+        contestant,
         Settings(device.value, batch, workers=workers, nanotrack=nanotrack, opencv_python=opencv_python),
-        "vot_longterm" if experiment == Experiment.longterm else "vot",
+        benchmark,
         mask,
         folder,
         {each.name: each for each in plan(dataset, experiment)},

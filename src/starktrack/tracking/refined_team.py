@@ -1,6 +1,6 @@
 """Any team with a refiner behind it: exact boxes, and the outlines of a run kept with its target."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,11 @@ class RefinedTeam:
         self.capacity = team.capacity
         self._team = team
         self._refiner = refiner
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Return the seconds of the team's stages; the refiner is the rest of the tracking time."""
+        return self._team.stages
 
     def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
         """Return what is remembered of a target from its first frame."""
