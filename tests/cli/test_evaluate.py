@@ -284,6 +284,14 @@ def test_an_unknown_data_set_and_a_missing_sequence_are_one_line(work):
         assert ended.stderr.count("\n") == 1
 
 
+def test_a_preset_among_the_trackers_stands_for_its_weights_of_the_package(work):
+    ended = run(work, "--tracker", "stark_mobile", "--tracker", "mine:Right")
+    assert ended.returncode == 0, ended.stderr
+    assert "stark_mobile" in ended.stdout and sorted(results(work, "stark_mobile")) == sorted(NAMES)
+    refused = run(work, "--tracker", "stark_s50")
+    assert refused.returncode == 1 and "stark_s50 needs weights" in refused.stderr
+
+
 def test_a_damaged_result_file_is_named(work):
     assert run(work, "--tracker", "mine:Right").returncode == 0
     (work / "results/otb_test/mine.Right/Biker.txt").write_text("1,2,3\n")
