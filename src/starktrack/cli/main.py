@@ -21,6 +21,7 @@ VERBS = {
     "models": "List the presets: size, cost, inputs, and whether weights are at hand.",
     "convert": "Convert an authors' checkpoint; nothing in the file is executed.",
     "export": "Write a network as ONNX, which runs without PyTorch.",
+    "explain": "Track one target and show attention, corner maps and score.",
     "profile": "Measure a preset: parameters, MACs, and time per frame.",
     "vot": "Run inside the VOT toolkit, and its experiments without it.",
     "data": "Look at folders of data.",

@@ -28,17 +28,20 @@ class Attention(nn.Module):
         bias: Float[Tensor, "batch 1 1 keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
         """Return for each query the mix of values it attends to; `bias` is added to the logits of keys."""
-        queries = self._heads(self.query(query))
+        queries = self.split_heads(self.query(query))
         mixed = functional.scaled_dot_product_attention(
             queries,
-            self._heads(self.key(key)),
-            self._heads(self.value(value)),
+            self.split_heads(self.key(key)),
+            self.split_heads(self.value(value)),
             attn_mask=None if bias is None else bias.to(queries.dtype),
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.out(mixed.transpose(1, 2).flatten(2))
 
-    def _heads(self, tokens: Tensor) -> Tensor:
+    def split_heads(
+        self, tokens: Float[Tensor, "batch length width"]
+    ) -> Float[Tensor, "batch heads length per_head"]:
+        """Return the share of each head."""
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
