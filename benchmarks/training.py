@@ -68,7 +68,9 @@ def _measure(recipe: Recipe, data: Path, device: torch.device, steps: int) -> st
     stage, size = recipe.stages["localise"], recipe.run.micro_batch
     torch.manual_seed(0)
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
-    network = build_network(recipe.config.model).to(device, memory_format=layout)
+    network = build_network(recipe.config.model, auxiliary_head=recipe.has_auxiliary_head).to(
+        device, memory_format=layout
+    )
     if recipe.run.compile:
         network.compile()
     trainer = Trainer(network, recipe, stage, device=device, processes=ALONE)

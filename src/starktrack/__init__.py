@@ -6,14 +6,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from starktrack.api import from_pretrained, load, push, track
     from starktrack.errors import StarktrackError
+    from starktrack.tracking.presence import TargetState
     from starktrack.tracking.tracker import Tracker, TrackOutput
 
 __version__ = "0.1.0"
 
-__all__ = ["StarktrackError", "TrackOutput", "Tracker", "from_pretrained", "load", "push", "track"]
+__all__ = [
+    "StarktrackError",
+    "TargetState",
+    "TrackOutput",
+    "Tracker",
+    "from_pretrained",
+    "load",
+    "push",
+    "track",
+]
 
 _HOME = {
     "StarktrackError": "starktrack.errors",
+    "TargetState": "starktrack.tracking.presence",
     "TrackOutput": "starktrack.tracking.tracker",
     "Tracker": "starktrack.tracking.tracker",
     "from_pretrained": "starktrack.api",

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,7 +14,10 @@ import numpy as np
 import pytest
 
 import starktrack as package
+from starktrack.config.schema import Config
 from starktrack.data.result_files import COLUMNS, read_boxes
+from starktrack.models.build import build_network
+from starktrack.models.weights import read_weights, save_weights
 
 BOX, OTHER = "40,30,20,24", "70.5,20.25,30,18"
 
@@ -67,6 +71,27 @@ def test_csv_carries_frame_time_target_box_score_and_update(starktrack, clip_fil
     assert float(rows[6]["seconds"]) == pytest.approx(3 / 12.5, abs=1e-3)
     assert rows[6]["frame"] == "3" and 0 < float(rows[6]["score"]) < 1
     assert {row["frame"] for row in rows if row["template_updated"] == "true"} == {"3", "6", "9"}
+
+
+def test_until_lost_stops_where_the_target_counts_as_lost(starktrack, clip_file, small_checkpoint, out):
+    config, state = read_weights(small_checkpoint)
+    never_sure = replace(config.tracking, tracked_score=1.0, lost_score=1.0)
+    save_weights(out / "w.safetensors", state, replace(config, tracking=never_sure))
+    arguments = ("--weights", out / "w.safetensors", "--save", out / "b.json", "--until-lost")
+    done = starktrack("track", clip_file, "--box", BOX, *arguments)
+    entries = json.loads((out / "b.json").read_text())
+    assert done.code == 0 and "lost in frame 5" in done.err
+    assert [entry["state"] for entry in entries] == [None, *["uncertain"] * 4, "lost"]
+
+
+def test_until_lost_needs_a_model_with_a_score(
+    starktrack, clip_file, small_checkpoint, tmp_path, small_model
+):
+    path = tmp_path / "plain.safetensors"
+    model = small_model()
+    save_weights(path, build_network(model).state_dict(), Config(name="plain", model=model))
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", path, "--until-lost")
+    assert done.code == 1 and "--until-lost needs a model with a score, plain has none" in done.err
 
 
 def test_json_holds_the_same_as_csv(starktrack, clip_file, small_checkpoint, out):

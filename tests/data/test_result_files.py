@@ -45,8 +45,8 @@ def test_csv_carries_frame_time_target_and_score(tmp_path):
     with path.open(newline="") as file:
         first, second = csv.DictReader(file)
     assert tuple(first) == COLUMNS
-    assert list(first.values()) == ["3", "0.12", "1", "10.0", "20.5", "30.1235", "40.0", "0.9876", "true"]
-    assert list(second.values()) == ["4", "", "2", "10.0", "20.5", "30.1235", "40.0", "", "false"]
+    assert list(first.values()) == ["3", "0.12", "1", "10.0", "20.5", "30.1235", "40.0", "0.9876", "true", ""]
+    assert list(second.values()) == ["4", "", "2", "10.0", "20.5", "30.1235", "40.0", "", "false", ""]
 
 
 def test_json_is_a_list_of_rows_with_null_for_the_unknown(tmp_path):

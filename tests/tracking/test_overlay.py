@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from starktrack.tracking.overlay import PALETTE, draw, picture_strip
+from starktrack.tracking.presence import TargetState
 
 BLACK = np.zeros((240, 320, 3), np.uint8)
 BOX = np.array([100.0, 80.0, 60.0, 40.0])
@@ -34,8 +35,9 @@ def test_without_boxes_the_image_stays_as_it_is():
     np.testing.assert_array_equal(draw(image, {}), image)
 
 
-def test_a_low_score_makes_a_faint_box():
-    sure, doubted, silent = (draw(BLACK, {1: BOX}, {1: score}) for score in (0.9, 0.1, None))
+def test_a_target_that_is_not_tracked_has_a_faint_box():
+    states = (TargetState.TRACKED, TargetState.LOST, None)
+    sure, doubted, silent = (draw(BLACK, {1: BOX}, states={1: state}) for state in states)
     assert doubted[110, 159].max() == pytest.approx(sure[110, 159].max() / 2, abs=1)
     np.testing.assert_array_equal(silent[110, 159], sure[110, 159])
 
@@ -44,6 +46,13 @@ def test_the_score_lengthens_the_label():
     below = 10  # columns of the label above the box
     with_score, without = (draw(BLACK, {1: BOX}, scores)[: 80 - below] for scores in ({1: 0.9}, None))
     assert touched(with_score)[2] > touched(without)[2]
+
+
+def test_the_label_says_that_a_target_is_lost():
+    lost, tracked = (
+        draw(BLACK, {1: BOX}, states={1: TargetState(state)})[:70] for state in ("lost", "tracked")
+    )
+    assert touched(lost)[2] > touched(tracked)[2]
 
 
 def test_the_label_stays_inside_the_image():

@@ -288,3 +288,14 @@ def test_an_output_cannot_be_written_to_for_the_tracker_remembers_it():
     with pytest.raises(ValueError, match="read-only"):
         box[:] = np.nan
     assert np.isfinite(tracker.update(frame()).box_xywh).all()
+
+
+def test_outputs_carry_the_state_of_each_target():
+    tracker, _ = started(scores=[0.9, 0.4, *[0.1] * 5, 0.3, 0.9])
+    states = [str(tracker.update(frame()).state) for _ in range(9)]
+    assert states == ["tracked", *["uncertain"] * 5, "lost", "lost", "tracked"]
+
+
+def test_without_a_score_there_is_no_state():
+    tracker, _ = started()
+    assert tracker.update(frame()).state is None

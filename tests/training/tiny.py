@@ -73,7 +73,7 @@ def tiny_network(recipe, seed=0):
     # Tiny tensors gain nothing from threads, and lose much where other processes want the cores.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    return build_network(recipe.config.model)
+    return build_network(recipe.config.model, auxiliary_head=recipe.has_auxiliary_head)
 
 
 def tiny_job(recipe, out, *, processes=None, mixture=None, **parts):

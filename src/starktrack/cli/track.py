@@ -18,7 +18,7 @@ from starktrack.cli.options import (
     WeightsOption,
     parse_box,
 )
-from starktrack.errors import BoxError, VideoBrokenError
+from starktrack.errors import BoxError, ConfigError, VideoBrokenError
 
 if TYPE_CHECKING:
     from starktrack.cli.progress import Progress
@@ -54,6 +54,9 @@ def track(
     start_frame: Annotated[
         int, typer.Option(metavar="N", min=0, help="Frame in which the boxes were drawn, from 0.")
     ] = 0,
+    until_lost: Annotated[
+        bool, typer.Option("--until-lost", help="Stop once every target counts as lost.")
+    ] = False,
     select: Annotated[
         bool, typer.Option("--select", help="Draw the box with the mouse in a window.")
     ] = False,
@@ -79,10 +82,15 @@ def track(
         if select:
             boxes = [_select(frames)]
         tracker = _load(frames, boxes, model, weights, device, engine)
+        if until_lost and not tracker.engine.config.model.score_head:
+            raise ConfigError(
+                f"--until-lost needs a model with a score, {tracker.engine.config.name} has none; "
+                "leave it out, or take another model (starktrack models)"
+            )
         outputs = stack.enter_context(TrackOutputs(save, annotated, frames.size_hw, frames.frame_rate))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
-            broken = _run(tracker, frames, boxes, outputs, progress)
+            broken = _run(tracker, frames, boxes, outputs, progress, until_lost=until_lost)
     _report(outputs, progress, broken)
 
 
@@ -131,14 +139,20 @@ def _run(
     boxes: Sequence[Sequence[float]],
     outputs: "TrackOutputs",
     progress: "Progress",
+    *,
+    until_lost: bool,
 ) -> VideoBrokenError | KeyboardInterrupt | None:
-    """Track to the end, to where the video breaks off, or until interrupted; what was done is kept."""
+    """Track to the end, to where the video breaks off, or until interrupted or lost; what was done is kept."""
+    from starktrack.tracking.presence import TargetState
     from starktrack.tracking.runner import track_frames
 
     try:
         for frame, found in track_frames(tracker, frames, boxes):
             outputs.write(frame, found)
             progress.advance()
+            if until_lost and all(output.state is TargetState.LOST for output in found.values()):
+                sys.stderr.write(f"lost in frame {frame.index}\n")
+                return None
     except (VideoBrokenError, KeyboardInterrupt) as reason:
         return reason
     return None

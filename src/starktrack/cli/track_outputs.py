@@ -69,7 +69,13 @@ class TrackOutputs:
         """Write where every target is in one frame."""
         for target, output in outputs.items():
             row = TrackRow(
-                frame.index, frame.seconds, target, output.box_xywh, output.score, output.template_updated
+                frame.index,
+                frame.seconds,
+                target,
+                output.box_xywh,
+                output.score,
+                output.template_updated,
+                output.state,
             )
             if self._results is not None:
                 self._results.write(row)
@@ -78,4 +84,5 @@ class TrackOutputs:
         if self._video is not None:
             boxes = {target: output.box_xywh for target, output in outputs.items()}
             scores = {target: output.score for target, output in outputs.items()}
-            self._video.write(draw(frame.image, boxes, scores), frame.seconds)
+            states = {target: output.state for target, output in outputs.items()}
+            self._video.write(draw(frame.image, boxes, scores, states), frame.seconds)

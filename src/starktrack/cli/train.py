@@ -112,16 +112,21 @@ def _network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "S
     import torch
 
     from starktrack.models.build import build_network
+    from starktrack.models.stark import AUXILIARY
     from starktrack.models.weights import fill, read_weights
 
     torch.manual_seed(recipe.run.seed)
     start = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
     imagenet = recipe.run.imagenet and weights is None and start is None
     network = build_network(
-        recipe.config.model, imagenet=imagenet, backbone_weights=None if weights else start
+        recipe.config.model,
+        imagenet=imagenet,
+        backbone_weights=None if weights else start,
+        auxiliary_head=recipe.has_auxiliary_head,
     )
     if weights:
-        fill(network, read_weights(weights)[1], source=str(weights))
+        fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
+        fill(network, {**fresh, **read_weights(weights)[1]}, source=str(weights))
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
     network = network.to(device, memory_format=layout)
     if recipe.run.compile:

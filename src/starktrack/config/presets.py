@@ -59,6 +59,7 @@ def stark_mobile() -> Config:
             backbone=BackboneConfig(name="mobilenetv2_100", padding="same"),
             transformer=TransformerConfig(
                 width=128,
+                num_heads=4,
                 ffn_width=512,
                 dropout=0.0,
                 num_encoder_layers=4,
@@ -67,6 +68,7 @@ def stark_mobile() -> Config:
             ),
             box_head=BoxHeadConfig(width=128, cell_offset=0.5),
             score_head=True,
+            score_from="evidence",
             num_templates=2,
             search=CropConfig(side=256, factor=4.0),
             template=CropConfig(side=128, factor=2.0),

@@ -92,13 +92,13 @@ class BoxHeadConfig:
     """How the box is read out of the search region.
 
     Args:
-        kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning) or
-            `mlp` (three-layer perceptron, Table 7, row 4).
+        kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning), `mlp`
+            (three-layer perceptron, Table 7, row 4) or `centre` (heat map of the centre, and size; ours).
         width: Channels of the first layer; the corner head halves them three times.
         cell_offset: Where in its cell a corner lies, in cells: 0 as published for S and ST, 0.5 the centre.
     """
 
-    kind: Literal["corner", "corner_rep", "mlp"] = "corner"
+    kind: Literal["corner", "corner_rep", "mlp", "centre"] = "corner"
     width: Channels = 256
     cell_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
 
@@ -119,6 +119,8 @@ class ModelConfig:
     Args:
         num_templates: 1 (spatial) or more (spatio-temporal: the initial and the dynamic templates).
         score_head: Whether the network says how likely the target is in the search region.
+        score_from: `embedding` of the decoder (section 3.2), or `evidence`, which adds the sharpness of the
+            maps and the look of what was found (ours, for networks with few decoder layers).
         geometry: Which crop conventions the weights were trained with: `published` carries the quirks of
             the authors' code (docs/parity.md), `exact` has none.
     """
@@ -127,10 +129,17 @@ class ModelConfig:
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     box_head: BoxHeadConfig = field(default_factory=BoxHeadConfig)
     score_head: bool = False
+    score_from: Literal["embedding", "evidence"] = "embedding"
     num_templates: Annotated[int, Field(gt=0, le=64)] = 1
     search: CropConfig = field(default_factory=lambda: CropConfig(side=320, factor=5.0))
     template: CropConfig = field(default_factory=lambda: CropConfig(side=128, factor=2.0))
     geometry: Literal["published", "exact"] = "published"
+
+    @model_validator(mode="after")
+    def _evidence_needs_maps(self) -> "ModelConfig":
+        if self.score_from == "evidence" and self.box_head.kind == "mlp":
+            raise ValueError("score_from must be embedding for box_head.kind = 'mlp', which has no maps")
+        return self
 
     @model_validator(mode="after")
     def _sides_are_multiples_of_the_stride(self) -> "ModelConfig":
@@ -152,13 +161,27 @@ class TrackingConfig:
         update_interval: T_u, frames between attempts to replace the dynamic template.
         update_score: tau, the score above which the dynamic template is replaced.
         clip_margin: Pixels of a box that always stay inside the image.
+        tracked_score: A score from here on says that the target is there, see `tracking.presence`.
+        lost_score: A score below it says that the target is not there.
+        lost_after: Frames in a row below `lost_score` until the target counts as lost.
 
-    Source: section 4.1 (T_u = 200, tau = 0.5).
+    Source: section 4.1 (T_u = 200, tau = 0.5); the last three are ours and change no box.
     """
 
     update_interval: PositiveInt = 200
     update_score: Annotated[float, Field(ge=0, le=1)] = 0.5
     clip_margin: Annotated[float, Field(ge=0)] = 10.0
+    tracked_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    lost_score: Annotated[float, Field(ge=0, le=1)] = 0.25
+    lost_after: PositiveInt = 5
+
+    @model_validator(mode="after")
+    def _thresholds_are_ordered(self) -> "TrackingConfig":
+        if self.lost_score > self.tracked_score:
+            raise ValueError(
+                f"lost_score must be at most tracked_score={self.tracked_score}, got {self.lost_score}"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.data import DataConfig, SyntheticConfig
-from starktrack.config.schema import Config, Count, PositiveInt
+from starktrack.config.schema import Config, Count, ModelConfig, PositiveInt
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -27,6 +27,8 @@ class DatasetConfig:
         split: Which part of it.
         root: Folder below the data root; empty for the root itself.
         ratio: How often it is drawn from, in proportion to the others.
+        only: Patterns of sequence names (`otb_*`); others are left out. Empty takes all.
+        exclude: Patterns of sequence names that are left out, kept for validation say.
         allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
         objects: For `synthetic`: name of the run's data set that objects are cut from.
         backgrounds: For `synthetic`: name of the run's data set whose pictures they are laid on.
@@ -37,6 +39,8 @@ class DatasetConfig:
     split: str = "train"
     root: str = ""
     ratio: Positive = 1.0
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     allow_missing: bool = False
     objects: str = ""
     backgrounds: str = ""
@@ -51,6 +55,9 @@ class LossConfig:
         giou: Weight of 1 - generalised overlap.
         l1: Weight of the mean distance of the box edges, crop units.
         corner: Weight of the cross-entropy of the corner maps; not published, helps short runs.
+        centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. A network
+            with another head is trained with an auxiliary centre head then, so that its features learn sooner;
+            not published.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).
     """
@@ -58,6 +65,7 @@ class LossConfig:
     giou: NonNegative = 2.0
     l1: NonNegative = 5.0
     corner: NonNegative = 0.0
+    centre: NonNegative = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -211,6 +219,19 @@ class RunConfig:
         return self.samples_per_epoch // self.batch_size
 
 
+def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
+    """Refuse loss terms of maps that the network does not have, and a centre head that nothing would train."""
+    kind = model.box_head.kind
+    if stage.loss.corner and kind in ("mlp", "centre"):
+        raise ValueError(
+            f"stages.{name}.loss.corner must be 0 for box_head.kind = {kind!r}, which has no corner maps"
+        )
+    if stage.loss.centre and kind == "mlp":
+        raise ValueError(f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps")
+    if stage.trains == "box" and kind == "centre" and not stage.loss.centre:
+        raise ValueError(f"stages.{name}.loss.centre must be above 0 for box_head.kind = 'centre', got 0")
+
+
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Recipe:
     """A whole run.
@@ -244,11 +265,14 @@ class Recipe:
                 raise ValueError(
                     f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
                 )
-            if stage.loss.corner and self.config.model.box_head.kind == "mlp":
-                raise ValueError(
-                    f"stages.{name}.loss.corner must be 0 for box_head.kind = 'mlp', which has no maps"
-                )
+            _maps_fit(name, stage, self.config.model)
         return self
+
+    @property
+    def has_auxiliary_head(self) -> bool:
+        """Whether a centre head is trained beside the box head; it is not shipped."""
+        centre = any(stage.loss.centre > 0 for stage in self.stages.values())
+        return centre and self.config.model.box_head.kind != "centre"
 
     def stage_starts(self) -> Iterator[tuple[int, str, StageConfig]]:
         """Yield each stage with the epochs that came before it."""

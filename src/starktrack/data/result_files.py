@@ -15,7 +15,7 @@ from starktrack.arrays import Box, Boxes
 from starktrack.errors import ResultFileError, VideoBrokenError
 from starktrack.output_file import OutputFile, check_output_path, named_write, whole_file
 
-COLUMNS = ("frame", "seconds", "target", "x", "y", "w", "h", "score", "template_updated")
+COLUMNS = ("frame", "seconds", "target", "x", "y", "w", "h", "score", "template_updated", "state")
 """Columns of a CSV file and keys of a JSON entry, in order."""
 
 
@@ -30,6 +30,7 @@ class TrackRow:
         box_xywh: Image pixels.
         score: How likely the target is there, [0, 1]; None where the model has no score.
         template_updated: Whether the dynamic template was replaced on this frame.
+        state: `tracked`, `uncertain` or `lost`; None where the model has no score.
     """
 
     frame: int
@@ -38,6 +39,7 @@ class TrackRow:
     box_xywh: Box
     score: float | None = None
     template_updated: bool = False
+    state: str | None = None
 
 
 class ResultWriter:
@@ -173,12 +175,12 @@ def _json_line(row: TrackRow) -> str:
     return json.dumps(dict(zip(COLUMNS, _values(row), strict=True)))
 
 
-def _values(row: TrackRow) -> list[int | float | bool | None]:
+def _values(row: TrackRow) -> list[int | float | bool | str | None]:
     numbers = [row.seconds, *row.box_xywh.tolist(), row.score]
     seconds, *box, score = [
         None if number is None or isnan(number) else round(number, 4) for number in numbers
     ]
-    return [row.frame, seconds, row.target, *box, score, row.template_updated]
+    return [row.frame, seconds, row.target, *box, score, row.template_updated, row.state]
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,30 @@ from torch import nn
 
 from starktrack.config.schema import ModelConfig
 from starktrack.models.backbone import build_backbone
-from starktrack.models.corner_head import BoxHead, CornerHead
+from starktrack.models.centre_head import CentreHead
+from starktrack.models.corner_head import CornerHead
+from starktrack.models.evidence_head import EvidenceScoreHead
 from starktrack.models.lightning import RepCornerHead
 from starktrack.models.mlp_head import MlpHead, ScoreHead
 from starktrack.models.position import LearnedPosition, NoPosition, SinePosition
+from starktrack.models.prediction import BoxHead
 from starktrack.models.stark import Stark
 from starktrack.models.transformer import Decoder, Encoder
 
 
 def build_network(
-    config: ModelConfig, *, imagenet: bool = False, backbone_weights: Path | None = None
+    config: ModelConfig,
+    *,
+    imagenet: bool = False,
+    backbone_weights: Path | None = None,
+    auxiliary_head: bool = False,
 ) -> Stark:
     """Return the network in train mode, random but for its backbone where that is asked for.
 
     Args:
         imagenet: Start the backbone from ImageNet weights through timm (needs a network connection).
         backbone_weights: Start the backbone from this local file instead.
+        auxiliary_head: Add a centre head beside the box head, for training only.
 
     Raises:
         ConfigError: The backbone is unknown or has no stage of this stride.
@@ -37,7 +45,8 @@ def build_network(
         encoder=Encoder(transformer),
         decoder=Decoder(transformer) if transformer.num_decoder_layers else None,
         box_head=_box_head(config),
-        score_head=ScoreHead(transformer.width) if config.score_head else None,
+        auxiliary_head=_centre_head(config) if auxiliary_head else None,
+        score_head=_score_head(config) if config.score_head else None,
     )
 
 
@@ -63,3 +72,23 @@ def _box_head(config: ModelConfig) -> BoxHead:
             return RepCornerHead(width, cells, head.cell_offset)
         case "mlp":
             return MlpHead(width, head.width)
+        case "centre":
+            return _centre_head(config)
+
+
+def _score_head(config: ModelConfig) -> ScoreHead | EvidenceScoreHead:
+    if config.score_from == "embedding":
+        return ScoreHead(config.transformer.width)
+    return EvidenceScoreHead(
+        config.transformer.width,
+        config.search.side // config.backbone.stride,
+        config.template.side // config.backbone.stride,
+        config.template.factor,
+        num_maps=1 if config.box_head.kind == "centre" else 2,
+    )
+
+
+def _centre_head(config: ModelConfig) -> CentreHead:
+    weighted = config.transformer.num_decoder_layers > 0
+    cells = config.search.side // config.backbone.stride
+    return CentreHead(config.transformer.width, config.box_head.width, cells, weighted)

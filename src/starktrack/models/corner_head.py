@@ -4,36 +4,12 @@ Source: section 3.1, Head, Figure 3, equation 2.
 """
 
 import itertools
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class BoxPrediction:
-    """A box per search region.
-
-    Attributes:
-        box_xyxy: Crop units [0, 1]; corners may be inverted early in training.
-        corner_logits: Top-left and bottom-right map before the softmax, or None.
-    """
-
-    box_xyxy: Float[Tensor, "batch 4"]
-    corner_logits: Float[Tensor, "batch 2 cells"] | None
-
-
-@runtime_checkable
-class BoxHead(Protocol):
-    """Reads the box out of the encoded search region and the target's embedding."""
-
-    def box(
-        self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
-    ) -> BoxPrediction:
-        """Return the box in crop units."""
-        ...
+from starktrack.models.prediction import BoxPrediction
 
 
 class CornerExpectation(nn.Module):
@@ -79,10 +55,17 @@ class CornerHead(nn.Module):
     ) -> BoxPrediction:
         """Return the expected corners and their maps."""
         if self.weighted:
-            search = search * (search @ embedding[:, :, None])
+            search = weighted_by_similarity(search, embedding)
         grid = search.transpose(1, 2).unflatten(2, (self.cells, self.cells)).contiguous()
         maps = torch.cat([self.top_left(grid), self.bottom_right(grid)], dim=1)
         return self.expectation(maps.flatten(2))
+
+
+def weighted_by_similarity(
+    search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
+) -> Float[Tensor, "batch cells width"]:
+    """Return the search tokens, each times its similarity to the target (section 3.1, Head)."""
+    return search * (search @ embedding[:, :, None])
 
 
 def _tower(width: int, hidden: int) -> nn.Sequential:

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from starktrack.models.corner_head import BoxPrediction, CornerExpectation
+from starktrack.models.corner_head import CornerExpectation
 from starktrack.models.norm import FrozenNorm
+from starktrack.models.prediction import BoxPrediction
 
 BACKBONE_NAME = "repvgg_a0_lite"
 _STAGES = ((48, 1), (48, 2), (96, 4), (192, 4))

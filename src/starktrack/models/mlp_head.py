@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from starktrack.geometry.boxes import cxcywh_to_xyxy
-from starktrack.models.corner_head import BoxPrediction
+from starktrack.models.prediction import BoxPrediction
 
 
 class Perceptron(nn.Module):
@@ -45,4 +45,4 @@ class MlpHead(Perceptron):
         self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
     ) -> BoxPrediction:
         """Return the box in crop units; there are no corner maps."""
-        return BoxPrediction(cxcywh_to_xyxy(self(embedding).sigmoid()), None)
+        return BoxPrediction(cxcywh_to_xyxy(self(embedding).sigmoid()))

@@ -11,9 +11,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from starktrack.geometry.boxes import xyxy_to_cxcywh
-from starktrack.models.corner_head import BoxHead
+from starktrack.models.centre_head import CentreHead
+from starktrack.models.evidence_head import EvidenceScoreHead
 from starktrack.models.features import Features
 from starktrack.models.mlp_head import ScoreHead
+from starktrack.models.prediction import BoxHead, CentreMaps
 from starktrack.models.transformer import Decoder, Encoder
 
 
@@ -24,14 +26,20 @@ class StarkOutput:
     Attributes:
         box_cxcywh: Crop units [0, 1]; sizes may be negative early in training.
         score_logit: Before the sigmoid, or None without a score head.
-        corner_logits: Top-left and bottom-right map before the softmax, or None with the MLP head.
+        corner_logits: Top-left and bottom-right map before the softmax, or None without corner maps.
+        centre: Maps of the centre head, be it the box head or the auxiliary one of training; else None.
         embedding: What the decoder gathered of the target, or the mean search token without one.
     """
 
     box_cxcywh: Float[Tensor, "batch 4"]
     score_logit: Float[Tensor, " batch"] | None
     corner_logits: Float[Tensor, "batch 2 cells"] | None
+    centre: CentreMaps | None
     embedding: Float[Tensor, "batch width"]
+
+
+AUXILIARY = "auxiliary_head."
+"""What the names of weights that are for training only begin with."""
 
 
 class Stark(nn.Module):
@@ -48,7 +56,8 @@ class Stark(nn.Module):
         encoder: Encoder,
         decoder: Decoder | None,
         box_head: BoxHead,
-        score_head: ScoreHead | None,
+        auxiliary_head: CentreHead | None,
+        score_head: ScoreHead | EvidenceScoreHead | None,
     ) -> None:
         super().__init__()
         self.stride = stride
@@ -59,6 +68,7 @@ class Stark(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.box_head = box_head
+        self.auxiliary_head = auxiliary_head
         self.score_head = score_head
 
     def embed_template(
@@ -80,8 +90,15 @@ class Stark(nn.Module):
         encoded = memory.tokens[:, -num_search:]
         embedding = self.decoder(memory)[:, 0] if self.decoder is not None else encoded.mean(dim=1)
         box = self.box_head.box(encoded, embedding)
-        score_logit = self.score_head(embedding)[:, 0] if self.score_head is not None else None
-        return StarkOutput(xyxy_to_cxcywh(box.box_xyxy), score_logit, box.corner_logits, embedding)
+        score_logit = None
+        if isinstance(self.score_head, ScoreHead):
+            score_logit = self.score_head(embedding)[:, 0]
+        elif self.score_head is not None:
+            score_logit = self.score_head(templates, search, encoded, embedding, box)
+        centre = box.centre
+        if self.auxiliary_head is not None:
+            centre = self.auxiliary_head.maps(encoded, embedding)
+        return StarkOutput(xyxy_to_cxcywh(box.box_xyxy), score_logit, box.corner_logits, centre, embedding)
 
     def forward(
         self,

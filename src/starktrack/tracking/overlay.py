@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 
 from starktrack.arrays import Box, Image
 from starktrack.geometry.boxes import xywh_to_xyxy
+from starktrack.tracking.presence import TargetState
 
 PALETTE = (
     (0, 114, 178),
@@ -21,9 +22,6 @@ PALETTE = (
 )
 """RGB by target, told apart by colour-blind people too (Okabe and Ito, Color Universal Design, 2008)."""
 
-LOW_SCORE = 0.5
-"""Below this a box is drawn faintly."""
-
 _FAINT = 0.5
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FRACTION_BITS = 4
@@ -32,20 +30,24 @@ _GAP = 6
 
 
 def draw(
-    image: Image, boxes_xywh: Mapping[int, Box], scores: Mapping[int, float | None] | None = None
+    image: Image,
+    boxes_xywh: Mapping[int, Box],
+    scores: Mapping[int, float | None] | None = None,
+    states: Mapping[int, TargetState | None] | None = None,
 ) -> Image:
     """Return the image with a labelled box per target; lines and text grow with the image.
 
     Args:
         image: Is not changed.
         boxes_xywh: By target, image pixels; a box with NaN is left out.
-        scores: By target; low ones make a faint box. Targets without one are drawn in full, for a model
-            without a score does not doubt.
+        scores: By target, for the label.
+        states: By target; the box of one that is not tracked is faint, and the label says so. Targets
+            without a state are drawn in full, for a model without a score does not doubt.
     """
-    scores = scores or {}
+    scores, states = scores or {}, states or {}
     shown = {target: box for target, box in boxes_xywh.items() if np.isfinite(box).all()}
-    labels = {target: _label(target, scores.get(target)) for target in shown}
-    doubted = [target for target in shown if _is_low(scores.get(target))]
+    labels = {target: _label(target, scores.get(target), states.get(target)) for target in shown}
+    doubted = [target for target in shown if _is_doubted(states.get(target))]
     faint = image.copy()
     for target in doubted:
         _draw_target(faint, shown[target], PALETTE[target % len(PALETTE)], labels[target])
@@ -88,12 +90,13 @@ def picture_strip(
     return canvas
 
 
-def _label(target: int, score: float | None) -> str:
-    return f"{target}" if score is None or np.isnan(score) else f"{target} {score:.2f}"
+def _label(target: int, score: float | None, state: TargetState | None) -> str:
+    text = f"{target}" if score is None or np.isnan(score) else f"{target} {score:.2f}"
+    return f"{text} {state}" if _is_doubted(state) else text
 
 
-def _is_low(score: float | None) -> bool:
-    return score is not None and score < LOW_SCORE
+def _is_doubted(state: TargetState | None) -> bool:
+    return state not in (None, TargetState.TRACKED)
 
 
 def _draw_target(canvas: Image, box_xywh: Box, colour: tuple[int, int, int], label: str) -> None:

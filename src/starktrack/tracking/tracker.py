@@ -4,7 +4,7 @@ Source: section 3.2 and 4.1, Inference: no cosine window, no smoothing, one forw
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from starktrack.arrays import Box, Boxes, Image
 from starktrack.errors import InputError, StarktrackError
 from starktrack.geometry.boxes import check_box, clip_xywh
 from starktrack.geometry.crop import decode_transform
+from starktrack.tracking.presence import Presence, TargetState
 from starktrack.tracking.protocol import Engine, Prediction, Views
 from starktrack.tracking.template_memory import TemplateMemory
 
@@ -26,20 +27,23 @@ class TrackOutput:
         score: Probability that the target is there, or None where the model has no score head, and on the
             frame in which the box was given.
         template_updated: Whether this frame became a dynamic template.
+        state: Whether the target is tracked, uncertain or lost; None where there is no score.
     """
 
     box_xywh: Box
     score: float | None
     template_updated: bool
+    state: TargetState | None = None
 
 
 @dataclass
 class Target:
-    """What is remembered of one target: its last box, its templates, its age in frames."""
+    """What is remembered of one target: its last box, templates, age in frames, and whether it is there."""
 
     box_xywh: Box
     memory: TemplateMemory
     num_updates: int = 0
+    presence: Presence = field(default_factory=Presence)
 
 
 def begin(engine: Engine, views: Views) -> list[Target]:
@@ -70,10 +74,13 @@ def advance(
         target.box_xywh = box
         target.num_updates += 1
     updated = _update_templates(engine, targets, Views(images, index, boxes), prediction)
-    scores = [None] * len(targets) if prediction.scores is None else map(float, prediction.scores)
+    if prediction.scores is None:
+        return [TrackOutput(box, None, replaced) for box, replaced in zip(boxes, updated, strict=True)]
+    for target, score in zip(targets, prediction.scores, strict=True):
+        target.presence = target.presence.after(float(score), engine.config.tracking)
     return [
-        TrackOutput(box, score, was_updated)
-        for box, score, was_updated in zip(boxes, scores, updated, strict=True)
+        TrackOutput(target.box_xywh, float(score), replaced, target.presence.state)
+        for target, score, replaced in zip(targets, prediction.scores, updated, strict=True)
     ]
 
 

@@ -32,10 +32,11 @@ def load_teacher(path: Path, student: ModelConfig) -> nn.Module:
         got, wanted = getattr(config.model, name), getattr(student, name)
         if got != wanted:
             raise ConfigError(f"a teacher's {name} must be the student's, {wanted}, got {got} in {path}")
-    if "mlp" in (config.model.box_head.kind, student.box_head.kind):
-        raise ConfigError(
-            f"a teacher and its student must have corner maps, got box_head.kind 'mlp' ({path})"
-        )
+    for kind in (config.model.box_head.kind, student.box_head.kind):
+        if kind in ("mlp", "centre"):
+            raise ConfigError(
+                f"a teacher and its student must have corner maps, got box_head.kind {kind!r} ({path})"
+            )
     return network.requires_grad_(False)
 
 

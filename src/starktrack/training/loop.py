@@ -33,6 +33,7 @@ from starktrack.training.state import (
     finish_stage,
     restore_network,
     take_snapshot,
+    without_auxiliary,
 )
 from starktrack.training.step import StepResult, Trainer
 
@@ -66,7 +67,7 @@ def train(job: Job, network: Stark, *, resume: bool = False) -> int:
             if progress.epoch < start + stage.epochs and not stop.signal:
                 _run_stage(job, network, progress, (start, name, stage), saved, journal, stop)
     if job.processes.is_first and not stop.signal:
-        save_weights(job.weights, network.state_dict(), job.recipe.config)
+        save_weights(job.weights, without_auxiliary(network.state_dict()), job.recipe.config)
     return stop.signal
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from starktrack.config.training import LossConfig
 from starktrack.geometry.boxes import cxcywh_to_xyxy, generalised_overlap, overlap
 from starktrack.models.stark import StarkOutput
+from starktrack.training.centre_loss import centre_terms
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,23 @@ def box_loss(
     """
     predicted = cxcywh_to_xyxy(output.box_cxcywh.float())
     true = cxcywh_to_xyxy(true_cxcywh).clamp(0, 1)
-    terms = {"giou": (1 - generalised_overlap(predicted, true)).mean(), "l1": (predicted - true).abs().mean()}
-    total = weights.giou * terms["giou"] + weights.l1 * terms["l1"]
+    terms, total = {}, predicted.new_zeros(())
+    if output.corner_logits is not None or output.centre is None:
+        terms, total = _box_terms(predicted, true, weights)
     if weights.corner:
         terms["corner"] = corner_cross_entropy(output.corner_logits, true, cell_offset)
         total = total + weights.corner * terms["corner"]
+    if weights.centre:
+        heat, at_centre = centre_terms(output.centre, true)
+        there, of_box = _box_terms(at_centre, true, weights)
+        terms |= {"heat": heat, "centre_giou": there["giou"], "centre_l1": there["l1"]}
+        total = total + weights.centre * (heat + of_box)
     return _named(total, terms, overlap=overlap(predicted.detach(), true).mean())
+
+
+def _box_terms(predicted: Tensor, true: Tensor, weights: LossConfig) -> tuple[dict[str, Tensor], Tensor]:
+    terms = {"giou": (1 - generalised_overlap(predicted, true)).mean(), "l1": (predicted - true).abs().mean()}
+    return terms, weights.giou * terms["giou"] + weights.l1 * terms["l1"]
 
 
 def score_loss(score_logit: Float[Tensor, " batch"], label: Float[Tensor, " batch"]) -> LossTerms:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from torch import Tensor
 
 from starktrack.errors import CheckpointError
-from starktrack.models.stark import Stark
+from starktrack.models.stark import AUXILIARY, Stark
 from starktrack.models.weights import fill
 from starktrack.training.optim import start_average
 from starktrack.training.step import Trainer
@@ -78,7 +78,11 @@ class LoopState:
     progress: Progress
 
     def shipped(self) -> dict[str, Tensor]:
-        """Return the weights to validate and to ship: the averaged ones where there are any."""
+        """Return the weights to validate and to ship: averaged where there are any, no auxiliary head."""
+        return without_auxiliary(self.whole())
+
+    def whole(self) -> dict[str, Tensor]:
+        """Return all weights, averaged where there are any."""
         return {**self.trainer.network.state_dict(), **self.average}
 
 
@@ -124,7 +128,12 @@ def restore_network(network: Stark, saved: Snapshot) -> None:
 
 def finish_stage(state: LoopState) -> None:
     """Make the averaged weights the network's own: the next stage starts from them."""
-    state.trainer.network.load_state_dict(state.shipped())
+    state.trainer.network.load_state_dict(state.whole())
+
+
+def without_auxiliary(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights but for those of the auxiliary head, which is for training only."""
+    return {name: value for name, value in weights.items() if not name.startswith(AUXILIARY)}
 
 
 def _restore_optimiser(trainer: Trainer, saved: Snapshot) -> None:

@@ -1,0 +1,67 @@
+"""Part of a data set, chosen by the names of its sequences."""
+
+from collections.abc import Iterable
+from collections.abc import Sequence as List
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from starktrack.data.sampling import SequenceCollection
+from starktrack.data.sequence import Sequence
+from starktrack.errors import DatasetError, nearest_name
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some sequences of a data set, itself a `SequenceCollection`."""
+
+    whole: SequenceCollection
+    positions: tuple[int, ...]
+
+    @property
+    def names(self) -> List[str]:
+        """Return the name of every chosen sequence."""
+        names = self.whole.names
+        return [names[position] for position in self.positions]
+
+    def __len__(self) -> int:
+        """Return how many were chosen."""
+        return len(self.positions)
+
+    def __getitem__(self, index: int, /) -> Sequence:
+        """Return chosen sequence `index` (from 0)."""
+        return self.whole[self.positions[index]]
+
+
+def select(
+    collection: SequenceCollection, *, only: Iterable[str] = (), exclude: Iterable[str] = ()
+) -> SequenceCollection:
+    """Return the sequences whose names match a pattern of `only` (all without one) and none of `exclude`.
+
+    Example:
+        `select(videos, only=["otb_*"], exclude=["otb_Car1"])`
+
+    Raises:
+        DatasetError: A pattern matches no name, or no sequence is left.
+    """
+    only, exclude = tuple(only), tuple(exclude)
+    if not only and not exclude:
+        return collection
+    names = list(collection.names)
+    for pattern in (*only, *exclude):
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise DatasetError(
+                f"a pattern of only or exclude must match a sequence, got {pattern!r}"
+                f"{nearest_name(pattern, names[:20])}"
+            )
+    kept = tuple(
+        position
+        for position, name in enumerate(names)
+        if (not only or _matches(name, only)) and not _matches(name, exclude)
+    )
+    if not kept:
+        raise DatasetError(f"only={list(only)} and exclude={list(exclude)} must leave sequences, got none")
+    return Selection(collection, kept)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,91 @@
+"""A score from more than the target's embedding: what was found is compared with what was looked for.
+
+Ours, not the paper's: with a decoder of one layer the embedding alone says little about presence. How sharp the
+maps of the box head are says more, and so does the look of the found box beside that of the template.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from starktrack.models.features import Features
+from starktrack.models.mlp_head import Perceptron
+from starktrack.models.prediction import BoxPrediction
+
+EDGE = 2.0
+"""How sharply the weight of a cell falls off across the edge of the found box, per cell."""
+
+
+class EvidenceScoreHead(nn.Module):
+    """How likely the search region holds the target, as a logit, from maps, box and looks.
+
+    Args:
+        width: Channels of the tokens.
+        cells: Cells along one side of the search region.
+        template_cells: Cells along one side of a template.
+        template_factor: Side of a template over that of the target.
+        num_maps: Maps of the box head: two corners, or one centre.
+    """
+
+    def __init__(
+        self, width: int, cells: int, template_cells: int, template_factor: float, num_maps: int
+    ) -> None:
+        super().__init__()
+        self.perceptron = Perceptron(4 * width + 3 * num_maps, width, 1)
+        centre = (torch.arange(cells) + 0.5) / cells
+        self.register_buffer("centre", centre, persistent=False)
+        self.cells = cells
+        target = torch.tensor([[0.5 - 0.5 / template_factor] * 2 + [0.5 + 0.5 / template_factor] * 2])
+        place = (torch.arange(template_cells) + 0.5) / template_cells
+        self.register_buffer("on_target", inside(target, place, template_cells)[0], persistent=False)
+
+    def forward(
+        self,
+        templates: Features,
+        search: Features,
+        encoded: Float[Tensor, "batch cells width"],
+        embedding: Float[Tensor, "batch width"],
+        box: BoxPrediction,
+    ) -> Float[Tensor, " batch"]:
+        """Return the logit.
+
+        Args:
+            templates: All templates; the initial one, which is first, is compared with.
+            search: Before the encoder.
+            encoded: The search tokens after it.
+            embedding: What the decoder gathered.
+            box: What the box head found.
+        """
+        weight = inside(box.box_xyxy.float(), self.centre, self.cells)
+        if search.padding_mask is not None:
+            weight = weight * ~search.padding_mask
+        weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        initial = templates.tokens[:, : len(self.on_target)]
+        wanted = functional.normalize(
+            _pooled(initial, self.on_target.expand(len(initial), -1) / self.on_target.sum()), dim=1
+        )
+        found = functional.normalize(_pooled(search.tokens, weight), dim=1)
+        parts = [embedding, _pooled(encoded, weight), wanted * found, (wanted - found).abs()]
+        return self.perceptron(torch.cat([*(part.float() for part in parts), sharpness(box)], dim=1))[:, 0]
+
+
+def inside(
+    box_xyxy: Float[Tensor, "batch 4"], centre: Float[Tensor, " cells"], cells: int
+) -> Float[Tensor, "batch cells_squared"]:
+    """Return how far inside each box each cell lies, from 0 to 1, a half on its edge."""
+    near, far = box_xyxy[:, :2, None], box_xyxy[:, 2:, None]
+    along = ((centre - near) * cells * EDGE).sigmoid() * ((far - centre) * cells * EDGE).sigmoid()
+    return (along[:, 1, :, None] * along[:, 0, None, :]).flatten(1)
+
+
+def sharpness(box: BoxPrediction) -> Float[Tensor, "batch numbers"]:
+    """Return of each map of the box head its highest logit, and peak (logarithm) and entropy of its softmax."""
+    maps = box.corner_logits if box.corner_logits is not None else box.centre.heat_logits[:, None]
+    log_probability = maps.float().log_softmax(dim=-1)
+    entropy = -(log_probability.exp() * log_probability).sum(dim=-1)
+    return torch.cat([maps.float().amax(dim=-1), log_probability.amax(dim=-1), entropy], dim=1)
+
+
+def _pooled(tokens: Tensor, weight: Tensor) -> Float[Tensor, "batch width"]:
+    return (tokens * weight[..., None].to(tokens.dtype)).sum(dim=1)

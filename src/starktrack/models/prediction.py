@@ -1,0 +1,48 @@
+"""What a box head is asked and what it answers."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CentreMaps:
+    """What the centre head says of every cell of the search region.
+
+    Attributes:
+        heat_logits: Whether the target's centre lies in the cell, before the sigmoid.
+        offset: Where in the cell it would lie, x and y in cells [0, 1].
+        size: How wide and high the target would be, crop units [0, 1].
+    """
+
+    heat_logits: Float[Tensor, "batch cells"]
+    offset: Float[Tensor, "batch 2 cells"]
+    size: Float[Tensor, "batch 2 cells"]
+
+
+@dataclass(frozen=True)
+class BoxPrediction:
+    """A box per search region.
+
+    Attributes:
+        box_xyxy: Crop units [0, 1]; corners may be inverted early in training.
+        corner_logits: Top-left and bottom-right map before the softmax, or None.
+        centre: The maps of the centre head, or None.
+    """
+
+    box_xyxy: Float[Tensor, "batch 4"]
+    corner_logits: Float[Tensor, "batch 2 cells"] | None = None
+    centre: CentreMaps | None = None
+
+
+@runtime_checkable
+class BoxHead(Protocol):
+    """Reads the box out of the encoded search region and the target's embedding."""
+
+    def box(
+        self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
+    ) -> BoxPrediction:
+        """Return the box in crop units."""
+        ...

@@ -1,0 +1,38 @@
+"""Whether a target is still there: scores become a state, with hysteresis.
+
+Ours; the paper uses the score for template updates only.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from starktrack.config.schema import TrackingConfig
+
+
+class TargetState(StrEnum):
+    """What is believed of a target in a frame."""
+
+    TRACKED = "tracked"
+    UNCERTAIN = "uncertain"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Presence:
+    """The state of a target and for how many frames its score has been low.
+
+    A target is lost once its score was below `lost_score` for `lost_after` frames in a row, and tracked again
+    as soon as it reaches `tracked_score`. Between both thresholds a lost target stays lost and any other is
+    uncertain.
+    """
+
+    state: TargetState = TargetState.TRACKED
+    num_low: int = 0
+
+    def after(self, score: float, config: TrackingConfig) -> "Presence":
+        """Return the presence after a frame with this score."""
+        if score >= config.tracked_score:
+            return Presence()
+        num_low = self.num_low + 1 if score < config.lost_score else 0
+        is_lost = self.state is TargetState.LOST or num_low >= config.lost_after
+        return Presence(TargetState.LOST if is_lost else TargetState.UNCERTAIN, num_low)

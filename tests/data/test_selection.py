@@ -1,0 +1,38 @@
+"""Part of a data set by name."""
+
+import numpy as np
+import pytest
+
+from starktrack.data.image_files import ImageFiles
+from starktrack.data.selection import select
+from starktrack.data.sequence import Sequence
+from starktrack.errors import DatasetError
+
+
+class Named(list):
+    names = ("otb_Car", "otb_Dog", "uav_car")
+
+
+@pytest.fixture
+def whole() -> Named:
+    return Named(Sequence(name, ImageFiles(()), np.zeros((0, 4)), np.zeros(0, bool)) for name in Named.names)
+
+
+def test_only_and_exclude_are_patterns_of_names(whole):
+    part = select(whole, only=["otb_*"], exclude=["*Dog"])
+    assert part.names == ["otb_Car"] and len(part) == 1 and part[0].name == "otb_Car"
+    assert list(select(whole, exclude=["otb_*"]).names) == ["uav_car"]
+
+
+def test_without_patterns_the_data_set_itself_comes_back(whole):
+    assert select(whole) is whole
+
+
+def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest_name(whole):
+    with pytest.raises(DatasetError, match=r"got 'otb_Dig'; did you mean 'otb_Dog'"):
+        select(whole, only=["otb_Dig"])
+
+
+def test_nothing_left_is_refused(whole):
+    with pytest.raises(DatasetError, match="must leave sequences, got none"):
+        select(whole, exclude=["*"])

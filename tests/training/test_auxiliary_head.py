@@ -1,0 +1,46 @@
+"""An auxiliary centre head is trained with the network, saved with the run, and not shipped."""
+
+import pytest
+
+from starktrack.config.loading import override
+from starktrack.config.recipes import read_recipe
+from starktrack.errors import ConfigError
+from starktrack.models.build import build_network
+from starktrack.models.stark import AUXILIARY
+from starktrack.training.state import without_auxiliary
+
+
+def test_a_recipe_with_a_centre_loss_trains_an_auxiliary_head():
+    recipe = read_recipe("mobile")
+    assert recipe.has_auxiliary_head
+    assert not read_recipe("s50").has_auxiliary_head
+    assert not override(
+        recipe, ["config.model.box_head.kind=centre", "stages.localise.loss.corner=0"]
+    ).has_auxiliary_head
+
+
+def test_shipped_weights_fit_a_network_without_it():
+    model = read_recipe("mobile").config.model
+    weights = build_network(model, auxiliary_head=True).state_dict()
+    assert any(name.startswith(AUXILIARY) for name in weights)
+    build_network(model).load_state_dict(without_auxiliary(weights))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["config.model.box_head.kind=centre"], "loss.corner must be 0"),
+        (["config.model.box_head.kind=mlp", "stages.localise.loss.corner=0"], "loss.centre must be 0"),
+        (
+            [
+                "config.model.box_head.kind=centre",
+                "stages.localise.loss.corner=0",
+                "stages.localise.loss.centre=0",
+            ],
+            "loss.centre must be above 0",
+        ),
+    ],
+)
+def test_losses_without_their_maps_and_heads_without_their_loss_are_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        override(read_recipe("mobile"), overrides)
