@@ -21,7 +21,7 @@ def prepare(network: Stark, stage: StageConfig) -> None:
     trains_score = stage.trains == "score"
     network.requires_grad_(not trains_score)
     if network.score_head is not None:
-        network.score_head.requires_grad_(trains_score)
+        network.score_head.requires_grad_(stage.trains != "box")
     if not trains_score:
         for module in frozen_modules(network.backbone, stage.frozen_stride):
             module.requires_grad_(False)
