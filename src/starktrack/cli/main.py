@@ -13,6 +13,7 @@ from starktrack.errors import StarktrackError
 VERBS = {
     "track": "Track one or more targets through a video.",
     "train": "Train a model; on several GPUs or machines start it with torchrun.",
+    "ablate": "Train every row of Tables 7 and 8 under one budget, score them, and print both tables.",
     "evaluate": "Track a benchmark's sequences with our tracker, OpenCV's or one's own.",
     "report": "Score raw result files: overall, per sequence, per attribute.",
     "plot": "Draw success, precision and speed of trackers, or one sequence over time.",
