@@ -185,8 +185,10 @@ class TrackingConfig:
         tracked_score: A score from here on says that the target is there, see `tracking.presence`.
         lost_score: A score below it says that the target is not there.
         lost_after: Frames in a row below `lost_score` until the target counts as lost.
+        search_growth: How many times wider the search region of a lost target may become, see
+            `tracking.search_growth`; 1 leaves it as it is.
 
-    Source: section 4.1 (T_u = 200, tau = 0.5); the last three are ours and change no box.
+    Source: section 4.1 (T_u = 200, tau = 0.5); the last four are ours, and by default change no box.
     """
 
     update_interval: PositiveInt = 200
@@ -195,6 +197,7 @@ class TrackingConfig:
     tracked_score: Annotated[float, Field(ge=0, le=1)] = 0.5
     lost_score: Annotated[float, Field(ge=0, le=1)] = 0.25
     lost_after: PositiveInt = 5
+    search_growth: Annotated[float, Field(ge=1, le=10)] = 1.0
 
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> "TrackingConfig":
