@@ -67,6 +67,15 @@ def test_what_a_network_does_not_have_is_named(explain, changes, missing):
     assert engine.last.missing() == missing
 
 
+def test_a_centre_head_shows_its_heat(explain):
+    _, engine, *_ = explain("box_head.kind=centre")
+    told = engine.last
+    assert told.corners is None and told.centre.shape == (4, 4)
+    row, column = np.unravel_index(told.centre.argmax(), (4, 4))
+    x, y = told.box_cxcywh[:2] * 4
+    assert column <= x <= column + 1 and row <= y <= row + 1, "the box is read at the peak"
+
+
 def test_an_encoder_whose_templates_do_not_ask_is_explained_too(explain):
     _, engine, *_ = explain("transformer.encoder_queries=search", *ST)
     assert engine.last.encoder.shape == (2, 4, 2 * 4 + 16)

@@ -30,6 +30,7 @@ def explanation():
         encoder=np.full((2, 3, 24), 1 / 24),
         decoder=np.full((2, 3, 24), 1 / 24),
         corners=np.full((2, 4, 4), 1 / 16),
+        centre=None,
         box_cxcywh=np.array([0.5, 0.5, 0.5, 0.25]),
         score=0.7,
     )
@@ -101,6 +102,7 @@ def test_tiles_are_of_what_there_is(explanation):
     ]
     bare = replace(explanation, encoder=None, decoder=None, corners=None)
     assert list(summary_tiles(bare)) == ["search region"]
+    assert list(summary_tiles(replace(bare, centre=np.eye(4)))) == ["search region", "centre"]
     assert len(head_tiles(explanation, explanation.encoder)) == 2 * 3
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from starktrack.arrays import SquareImage
 from starktrack.config.schema import CropConfig
@@ -33,6 +34,7 @@ class Explanation:
             None without a decoder.
         corners: Probability of the top-left and of the bottom-right corner in every cell, or None where the
             head has no maps.
+        centre: Probability that the target's centre lies in each cell, or None but for the centre head.
         box_cxcywh: The answer, crop units [0, 1].
         score: The network's score, or None without one.
     """
@@ -44,6 +46,7 @@ class Explanation:
     encoder: Float[np.ndarray, "encoder_layers heads keys"] | None
     decoder: Float[np.ndarray, "decoder_layers heads decoder_keys"] | None
     corners: Float[np.ndarray, "2 cells cells"] | None
+    centre: Float[np.ndarray, "cells cells"] | None
     box_cxcywh: Float[np.ndarray, "4"]
     score: float | None
 
@@ -107,6 +110,7 @@ class ExplainingEngine:
             encoder=layer_weights(asked, ".attention", slice(cell, cell + 1 or None)),
             decoder=layer_weights(asked, ".cross_attention", slice(None)),
             corners=_corner_maps(output),
+            centre=_centre_map(output),
             box_cxcywh=output.box_cxcywh[0].double().cpu().numpy(),
             score=None if output.score_logit is None else float(output.score_logit[0].sigmoid()),
         )
@@ -132,6 +136,13 @@ def _clipped_centre(output: StarkOutput) -> tuple[float, float]:
 def _corner_maps(output: StarkOutput) -> Float[np.ndarray, "2 cells cells"] | None:
     if output.corner_logits is None:
         return None
-    probability = output.corner_logits[0].float().softmax(dim=-1)
-    side = round(probability.shape[-1] ** 0.5)
-    return probability.unflatten(-1, (side, side)).cpu().numpy()
+    return _squared(output.corner_logits[0].float().softmax(dim=-1))
+
+
+def _centre_map(output: StarkOutput) -> Float[np.ndarray, "cells cells"] | None:
+    return None if output.centre is None else _squared(output.centre.heat_logits[0].float().sigmoid())
+
+
+def _squared(values: Float[Tensor, "*maps cells_squared"]) -> Float[np.ndarray, "*maps cells cells"]:
+    side = round(values.shape[-1] ** 0.5)
+    return values.unflatten(-1, (side, side)).cpu().numpy()

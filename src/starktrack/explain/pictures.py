@@ -49,11 +49,13 @@ def search_tile(explanation: Explanation) -> Image:
 
 def corner_tile(explanation: Explanation, corner: int) -> Image:
     """Return the search region tinted by the probability of a corner (0 top-left), its expectation a cross."""
-    probability = explanation.corners[corner]
-    tile = tinted(explanation.search, probability / max(float(probability.max()), 1e-12), TILE)
-    expected = _in_tile(cxcywh_to_xyxy(explanation.box_cxcywh)[2 * corner : 2 * corner + 2])
-    cv2.drawMarker(tile, expected, BOX_COLOUR, cv2.MARKER_CROSS, 14, 1, cv2.LINE_AA)
-    return np.pad(tile, ((0, 0), (TILE // 2, 0), (0, 0)), constant_values=255)
+    expected = cxcywh_to_xyxy(explanation.box_cxcywh)[2 * corner : 2 * corner + 2]
+    return _map_tile(explanation, explanation.corners[corner], expected)
+
+
+def centre_tile(explanation: Explanation) -> Image:
+    """Return the search region tinted by the probability of the centre, that of the box a cross."""
+    return _map_tile(explanation, explanation.centre, explanation.box_cxcywh[:2])
 
 
 def summary_tiles(explanation: Explanation) -> dict[str, Image]:
@@ -66,6 +68,8 @@ def summary_tiles(explanation: Explanation) -> dict[str, Image]:
     if explanation.corners is not None:
         tiles["top-left corner"] = corner_tile(explanation, 0)
         tiles["bottom-right corner"] = corner_tile(explanation, 1)
+    if explanation.centre is not None:
+        tiles["centre"] = centre_tile(explanation)
     return tiles
 
 
@@ -111,6 +115,14 @@ def tinted(
     colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     base = grey * (_FLOOR + (1 - _FLOOR) * share)
     return (base * (1 - _TINT * share) + colours * _TINT * share).astype(np.uint8)
+
+
+def _map_tile(
+    explanation: Explanation, probability: Float[np.ndarray, "cells cells"], marked: Float[np.ndarray, "2"]
+) -> Image:
+    tile = tinted(explanation.search, probability / max(float(probability.max()), 1e-12), TILE)
+    cv2.drawMarker(tile, _in_tile(marked), BOX_COLOUR, cv2.MARKER_CROSS, 14, 1, cv2.LINE_AA)
+    return np.pad(tile, ((0, 0), (TILE // 2, 0), (0, 0)), constant_values=255)
 
 
 def _shrunk(picture: UInt8[np.ndarray, "_ _ 3"], side: int) -> Image:
