@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from starktrack.config.presets import preset
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
+from starktrack.shipped import DEFAULT, shipped_weights
 from starktrack.tracking.protocol import Engine
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
@@ -23,11 +24,12 @@ def load(
     """Return a tracker ready to start.
 
     Args:
-        model: A preset's name; without it, whatever the weights are of.
+        model: A preset's name; without it, whatever the weights are of, `stark_mobile` without weights.
         weights: A checkpoint written by `starktrack convert` or `starktrack train`, or a network written by
-            `starktrack export`.
+            `starktrack export`; without it, those that come with the package (`stark_mobile` has some).
         device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
-        engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the file.
+        engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the
+            file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
 
     Raises:
         ConfigError: Unknown model or engine.
@@ -38,27 +40,39 @@ def load(
     return Tracker(load_engine(model, weights=weights, device=device, engine=engine))
 
 
-def from_pretrained(repository: str, *, revision: str | None = None, device: str = "auto") -> Tracker:
+def from_pretrained(
+    repository: str, *, revision: str | None = None, device: str = "auto", engine: EngineName = "auto"
+) -> Tracker:
     """Return a tracker with the weights of a Hugging Face repository, `organisation/name`.
+
+    Args:
+        revision: Branch, tag or commit.
+        engine: `torch` takes the repository's checkpoint, `onnx` its exported network; `auto` the checkpoint
+            where PyTorch is installed.
 
     Raises:
         MissingExtraError: `huggingface_hub` or PyTorch is not installed.
-        CheckpointError: The repository cannot be had, or its file is not a checkpoint of ours.
+        CheckpointError: The repository cannot be had, or its file is not one of ours.
     """
-    from starktrack.models.hub import from_pretrained as download
+    from starktrack.hub import from_pretrained as download
 
-    return load(weights=download(repository, revision=revision), device=device)
+    chosen = ("torch" if find_spec("torch") else "onnx") if engine == "auto" else engine
+    return load(weights=download(repository, chosen, revision=revision), device=device, engine=engine)
 
 
 def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
-    """Upload a checkpoint to a Hugging Face repository, `organisation/name`; return the commit's address.
+    """Upload a checkpoint or an exported network to a Hugging Face repository, `organisation/name`.
+
+    Returns:
+        The commit's address.
 
     Raises:
-        MissingExtraError: `huggingface_hub` or PyTorch is not installed.
-        CheckpointError: The file is not a checkpoint of ours, or the upload failed.
+        MissingExtraError: `huggingface_hub` or, for a checkpoint, PyTorch is not installed.
+        CheckpointError: The file is not one of ours, or the upload failed.
     """
-    require_torch("checking the weights")
-    from starktrack.models.hub import push as upload
+    if Path(weights).suffix != ".onnx":
+        require_torch("checking the weights")
+    from starktrack.hub import push as upload
 
     return upload(weights, repository, private=private)
 
@@ -73,11 +87,10 @@ def load_engine(
     """Return the network behind a tracker, to be shared by several; arguments and errors as `load`."""
     if model is not None:
         preset(model)
+    if engine not in ("auto", *_OPEN):
+        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
     if weights is None:
-        raise CheckpointError(
-            f"{model or 'a tracker'} needs weights, got none; train some (starktrack train), or convert the "
-            "authors' (starktrack convert), and give their file as weights"
-        )
+        weights = _shipped(model or DEFAULT, device, engine)
     opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
     if model is not None and opened.config.name != model:
         raise CheckpointError(
@@ -87,10 +100,20 @@ def load_engine(
     return opened
 
 
+def _shipped(model: str, device: str, engine: str) -> Path:
+    """Return the package's own weights: for a CPU the exported network, which needs no PyTorch and is faster."""
+    suits = "onnx" if device in ("auto", "cpu") else "torch"
+    found = shipped_weights(model, suits if engine == "auto" else engine)
+    if found is None:
+        raise CheckpointError(
+            f"{model} needs weights, got none; train some (starktrack train), or convert the authors' "
+            f"(starktrack convert), and give their file as weights; those of {DEFAULT} come with the package"
+        )
+    return found
+
+
 def _engine_of(weights: Path, engine: str) -> str:
     """Return which engine runs the file, if it is the one asked for."""
-    if engine not in ("auto", *_OPEN):
-        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
     fitting = "onnx" if weights.suffix == ".onnx" else "torch"
     if engine in ("auto", fitting):
         return fitting

@@ -8,6 +8,7 @@ StarktrackError
 │   ├── VideoError           a video or image folder that cannot be read or written
 │   │   └── VideoBrokenError   a video that broke off after some good frames
 │   ├── DatasetError         a data set that is missing, incomplete or malformed
+│   │   └── NothingUsableError   a data set of which no sequence can be used
 │   └── ResultFileError      a result file that cannot be read
 ├── CheckpointError          a weights file of another model, damaged or truncated
 │   └── UnsafeCheckpointError   a pickle that asks for more than tensors and containers
@@ -51,6 +52,10 @@ class VideoBrokenError(VideoError):
 
 class DatasetError(InputError):
     """A data set that is missing, incomplete or malformed; names the file."""
+
+
+class NothingUsableError(DatasetError):
+    """A data set in which nothing fits what is asked of it, so that trying again would not help."""
 
 
 class ResultFileError(InputError):

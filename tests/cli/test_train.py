@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,15 +12,20 @@ import numpy as np
 import pytest
 import torch
 import typer
+from tests.memory import MemoryCollection, small_collection
+from tests.training.tiny import tiny_job, tiny_network, tiny_recipe
 from typer.testing import CliRunner
 
 import starktrack
 from starktrack.cli.train import train
+from starktrack.cli.train_plan import show_plan
 from starktrack.cli.validation import choose_sequences, score_boxes, score_sequence
 from starktrack.config.training import ValidationConfig
 from starktrack.data.sequence import Sequence
 from starktrack.errors import ConfigError, DatasetError
+from starktrack.models import build as build_module
 from starktrack.tracking.tracker import Tracker, TrackOutput
+from starktrack.training.distributed import Processes
 from starktrack.training.journal import read_journal
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -112,7 +118,7 @@ def test_a_run_ends_with_weights_that_can_be_tracked_with(tmp_path, command):
     assert result.exit_code == 0, result.output
     records = read_journal(tmp_path / "run" / "metrics.jsonl")
     assert [r["kind"] for r in records] == ["train", "train", "validation"] * 2
-    assert (tmp_path / "run" / "pictures" / "epoch-0002.jpg").exists()
+    assert (tmp_path / "run" / "pictures" / "epoch-0001.jpg").exists()
     for name in ("weights", "best"):
         tracker = starktrack.load(weights=tmp_path / "run" / f"{name}.safetensors", device="cpu")
         image = np.zeros((48, 64, 3), np.uint8)
@@ -134,6 +140,30 @@ def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path, command):
     ):
         assert text in result.output
     assert not (tmp_path / "run").exists()
+
+
+def no_pretraining(monkeypatch):
+    """Make every use of pretrained weights an error, and return the recipe's wish for them."""
+
+    def build(config, *, imagenet=False, backbone_weights=None, auxiliary_head=False):
+        assert not imagenet and backbone_weights is None, "pretrained weights were asked for"
+        return build_network(config, auxiliary_head=auxiliary_head)
+
+    build_network = build_module.build_network
+    monkeypatch.setattr(build_module, "build_network", build)
+    return "run.imagenet=true"
+
+
+def test_a_dry_run_fetches_no_pretrained_weights(command, monkeypatch):
+    wish = no_pretraining(monkeypatch)
+    assert command("--dry-run", wish).exit_code == 0
+    assert "were asked for" in str(command(wish).exception), "a fresh run wants them"
+
+
+def test_a_run_that_goes_on_fetches_no_pretrained_weights(command, monkeypatch):
+    assert command("stages.localise.epochs=1", "validation.every=0").exit_code == 0
+    wish = no_pretraining(monkeypatch)
+    assert command("--resume", "validation.every=0", wish).exit_code == 0
 
 
 def test_a_folder_with_a_run_is_not_written_over(tmp_path, command):
@@ -235,8 +265,22 @@ def test_frames_without_the_target_and_the_given_one_do_not_count():
     assert score_sequence(StillTracker(), still_sequence([True, False, False, False])) == (1.0, 20 / 21)
 
 
+def test_a_sequence_that_never_shows_its_target_is_an_error_that_names_it():
+    with pytest.raises(DatasetError, match=r"show its target, still does in none of its 4 frames"):
+        score_sequence(StillTracker(), still_sequence([False] * 4))
+
+
 def test_sequences_are_chosen_evenly():
-    sequences = [still_sequence([True] * 4) for _ in range(9)]
+    sequences = MemoryCollection(still_sequence([True] * 4) for _ in range(9))
     chosen = choose_sequences({"all": sequences}, ValidationConfig(max_sequences=3))
     assert [next(i for i, s in enumerate(sequences) if s is c) for c in chosen] == [0, 4, 8]
     assert len(choose_sequences({"all": sequences}, ValidationConfig())) == 9
+
+
+def test_only_the_first_process_prints_the_plan(tmp_path, capsys):
+    recipe = tiny_recipe()
+    collections = {"memory": small_collection()}
+    for rank in (0, 1):
+        job = replace(tiny_job(recipe, tmp_path), processes=Processes(rank, 1))
+        show_plan(job, tiny_network(recipe), collections)
+        assert ("Stages, measured on cpu" in capsys.readouterr().out) == (rank == 0)

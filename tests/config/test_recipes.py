@@ -1,3 +1,7 @@
+import re
+import textwrap
+from pathlib import Path
+
 import pytest
 
 from starktrack.config.loading import from_mapping, override, to_mapping
@@ -118,3 +122,29 @@ def test_every_recipe_names_data_sets_and_splits_that_exist_and_builds_its_netwo
     for stage in recipe.stages.values():
         prepare(network, stage)
         assert build_optimiser(network, stage.optim).param_groups[0]["params"]
+
+
+@pytest.mark.parametrize("name", ["st50", "st101", "st50_got10k_only", "st101_got10k_only"])
+def test_the_score_stage_is_validated_as_often_as_the_authors_did(name):
+    recipe = read_recipe(name)
+    assert (recipe.validation.every, recipe.stages["score"].validate_every) == (20, 10)
+    assert recipe.validates
+    assert not override(recipe, ["validation.every=0", "stages.score.validate_every=0"]).validates
+
+
+def test_synthetic_videos_that_no_stage_could_use_are_refused():
+    with pytest.raises(ConfigError, match=r"num_frames must be at least .*min_length=20 .*got 12"):
+        override(
+            read_recipe("mobile"),
+            ["datasets.synthetic.synthetic.num_frames=12", "stages.score.data.sampling.min_length=20"],
+        )
+
+
+def test_every_recipe_in_the_documentation_can_be_read(tmp_path):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = [textwrap.dedent(block) for block in re.findall(r"^ *```toml\n(.*?)^ *```", text, re.S | re.M)]
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(block)
+        assert "mine" in read_recipe(str(path)).datasets

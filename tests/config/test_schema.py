@@ -23,7 +23,8 @@ def test_without_values_a_model_is_the_papers_spatial_one():
 
 
 def test_without_values_tracking_is_the_papers():
-    assert dataclasses.astuple(TrackingConfig()) == (200, 0.5, 10.0)
+    config = TrackingConfig()
+    assert (config.update_interval, config.update_score, config.clip_margin) == (200, 0.5, 10.0)
 
 
 def test_records_cannot_be_changed():

@@ -8,7 +8,7 @@ from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, Samp
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.sample import MAX_ATTEMPTS, Samples, absent_box, shows_nothing
 from starktrack.data.sampling import Mixture
-from starktrack.errors import ConfigError, DatasetError
+from starktrack.errors import ConfigError, DatasetError, NothingUsableError
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import CropTransform, label_transform
 
@@ -143,3 +143,18 @@ def test_published_labels_match_the_authors_code():
     middle = np.array([159.5, 159.5, 0, 0]) / 320
     np.testing.assert_allclose(middle + (label - middle) * stretch, expected, atol=1e-9)
     assert len(expected) == 50
+
+
+def test_a_data_set_that_fits_in_nothing_is_told_at_the_first_attempt():
+    class Counting(MemoryCollection):
+        reads = 0
+
+        def __getitem__(self, index):
+            Counting.reads += 1
+            return super().__getitem__(index)
+
+    short = Counting([moving_video(k, length=3) for k in range(9)])
+    samples = Samples(Mixture((short,), (1.0,)), ModelConfig(), DataConfig())
+    with pytest.raises(NothingUsableError, match=r"a video of at least 20 frames .*got none in 1000 draws"):
+        samples[0, 0]
+    assert Counting.reads <= 1000

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from starktrack.data.sampling import (
     trident_frames,
 )
 from starktrack.data.sequence import Sequence
-from starktrack.errors import DatasetError
+from starktrack.errors import DatasetError, NothingUsableError
 
 
 class NoFrames:
@@ -36,7 +38,8 @@ def video(name, length, hidden=(), shared=None):
     visible = np.ones(length, bool)
     visible[list(hidden)] = False
     boxes = np.tile([5.0, 5.0, 10.0, 10.0], (length, 1))
-    return Sequence(name, NoFrames(), boxes, visible, video=shared)
+    videos = frozenset() if shared is None else frozenset(shared)
+    return Sequence(name, NoFrames(), boxes, visible, videos=videos)
 
 
 def draws(count, choose, seed=0):
@@ -132,7 +135,7 @@ def test_short_hidden_and_rarely_visible_sequences_are_left_out():
 
 def test_a_collection_without_anything_usable_is_an_error_that_names_it():
     mixture = Mixture((Memory([video("tiny", 3)]),), (1.0,))
-    with pytest.raises(DatasetError, match=r"at least 20 frames.*'tiny'.*lower sampling.min_length"):
+    with pytest.raises(NothingUsableError, match=r"at least 20 frames.*'tiny'.*lower .*sampling.min_length"):
         draw_triplet(mixture, SamplingConfig(), np.random.default_rng(0), num_templates=1)
 
 
@@ -154,7 +157,7 @@ def test_half_of_the_second_stage_is_negative():
 
 def test_a_negative_prefers_hidden_frames_of_its_own_video():
     mixture = Mixture((Memory([video("a", 30, hidden=[4, 9]), video("b", 30)]),), (1.0,))
-    places = draws(50, lambda rng: draw_negative(mixture, (0, 0), rng))
+    places = draws(50, lambda rng: draw_negative(mixture, (0, 0), SamplingConfig(), rng))
     assert set(places) == {FramePlace(0, 0, 4), FramePlace(0, 0, 9)}
 
 
@@ -163,14 +166,49 @@ def test_a_negative_never_shows_the_same_picture():
         [video("left", 1, shared="p"), video("right", 1, shared="p"), video("other", 1, shared="q")]
     )
     mixture = Mixture((collection,), (1.0,))
-    places = draws(50, lambda rng: draw_negative(mixture, (0, 0), rng))
+    places = draws(50, lambda rng: draw_negative(mixture, (0, 0), SamplingConfig(), rng))
     assert {find(mixture, place).name for place in places} == {"other"}
+
+
+def test_a_negative_never_shares_an_origin_in_another_data_set_either():
+    pictures = Memory([video("object", 1, shared="p"), video("other", 1, shared="q")])
+    made = Memory([video("from p", 30, shared="pr"), video("from r", 30, shared="rs")])
+    mixture = Mixture((pictures, made), (1.0, 1.0))
+    places = draws(80, lambda rng: draw_negative(mixture, (0, 0), SamplingConfig(), rng))
+    assert {find(mixture, place).name for place in places} == {"other", "from r"}
+
+
+def test_a_sequence_without_named_videos_is_its_own_origin():
+    assert video("alone", 30).origins == {"alone"} and video("left", 1, shared="p").origins == {"p"}
+
+
+def test_a_negative_shows_nothing_of_the_target_where_hidden_frames_show_a_part():
+    partly = replace(video("a", 30, hidden=range(3, 9)), absent=np.arange(30) == 7)
+    mixture = Mixture((Memory([partly, video("b", 30)]),), (1.0,))
+    places = draws(50, lambda rng: draw_negative(mixture, (0, 0), SamplingConfig(), rng))
+    assert set(places) == {FramePlace(0, 0, 7)}
+
+    never = replace(partly, absent=np.zeros(30, bool))
+    mixture = Mixture((Memory([never, video("b", 30)]),), (1.0,))
+    places = draws(50, lambda rng: draw_negative(mixture, (0, 0), SamplingConfig(), rng))
+    assert {place.sequence for place in places} == {1}
+
+
+@pytest.mark.parametrize(("min_side", "chosen"), [(0, {0, 1, 2}), (50, {1, 2}), (51, {2})])
+def test_small_targets_in_single_images_are_left_out_where_asked(min_side, chosen):
+    collection = Memory([video("flat", 1), video("just", 1), video("small but moving", 30)])
+    collection[0].boxes_xywh[0] = [0, 0, 200, 49]
+    collection[1].boxes_xywh[0] = [0, 0, 200, 50]
+    mixture = Mixture((collection,), (1.0,))
+    config = SamplingConfig(min_side=min_side)
+    triplets = draws(60, lambda rng: draw_triplet(mixture, config, rng, num_templates=1))
+    assert {t.search.sequence for t in triplets} == chosen
 
 
 def test_a_negative_without_a_second_video_is_an_error():
     mixture = Mixture((Memory([video("alone", 30)]),), (1.0,))
-    with pytest.raises(DatasetError, match="another video than 'alone'"):
-        draw_negative(mixture, (0, 0), np.random.default_rng(0))
+    with pytest.raises(NothingUsableError, match="another video than 'alone'"):
+        draw_negative(mixture, (0, 0), SamplingConfig(), np.random.default_rng(0))
 
 
 def test_the_same_seed_epoch_and_index_give_the_same_triplet():

@@ -1,18 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.memory import MemoryCollection, MemoryFrames, moving_video
 
-from starktrack.config.data import DataConfig, SyntheticConfig
+from starktrack.config.data import DataConfig, SamplingConfig, SyntheticConfig
 from starktrack.config.schema import ModelConfig
 from starktrack.data.cutouts import CutOut
 from starktrack.data.motion import Poses
 from starktrack.data.painting import paint, paint_background, relight
 from starktrack.data.sample import Samples
-from starktrack.data.sampling import Mixture
+from starktrack.data.sampling import Mixture, draw_negative, find
 from starktrack.data.scene import visible_share
 from starktrack.data.sequence import Sequence
-from starktrack.data.synthetic import SyntheticVideos
-from starktrack.errors import DatasetError
+from starktrack.data.synthetic import SyntheticVideos, leaves_no_trace
+from starktrack.errors import NothingUsableError
 
 LONELY = SyntheticConfig(num_frames=40, side=160, max_distractors=0, occlusion=0, leaving=0, exposure=0)
 
@@ -104,6 +106,48 @@ def test_the_visible_share_is_what_can_be_seen_in_the_mask():
     assert hidden >= 3 and np.mean(errors) < 0.03 and max(errors) < 0.2
 
 
+def test_three_states_visible_partly_and_absent():
+    config = SyntheticConfig(num_frames=60, side=160, max_distractors=1, occlusion=1, leaving=1)
+    counts = {"visible": 0, "partly": 0, "absent": 0}
+    for index in range(8):
+        sequence = videos(config)[index]
+        assert not (sequence.visible & sequence.absent).any()
+        for frame in np.flatnonzero(sequence.absent):
+            assert not sequence.masks.read(int(frame)).any(), "not one pixel"
+        counts["visible"] += sequence.visible.sum()
+        counts["absent"] += sequence.absent.sum()
+        counts["partly"] += (~sequence.visible & ~sequence.absent).sum()
+    assert min(counts.values()) > 10 and counts["visible"] > 200
+
+
+def test_a_sliver_between_the_points_that_are_looked_at_is_not_nothing():
+    scene = videos()[0].frames.scene
+    target = scene.layers[scene.target]
+    blind = replace(target.cutout, seeds_xy=np.full((1, 2), -1e4))
+    layers = tuple(replace(layer, cutout=blind) if layer is target else layer for layer in scene.layers)
+    assert visible_share(replace(scene, layers=layers))[5] == 0
+    assert not leaves_no_trace(scene, 5)
+
+
+def test_a_video_knows_the_pictures_that_it_is_made_of():
+    busy = SyntheticConfig(num_frames=10, side=120, max_distractors=2, occlusion=1)
+    sequence = videos(busy)[2]
+    scene = sequence.frames.scene
+    expected = {origin for layer in scene.layers for origin in layer.cutout.origins}
+    assert len(scene.layers) >= 2 and expected <= sequence.origins == scene.origins
+    assert all(origin.startswith("picture-") for origin in sequence.origins)
+
+
+def test_a_negative_of_a_picture_is_no_video_that_was_made_from_it():
+    mixture = Mixture((pictures(), videos(LONELY)), (1.0, 3.0))
+    swept = 0
+    for k in range(30):
+        place = draw_negative(mixture, (0, 1), SamplingConfig(), np.random.default_rng(k))
+        assert "picture-1" not in find(mixture, place).origins
+        swept += place.collection == 1
+    assert swept > 10
+
+
 def test_names_are_made_when_asked_for():
     names = videos().names
     assert len(names) == len(videos()) == 1_000_000 and names[7] == "synthetic-0-7"
@@ -113,7 +157,9 @@ def test_names_are_made_when_asked_for():
 
 def test_objects_that_are_all_too_small_are_an_error_and_not_an_endless_loop():
     small = MemoryCollection([moving_video(1, box=(5.0, 5.0, 15.0, 40.0))])
-    with pytest.raises(DatasetError, match="at least 16 pixels wide and high, got none in 100 draws from 1"):
+    with pytest.raises(
+        NothingUsableError, match="at least 16 pixels wide and high, got none in 100 draws from 1"
+    ):
         SyntheticVideos(small, pictures(), LONELY)[0]
 
 

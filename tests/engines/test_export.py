@@ -6,11 +6,13 @@ import pytest
 import torch
 
 import starktrack
+from starktrack.config.schema import Config
 from starktrack.engines import export
 from starktrack.engines.export import Agreement, compare, export_onnx
 from starktrack.engines.onnx_engine import open_onnx
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError, MissingExtraError
+from starktrack.models.build import build_network
 from starktrack.models.crops import normalise
 
 
@@ -85,3 +87,18 @@ def test_without_onnx_the_extra_is_named(network, config, tmp_path, monkeypatch)
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'needs the package onnx, .* "starktrack\[export\]"'):
         export_onnx(network, config, tmp_path / "tiny.onnx")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("score_head=true", "score_from=evidence", "num_templates=2"),
+        ("box_head.kind=centre", "score_head=true", "score_from=evidence"),
+        ("box_head.kind=mlp",),
+    ],
+)
+def test_every_head_can_be_exported(parts, small_model, tmp_path):
+    torch.manual_seed(0)
+    config = Config(name="parts", model=small_model(*parts))
+    agreement = export_onnx(build_network(config.model), config, tmp_path / "parts.onnx")
+    assert agreement.holds and agreement.score_difference < 1e-5

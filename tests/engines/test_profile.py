@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from starktrack.config.presets import preset
+from starktrack.config.costs import COSTS, PresetCost
+from starktrack.config.presets import PRESETS, preset
 from starktrack.config.schema import Config
 from starktrack.data.video_writer import VideoWriter
 from starktrack.engines.profile import TimedEngine, count, hardware, measure
@@ -76,3 +77,13 @@ def test_what_ran_is_named():
 
 def test_a_cost_is_plain_numbers():
     assert all(type(value) is int for value in dataclasses.asdict(count(preset("stark_mobile"))).values())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_table_of_costs_is_what_is_counted(name):
+    cost = count(preset(name))
+    assert COSTS[name] == PresetCost(cost.parameters, cost.frame_macs)
+
+
+def test_every_preset_has_its_cost():
+    assert set(COSTS) == set(PRESETS)

@@ -1,4 +1,5 @@
 import pickle
+from pathlib import Path
 
 import pytest
 import timm
@@ -122,3 +123,9 @@ def test_a_download_that_fails_is_one_clear_error(monkeypatch):
         CheckpointError, match="ImageNet weights of test_resnet from timm's download failed: no route"
     ):
         build_backbone(TINY, imagenet=True)
+
+
+@pytest.mark.parametrize("wish", [{"imagenet": True}, {"weights": Path("file.safetensors")}])
+def test_pretrained_weights_that_nobody_has_are_refused_instead_of_ignored(wish):
+    with pytest.raises(ConfigError, match=r"repvgg_a0_lite must start at random .*set run.imagenet=false"):
+        build_backbone(BackboneConfig(name="repvgg_a0_lite"), **wish)

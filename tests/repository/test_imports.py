@@ -26,7 +26,9 @@ ALLOWED = {
     "engines": BASE | {"config", "geometry", "data", "models", "tracking.protocol"},
     "explain": BASE
     | {"config", "geometry", "data", "models", "engines", "tracking.protocol", "tracking.overlay"},
-    "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines"},
+    "hub": BASE | {"models", "engines"},
+    "shipped": set(),
+    "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines", "hub", "shipped"},
     "vot": BASE | {"api", "config", "geometry", "data", "tracking"},
     "__init__": {"api", "errors", "tracking"},
     "__main__": {"cli"},

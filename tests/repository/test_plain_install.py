@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from starktrack.data.result_files import read_boxes
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.data.video_writer import VideoWriter
+from starktrack.geometry.boxes import overlap, xywh_to_xyxy
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_INDEX = ("error sending request", "dns error", "failed to lookup", "Could not connect", "Failed to fetch")
@@ -80,6 +82,24 @@ def test_the_plain_install_has_no_torch_and_tracks_a_clip(installed, exported, t
     assert boxes.shape == (10, 4) and np.isfinite(boxes).all()
     assert boxes[0].tolist() == [150, 120, 80, 70]
     assert (tmp_path / "out.mp4").stat().st_size > 1000
+
+
+def test_the_plain_install_tracks_and_shows_the_demo_with_the_weights_of_the_package(installed, tmp_path):
+    with VideoWriter(tmp_path / "clip.mp4", (240, 320), 30.0) as writer:
+        for frame in (clip := list(synthetic_clip(30, size_hw=(240, 320)))):
+            writer.write(frame.image)
+    box = ",".join(map(str, clip[0].box_xywh))
+    run(installed / "starktrack", "track", "clip.mp4", "--box", box, "--save", "boxes.txt", cwd=tmp_path)
+    found = overlap(
+        *(
+            xywh_to_xyxy(boxes)
+            for boxes in (read_boxes(tmp_path / "boxes.txt"), np.stack([frame.box_xywh for frame in clip]))
+        )
+    )
+    assert found.mean() > 0.6
+    shown = run(installed / "starktrack", "demo", cwd=tmp_path)
+    assert "mean overlap 0." in shown.stdout and (tmp_path / "demo" / "tracked.mp4").stat().st_size > 1000
+    assert "shipped" in run(installed / "starktrack", "models", cwd=tmp_path).stdout
 
 
 def test_what_needs_torch_names_the_extra(installed, tmp_path):

@@ -95,7 +95,16 @@ def test_only_weights_are_unpickled_and_only_as_tensors():
     assert calls == []
 
 
-PUBLIC = ["StarktrackError", "TrackOutput", "Tracker", "from_pretrained", "load", "push", "track"]
+PUBLIC = [
+    "StarktrackError",
+    "TargetState",
+    "TrackOutput",
+    "Tracker",
+    "from_pretrained",
+    "load",
+    "push",
+    "track",
+]
 
 
 def test_the_public_names_are_these():

@@ -1,5 +1,10 @@
-"""A tiny run for torchrun: `distributed_run.py OUT [STEP]`; process 1 dies at STEP of the first attempt."""
+"""A tiny run for torchrun: `distributed_run.py OUT [--dies-at STEP] [--asked-at CALL]`.
 
+At STEP process 1 dies, in the first attempt. In its validation CALL process 1 alone is asked to end.
+Each process notes in OUT/ended-RANK which signal it ended on, or 0.
+"""
+
+import argparse
 import os
 import signal
 import sys
@@ -20,28 +25,49 @@ RECIPE = tiny_recipe(
         "score": stage(epochs=1, trains="score", sampling={"negative_share": 0.5}),
     },
     checkpoint_every=1,
+    validation={"every": 1},
 )
 
 
-def main(out: Path, dies_at: int | None) -> None:
+def fixed_scores(state, config):
+    """Two sequences in each process, the same for whichever."""
+    yield 0.5, 0.25
+    yield 0.5, 0.25
+
+
+def main(out: Path, dies_at: int | None, asked_at: int | None) -> None:
     processes = processes_of_environment()
-    job = tiny_job(RECIPE, out, processes=processes)
+    is_first_attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
+    calls = []
+
+    def validate(state, config):
+        calls.append(1)
+        for number, score in enumerate(fixed_scores(state, config)):
+            if processes.rank == 1 and number == 0 and len(calls) == asked_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield score
 
     def open_feed(stage_config):
         feed = tiny_job(RECIPE, out, processes=processes).open_feed(stage_config)
 
         def dying(epoch, step):
             for number, batch in enumerate(feed(epoch, step)):
-                if number == dies_at and processes.rank == 1 and not processes.restarted:
+                if number == dies_at and processes.rank == 1 and is_first_attempt:
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield batch
 
         return dying
 
-    job = tiny_job(RECIPE, out, processes=processes, open_feed=open_feed)
+    job = tiny_job(RECIPE, out, processes=processes, open_feed=open_feed, validate=validate)
     with joined(processes, torch.device("cpu")):
-        train(job, tiny_network(RECIPE), resume=processes.restarted)
+        stopped = train(job, tiny_network(RECIPE), resume=True)
+    (out / f"ended-{processes.rank}").write_text(str(int(stopped)))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--dies-at", type=int)
+    parser.add_argument("--asked-at", type=int)
+    options = parser.parse_args()
+    main(options.out, options.dies_at, options.asked_at)

@@ -30,7 +30,15 @@ def test_shipped_weights_fit_a_network_without_it():
     ("overrides", "message"),
     [
         (["config.model.box_head.kind=centre"], "loss.corner must be 0"),
-        (["config.model.box_head.kind=mlp", "stages.localise.loss.corner=0"], "loss.centre must be 0"),
+        (
+            [
+                "config.model.box_head.kind=mlp",
+                "config.model.score_from=embedding",
+                "stages.localise.loss.corner=0",
+            ],
+            "loss.centre must be 0",
+        ),
+        (["config.model.box_head.kind=mlp"], "score_from must be embedding"),
         (
             [
                 "config.model.box_head.kind=centre",

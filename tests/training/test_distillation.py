@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.training.tiny import tiny_config, tiny_job, tiny_network, tiny_recipe
 
-from starktrack.config.schema import CropConfig
+from starktrack.config.schema import BackboneConfig, CropConfig
 from starktrack.config.training import DistillationConfig
 from starktrack.errors import ConfigError
 from starktrack.models.weights import save_weights
@@ -38,4 +38,10 @@ def test_a_teacher_of_other_crops_is_refused(tmp_path):
     with pytest.raises(
         ConfigError, match=r"a teacher's search must be the student's, .*side=64.*got .*side=96"
     ):
+        load_teacher(path, tiny_config().model)
+
+
+def test_a_teacher_with_other_corner_maps_is_refused(tmp_path):
+    path = teacher_file(tmp_path, tiny_config(backbone=BackboneConfig(name="test_efficientnet", stride=8)))
+    with pytest.raises(ConfigError, match=r"the student's 4 x 4 cells, got 8 x 8 .*backbone.stride=16"):
         load_teacher(path, tiny_config().model)

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.distributed_run import RECIPE
+from tests.training.distributed_run import RECIPE, fixed_scores
 from tests.training.tiny import losses, tiny_job, tiny_network
 
 from starktrack.training.distributed import Processes, add_up, average_, processes_of_environment
+from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
 
 SCRIPT = Path(__file__).parent / "distributed_run.py"
@@ -33,12 +35,17 @@ def run_two_processes(out, *arguments, restarts=0):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     out = tmp_path_factory.mktemp("alone")
-    train(tiny_job(RECIPE, out), tiny_network(RECIPE))
+    train(tiny_job(RECIPE, out, validate=fixed_scores), tiny_network(RECIPE))
     return out
 
 
+def validations(out):
+    records = read_journal(out / "metrics.jsonl")
+    return [(r["epoch"], r["success"]) for r in records if r["kind"] == "validation"]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "restarts"), [((), 0), ((3,), 1)], ids=["undisturbed", "one dies once"]
+    ("arguments", "restarts"), [((), 0), (("--dies-at", 3), 1)], ids=["undisturbed", "one dies once"]
 )
 def test_two_processes_give_the_loss_curve_of_one(tmp_path, alone, arguments, restarts):
     run_two_processes(tmp_path, *arguments, restarts=restarts)
@@ -50,17 +57,27 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path, alone, arguments, re
     torch.testing.assert_close(found[statistic], expected[statistic], rtol=1e-3, atol=1e-5)
 
 
+def test_a_request_to_one_process_in_its_validation_stops_both_and_loses_nothing(tmp_path, alone):
+    run_two_processes(tmp_path, "--asked-at", 1)
+    ended = [int((tmp_path / f"ended-{rank}").read_text()) for rank in (0, 1)]
+    assert ended == [signal.SIGTERM, signal.SIGTERM]
+    assert len(losses(tmp_path)) == 3 and validations(tmp_path) == [], "stopped after the first epoch"
+    run_two_processes(tmp_path)
+    np.testing.assert_allclose(losses(tmp_path), losses(alone), rtol=2e-4)
+    assert validations(tmp_path) == validations(alone) == [(0, 0.25), (1, 0.25), (2, 0.25)]
+
+
 def test_without_torchrun_there_is_one_process(monkeypatch):
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    assert processes_of_environment() == Processes(0, 1, 0, False)
+    assert processes_of_environment() == Processes(0, 1, 0)
 
 
 def test_torchrun_says_who_we_are(monkeypatch):
-    values = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "TORCHELASTIC_RESTART_COUNT": "2"}
+    values = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    assert processes_of_environment() == Processes(5, 8, 1, True)
+    assert processes_of_environment() == Processes(5, 8, 1)
 
 
 def test_sums_and_means_of_one_process_are_its_own():

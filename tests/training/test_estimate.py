@@ -5,6 +5,7 @@ import torch
 from tests.training.tiny import stage, tiny_config, tiny_job, tiny_network, tiny_recipe
 
 from starktrack.training.estimate import estimate_stage
+from starktrack.training.step import Trainer
 
 
 def estimates(**run):
@@ -42,3 +43,33 @@ def test_state_is_weights_gradients_and_two_moments():
     weights = sum(value.nbytes for value in network.state_dict().values())
     assert found["score"].state_bytes == weights + 3 * 4 * found["score"].num_trainable
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_an_epoch_of_one_micro_batch_can_be_measured():
+    recipe = tiny_recipe(batch_size=4, micro_batch=4, samples_per_epoch=4)
+    found = estimate_stage(tiny_job(recipe, Path("unused")), tiny_network(recipe), "localise")
+    assert found.step_seconds > 0 and found.load_seconds > 0
+
+
+def test_a_teacher_needs_memory_for_its_weights():
+    recipe = tiny_recipe()
+    network, teacher = tiny_network(recipe), tiny_network(recipe)
+    weights = sum(value.nbytes for value in teacher.state_dict().values())
+    alone, taught = (
+        estimate_stage(tiny_job(recipe, Path("unused"), teacher=each), network, "localise")
+        for each in (None, teacher.eval().requires_grad_(False))
+    )
+    assert taught.state_bytes == alone.state_bytes + weights
+
+
+def test_the_whole_micro_batch_is_measured(monkeypatch):
+    seen = []
+    step = Trainer.step
+
+    def noting(trainer, micro_batches, seeds):
+        seen.extend(len(batch) for batch in micro_batches)
+        return step(trainer, micro_batches, seeds)
+
+    monkeypatch.setattr(Trainer, "step", noting)
+    estimates(batch_size=8, micro_batch=8)
+    assert len(seen) >= 4 and set(seen) == {8}

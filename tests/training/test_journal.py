@@ -58,3 +58,30 @@ def test_tensorboard_that_is_not_installed_is_named_with_its_extra(tmp_path, mon
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError, match=r'pip install "starktrack\[tensorboard\]"'):
         Journal(tmp_path, 0, tensorboard=True)
+
+
+def test_numbers_that_json_does_not_know_become_null(tmp_path):
+    journal = Journal(tmp_path, 0)
+    journal.write("train", step=1, loss=0.5, gradient_norm=float("inf"), overlap=float("nan"))
+    (line,) = journal.path.read_text().splitlines()
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    assert json.loads(line, parse_constant=refuse) == {
+        "kind": "train",
+        "step": 1,
+        "loss": 0.5,
+        "gradient_norm": None,
+        "overlap": None,
+    }
+
+
+def test_an_unfinished_record_of_the_last_step_is_written_anew(tmp_path):
+    journal = Journal(tmp_path, 0)
+    for step in (1, 2):
+        journal.write("train", step=step)
+        journal.write("validation", step=step)
+    again = Journal(tmp_path, 2, unfinished="validation")
+    kept = [(record["kind"], record["step"]) for record in read_journal(again.path)]
+    assert kept == [("train", 1), ("validation", 1), ("train", 2)]

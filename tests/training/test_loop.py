@@ -12,8 +12,10 @@ from starktrack.config.training import OptimConfig, Recipe
 from starktrack.errors import ConfigError, TrainingError
 from starktrack.models.weights import read_weights
 from starktrack.training.distributed import Processes
+from starktrack.training.failure import check_skipped, recent_steps
 from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
+from starktrack.training.state import Progress
 
 TWO_STAGES = {
     "localise": stage(epochs=1, optim=OptimConfig(lr=1e-3, ema_decay=0.5)),
@@ -177,15 +179,16 @@ def test_validation_is_recorded_and_the_best_weights_are_kept(tmp_path):
     scores = iter([0.2, 0.6, 0.4])
     seen = []
 
-    def validate(state):
+    def validate(state, config):
         seen.append({name: value.clone() for name, value in state.items()})
-        return np.array([[0.5, next(scores)], [0.7, 0.0]])
+        return [(0.5, next(scores)), (0.7, 0.0)]
 
     train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
     records = [r for r in read_journal(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
     assert [r["success"] for r in records] == pytest.approx([0.1, 0.3, 0.2])
     assert [r["overlap"] for r in records] == pytest.approx([0.6] * 3)
     assert [r["best"] for r in records] == [True, True, False]
+    assert [(r["epoch"], r["step"]) for r in records] == [(0, 3), (1, 6), (2, 9)], "as those of its steps"
     assert same_tensors(read_weights(tmp_path / "best.safetensors")[1], seen[1])
 
 
@@ -193,9 +196,9 @@ def test_the_best_weights_are_those_of_the_last_stage(tmp_path):
     recipe = tiny_recipe(config=tiny_config(score_head=True), stages=TWO_STAGES, validation={"every": 1})
     seen = []
 
-    def validate(state):
+    def validate(state, config):
         seen.append({name: value.clone() for name, value in state.items()})
-        return np.array([[0.5, 0.5]])
+        return [(0.5, 0.5)]
 
     train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
     best = read_weights(tmp_path / "best.safetensors")[1]
@@ -212,9 +215,9 @@ def test_averaged_weights_are_validated_and_shipped_and_change_nothing_else(tmp_
         optim = OptimConfig(lr=1e-2, ema_decay=decay)
         recipe = tiny_recipe(stages={"localise": stage(epochs=1, optim=optim)}, validation={"every": 1})
 
-        def validate(state, decay=decay):
+        def validate(state, config, decay=decay):
             seen[decay] = {name: value.clone() for name, value in state.items()}
-            return np.array([[0.5, 0.5]])
+            return [(0.5, 0.5)]
 
         train(tiny_job(recipe, out, validate=validate), tiny_network(recipe))
         assert same_tensors(seen[decay], read_weights(out / "weights.safetensors")[1])
@@ -227,8 +230,8 @@ def test_a_picture_of_the_crops_is_written(tmp_path):
 
     recipe = tiny_recipe(picture_every=2)
     train(tiny_job(recipe, tmp_path), tiny_network(recipe))
-    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["epoch-0002.jpg"]
-    assert cv2.imread(str(tmp_path / "pictures" / "epoch-0002.jpg")).shape == (64, 4 * (32 + 64 + 8), 3)
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["epoch-0001.jpg"]
+    assert cv2.imread(str(tmp_path / "pictures" / "epoch-0001.jpg")).shape == (64, 4 * (32 + 64 + 8), 3)
 
 
 def test_micro_batches_that_cannot_be_shared_evenly_are_refused(tmp_path):
@@ -253,6 +256,7 @@ def test_too_many_unreadable_frames_stop_the_run(tmp_path):
 def test_a_nan_loss_saves_and_names_its_batch(tmp_path):
     from dataclasses import replace
 
+    from safetensors import safe_open
     from safetensors.torch import load_file
 
     recipe = tiny_recipe()
@@ -272,9 +276,33 @@ def test_a_nan_loss_saves_and_names_its_batch(tmp_path):
         return poisoning
 
     network = tiny_network(recipe)
-    with pytest.raises(TrainingError, match=r"got nan and nan in epoch 1, step 1, samples 12 to 15"):
+    with pytest.raises(TrainingError, match=r"in epoch 1, step 1, samples 12 to 15 \(video-\d+, "):
         train(tiny_job(recipe, tmp_path, open_feed=open_feed), network)
     saved = load_file(tmp_path / "bad-batch-epoch-1-sample-12.safetensors")
     assert torch.isnan(saved["search"]).all()
+    with safe_open(tmp_path / "bad-batch-epoch-1-sample-12.safetensors", framework="pt") as file:
+        named = file.metadata()["names"].split(", ")
+    assert named == list(poisoned[0].names) and len(named) == 4
     assert torch.equal(saved["box_cxcywh"], poisoned[0].box_cxcywh)
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters()), "no step was taken"
+
+
+def test_a_disk_that_goes_bad_late_is_noticed_as_soon_as_one_at_the_start(tmp_path):
+    recipe = tiny_recipe(batch_size=100, micro_batch=100, samples_per_epoch=100)
+    job = tiny_job(recipe, tmp_path)
+    progress, recent = Progress(), recent_steps(recipe.run)
+    for _ in range(20_000):
+        progress.count_step({"skipped": 0.0}, recent)
+    for _ in range(5):
+        progress.count_step({"skipped": 20.0}, recent)
+    check_skipped(job, progress)
+    progress.count_step({"skipped": 20.0}, recent)
+    with pytest.raises(TrainingError, match=r"at most 1.0%.*got 120 of the latest 10000"):
+        check_skipped(job, progress)
+    assert progress.num_skipped == 120 and len(progress.recent_skipped) == 100
+
+
+def test_a_few_unreadable_samples_at_the_start_are_no_rate(tmp_path):
+    job, progress = tiny_job(tiny_recipe(), tmp_path), Progress()
+    progress.count_step({"skipped": 8.0}, 1250)
+    check_skipped(job, progress)

@@ -74,10 +74,11 @@ def overfit_recipe(num_steps, **sampling):
 def overlap_after(recipe, sequence, out):
     mixture = Mixture((MemoryCollection([sequence]),), (1.0,))
     network = tiny_network(recipe)
-    validate = track_and_score([sequence], recipe.config, torch.device("cpu"))
-    before = validate(network.state_dict())[0, 0]
+    validate = track_and_score([sequence], torch.device("cpu"))
+    ((before, _),) = validate(network.state_dict(), recipe.config)
     train(tiny_job(recipe, out, mixture=mixture), network)
-    return before, validate(network.state_dict())[0, 0]
+    ((after, _),) = validate(network.state_dict(), recipe.config)
+    return before, after
 
 
 def test_a_tiny_network_overfits_a_synthetic_sequence(tmp_path):

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from starktrack.tracking.tracker import Tracker, TrackOutput
 
 NUM_FRAMES = 120
-GOOD_OVERLAP = 0.5
 FRAME_RATE = 30.0
 STRIP_COLUMNS, STRIP_ROWS = 4, 2
 
@@ -23,23 +22,15 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the video and the pictures go.")] = Path(
         "demo"
     ),
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps that the tiny network trains.")] = 150,
     seed: Annotated[int, typer.Option(help="Another object, background and path.")] = 0,
 ) -> None:
-    """Make a clip with a moving object, track it, and show the result.
-
-    No trained weights are needed: a tiny network learns this one object on the spot.
-    """
-    from starktrack.api import require_torch
-
-    require_torch("the demo's network")
-    _make_folder(out)
-    tracker = _tiny_tracker(steps, seed)
-
+    """Make a clip with a moving object, track it with the weights of the package, and show the result."""
+    from starktrack.api import load
     from starktrack.data.synthetic_clip import synthetic_clip
 
+    _make_folder(out)
     clip = list(synthetic_clip(NUM_FRAMES, seed=seed, object_seed=seed))
-    outputs = _track(tracker, clip)
+    outputs = _track(load(), clip)
     _write_video(out / "tracked.mp4", clip, outputs)
     _write_strip(out / "strip.png", clip, outputs)
     mean, worst = _overlap(clip, outputs)
@@ -47,10 +38,6 @@ def demo(
         f"tracked {len(clip)} frames, mean overlap {mean:.3f}, worst frame {worst:.3f}\n"
         f"look at {out / 'tracked.mp4'} and {out / 'strip.png'}\n"
     )
-    if mean < GOOD_OVERLAP:
-        sys.stdout.write(
-            f"the tiny network has not learned the object in {steps} steps; try more with --steps\n"
-        )
 
 
 def _make_folder(out: Path) -> None:
@@ -58,20 +45,6 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out must be a folder that can be made, got {out}: {error.strerror}") from error
-
-
-def _tiny_tracker(steps: int, seed: int) -> "Tracker":
-    import torch
-
-    from starktrack.cli.progress import progress_of
-    from starktrack.engines.torch_engine import TorchEngine
-    from starktrack.tracking.tracker import Tracker
-    from starktrack.training.tiny import train_tiny
-
-    sys.stdout.write("training a tiny network on this object, half a minute on two CPU cores ...\n")
-    with progress_of(steps, "training", "step") as progress:
-        config, network = train_tiny(steps, seed=seed, object_seed=seed, tell=progress.advance)
-    return Tracker(TorchEngine(network, config, device=torch.device("cpu")))
 
 
 def _track(tracker: "Tracker", clip: Sequence["ClipFrame"]) -> list["TrackOutput"]:
@@ -88,7 +61,7 @@ def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["Tra
 
     with VideoWriter(path, clip[0].image.shape[:2], FRAME_RATE) as writer:
         for frame, output in zip(clip, outputs, strict=True):
-            writer.write(draw(frame.image, {0: output.box_xywh}))
+            writer.write(draw(frame.image, {0: output.box_xywh}, {0: output.score}, {0: output.state}))
 
 
 def _write_strip(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:

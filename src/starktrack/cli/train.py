@@ -1,15 +1,18 @@
 """`starktrack train`: a recipe and data in, weights out."""
 
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.progress import Progress, progress_of
 from starktrack.config.loading import override
 from starktrack.config.recipes import read_recipe
-from starktrack.config.training import Recipe
+from starktrack.config.training import DatasetConfig, Recipe
 from starktrack.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,8 +22,7 @@ if TYPE_CHECKING:
     from starktrack.models.stark import Stark
     from starktrack.training.distributed import Processes
     from starktrack.training.job import Job, Validate
-
-Collections = dict[str, Any]
+    from starktrack.training.journal import Record
 
 
 def train(
@@ -57,21 +59,25 @@ def train(
     never stopped.
     """
     plan = override(read_recipe(recipe), overrides or [])
+    from starktrack.training.checkpoint import snapshot_paths
     from starktrack.training.distributed import joined, processes_of_environment
     from starktrack.training.loop import train as run
 
     processes = processes_of_environment()
     where = _device_of(device, processes)
-    resume = resume or processes.restarted
     with joined(processes, where):
-        job, network = _prepare(plan, data, out, where, processes, weights)
+        collections = _open(plan.datasets, data, plan.run.seed, processes)
+        job = _job(plan, out, where, processes, collections, _validation(plan, data, where, processes))
         if dry_run:
             from starktrack.cli.train_plan import show_plan
 
-            show_plan(job, network, _open(plan.datasets, data, plan.run.seed))
+            show_plan(job, _network(plan, where), collections)
             return
-        if not resume and job.checkpoints.is_dir() and any(job.checkpoints.iterdir()):
+        has_begun = bool(snapshot_paths(job.checkpoints))
+        if has_begun and not resume:
             raise ConfigError(f"--out must be a new folder, {out} holds a run; add --resume, or give another")
+        # A checkpoint fills the whole network: what a fresh run starts from is neither needed nor fetched.
+        network = _network(plan, where) if has_begun else _starting_network(plan, where, weights)
         stopped = run(job, network, resume=resume)
     if stopped:
         sys.stderr.write(f"stopped by signal {stopped}, saved in {job.checkpoints}; go on with --resume\n")
@@ -80,53 +86,61 @@ def train(
         sys.stderr.write(f"weights: {job.weights}\n")
 
 
-def _prepare(
+def _job(
     recipe: Recipe,
-    data: Path,
     out: Path,
     device: "torch.device",
     processes: "Processes",
-    weights: Path | None,
-) -> "tuple[Job, Stark]":
+    collections: "Mapping[str, SequenceCollection]",
+    validate: "Validate | None",
+) -> "Job":
     from starktrack.training.datasets import mix
     from starktrack.training.distill import load_teacher
     from starktrack.training.feed import loader_feed
     from starktrack.training.job import Job
 
-    mixture = mix(recipe.datasets, _open(recipe.datasets, data, recipe.run.seed))
+    mixture = mix(recipe.datasets, collections)
     teacher = recipe.distillation.teacher
-    job = Job(
+    return Job(
         recipe,
         out,
         device,
         lambda stage: loader_feed(mixture, recipe, stage, device=device, processes=processes),
         processes,
-        _validation(recipe, data, device, processes),
+        validate,
         load_teacher(Path(teacher), recipe.config.model).to(device) if teacher else None,
         _tell if processes.is_first else None,
     )
-    return job, _network(recipe, device, weights)
 
 
-def _network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "Stark":
-    import torch
-
-    from starktrack.models.build import build_network
+def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "Stark":
+    """Return the network that a fresh run starts from: given weights, or those of its backbone."""
     from starktrack.models.stark import AUXILIARY
     from starktrack.models.weights import fill, read_weights
 
+    if weights is None:
+        file = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
+        return _network(recipe, device, imagenet=recipe.run.imagenet and file is None, backbone_weights=file)
+    network = _network(recipe, device)
+    fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
+    fill(network, {**fresh, **read_weights(weights)[1]}, source=str(weights))
+    return network
+
+
+def _network(
+    recipe: Recipe, device: "torch.device", *, imagenet: bool = False, backbone_weights: Path | None = None
+) -> "Stark":
+    import torch
+
+    from starktrack.models.build import build_network
+
     torch.manual_seed(recipe.run.seed)
-    start = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
-    imagenet = recipe.run.imagenet and weights is None and start is None
     network = build_network(
         recipe.config.model,
         imagenet=imagenet,
-        backbone_weights=None if weights else start,
+        backbone_weights=backbone_weights,
         auxiliary_head=recipe.has_auxiliary_head,
     )
-    if weights:
-        fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
-        fill(network, {**fresh, **read_weights(weights)[1]}, source=str(weights))
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
     network = network.to(device, memory_format=layout)
     if recipe.run.compile:
@@ -140,22 +154,37 @@ def _validation(
     from starktrack.cli.validation import choose_sequences, track_and_score
 
     config = recipe.validation
-    if not config.every or not config.datasets:
+    if not recipe.validates:
         return None
-    sequences = choose_sequences(_open(config.datasets, data, recipe.run.seed), config)
-    own = sequences[processes.rank :: processes.count]
-    return track_and_score(own, recipe.config, device, max_frames=config.max_frames)
+    collections = _open(config.datasets, data, recipe.run.seed, processes)
+    own = choose_sequences(collections, config)[processes.rank :: processes.count]
+    return track_and_score(own, device, max_frames=config.max_frames)
 
 
-def _open(datasets: Collections, data: Path, seed: int) -> "dict[str, SequenceCollection]":
+def _open(
+    datasets: Mapping[str, DatasetConfig], data: Path, seed: int, processes: "Processes"
+) -> "dict[str, SequenceCollection]":
     from starktrack.training.datasets import open_collections
+    from starktrack.training.distributed import first_then_others
 
-    return open_collections(datasets, data, seed, _show_index)
+    with first_then_others(processes), _index_bars() as show:
+        return open_collections(datasets, data, seed, show)
 
 
-def _show_index(name: str, done: int, total: int) -> None:
-    if done % 500 == 0 or done == total:
-        sys.stderr.write(f"index of {name}: {done} of {total} sequences\n")
+@contextmanager
+def _index_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what shows the building of indices, one after the other; those that are there show nothing."""
+    with ExitStack() as bars:
+        shown: dict[str, Progress] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in shown:
+                shown[name] = bars.enter_context(progress_of(total, f"index of {name}", "sequence"))
+            shown[name].advance()
+            if done == total:
+                bars.close()
+
+        yield show
 
 
 def _device_of(device: Device, processes: "Processes") -> "torch.device":
@@ -167,7 +196,7 @@ def _device_of(device: Device, processes: "Processes") -> "torch.device":
     return torch.device("cuda", processes.local_rank) if where.type == "cuda" else where
 
 
-def _tell(record: Any) -> None:
+def _tell(record: "Record") -> None:
     if record["kind"] == "validation":
         best = ", the best so far" if record["best"] else ""
         text = f"validation: overlap {record['overlap']:.3f}, success {record['success']:.3f}{best}"

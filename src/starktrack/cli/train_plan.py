@@ -1,25 +1,28 @@
 """`starktrack train --dry-run`: data sets, shapes, steps, memory, time, as tables."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from starktrack.data.sampling import SequenceCollection
 from starktrack.models.stark import Stark
 from starktrack.training.estimate import Estimate, estimate_stage
 from starktrack.training.job import Job
 
 
-def show_plan(job: Job, network: Stark, collections: Mapping[str, Any]) -> None:
-    """Print what the run would do, need and take."""
+def show_plan(job: Job, network: Stark, collections: Mapping[str, SequenceCollection]) -> None:
+    """Measure what the run would do, need and take in every process, and print it in the first."""
+    estimates = {name: estimate_stage(job, network, name) for name in job.recipe.stages}
+    if not job.processes.is_first:
+        return
     console = Console()
     console.print(_data_table(job, collections))
     console.print(_batch_table(job))
-    console.print(_stage_table(job, {name: estimate_stage(job, network, name) for name in job.recipe.stages}))
+    console.print(_stage_table(job, estimates))
 
 
-def _data_table(job: Job, collections: Mapping[str, Any]) -> Table:
+def _data_table(job: Job, collections: Mapping[str, SequenceCollection]) -> Table:
     table = Table("data set", "source", "split", "sequences", "share of samples", title="Data")
     ratios = {name: dataset.ratio for name, dataset in job.recipe.datasets.items()}
     for name, dataset in job.recipe.datasets.items():

@@ -1,19 +1,19 @@
 """Validation of a run: real sequences are tracked with its weights, and scored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as List
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from starktrack.arrays import Boxes
 from starktrack.config.schema import Config
 from starktrack.config.training import ValidationConfig
+from starktrack.data.sampling import SequenceCollection
 from starktrack.data.sequence import Sequence
 from starktrack.engines.torch_engine import TorchEngine
+from starktrack.errors import DatasetError
 from starktrack.evaluation.metrics import overlaps, success_curve
 from starktrack.models.build import build_network
 from starktrack.tracking.tracker import Tracker
@@ -23,7 +23,9 @@ THRESHOLDS = np.linspace(0, 1, 21)
 """Overlaps at which success is counted; its mean is the area under the curve."""
 
 
-def choose_sequences(collections: Mapping[str, Any], config: ValidationConfig) -> list[Sequence]:
+def choose_sequences(
+    collections: Mapping[str, SequenceCollection], config: ValidationConfig
+) -> list[Sequence]:
     """Return the sequences to track, evenly spread over each data set, cut to the longest length."""
     chosen = []
     for collection in collections.values():
@@ -33,17 +35,14 @@ def choose_sequences(collections: Mapping[str, Any], config: ValidationConfig) -
     return chosen
 
 
-def track_and_score(
-    sequences: List[Sequence], config: Config, device: torch.device, *, max_frames: int = 0
-) -> Validate:
+def track_and_score(sequences: List[Sequence], device: torch.device, *, max_frames: int = 0) -> Validate:
     """Return the function that scores weights by tracking these sequences with them."""
 
-    def validate(state: Mapping[str, Tensor]) -> Float[np.ndarray, "sequences 2"]:
+    def validate(state: Mapping[str, Tensor], config: Config) -> Iterator[tuple[float, float]]:
         network = build_network(config.model)
         network.load_state_dict(dict(state))
         tracker = Tracker(TorchEngine(network, config, device=device))
-        scores = [score_sequence(tracker, sequence, max_frames) for sequence in sequences]
-        return np.array(scores).reshape(-1, 2)
+        return (score_sequence(tracker, sequence, max_frames) for sequence in sequences)
 
     return validate
 
@@ -53,8 +52,17 @@ def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) ->
 
     Frames in which the target cannot be seen do not count, nor does the one with the given box, unless there is
     no other.
+
+    Raises:
+        DatasetError: The target can be seen in no frame.
     """
-    first = int(np.flatnonzero(sequence.visible)[0])
+    shown = np.flatnonzero(sequence.visible)
+    if not len(shown):
+        raise DatasetError(
+            f"a sequence to validate on must show its target, {sequence.name} does in none of its "
+            f"{len(sequence)} frames; leave it out"
+        )
+    first = int(shown[0])
     end = min(len(sequence), first + max_frames) if max_frames else len(sequence)
     tracker.start(sequence.frames.read(first), box_xywh=sequence.boxes_xywh[first])
     boxes = [sequence.boxes_xywh[first]]

@@ -25,6 +25,8 @@ class SamplingConfig:
             (as trident_pro, but the target is visible in the dynamic template).
         max_gap: Frames between template and search (causal), or dynamic template and search (trident).
         min_length: Shorter videos are left out; single images never are.
+        min_side: Targets in single images that are narrower or lower than this are left out, pixels. The authors
+            wrote 50, but their sampler does not look at it for images, so 0 is what the published weights saw.
         negative_share: Share of samples whose search region does not hold the target; the paper's second
             stage has 0.5.
 
@@ -34,6 +36,7 @@ class SamplingConfig:
     mode: Literal["causal", "trident", "trident_pro"] = "causal"
     max_gap: PositiveInt = 200
     min_length: PositiveInt = 20
+    min_side: Amount = 0.0
     negative_share: Probability = 0.0
 
 
@@ -130,7 +133,8 @@ class SyntheticConfig:
         occlusion: Probability that something passes in front of the target.
         leaving: Probability that the target leaves the frame for a while.
         exposure: Longest time that the shutter is open, frames; longer is more motion blur.
-        min_visible_share: The target counts as visible while this share of it can be seen.
+        min_visible_share: The target counts as visible while this share of it can be seen, and as absent where
+            nothing of it can; frames in between are neither searched nor taken for negatives.
     """
 
     num_videos: PositiveInt = 1_000_000

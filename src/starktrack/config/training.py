@@ -106,6 +106,7 @@ class StageConfig:
         trains: `box` everything but the score head, with the box losses; `score` the score head alone, all
             else frozen and in eval mode, with binary cross-entropy; `joint` everything, with both (Table 8).
         frozen_stride: The backbone is frozen up to its stage of this stride; 4 is ResNet's stem and layer1.
+        validate_every: Epochs between validations in this stage, 0 for none; left out, `validation.every`.
 
     Source: section 3.2, Training; section 4.1 (500 and 50 epochs).
     """
@@ -113,6 +114,7 @@ class StageConfig:
     epochs: PositiveInt = 500
     trains: Literal["box", "score", "joint"] = "box"
     frozen_stride: Count = 4
+    validate_every: Count | None = None
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -150,7 +152,7 @@ class ValidationConfig:
     """Tracking of real sequences between epochs.
 
     Args:
-        every: Epochs between validations; 0 never validates.
+        every: Epochs between validations, and one at the end of each stage; 0 never validates.
         max_sequences: At most this many sequences of each data set, spread evenly; 0 takes all.
         max_frames: At most this many frames of each sequence; 0 takes all.
     """
@@ -176,7 +178,7 @@ class RunConfig:
         picture_every: Epochs between pictures of crops with boxes; 0 draws none.
         checkpoint_every: Optimiser steps between checkpoints within an epoch; 0 has only those at its end.
         keep: Checkpoints kept, newest first.
-        max_corrupt: Share of unreadable samples above which the run stops.
+        max_corrupt: Share of unreadable samples, of the latest 10,000, above which the run stops.
         tensorboard: Write TensorBoard files too.
         backbone_weights: Local file the backbone starts from; empty for timm's own download where
             `imagenet` is set.
@@ -272,6 +274,23 @@ class Recipe:
                 )
             _maps_fit(name, stage, self.config.model)
         return self
+
+    @model_validator(mode="after")
+    def _synthetic_videos_are_long_enough(self) -> "Recipe":
+        shortest = max(stage.data.sampling.min_length for stage in self.stages.values())
+        for name, dataset in self.datasets.items():
+            if dataset.source == "synthetic" and dataset.synthetic.num_frames < shortest:
+                raise ValueError(
+                    f"datasets.{name}.synthetic.num_frames must be at least data.sampling.min_length={shortest} "
+                    f"of every stage, or no such video is used, got {dataset.synthetic.num_frames}"
+                )
+        return self
+
+    @property
+    def validates(self) -> bool:
+        """Return whether any stage is validated."""
+        wanted = (self.validation.every, *(stage.validate_every for stage in self.stages.values()))
+        return bool(self.validation.datasets) and any(wanted)
 
     @property
     def has_auxiliary_head(self) -> bool:

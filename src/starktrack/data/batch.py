@@ -27,6 +27,7 @@ class Batch:
         search_mask: True where the search region lies outside its image.
         box_cxcywh: True boxes in crop units of the search region; may reach beyond [0, 1].
         label: 1 where the search region shows the target, else 0.
+        names: Each sample's sequences.
         skipped: What was wrong with frames that had to be passed over.
     """
 
@@ -36,6 +37,7 @@ class Batch:
     search_mask: Bool[Tensor, "batch side side"]
     box_cxcywh: Float[Tensor, "batch 4"]
     label: Float[Tensor, " batch"]
+    names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -60,6 +62,7 @@ class Answers(NamedTuple):
 
     box_cxcywh: Float[Tensor, "batch 4"]
     label: Float[Tensor, " batch"]
+    names: tuple[str, ...]
     skipped: tuple[str, ...]
 
 
@@ -173,5 +176,6 @@ def _answers(samples: list[Sample]) -> Answers:
     return Answers(
         torch.from_numpy(np.stack([sample.box_cxcywh for sample in samples])).float(),
         torch.tensor([float(sample.is_positive) for sample in samples]),
+        tuple(sample.name for sample in samples),
         tuple(text for sample in samples for text in sample.skipped),
     )

@@ -3,7 +3,7 @@
 Convention: a cut-out has its own pixel grid, edges continuous. What is at least half opaque is the object.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -30,11 +30,13 @@ class CutOut:
         pixels: RGB times opacity, and opacity (0 to 255).
         outline_xy: Corners of the object's convex hull.
         seeds_xy: Points spread over the object.
+        origins: The videos or pictures that it was cut from.
     """
 
     pixels: UInt8[np.ndarray, "height width 4"]
     outline_xy: Float[np.ndarray, "num_corners 2"]
     seeds_xy: Float[np.ndarray, "num_seeds 2"]
+    origins: frozenset[str] = frozenset()
 
     def covers(self, points_xy: Float[np.ndarray, "*batch 2"]) -> Bool[np.ndarray, "*batch"]:
         """Return which points lie on the object."""
@@ -83,16 +85,14 @@ def recolour(
     colour = cutout.pixels[..., list(order)] * gains
     opacity = cutout.pixels[..., 3:]
     pixels = np.concatenate([np.minimum(colour, opacity), opacity], axis=2).astype(np.uint8)
-    return CutOut(pixels, cutout.outline_xy, cutout.seeds_xy)
+    return replace(cutout, pixels=pixels)
 
 
 def silhouette(cutout: CutOut, shade: float) -> CutOut:
     """Return the cut-out all in one grey, 0 to 255."""
     opacity = cutout.pixels[..., 3:]
     grey = np.repeat(opacity * (shade / 255), 3, axis=2)
-    return CutOut(
-        np.concatenate([grey, opacity], axis=2).astype(np.uint8), cutout.outline_xy, cutout.seeds_xy
-    )
+    return replace(cutout, pixels=np.concatenate([grey, opacity], axis=2).astype(np.uint8))
 
 
 def mean_colour(cutout: CutOut) -> Float[np.ndarray, "3"]:

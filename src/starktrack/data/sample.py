@@ -10,7 +10,7 @@ from starktrack.config.data import DataConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.errors import BoxError, ConfigError, DatasetError, InputError
+from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
     crop_transform,
@@ -41,6 +41,7 @@ class Sample:
         looks: For each crop, how it is varied.
         box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
         is_positive: Whether the search crop shows the target.
+        name: The sequence of the templates, and that of the search region where it is another.
         skipped: What was wrong with frames that had to be passed over.
     """
 
@@ -50,6 +51,7 @@ class Sample:
     looks: tuple[Look, ...]
     box_cxcywh: Box
     is_positive: bool
+    name: str = ""
     skipped: tuple[str, ...] = ()
 
 
@@ -92,6 +94,7 @@ class Samples:
         A sample whose frames cannot be read or whose crop shows nothing is drawn again.
 
         Raises:
+            NothingUsableError: No sequence of a data set fits the sampling; told at the first attempt.
             DatasetError: Every attempt failed; names the sequences.
         """
         failures: list[InputError] = []
@@ -99,6 +102,8 @@ class Samples:
             unreadable = tuple(str(error) for error in failures if isinstance(error, DatasetError))
             try:
                 return self._draw(sample_generator(self.seed, *key, attempt), unreadable)
+            except NothingUsableError:
+                raise
             except (DatasetError, BoxError) as error:
                 failures.append(error)
         raise DatasetError(
@@ -121,7 +126,8 @@ class Samples:
         windows, labels = zip(*aimed, strict=True)
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
-        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, skipped)
+        name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
+        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, skipped)
 
     def _aim_template(
         self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator

@@ -7,7 +7,7 @@ for any number of processes, in any order, and after a restart.
 import math
 from collections import OrderedDict
 from collections.abc import Sequence as List
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int
 
 from starktrack.config.data import SamplingConfig
 from starktrack.data.sequence import Sequence
-from starktrack.errors import DatasetError
+from starktrack.errors import DatasetError, NothingUsableError
 
 GAP_STEP = 5
 """By how many frames the largest gap grows while a video has no two visible frames within it."""
@@ -115,17 +115,18 @@ def draw_triplet(
     """Return the frames of one sample.
 
     Raises:
-        DatasetError: A data set holds no video with enough visible frames.
+        NothingUsableError: A data set holds no video with enough visible frames, or no negative.
+        DatasetError: The video that was drawn has no frame for a dynamic template.
 
     Source: section 4.1 and the authors' sampler; the negatives differ (`draw_negative`).
     """
     min_visible = 2 * (1 + num_templates) + 1
-    home, sequence = _draw_sequence(mixture, config.min_length, min_visible, rng)
+    home, sequence = _draw_sequence(mixture, config, min_visible, rng)
     templates, search = choose_frames(sequence, config, rng, num_templates=num_templates)
     template_places = tuple(FramePlace(*home, frame) for frame in templates)
     if rng.random() >= config.negative_share:
         return Triplet(template_places, FramePlace(*home, search), is_positive=True)
-    return Triplet(template_places, draw_negative(mixture, home, rng), is_positive=False)
+    return Triplet(template_places, draw_negative(mixture, home, config, rng), is_positive=False)
 
 
 def choose_frames(
@@ -197,22 +198,28 @@ def trident_frames(
     )
 
 
-def draw_negative(mixture: Mixture, home: tuple[int, int], rng: np.random.Generator) -> FramePlace:
-    """Return a search frame without the target: hidden frames of its own video first, else another sequence.
+def draw_negative(
+    mixture: Mixture, home: tuple[int, int], config: SamplingConfig, rng: np.random.Generator
+) -> FramePlace:
+    """Return a search frame without the target: frames of its own video first, else another sequence.
 
-    Convention: in a hidden frame the box to search around is `absent_box`. Another sequence is never one of
-    the same video or picture (`Sequence.video`), where the target may stand beside the other one. The
-    authors' sampler allows that, and so labels some targets that can be seen as absent.
+    Convention: in a frame without a target the box to search around is `absent_box`. Nothing of the target
+    shows in the chosen frame; another sequence never shares a video or picture with the target's
+    (`Sequence.origins`), in whichever data set, for there the target may stand beside the other one. The
+    authors' sampler allows both, and so labels some targets that can be seen as absent.
+
+    Raises:
+        NothingUsableError: There is no other video.
     """
     sequence = mixture.sequence(*home)
-    hidden = np.flatnonzero(~sequence.visible)
-    if len(hidden):
-        return FramePlace(*home, _pick(hidden, rng))
+    absent = np.flatnonzero(sequence.is_absent)
+    if len(absent):
+        return FramePlace(*home, _pick(absent, rng))
     for _ in range(MAX_DRAWS):
-        place, other = _draw_sequence(mixture, 1, 1, rng)
-        if place != home and not (place[0] == home[0] and other.video and other.video == sequence.video):
+        place, other = _draw_sequence(mixture, replace(config, min_length=1), 1, rng)
+        if not other.origins & sequence.origins:
             return FramePlace(*place, _pick(np.flatnonzero(other.visible), rng))
-    raise DatasetError(
+    raise NothingUsableError(
         f"a negative sample must come from another video than {sequence.name!r}, got none in {MAX_DRAWS} "
         "draws; add sequences or set sampling.negative_share to 0"
     )
@@ -225,7 +232,7 @@ def has_box(sequence: Sequence) -> Bool[np.ndarray, " num_frames"]:
 
 
 def _draw_sequence(
-    mixture: Mixture, min_length: int, min_visible: int, rng: np.random.Generator
+    mixture: Mixture, config: SamplingConfig, min_visible: int, rng: np.random.Generator
 ) -> tuple[tuple[int, int], Sequence]:
     ratios = np.asarray(mixture.ratios) / sum(mixture.ratios)
     which = int(rng.choice(len(ratios), p=ratios))
@@ -233,19 +240,21 @@ def _draw_sequence(
     for _ in range(MAX_DRAWS):
         index = int(rng.integers(len(collection)))
         sequence = mixture.sequence(which, index)
-        if _is_eligible(sequence, min_length, min_visible):
+        if _is_eligible(sequence, config, min_visible):
             return (which, index), sequence
-    raise DatasetError(
-        f"a data set must hold a visible image, or a video of at least {min_length} frames with the target "
-        f"visible in {min_visible}, got none in {MAX_DRAWS} draws from data set {which} of the mixture "
-        f"({len(collection)} sequences, the last one drawn is {sequence.name!r}); lower sampling.min_length"
+    raise NothingUsableError(
+        f"a data set must hold a visible image of at least {config.min_side:g} pixels, or a video of at least "
+        f"{config.min_length} frames with the target visible in {min_visible}, got none in {MAX_DRAWS} draws "
+        f"from data set {which} of the mixture ({len(collection)} sequences, the last one drawn is "
+        f"{sequence.name!r}); lower sampling.min_side or sampling.min_length"
     )
 
 
-def _is_eligible(sequence: Sequence, min_length: int, min_visible: int) -> bool:
+def _is_eligible(sequence: Sequence, config: SamplingConfig, min_visible: int) -> bool:
     if len(sequence) == 1:
-        return bool(sequence.visible[0])
-    return len(sequence) >= min_length and int(sequence.visible.sum()) >= min_visible
+        is_large = sequence.boxes_xywh[0, 2:].min() >= config.min_side
+        return bool(sequence.visible[0] and is_large)
+    return len(sequence) >= config.min_length and int(sequence.visible.sum()) >= min_visible
 
 
 def _pick(values: Int[np.ndarray, " num_values"], rng: np.random.Generator) -> int:

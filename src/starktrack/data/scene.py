@@ -1,6 +1,6 @@
 """What happens in a synthetic video: who moves where, before what, in which light; nothing is painted yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from starktrack.config.data import SyntheticConfig
 from starktrack.data.cutouts import CutOut, cut_out, mean_colour, recolour
 from starktrack.data.motion import Poses, draw_poses, excursion, passing, wandering, wave
 from starktrack.data.sampling import SequenceCollection
-from starktrack.errors import DatasetError
+from starktrack.errors import NothingUsableError
 
 MIN_OBJECT_SIDE = 16
 """Smaller objects in pictures are left alone, pixels."""
@@ -42,6 +42,7 @@ class Scene:
         light: Factor on red, green and blue in each frame.
         exposure: Time that the shutter is open, frames.
         size_wh: Of a frame, pixels.
+        origins: The videos or pictures that it is made of.
     """
 
     background: Image
@@ -51,6 +52,7 @@ class Scene:
     light: Float[np.ndarray, "num_frames 3"]
     exposure: float
     size_wh: tuple[int, int]
+    origins: frozenset[str]
 
 
 def draw_scene(
@@ -62,9 +64,10 @@ def draw_scene(
     """Return a scene: a target, copies of it in other colours, other things, perhaps an occluder.
 
     Raises:
-        DatasetError: A picture cannot be read, or no object in reach is large enough.
+        DatasetError: A picture cannot be read.
+        NothingUsableError: No object in reach is large enough.
     """
-    background = _draw_background(backgrounds, rng)
+    behind, background = _draw_background(backgrounds, rng)
     size_wh = _frame_size(background, config.side)
     smallest, largest = np.log([config.smallest, config.largest])
     side = float(np.exp(rng.uniform(smallest, largest)) * np.sqrt(size_wh[0] * size_wh[1]))
@@ -87,6 +90,7 @@ def draw_scene(
         _light(config.num_frames, rng),
         float(rng.uniform(0, config.exposure)),
         size_wh,
+        behind.union(*(layer.cutout.origins for layer in layers)),
     )
 
 
@@ -111,9 +115,11 @@ def visible_share(scene: Scene) -> Float[np.ndarray, " num_frames"]:
     return seen.mean(axis=1)
 
 
-def _draw_background(backgrounds: SequenceCollection, rng: np.random.Generator) -> Image:
+def _draw_background(
+    backgrounds: SequenceCollection, rng: np.random.Generator
+) -> tuple[frozenset[str], Image]:
     sequence = backgrounds[int(rng.integers(len(backgrounds)))]
-    return sequence.frames.read(int(rng.integers(len(sequence))))
+    return sequence.origins, sequence.frames.read(int(rng.integers(len(sequence))))
 
 
 def _draw_cutout(objects: SequenceCollection, side: float, rng: np.random.Generator) -> CutOut:
@@ -126,8 +132,9 @@ def _draw_cutout(objects: SequenceCollection, side: float, rng: np.random.Genera
         side = min(side, MAX_ENLARGEMENT * float(np.sqrt(box[2] * box[3])))
         mask = sequence.masks.read(index) if sequence.masks else None
         image = sequence.frames.read(index)
-        return cut_out(image, box, mask, side=side, roundness=float(rng.uniform(2, 5)))
-    raise DatasetError(
+        cutout = cut_out(image, box, mask, side=side, roundness=float(rng.uniform(2, 5)))
+        return replace(cutout, origins=sequence.origins)
+    raise NothingUsableError(
         f"objects to cut out must be visible and at least {MIN_OBJECT_SIDE} pixels wide and high, "
         f"got none in {MAX_DRAWS} draws from {len(objects)} sequences"
     )

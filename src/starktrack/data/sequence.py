@@ -51,11 +51,12 @@ class Sequence:
         name: Unique within its data set.
         frames: Where the pictures come from.
         boxes_xywh: True boxes in image pixels; rows without a target may hold NaN or zeros.
-        visible: Whether the target can be seen in a frame.
+        visible: Whether the target can be seen in a frame, well enough to be looked for.
         object_class: What the target is, where the data set says so.
-        video: The video or picture that was annotated, where several sequences share one; sequences of one
-            video may show each other's targets.
+        videos: The videos or pictures that its frames are of or made of, where other sequences may share them;
+            empty where it has its frames for itself.
         masks: The target's outlines, where the data set has them.
+        absent: Whether nothing of the target shows in a frame; None where that is whenever it is not visible.
     """
 
     name: str
@@ -63,9 +64,20 @@ class Sequence:
     boxes_xywh: Float[np.ndarray, "num_frames 4"]
     visible: Bool[np.ndarray, " num_frames"]
     object_class: str | None = None
-    video: str | None = None
+    videos: frozenset[str] = frozenset()
     masks: MaskSource | None = None
+    absent: Bool[np.ndarray, " num_frames"] | None = None
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""
         return len(self.boxes_xywh)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Return what its frames are of; sequences that share an origin may show each other's targets."""
+        return self.videos or frozenset((self.name,))
+
+    @property
+    def is_absent(self) -> Bool[np.ndarray, " num_frames"]:
+        """Return in which frames nothing of the target shows."""
+        return ~self.visible if self.absent is None else self.absent

@@ -8,7 +8,7 @@ from collections.abc import Sequence as List
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 
 from starktrack.arrays import Image
 from starktrack.config.data import SyntheticConfig
@@ -17,6 +17,9 @@ from starktrack.data.painting import paint, paint_background, relight
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.scene import Scene, draw_scene, true_boxes, visible_share
 from starktrack.data.sequence import Sequence
+
+FAINTEST = 16
+"""A share of a pixel of 255 that can be seen."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,21 @@ class SceneMasks:
 
     def read(self, index: int) -> Bool[np.ndarray, "height width"]:
         """Return which pixels of frame `index` show the target."""
-        scene = self.scene
-        shown = np.zeros((*scene.size_wh[::-1], 3), np.uint8)
-        for layer in scene.layers[scene.target :]:
-            shade = 255.0 if layer is scene.layers[scene.target] else 0.0
-            paint(shown, silhouette(layer.cutout, shade), layer.poses, index, exposure=0.0)
-        return shown[..., 0] >= 128
+        return _paint_target(self.scene, index, exposure=0.0) >= 128
+
+
+def leaves_no_trace(scene: Scene, index: int) -> bool:
+    """Return whether no trace of the target can be seen in frame `index`, be it an edge or a blur."""
+    return bool(_paint_target(scene, index, exposure=scene.exposure).max() < FAINTEST)
+
+
+def _paint_target(scene: Scene, index: int, *, exposure: float) -> UInt8[np.ndarray, "height width"]:
+    """Return how much of each pixel is the target's: 255 is all."""
+    shown = np.zeros((*scene.size_wh[::-1], 3), np.uint8)
+    for layer in scene.layers[scene.target :]:
+        shade = 255.0 if layer is scene.layers[scene.target] else 0.0
+        paint(shown, silhouette(layer.cutout, shade), layer.poses, index, exposure=exposure)
+    return shown[..., 0]
 
 
 @dataclass(frozen=True)
@@ -87,18 +99,23 @@ class SyntheticVideos:
         """Return video `index`.
 
         Raises:
-            DatasetError: A picture cannot be read, or no picture holds an object that is large enough.
+            DatasetError: A picture cannot be read.
+            NothingUsableError: No picture holds an object that is large enough.
         """
         rng = np.random.default_rng([self.seed, index])
         scene = draw_scene(self.objects, self.backgrounds, self.config, rng)
         share = visible_share(scene)
+        absent = share == 0
+        # The share is that of some points: between them a sliver may show.
+        absent[absent] = [leaves_no_trace(scene, int(frame)) for frame in np.flatnonzero(absent)]
         return Sequence(
             self.names[index],
             SceneFrames(scene),
             true_boxes(scene),
             share >= self.config.min_visible_share,
-            video=str(index),
+            videos=scene.origins,
             masks=SceneMasks(scene),
+            absent=absent,
         )
 
 

@@ -43,10 +43,16 @@ def build_backbone(
             norm is folded in (`models.folded_mobilenet`).
 
     Raises:
-        ConfigError: No such model, or none of its stages has this stride.
+        ConfigError: No such model, none of its stages has this stride, or there are no weights of it.
         CheckpointError: The weights cannot be had or do not fit.
     """
     if config.name == BACKBONE_NAME:
+        if imagenet or weights is not None:
+            raise ConfigError(
+                f"backbone {BACKBONE_NAME} must start at random (nobody has weights of it alone), got "
+                f"{'imagenet' if weights is None else weights}; set run.imagenet=false and no "
+                "run.backbone_weights, or start from a whole network with --weights"
+            )
         return RepVggBackbone()
     if weights is not None and weights.suffix == ".npz":
         backbone = Backbone(_stages(config, pretrained=False, file=None))

@@ -61,10 +61,9 @@ class EvidenceScoreHead(nn.Module):
         if search.padding_mask is not None:
             weight = weight * ~search.padding_mask
         weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-6)
-        initial = templates.tokens[:, : len(self.on_target)]
-        wanted = functional.normalize(
-            _pooled(initial, self.on_target.expand(len(initial), -1) / self.on_target.sum()), dim=1
-        )
+        initial = templates.tokens[:, : self.on_target.shape[0]]
+        share = (self.on_target / self.on_target.sum())[None]
+        wanted = functional.normalize(_pooled(initial, share), dim=1)
         found = functional.normalize(_pooled(search.tokens, weight), dim=1)
         parts = [embedding, _pooled(encoded, weight), wanted * found, (wanted - found).abs()]
         return self.perceptron(torch.cat([*(part.float() for part in parts), sharpness(box)], dim=1))[:, 0]

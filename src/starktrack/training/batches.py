@@ -78,6 +78,7 @@ def finish(raw: RawBatch, device: torch.device, geometry: Geometry) -> Batch:
         search_mask,
         _moved(crops.answers.box_cxcywh, device),
         _moved(crops.answers.label, device),
+        crops.answers.names,
         crops.answers.skipped,
     )
 

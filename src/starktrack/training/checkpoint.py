@@ -27,7 +27,7 @@ def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
     Raises:
         TrainingError: It could not be written; the ones before are still there.
     """
-    path = folder / f"step-{snapshot.progress.num_steps:09d}.safetensors"
+    path = snapshot_path(folder, snapshot.progress.num_steps)
     temporary = path.with_suffix(".tmp")
     tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.tensors.items()}
     texts = {_KEY: json.dumps(asdict(snapshot.progress)), _SCALER_KEY: json.dumps(dict(snapshot.scaler))}
@@ -47,6 +47,11 @@ def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
     for old in snapshot_paths(folder)[keep:]:
         old.unlink()
     return path
+
+
+def snapshot_path(folder: Path, num_steps: int) -> Path:
+    """Return the checkpoint of a run after so many optimiser steps."""
+    return folder / f"step-{num_steps:09d}.safetensors"
 
 
 def snapshot_paths(folder: Path) -> list[Path]:

@@ -32,6 +32,12 @@ def load_teacher(path: Path, student: ModelConfig) -> nn.Module:
         got, wanted = getattr(config.model, name), getattr(student, name)
         if got != wanted:
             raise ConfigError(f"a teacher's {name} must be the student's, {wanted}, got {got} in {path}")
+    cells, wanted = (model.search.side // model.backbone.stride for model in (config.model, student))
+    if cells != wanted:
+        raise ConfigError(
+            f"a teacher's corner maps must have the student's {wanted} x {wanted} cells, got {cells} x {cells} "
+            f"in {path}; take one with backbone.stride={student.backbone.stride}"
+        )
     for kind in (config.model.box_head.kind, student.box_head.kind):
         if kind in ("mlp", "centre"):
             raise ConfigError(

@@ -1,7 +1,6 @@
 """One process or many: who we are, what is added up, and what is averaged.
 
-Processes are started by `torchrun`, which also starts them again after a failure; a run started so goes on
-from its last checkpoint.
+Processes are started by `torchrun`, which also starts all of them again after one failed.
 """
 
 import os
@@ -23,13 +22,11 @@ class Processes:
         rank: This process, from 0.
         count: How many there are.
         local_rank: This process among those of its machine, from 0; its GPU.
-        restarted: Whether torchrun started it again after a failure.
     """
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
-    restarted: bool = False
 
     @property
     def is_first(self) -> bool:
@@ -50,7 +47,6 @@ def processes_of_environment() -> Processes:
         rank=int(os.environ.get("RANK", "0")),
         count=int(os.environ.get("WORLD_SIZE", "1")),
         local_rank=int(os.environ.get("LOCAL_RANK", "0")),
-        restarted=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0,
     )
 
 
@@ -67,6 +63,19 @@ def joined(processes: Processes, device: torch.device) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def first_then_others(processes: Processes) -> Iterator[None]:
+    """Let the first process of each machine through the block, then the others of it.
+
+    What the block leaves in a cache is made once.
+    """
+    if processes.count > 1 and processes.local_rank > 0:
+        distributed.barrier()
+    yield
+    if processes.count > 1 and processes.local_rank == 0:
+        distributed.barrier()
 
 
 def replicate(network: nn.Module, processes: Processes) -> nn.Module:
@@ -94,6 +103,14 @@ def add_up(values: Tensor, processes: Processes) -> Tensor:
     if processes.count > 1:
         distributed.all_reduce(values)
     return values
+
+
+def from_first(value: int, processes: Processes, device: torch.device) -> int:
+    """Return the first process's value; every process gets the same."""
+    shared = torch.tensor([value], device=device)
+    if processes.count > 1:
+        distributed.broadcast(shared, 0)
+    return int(shared)
 
 
 def average_(tensors: list[Tensor], processes: Processes) -> None:

@@ -1,5 +1,6 @@
-"""What a run would take: memory and time, measured on a few samples."""
+"""What a run would take: memory and time, measured on a micro-batch."""
 
+import statistics
 import time
 from dataclasses import dataclass, replace
 
@@ -9,11 +10,13 @@ from torch import Tensor, nn
 from starktrack.data.batch import Batch
 from starktrack.models.stark import Stark
 from starktrack.training.job import Job
-from starktrack.training.pictures import first_samples
 from starktrack.training.step import Trainer
 
-NUM_MEASURED = 4
-"""Samples of a micro-batch that are measured; memory and time are scaled to all of them."""
+MAX_STEPS = 5
+"""Steps that are timed at the most; the first one, which warms up, is not."""
+
+MAX_SECONDS = 10.0
+"""No further step is timed after this long: one of a large network on a CPU says enough."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Estimate:
     Attributes:
         num_parameters: Of the network.
         num_trainable: Of them, those that the stage trains.
-        state_bytes: Weights, gradients, moments and averages.
+        state_bytes: Weights, gradients, moments and averages; the teacher's weights.
         activation_bytes: What one micro-batch keeps for its backward pass.
         step_seconds: One sample in the network, forward and backward.
         load_seconds: One sample in the loader, by one worker.
@@ -44,26 +47,24 @@ def estimate_stage(job: Job, network: Stark, stage_name: str) -> Estimate:
         network, job.recipe, stage, device=job.device, processes=job.processes, teacher=job.teacher
     )
     batch, load_seconds = _load(job, stage_name)
-    few = first_samples(batch, NUM_MEASURED)
-    kept = _kept_bytes(trainer, few) * job.recipe.run.micro_batch // len(few)
-    _timed(job, trainer, few)
     return Estimate(
         num_parameters=_count(list(network.parameters())),
         num_trainable=_count(trainer.trainable),
-        state_bytes=_state_bytes(network, trainer),
-        activation_bytes=kept,
-        step_seconds=_timed(job, trainer, few) / len(few),
+        state_bytes=_state_bytes(job, trainer),
+        activation_bytes=_kept_bytes(trainer, batch),
+        step_seconds=_step_seconds(job, trainer, batch) / len(batch),
         load_seconds=load_seconds,
     )
 
 
 def _load(job: Job, stage_name: str) -> tuple[Batch, float]:
+    """Return a micro-batch and the seconds that a sample of it took; the first one opens files, and is not timed."""
     stage = job.recipe.stages[stage_name]
     loader = replace(stage.data.loader, num_workers=0)
-    batches = job.open_feed(replace(stage, data=replace(stage.data, loader=loader)))(0, 0)
-    next(batches)
+    feed = job.open_feed(replace(stage, data=replace(stage.data, loader=loader)))
+    next(feed(0, 0))
     before = time.perf_counter()
-    batch = next(batches)
+    batch = next(feed(1, 0))
     return batch, (time.perf_counter() - before) / len(batch)
 
 
@@ -83,6 +84,15 @@ def _kept_bytes(trainer: Trainer, batch: Batch) -> int:
     return sum(sizes.values())
 
 
+def _step_seconds(job: Job, trainer: Trainer, batch: Batch) -> float:
+    """Return the median time of a step."""
+    _timed(job, trainer, batch)
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < MAX_STEPS and sum(seconds) < MAX_SECONDS):
+        seconds.append(_timed(job, trainer, batch))
+    return statistics.median(seconds)
+
+
 def _timed(job: Job, trainer: Trainer, batch: Batch) -> float:
     _synchronise(job.device)
     before = time.perf_counter()
@@ -96,10 +106,14 @@ def _synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _state_bytes(network: nn.Module, trainer: Trainer) -> int:
-    weights = sum(value.nbytes for value in network.state_dict().values())
+def _state_bytes(job: Job, trainer: Trainer) -> int:
+    weights, taught = (_bytes_of(network) for network in (trainer.network, job.teacher))
     trained = sum(parameter.nbytes for parameter in trainer.trainable)
-    return weights + 3 * trained + (weights if trainer.stage.optim.ema_decay else 0)
+    return weights + taught + 3 * trained + (weights if trainer.stage.optim.ema_decay else 0)
+
+
+def _bytes_of(network: nn.Module | None) -> int:
+    return sum(value.nbytes for value in network.state_dict().values()) if network is not None else 0
 
 
 def _count(parameters: list[Tensor]) -> int:

@@ -1,4 +1,4 @@
-"""Being asked to end: the request is noted, and obeyed where nothing is lost."""
+"""Being asked to end: the request is noted, agreed on by all processes, and obeyed where nothing is lost."""
 
 import signal
 from collections.abc import Iterator
@@ -6,10 +6,19 @@ from contextlib import contextmanager
 
 
 class Stop:
-    """Whether the process was asked to end; `signal` is the number of the request, or 0."""
+    """Whether this process was asked to end, and whether all processes agreed to.
+
+    A request may come to one process alone and at any moment; a process that obeyed it at once would leave the
+    others waiting for it. So the loop looks at `agreed`, which changes only where all processes meet.
+
+    Attributes:
+        requested: Number of the signal that this process was sent, or 0.
+        agreed: Number of the signal that all processes end on, or 0.
+    """
 
     def __init__(self) -> None:
-        self.signal = 0
+        self.requested = 0
+        self.agreed = 0
 
     @classmethod
     @contextmanager
@@ -23,7 +32,12 @@ class Stop:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def agree(self, num_requests: float) -> None:
+        """Agree to end where any process said, in the exchange that this number is from, that it was asked."""
+        if num_requests:
+            self.agreed = self.requested or signal.SIGTERM
+
     def _note(self, number: int, frame: object) -> None:
-        if self.signal:
+        if self.requested:
             raise SystemExit(128 + number)
-        self.signal = number
+        self.requested = number

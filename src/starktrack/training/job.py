@@ -1,22 +1,21 @@
 """A training run and all that it works with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from starktrack.config.schema import Config
 from starktrack.config.training import Recipe, StageConfig
 from starktrack.training.distributed import ALONE, Processes
 from starktrack.training.feed import Feed
 from starktrack.training.journal import Record
 
-Validate = Callable[[Mapping[str, Tensor]], Float[np.ndarray, "sequences 2"]]
-"""Tracks this process's share of the validation sequences with these weights; gives for each sequence its
-mean overlap and its success (area under the curve)."""
+Validate = Callable[[Mapping[str, Tensor], Config], Iterable[tuple[float, float]]]
+"""Tracks this process's share of the validation sequences with these weights, set up like this; gives each
+sequence's mean overlap and success (area under the curve) as soon as it is tracked."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,11 @@ class Job:
     def weights(self) -> Path:
         """Return the file of the final weights."""
         return self.out / "weights.safetensors"
+
+    @property
+    def recipe_file(self) -> Path:
+        """Return the file that says what the run was started with."""
+        return self.out / "recipe.json"
 
     @property
     def micro_batches_per_step(self) -> int:

@@ -1,6 +1,7 @@
 """What a run says about itself: `metrics.jsonl` always, TensorBoard on request, a line for the reader."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ class Journal:
         folder: Where `metrics.jsonl` lies.
         num_steps: Steps the run has behind it; records of later steps (written after the checkpoint it
             goes on from) are dropped, so that every step has one record.
+        unfinished: Kind of record of the last of these steps that will be written anew, or none.
         tensorboard: Write event files too.
         tell: Called with every record.
     """
@@ -28,22 +30,26 @@ class Journal:
         folder: Path,
         num_steps: int,
         *,
+        unfinished: str = "",
         tensorboard: bool = False,
         tell: Callable[[Record], None] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "metrics.jsonl"
         self._tell = tell
-        self._keep_until(num_steps)
+        self._keep_until(num_steps, unfinished)
         self._board = _open_board(folder, num_steps) if tensorboard else None
 
     def write(self, kind: str, **values: Any) -> None:
-        """Append a record; `values` holds `step`, the optimiser steps done in all."""
-        record = {"kind": kind, **values}
+        """Append a record; `values` holds `step`, the optimiser steps done in all.
+
+        Numbers that JSON does not know become null: in fp16 the gradient of a step may overflow.
+        """
+        record = {"kind": kind, **{name: _json_value(value) for name, value in values.items()}}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(record, allow_nan=False) + "\n")
         if self._board is not None:
-            for name, value in values.items():
+            for name, value in record.items():
                 if isinstance(value, float):
                     self._board.add_scalar(f"{kind}/{name}", value, values["step"])
         if self._tell is not None:
@@ -54,9 +60,11 @@ class Journal:
         if self._board is not None:
             self._board.close()
 
-    def _keep_until(self, num_steps: int) -> None:
+    def _keep_until(self, num_steps: int, unfinished: str) -> None:
         kept = [
-            json.dumps(record) + "\n" for record in read_journal(self.path) if record["step"] <= num_steps
+            json.dumps(record) + "\n"
+            for record in read_journal(self.path)
+            if record["step"] <= num_steps and (record["step"], record["kind"]) != (num_steps, unfinished)
         ]
         temporary = self.path.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as file:
@@ -75,6 +83,10 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break
     return records
+
+
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Stopwatch:

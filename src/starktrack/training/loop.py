@@ -2,33 +2,32 @@
 
 import json
 import logging
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 import torch
 
 from starktrack.config.loading import to_mapping
-from starktrack.config.training import StageConfig
 from starktrack.data.batch import Batch
 from starktrack.errors import ConfigError
 from starktrack.models.stark import Stark
 from starktrack.models.weights import save_weights
-from starktrack.training.checkpoint import load_newest, save_snapshot
+from starktrack.output_file import whole_file
+from starktrack.training.checkpoint import save_snapshot
 from starktrack.training.distributed import add_up
-from starktrack.training.failure import check_finite, check_skipped
+from starktrack.training.failure import check_finite, check_skipped, recent_steps
 from starktrack.training.interrupt import Stop
 from starktrack.training.job import Job
 from starktrack.training.journal import Journal, Stopwatch
 from starktrack.training.optim import learning_rate_factor, set_learning_rate, update_average
 from starktrack.training.pictures import draw_batch, first_samples, write_picture
+from starktrack.training.resume import checkpoint_to_go_on_from
 from starktrack.training.state import (
     LoopState,
     Progress,
-    Snapshot,
     enter_stage,
     finish_stage,
     restore_network,
@@ -36,10 +35,26 @@ from starktrack.training.state import (
     without_auxiliary,
 )
 from starktrack.training.step import StepResult, Trainer
+from starktrack.training.validation import keep_if_best, score_weights, shipped_config
 
 NUM_PICTURED = 8
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job under way.
+
+    Attributes:
+        job: What is to be done.
+        journal: What is said about it, in the first process.
+        stop: Whether it is to end before its end.
+    """
+
+    job: Job
+    journal: Journal | None
+    stop: Stop
 
 
 def train(job: Job, network: Stark, *, resume: bool = False) -> int:
@@ -55,93 +70,105 @@ def train(job: Job, network: Stark, *, resume: bool = False) -> int:
     Raises:
         TrainingError: A loss is not finite, too many samples are unreadable, or a disk is full.
         CheckpointError: The checkpoints are damaged or of another network.
-        ConfigError: The micro-batches of a step cannot be shared evenly.
+        ConfigError: The micro-batches of a step cannot be shared evenly, or the recipe is not the one that the
+            run was started with.
     """
     _check_shares(job)
-    saved = load_newest(job.checkpoints) if resume else None
+    saved = checkpoint_to_go_on_from(job) if resume else None
     progress = replace(saved.progress) if saved else Progress()
+    progress.validation_due &= job.validate is not None
     if saved:
         restore_network(network, saved)
     with Stop.listening() as stop, _journal(job, progress) as journal:
         for start, name, stage in job.recipe.stage_starts():
-            if progress.epoch < start + stage.epochs and not stop.signal:
-                _run_stage(job, network, progress, (start, name, stage), saved, journal, stop)
-    if job.processes.is_first and not stop.signal:
-        save_weights(job.weights, without_auxiliary(network.state_dict()), job.recipe.config)
-    return stop.signal
+            is_open = progress.epoch < start + stage.epochs or (
+                progress.validation_due and progress.stage == name
+            )
+            if is_open and not stop.agreed:
+                trainer = Trainer(
+                    network,
+                    job.recipe,
+                    stage,
+                    device=job.device,
+                    processes=job.processes,
+                    teacher=job.teacher,
+                )
+                _run_stage(Run(job, journal, stop), enter_stage(trainer, progress, name, saved), start)
+    if job.processes.is_first and not stop.agreed:
+        save_weights(
+            job.weights, without_auxiliary(network.state_dict()), shipped_config(job.recipe, progress.stage)
+        )
+    return stop.agreed
 
 
-def _run_stage(
-    job: Job,
-    network: Stark,
-    progress: Progress,
-    place: tuple[int, str, StageConfig],
-    saved: Snapshot | None,
-    journal: Journal | None,
-    stop: Stop,
-) -> None:
-    start, name, stage = place
-    trainer = Trainer(
-        network, job.recipe, stage, device=job.device, processes=job.processes, teacher=job.teacher
-    )
-    state = enter_stage(trainer, progress, name, saved)
+def _run_stage(run: Run, state: LoopState, start: int) -> None:
+    """Run to the end of the stage, or to where the processes agreed to stop.
+
+    The end of an epoch is saved before and after its validation: a kill in between costs no epoch, and the
+    validation is made up for.
+    """
+    job, progress, stage = run.job, state.progress, state.trainer.stage
     feed = job.open_feed(stage)
-    end = start + stage.epochs
-    while progress.epoch < end and not stop.signal:
-        _run_epoch(job, state, start, feed(progress.epoch, progress.step), journal, stop)
-        if progress.step < job.recipe.run.steps_per_epoch:
-            return
-        progress.epoch, progress.step = progress.epoch + 1, 0
-        if progress.epoch == end:
-            finish_stage(state)
-        if job.validate and _is_due(job.recipe.validation.every, progress.epoch, end):
-            _validate(job, state, journal)
-        _save(job, state)
+    while not run.stop.agreed and (progress.validation_due or progress.epoch < start + stage.epochs):
+        if progress.validation_due:
+            _validate(run, state)
+        else:
+            _run_epoch(run, state, start, feed(progress.epoch, progress.step))
+            if progress.step == job.recipe.run.steps_per_epoch:
+                _end_epoch(job, state, start)
 
 
-def _run_epoch(
-    job: Job, state: LoopState, start: int, batches: Iterator[Batch], journal: Journal | None, stop: Stop
-) -> None:
-    """Run to the end of the epoch, or save and return where the process was asked to stop."""
-    run, progress, trainer = job.recipe.run, state.progress, state.trainer
+def _end_epoch(job: Job, state: LoopState, start: int) -> None:
+    progress, stage = state.progress, state.trainer.stage
+    progress.epoch, progress.step = progress.epoch + 1, 0
+    done = progress.epoch - start
+    if done == stage.epochs:
+        finish_stage(state)
+    every = job.recipe.validation.every if stage.validate_every is None else stage.validate_every
+    progress.validation_due = job.validate is not None and _is_due(every, done, stage.epochs)
+    _save(job, state)
+
+
+def _run_epoch(run: Run, state: LoopState, start: int, batches: Iterator[Batch]) -> None:
+    """Run to the end of the epoch, or save and return where the processes agreed to stop."""
+    job, journal, progress, trainer = run.job, run.journal, state.progress, state.trainer
+    config, epoch = job.recipe.run, progress.epoch - start
     watch = Stopwatch()
-    while progress.step < run.steps_per_epoch:
-        epoch = progress.epoch - start
-        rate = learning_rate_factor(trainer.stage, epoch, progress.step, run.steps_per_epoch)
+    while progress.step < config.steps_per_epoch:
+        rate = learning_rate_factor(trainer.stage, epoch, progress.step, config.steps_per_epoch)
         set_learning_rate(trainer.optimiser, rate)
         own = watch.wait_for(lambda: list(islice(batches, job.micro_batches_per_step)))
         result = trainer.step(own, _seeds(job, progress))
-        means = _exchange(job, result, own, stop)
+        means = _exchange(run, result, own)
         check_finite(job, progress, means, result, own)
         if state.average:
-            done = epoch * run.steps_per_epoch + progress.step
+            done = epoch * config.steps_per_epoch + progress.step
             update_average(state.average, trainer.network, trainer.stage.optim.ema_decay, done)
-        progress.count_step(means)
-        watch.num_samples += run.batch_size
+        progress.count_step(means, recent_steps(config))
+        watch.num_samples += config.batch_size
         check_skipped(job, progress)
-        at_end = progress.step == run.steps_per_epoch
-        if journal and (at_end or progress.num_steps % run.log_every == 0):
-            journal.write(
-                "train", **_where(progress), **progress.read_means(), **_rates(trainer), **watch.read()
-            )
-        if journal and at_end and _is_due(run.picture_every, progress.epoch + 1):
+        at_end = progress.step == config.steps_per_epoch
+        if journal and (at_end or progress.num_steps % config.log_every == 0):
+            where = _where(progress, progress.epoch)
+            journal.write("train", **where, **progress.read_means(), **_rates(trainer), **watch.read())
+        if journal and at_end and _is_due(config.picture_every, progress.epoch + 1):
             _draw(job, state, own[-1])
-        if not at_end and (stop.signal or _is_due(run.checkpoint_every, progress.num_steps)):
+        if not at_end and (run.stop.agreed or _is_due(config.checkpoint_every, progress.num_steps)):
             _save(job, state)
-            if stop.signal:
+            if run.stop.agreed:
                 return
 
 
-def _exchange(job: Job, result: StepResult, own: list[Batch], stop: Stop) -> dict[str, float]:
-    """Return the step's means over all processes; where one was asked to stop, all stop."""
+def _exchange(run: Run, result: StepResult, own: list[Batch]) -> dict[str, float]:
+    """Return the step's means over all processes; where one was asked to stop, all agree to."""
+    job = run.job
     skipped = [text for batch in own for text in batch.skipped]
     for text in skipped:
         _LOG.warning("skipped: %s", text)
-    values = [*result.terms.values(), torch.tensor(float(len(skipped))), torch.tensor(float(stop.signal))]
-    total = add_up(torch.stack([value.float().to(job.device) for value in values]), job.processes)
-    *terms, num_skipped, signals = total.tolist()
-    if signals and not stop.signal:
-        stop.signal = signal.SIGTERM
+    counts = torch.tensor([float(len(skipped)), float(run.stop.requested)])
+    values = torch.cat([torch.stack([*result.terms.values()]).float(), counts.to(job.device)])
+    *terms, num_skipped, num_requests = add_up(values, job.processes).tolist()
+    run.stop.agree(num_requests)
     means = {name: value / job.processes.count for name, value in zip(result.terms, terms, strict=True)}
     return {**means, "gradient_norm": result.gradient_norm.item(), "skipped": num_skipped}
 
@@ -151,21 +178,17 @@ def _save(job: Job, state: LoopState) -> None:
         save_snapshot(job.checkpoints, take_snapshot(state), keep=job.recipe.run.keep)
 
 
-def _validate(job: Job, state: LoopState, journal: Journal | None) -> None:
-    shipped, progress = state.shipped(), state.progress
-    scores = job.validate(shipped)
-    sums = torch.tensor([float(len(scores)), *scores.sum(axis=0).tolist()], device=job.device)
-    count, overlap, success = add_up(sums, job.processes).tolist()
-    if not count:
-        raise ConfigError("validation must have at least one sequence, got none; set validation.every=0")
-    is_best = progress.best is None or success / count > progress.best
-    if journal:
-        values = {"overlap": overlap / count, "success": success / count, "best": is_best}
-        journal.write("validation", **_where(progress), **values)
-    if is_best:
-        progress.best = success / count
-        if job.processes.is_first:
-            save_weights(job.out / "best.safetensors", shipped, job.recipe.config)
+def _validate(run: Run, state: LoopState) -> None:
+    scores = score_weights(run.job, state, run.stop)
+    if scores is None:
+        return
+    is_best = keep_if_best(run.job, state, scores["success"])
+    if run.journal:
+        # The epoch that has just ended, as in the records of its steps.
+        where = _where(state.progress, state.progress.epoch - 1)
+        run.journal.write("validation", **where, **scores, best=is_best)
+    state.progress.validation_due = False
+    _save(run.job, state)
 
 
 def _draw(job: Job, state: LoopState, batch: Batch) -> None:
@@ -176,7 +199,7 @@ def _draw(job: Job, state: LoopState, batch: Batch) -> None:
         output = network(few.templates, few.template_masks, few.search, few.search_mask)
     for module, mode in modes.items():
         module.training = mode
-    path = job.out / "pictures" / f"epoch-{state.progress.epoch + 1:04d}.jpg"
+    path = job.out / "pictures" / f"epoch-{state.progress.epoch:04d}.jpg"
     write_picture(path, draw_batch(few, output.box_cxcywh))
 
 
@@ -185,8 +208,15 @@ def _journal(job: Job, progress: Progress) -> Iterator[Journal | None]:
     if not job.processes.is_first:
         yield None
         return
-    journal = Journal(job.out, progress.num_steps, tensorboard=job.recipe.run.tensorboard, tell=job.tell)
-    (job.out / "recipe.json").write_text(json.dumps(to_mapping(job.recipe), indent=2), encoding="utf-8")
+    journal = Journal(
+        job.out,
+        progress.num_steps,
+        unfinished="validation" if progress.validation_due else "",
+        tensorboard=job.recipe.run.tensorboard,
+        tell=job.tell,
+    )
+    with whole_file(job.recipe_file) as partial:
+        partial.write_text(json.dumps(to_mapping(job.recipe), indent=2), encoding="utf-8")
     try:
         yield journal
     finally:
@@ -208,8 +238,8 @@ def _seeds(job: Job, progress: Progress) -> list[int]:
     return [int(np.random.SeedSequence(key).generate_state(1)[0]) for key in keys]
 
 
-def _where(progress: Progress) -> dict[str, str | int]:
-    return {"stage": progress.stage, "epoch": progress.epoch, "step": progress.num_steps}
+def _where(progress: Progress, epoch: int) -> dict[str, str | int]:
+    return {"stage": progress.stage, "epoch": epoch, "step": progress.num_steps}
 
 
 def _rates(trainer: Trainer) -> dict[str, float]:

@@ -31,7 +31,7 @@ def draw_batch(batch: Batch, predicted_cxcywh: Float[Tensor, "batch 4"], *, colu
 
 def first_samples(batch: Batch, count: int) -> Batch:
     """Return the first `count` samples of a batch, or all where there are fewer."""
-    fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
+    fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label", "names")
     return replace(batch, **{name: getattr(batch, name)[:count] for name in fields})
 
 

@@ -29,6 +29,8 @@ class Progress:
         best: Highest validation score of this stage so far, or None.
         sums: What the steps since the last record of the journal have measured, added up.
         num_summed: How many steps that are.
+        validation_due: Whether the weights at this place are still to be validated.
+        recent_skipped: Samples that could not be read in each of the latest steps.
     """
 
     stage: str = ""
@@ -39,11 +41,15 @@ class Progress:
     best: float | None = None
     sums: dict[str, float] = field(default_factory=dict)
     num_summed: int = 0
+    validation_due: bool = False
+    recent_skipped: list[int] = field(default_factory=list)
 
-    def count_step(self, means: Mapping[str, float]) -> None:
-        """Note that a step was done and what it measured."""
+    def count_step(self, means: Mapping[str, float], num_recent: int) -> None:
+        """Note that a step was done and what it measured; the latest `num_recent` count as recent."""
         self.step, self.num_steps = self.step + 1, self.num_steps + 1
-        self.num_skipped += round(means["skipped"])
+        num_skipped = round(means["skipped"])
+        self.num_skipped += num_skipped
+        self.recent_skipped = [*self.recent_skipped, num_skipped][-num_recent:]
         self.sums = {name: self.sums.get(name, 0.0) + value for name, value in means.items()}
         self.num_summed += 1
 

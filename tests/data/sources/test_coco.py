@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from starktrack.data.sources import open_dataset
-from starktrack.data.sources.coco import COCO, PolygonMask, fill_polygon
+from starktrack.data.sources.coco import COCO
+from starktrack.data.sources.coco_masks import PolygonMask, RunMask, fill_polygon, runs_of, unpack_runs
 from starktrack.data.sources.folders import Folder
 from starktrack.errors import DatasetError
 
@@ -79,6 +80,68 @@ def test_a_filled_triangle_has_its_area_wherever_it_lies():
     )
     assert fill_polygon(triangle - 4, (12, 16)).sum() == 0
     assert fill_polygon(np.array([[-5, -5], [30, -5], [30, 30], [-5, 30]], float), (12, 16)).all()
+
+
+def test_missing_pictures_are_named_and_left_out_where_that_is_allowed(build):
+    write(build)
+    (build.root / "train2017/a.png").unlink()
+    with pytest.raises(DatasetError, match=r"all 2 sequences of coco train2017, 1 are missing: 8 in a\.png"):
+        open_dataset("coco", build.root, "train2017")
+    dataset = open_dataset("coco", build.root, "train2017", allow_missing=True)
+    assert list(dataset.names) == ["5"] and len(dataset) == 1 and dataset.image_index.tolist() == [1]
+    assert dataset[0].name == dataset[-1].name == dataset["5"].name == "5"
+    with pytest.raises(DatasetError, match="no object '8'"):
+        dataset["8"]
+
+
+def test_pictures_may_lie_in_folders_that_the_file_names(build):
+    changed = content()
+    changed["images"][0]["file_name"] = "one/a.png"
+    build.lines("mine.json", [json.dumps(changed)])
+    build.picture("one/a.png", value=1)
+    build.picture("b.png", value=2)
+    dataset = open_dataset("coco", build.root, "mine")
+    assert dataset.missing == () and dataset["8"].frames.read(0)[0, 0, 0] == 1
+
+
+def with_runs(counts, size=(12, 16)):
+    changed = content()
+    changed["annotations"][0]["segmentation"] = {"size": list(size), "counts": counts}
+    return changed
+
+
+@pytest.mark.parametrize(
+    "counts", [[27, 2, 10, 2, 10, 2, 10, 2, 127], "k02:00000e3"], ids=["plain", "packed"]
+)
+def test_runs_of_pixels_become_a_mask(build, counts):
+    # Down columns of 12: rows 3 and 4 of columns 2 to 5.
+    write(build)
+    build.lines("annotations/instances_train2017.json", [json.dumps(with_runs(counts))])
+    mask = open_dataset("coco", build.root, "train2017")["5"].masks.read(0)
+    assert mask.shape == (12, 16) and mask.sum() == 8 and mask[3:5, 2:6].all()
+
+
+def test_packed_runs_by_hand():
+    # 35 = 3 + 32: low five bits 3 and a bit for more, then 1; the fourth is the difference to the second.
+    assert unpack_runs("52203").tolist() == [5, 2, 2, 2, 5]
+    assert unpack_runs("S11T3Wo0oL").tolist() == [35, 1, 100, 1000, 3]
+    assert unpack_runs("").tolist() == []
+
+
+def test_a_mask_of_runs_goes_down_columns():
+    assert RunMask(np.array([1, 2, 3]), (2, 3)).read(0).tolist() == [
+        [False, True, False],
+        [True, False, False],
+    ]
+
+
+def test_runs_of_another_size_are_an_error_that_names_the_file(build):
+    write(build)
+    build.lines("annotations/instances_train2017.json", [json.dumps(with_runs([100, 92], size=(16, 12)))])
+    with pytest.raises(DatasetError, match=r"instances_train2017\.json.*must fill the picture of 16 x 12"):
+        open_dataset("coco", build.root, "train2017")
+    with pytest.raises(ValueError, match="got 191 pixels"):
+        runs_of({"size": [12, 16], "counts": [100, 91]}, (12, 16))
 
 
 def test_ones_own_file_and_pictures_are_found_by_its_name(build):

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from starktrack.data.sources import open_dataset
+from starktrack.data.sources import indexed, open_dataset
 from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import DatasetError
 
@@ -40,6 +40,8 @@ def test_several_objects_are_several_sequences(build):
     assert dataset.names == ("pair_1", "pair_2")
     assert dataset["pair_1"].visible.tolist() == [True, False]
     assert dataset["pair_2"].boxes_xywh.tolist() == [[5, 4, 3, 2], [5, 5, 3, 2]]
+    assert dataset["pair_1"].origins == dataset["pair_2"].origins == {"pair"}
+    assert indexed(dataset)["pair_1"].origins == indexed(dataset)["pair_2"].origins
 
 
 def test_palette_colours_are_read_as_their_numbers(build):

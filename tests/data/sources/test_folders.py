@@ -4,6 +4,7 @@ import pickle
 import re
 import zipfile
 
+import cv2
 import numpy as np
 import pytest
 
@@ -148,3 +149,21 @@ def test_find_folders_looks_through_folders_and_zips_but_not_into_matches(build)
     found = find_folders(open_folder(build.root), re.compile(r"x-\d"))
     assert sorted(found) == ["x-1", "x-2", "x-3"]
     assert all(folder.has("f.txt") for folder in found.values())
+
+
+def test_a_picture_that_the_decoder_refuses_is_an_error_that_names_it(build):
+    # More pixels than OpenCV takes: it raises an error of its own then, instead of returning nothing.
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1 << 16, 1 << 16, 8, 2, 0, 0, 0))
+    (build.root / "huge.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    )
+    with pytest.raises(DatasetError, match=r"huge\.png cannot be decoded"):
+        read_image(Folder(build.root), "huge.png")
+    with pytest.raises(cv2.error):
+        cv2.imdecode(np.frombuffer((build.root / "huge.png").read_bytes(), np.uint8), cv2.IMREAD_COLOR)

@@ -5,6 +5,7 @@ import pytest
 
 from starktrack.data.sources import index as index_module
 from starktrack.data.sources import indexed, open_dataset
+from starktrack.data.sources.index import group_by_marks
 from starktrack.errors import DatasetError
 
 
@@ -51,6 +52,49 @@ def test_a_changed_annotation_is_read_again(build):
     indexed(dataset)
     build.lines("ant/groundtruth.txt", ["9,9,9,9", "1,1,1,1", "1,1,1,1"])
     assert indexed(dataset)["ant"].boxes_xywh[0].tolist() == [9, 9, 9, 9]
+
+
+def test_a_changed_list_of_frames_is_read_again(build):
+    build.pictures("ant/frame {}.png", range(1, 4))
+    build.boxes("ant/groundtruth.txt", 3)
+    dataset = open_dataset("videos", build.root, "all")
+    assert indexed(dataset)["ant"].frames.name(0) == "frame 1.png"
+    for number in range(1, 4):
+        (build.root / f"ant/frame {number}.png").rename(build.root / f"ant/picture {number}.png")
+    assert indexed(dataset)["ant"].frames.name(0) == "picture 1.png"
+
+
+def test_own_videos_that_share_frames_share_an_origin(build):
+    for name, start in (("ant", 1), ("bee", 5), ("cow", 20)):
+        for number in range(6):
+            build.picture(f"{name}/{number:04d}.png", value=start + number)
+        build.boxes(f"{name}/groundtruth.txt", 6)
+    kept = indexed(open_dataset("videos", build.root, "all"))
+    ant, bee, cow = (kept[name].origins for name in ("ant", "bee", "cow"))
+    assert ant == bee == {"ant"}, "the frames of 5 and 6 are in both"
+    assert cow == {"cow"}
+
+
+def test_shared_marks_connect_sequences_over_others():
+    marks = [frozenset("a"), frozenset("b"), frozenset("c"), frozenset("ab"), frozenset("d"), frozenset("cd")]
+    assert group_by_marks(marks).tolist() == [0, 0, 2, 0, 2, 2]
+    assert group_by_marks([]).tolist() == []
+
+
+def test_many_sequences_are_read_by_processes_in_their_order(build, monkeypatch):
+    monkeypatch.setattr(index_module, "FEW", 2)
+    dataset = videos(build)
+    kept = indexed(dataset)
+    for index in range(3):
+        same(kept[index], dataset[index])
+
+
+def test_a_broken_annotation_is_named_by_a_process_too(build, monkeypatch):
+    monkeypatch.setattr(index_module, "FEW", 2)
+    dataset = videos(build)
+    build.lines("bee/groundtruth.txt", ["1,2,3"])
+    with pytest.raises(DatasetError, match=r"bee/groundtruth\.txt line 1"):
+        indexed(dataset)
 
 
 def test_a_damaged_index_is_built_again(build, cache):

@@ -1,6 +1,6 @@
 import pytest
 
-from starktrack.data.sources import open_dataset
+from starktrack.data.sources import indexed, open_dataset
 from starktrack.errors import DatasetError
 
 
@@ -51,3 +51,11 @@ def test_missing_chunks_and_sequences_are_named(build):
     build.boxes("TRAIN_0/anno/lost_1.txt", 2)
     with pytest.raises(DatasetError, match=r"4 are missing: lost_1, TRAIN_1, TRAIN_2, TRAIN_3"):
         open_dataset("trackingnet", build.root, "train0-3")
+
+
+def test_targets_of_one_web_video_share_it(build):
+    for name in ("a_bc_0", "a_bc_1", "abd_0"):
+        write(build, "TRAIN_0", name)
+    dataset = indexed(open_dataset("trackingnet", build.root, "train0"))
+    assert dataset["a_bc_0"].origins == dataset["a_bc_1"].origins
+    assert dataset["abd_0"].origins != dataset["a_bc_0"].origins

@@ -1,7 +1,6 @@
 """COCO 2017 and every file in its form: each object is a sequence of one still picture.
 
-Convention: boxes are 0-based, as published. Crowds and boxes without area are left out. A polygon becomes
-a mask by filling; a pixel belongs to it when its centre lies inside.
+Convention: boxes are 0-based, as published. Crowds and boxes without area are left out.
 
 Source: Lin et al., Microsoft COCO, ECCV 2014.
 """
@@ -9,14 +8,14 @@ Source: Lin et al., Microsoft COCO, ECCV 2014.
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 
-from starktrack.data.sequence import Sequence
+from starktrack.data.sequence import MaskSource, Sequence
 from starktrack.data.sources.cache import cache_folder
+from starktrack.data.sources.coco_masks import PolygonMask, RunMask, rings_of, runs_of
 from starktrack.data.sources.columns import (
     Columns,
     Texts,
@@ -30,48 +29,11 @@ from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames
 from starktrack.errors import DatasetError
 
-_FORM = 1
+_FORM = 2
 """Raised when the columns change, so that kept files of an older form are not read."""
 
-
-@dataclass(frozen=True)
-class PolygonMask:
-    """The mask of one object in one picture."""
-
-    rings: tuple[Float[np.ndarray, "_ 2"], ...]
-    size_hw: tuple[int, int]
-
-    def __len__(self) -> int:
-        """Return 1, the number of frames."""
-        return 1
-
-    def read(self, index: int) -> Bool[np.ndarray, "height width"]:
-        """Return the mask, True on the object."""
-        return np.any([fill_polygon(ring, self.size_hw) for ring in self.rings], axis=0)
-
-
-def fill_polygon(
-    points: Float[np.ndarray, "num_points 2"], size_hw: tuple[int, int]
-) -> Bool[np.ndarray, "height width"]:
-    """Return the pixels whose centre lies inside a polygon (OpenCV's filling adds its border, half a pixel).
-
-    Convention: edges are continuous, pixel j spans [j, j+1]; where a polygon crosses itself, even-odd.
-
-    Args:
-        points: Corners x,y in image pixels.
-        size_hw: Of the image.
-    """
-    height, width = size_hw
-    start, end = points.astype(np.float64), np.roll(points, -1, axis=0).astype(np.float64)
-    rows = np.stack([np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])])
-    first, stop = np.clip(np.ceil(rows - 0.5), 0, height).astype(int)
-    edge = np.repeat(np.arange(len(points)), stop - first)
-    row = np.concatenate([np.arange(a, b) for a, b in zip(first, stop, strict=True)])
-    slope = (end[edge, 0] - start[edge, 0]) / (end[edge, 1] - start[edge, 1])
-    x = start[edge, 0] + (row + 0.5 - start[edge, 1]) * slope
-    crossings = np.zeros((height, width + 1), np.int32)
-    np.add.at(crossings, (row, np.clip(np.ceil(x - 0.5), 0, width).astype(int)), 1)
-    return np.cumsum(crossings, axis=1)[:, :width] % 2 == 1
+NUM_ASKED = 32
+"""Pictures, spread over the annotation, of which one must lie in a folder that is taken for theirs."""
 
 
 class _Ids:
@@ -91,7 +53,6 @@ class CocoDataset:
     """Objects in still pictures; a sequence's name is the number of its annotation."""
 
     name = "coco"
-    missing: tuple[str, ...] = ()
 
     def __init__(self, split: str, images: Folder, columns: Columns) -> None:
         self.split = split
@@ -99,24 +60,30 @@ class CocoDataset:
         self.columns = columns
         self.file_names = Texts(columns["file_names"], columns["file_name_offsets"])
         self.categories = Texts(columns["categories"], columns["category_offsets"])
+        is_there = _pictures_there(images, self.file_names)[columns["image"]]
+        self.missing = tuple(
+            f"{columns['id'][row]} in {self.file_names[int(columns['image'][row])]}"
+            for row in np.flatnonzero(~is_there)
+        )
+        self._rows = np.flatnonzero(is_there)
 
     @property
     def names(self) -> Any:
         """Return the numbers of the annotations as texts, made when they are asked for."""
-        return _Ids(self.columns["id"])
+        return _Ids(self.columns["id"][self._rows])
 
     @property
     def image_index(self) -> Int64[np.ndarray, " num_objects"]:
         """Return for each object the picture that shows it, so that objects of one picture can be told."""
-        return self.columns["image"]
+        return self.columns["image"][self._rows]
 
     def __len__(self) -> int:
-        """Return the number of objects."""
-        return len(self.columns["id"])
+        """Return the number of objects whose picture is there."""
+        return len(self._rows)
 
     def __getitem__(self, key: int | str) -> Sequence:
         """Return an object by number (from 0) or by the number of its annotation."""
-        index = self._position(key) if isinstance(key, str) else range(len(self))[key]
+        index = self._row_of(key) if isinstance(key, str) else int(self._rows[key])
         image = int(self.columns["image"][index])
         return Sequence(
             name=str(self.columns["id"][index]),
@@ -124,27 +91,42 @@ class CocoDataset:
             boxes_xywh=self.columns["boxes"][index : index + 1],
             visible=np.ones(1, bool),
             object_class=self.categories[int(self.columns["category"][index])],
-            video=self.file_names[image],
+            videos=frozenset((self.file_names[image],)),
             masks=self._mask(index, image),
         )
 
     def facts(self, name: str) -> Facts:
         """Return the size of the picture."""
-        height, width = self.columns["size_hw"][self.columns["image"][self._position(name)]]
+        height, width = self.columns["size_hw"][self.columns["image"][self._row_of(name)]]
         return Facts(resolution_wh=(int(width), int(height)))
 
-    def _position(self, name: str) -> int:
-        found = np.flatnonzero(self.columns["id"] == int(name)) if name.isdigit() else []
+    def _row_of(self, name: str) -> int:
+        found = self._rows[self.columns["id"][self._rows] == int(name)] if name.isdigit() else []
         if not len(found):
             raise DatasetError(f"{self.images} has no object {name!r}; names are numbers of annotations")
         return int(found[0])
 
-    def _mask(self, index: int, image: int) -> PolygonMask | None:
+    def _mask(self, index: int, image: int) -> MaskSource | None:
+        height, width = (int(length) for length in self.columns["size_hw"][image])
         first, last = self.columns["ring_offsets"][index : index + 2]
         edges = self.columns["point_offsets"][first : last + 1]
         rings = tuple(self.columns["points"][a:b] for a, b in itertools.pairwise(edges))
-        height, width = self.columns["size_hw"][image]
-        return PolygonMask(rings, (int(height), int(width))) if rings else None
+        if rings:
+            return PolygonMask(rings, (height, width))
+        first, last = self.columns["run_offsets"][index : index + 2]
+        return RunMask(self.columns["runs"][first:last], (height, width)) if last > first else None
+
+
+def _pictures_there(images: Folder, names: Texts) -> Bool[np.ndarray, " num_pictures"]:
+    """Return which pictures exist; a folder is listed once, for asking for each takes long in large ones."""
+    listed: dict[str, set[str]] = {}
+    there = np.zeros(len(names), bool)
+    for index in range(len(names)):
+        place, _, file = names[index].rpartition("/")
+        if place not in listed:
+            listed[place] = set((images.below(place) if place else images).files())
+        there[index] = file in listed[place]
+    return there
 
 
 def open_coco(root: Folder, split: str) -> Dataset:
@@ -176,10 +158,13 @@ def _find_annotation(root: Folder, split: str) -> tuple[Folder, str]:
 
 
 def _find_images(root: Folder, split: str, columns: Columns) -> Folder:
-    first = Texts(columns["file_names"], columns["file_name_offsets"])[0]
+    names = Texts(columns["file_names"], columns["file_name_offsets"])
+    first = names[0]
+    # Some may be missing, the first one too: a few are asked for.
+    asked = [names[int(index)] for index in np.linspace(0, len(names) - 1, min(len(names), NUM_ASKED))]
     for place in (f"images/{split}", split, "images", ""):
         folder = root.folder(place) if place else root
-        if folder is not None and folder.has(first):
+        if folder is not None and any(folder.has(name) for name in asked):
             return folder
     raise DatasetError(
         f"{root.label(f'{split}/{first}')} is missing; pictures must lie in {split}, images/{split}, "
@@ -212,14 +197,16 @@ def _columns(images: list[dict], objects: list[dict], categories: dict[int, str]
     image_of = {image["id"]: position for position, image in enumerate(images)}
     category_of = {number: position for position, number in enumerate(categories)}
     file_names, category_names = pack_texts(i["file_name"] for i in images), pack_texts(categories.values())
-    rings = [_rings(item.get("segmentation")) for item in objects]
+    rings = [rings_of(item.get("segmentation")) for item in objects]
+    sizes = {image["id"]: (image["height"], image["width"]) for image in images}
+    runs = [runs_of(item.get("segmentation"), sizes[item["image_id"]]) for item in objects]
     points = [ring for of_object in rings for ring in of_object]
     return {
         "id": np.array([item["id"] for item in objects], np.int64),
         "image": np.array([image_of[item["image_id"]] for item in objects], np.int64),
         "category": np.array([category_of[item["category_id"]] for item in objects], np.int64),
         "boxes": np.array([item["bbox"] for item in objects], np.float32).reshape(-1, 4),
-        "size_hw": np.array([(image["height"], image["width"]) for image in images], np.int32),
+        "size_hw": np.array([sizes[image["id"]] for image in images], np.int32),
         "file_names": file_names.content,
         "file_name_offsets": file_names.offsets,
         "categories": category_names.content,
@@ -227,13 +214,9 @@ def _columns(images: list[dict], objects: list[dict], categories: dict[int, str]
         "points": np.concatenate(points) if points else np.zeros((0, 2), np.float32),
         "point_offsets": offsets_of([len(ring) for ring in points]),
         "ring_offsets": offsets_of([len(of_object) for of_object in rings]),
+        "runs": np.concatenate(runs).astype(np.int32),
+        "run_offsets": offsets_of([len(of_object) for of_object in runs]),
     }
-
-
-def _rings(segmentation: Any) -> list[np.ndarray]:
-    if not isinstance(segmentation, list):
-        return []
-    return [np.array(ring, np.float32).reshape(-1, 2) for ring in segmentation if len(ring) >= 6]
 
 
 def _own_splits(root: Folder) -> list[str]:

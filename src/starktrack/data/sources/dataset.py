@@ -91,6 +91,10 @@ def _no_masks(entry: Entry) -> MaskSource | None:
     return None
 
 
+def _origins(sequence: Sequence) -> frozenset[str]:
+    return sequence.origins
+
+
 def _no_facts(entry: Entry) -> Facts:
     return Facts()
 
@@ -103,11 +107,13 @@ class Reader:
         read: Gives the sequence of an entry.
         masks: Gives its masks, so that an index can bring them back.
         facts: Gives what is needed to score it.
+        marks: Gives what a sequence has in common with those that show the same frames, and with no other.
     """
 
     read: Callable[[Entry], Sequence]
     masks: Callable[[Entry], MaskSource | None] = _no_masks
     facts: Callable[[Entry], Facts] = _no_facts
+    marks: Callable[[Sequence], frozenset[str]] = _origins
 
 
 class VideoDataset:

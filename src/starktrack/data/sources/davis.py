@@ -88,7 +88,8 @@ def _read(entry: Entry) -> Sequence:
             f"{entry.labels} must hold a mask per frame: {len(masks)} masks, {len(frames)} frames"
         )
     boxes = np.array([box_of_mask(masks.read(index)) for index in range(len(masks))])
-    return Sequence(entry.name, frames, boxes, has_area(boxes), masks=masks)
+    video = entry.name.removesuffix(f"_{entry.target}") if entry.target else entry.name
+    return Sequence(entry.name, frames, boxes, has_area(boxes), videos=frozenset((video,)), masks=masks)
 
 
 DAVIS = video_source(

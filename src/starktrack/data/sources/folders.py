@@ -1,5 +1,6 @@
 """A folder of a data set, on disk or within a zip file; readers do not see the difference."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from pathlib import Path
 
 from starktrack.data.sources.zip_table import open_zip
 from starktrack.errors import DatasetError
+
+_HEAD = 4096
+"""Bytes at the start of a file that, with its size, tell its content from that of others."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,31 @@ class Folder:
             return open_zip(self.path).has(self.inside + name)
         return (self.path / name).is_file()
 
-    def stamp(self, name: str) -> str:
-        """Return what changes when the file does: its size and time (the zip's), "" when missing."""
+    def stamp(self, name: str = "") -> str:
+        """Return what changes when the file does: its size and time (the zip's), "" when missing.
+
+        That of the folder itself changes when a file comes, goes or is renamed.
+        """
         try:
             stat = (self.path if self.inside is not None else self.path / name).stat()
         except OSError:
             return ""
         return f"{stat.st_size} {stat.st_mtime_ns}"
+
+    def fingerprint(self, name: str) -> str:
+        """Return what tells the content of a file from that of others, without reading much of it.
+
+        Raises:
+            DatasetError: It is missing or cannot be read.
+        """
+        if self.inside is not None:
+            return open_zip(self.path).fingerprint(self.inside + name)
+        try:
+            with (self.path / name).open("rb") as file:
+                head = hashlib.blake2b(file.read(_HEAD), digest_size=8).hexdigest()
+                return f"{os.fstat(file.fileno()).st_size} {head}"
+        except OSError as error:
+            raise DatasetError(f"{self.label(name)} cannot be read: {error.strerror}") from error
 
     def files(self) -> list[str]:
         """Return names of the files directly here, sorted; none when the folder is missing."""

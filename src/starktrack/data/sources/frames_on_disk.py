@@ -153,7 +153,10 @@ def box_of_mask(mask: Bool[np.ndarray, "height width"]) -> tuple[float, float, f
 
 def _decode(folder: Folder, name: str, mode: int) -> np.ndarray:
     content = folder.read(name)
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), mode) if content else None
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), mode) if content else None
+    except cv2.error as error:
+        raise DatasetError(f"{folder.label(name)} cannot be decoded: {error.err}") from error
     if image is None:
         raise DatasetError(
             f"{folder.label(name)} cannot be decoded ({len(content)} bytes); it is damaged or no picture"

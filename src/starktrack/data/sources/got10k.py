@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from starktrack.data.sequence import Sequence
 from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder, find_folders
-from starktrack.data.sources.frames_on_disk import all_frames, find_frames
+from starktrack.data.sources.frames_on_disk import NamedFrames, NumberedFrames, all_frames, find_frames
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes, read_flags
 from starktrack.errors import DatasetError
@@ -107,6 +107,13 @@ def _read_own(entry: Entry) -> Sequence:
     return Sequence(entry.name, frames, boxes, _visible(entry.labels, boxes), _object_class(entry.labels))
 
 
+def _frame_marks(sequence: Sequence) -> frozenset[str]:
+    """Return a fingerprint of each frame: one's own videos may show several targets of the same frames."""
+    frames = sequence.frames
+    assert isinstance(frames, NumberedFrames | NamedFrames)
+    return frozenset(frames.folder.fingerprint(frames.name(index)) for index in range(len(frames)))
+
+
 def first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> Sequence:
     """Return a sequence of a test set that shows its first box only: its frames say how long it is."""
     return Sequence(entry.name, all_frames(entry.frames), boxes, has_area(boxes))
@@ -152,6 +159,6 @@ VIDEOS = video_source(
     "one's own videos in the GOT-10k layout",
     ("all", "*"),
     _find_own,
-    Reader(_read_own, facts=_facts),
+    Reader(_read_own, facts=_facts, marks=_frame_marks),
     _own_folders,
 )

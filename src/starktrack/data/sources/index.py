@@ -1,15 +1,19 @@
 """The boxes of a whole data set in one compact file, so that training never parses text.
 
-An index holds float32 boxes end to end, where each sequence starts, visibility bits, classes and the pattern
-of the frames' names: the 14 million boxes of TrackingNet take 250 MB.
+An index holds float32 boxes end to end, where each sequence starts, visibility bits, classes, the pattern of
+the frames' names and which sequences show the same frames: the 14 million boxes of TrackingNet take 250 MB.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Marks
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float, Int64
 
 from starktrack.data.sequence import FrameSource, Sequence
 from starktrack.data.sources.cache import cache_folder
@@ -21,15 +25,18 @@ from starktrack.data.sources.columns import (
     pack_texts,
     save_columns,
 )
-from starktrack.data.sources.dataset import Dataset, Entry, Facts, VideoDataset, position_of
+from starktrack.data.sources.dataset import Dataset, Entry, Facts, Reader, VideoDataset, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames, NumberedFrames
 from starktrack.errors import DatasetError
 
-NUM_READERS = 16
-"""Threads that read annotations: they wait for disks far more than they compute."""
+NUM_STAMPERS = 16
+"""Threads that look at the times of files: they wait for disks and compute nothing."""
 
-_FORM = 1
+FEW = 64
+"""Sequences that are read sooner than processes are started to read them."""
+
+_FORM = 2
 
 
 class IndexedDataset:
@@ -67,6 +74,7 @@ class IndexedDataset:
                 start % 8 : start % 8 + stop - start
             ].astype(bool),
             object_class=self._classes[index] or None,
+            videos=frozenset((self._dataset.entries[columns["groups"][index]].name,)),
             masks=self._dataset.reader.masks(entry),
         )
 
@@ -104,45 +112,84 @@ def indexed(dataset: Dataset, progress: Callable[[int, int], None] = lambda done
 
 
 def _fingerprint(dataset: VideoDataset) -> str:
-    """Return what changes when any sequence, its place or its annotation file does."""
+    """Return what changes when any sequence, its place, its annotation file or its list of frames does."""
     digest = hashlib.sha256(f"{dataset.name}|{dataset.split}|{_FORM}".encode())
-    with ThreadPoolExecutor(NUM_READERS) as pool:
+    with ThreadPoolExecutor(NUM_STAMPERS) as pool:
         for text in pool.map(_stamp, dataset.entries):
             digest.update(text.encode())
     return digest.hexdigest()[:24]
 
 
 def _stamp(entry: Entry) -> str:
-    return f"{entry}|{entry.labels.stamp(entry.annotation)}\n"
+    return f"{entry}|{entry.labels.stamp(entry.annotation)}|{entry.frames.stamp()}\n"
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What the index holds of one sequence."""
+
+    boxes: Float[np.ndarray, "num_frames 4"]
+    visible: Bool[np.ndarray, " num_frames"]
+    object_class: str
+    pattern: str
+    frames: tuple[int, int]
+    marks: frozenset[str]
 
 
 def _build(dataset: VideoDataset, progress: Callable[[int, int], None]) -> Columns:
-    with ThreadPoolExecutor(NUM_READERS) as pool:
-        sequences = _counted(pool.map(dataset.reader.read, dataset.entries), len(dataset), progress)
-        rows = [
-            (s.boxes_xywh.astype(np.float32), s.visible, s.object_class or "", *_describe(s.frames, entry))
-            for s, entry in zip(sequences, dataset.entries, strict=True)
-        ]
-    boxes, visible, classes, patterns, frames = zip(*rows, strict=True) if rows else ((),) * 5
-    class_texts, pattern_texts = pack_texts(classes), pack_texts(patterns)
+    rows = []
+    for row in _rows(dataset):
+        rows.append(row)
+        progress(len(rows), len(dataset))
+    classes, patterns = pack_texts(row.object_class for row in rows), pack_texts(row.pattern for row in rows)
     return {
-        "boxes": np.concatenate([np.zeros((0, 4), np.float32), *boxes]),
-        "visible": np.packbits(np.concatenate([np.zeros(0, bool), *visible])),
-        "offsets": offsets_of([len(of_sequence) for of_sequence in boxes]),
-        "frames": np.array(frames, np.int64).reshape(-1, 2),
-        "classes": class_texts.content,
-        "class_offsets": class_texts.offsets,
-        "patterns": pattern_texts.content,
-        "pattern_offsets": pattern_texts.offsets,
+        "boxes": np.concatenate([np.zeros((0, 4), np.float32), *(row.boxes for row in rows)]),
+        "visible": np.packbits(np.concatenate([np.zeros(0, bool), *(row.visible for row in rows)])),
+        "offsets": offsets_of([len(row.boxes) for row in rows]),
+        "frames": np.array([row.frames for row in rows], np.int64).reshape(-1, 2),
+        "groups": group_by_marks([row.marks for row in rows]),
+        "classes": classes.content,
+        "class_offsets": classes.offsets,
+        "patterns": patterns.content,
+        "pattern_offsets": patterns.offsets,
     }
 
 
-def _counted(
-    sequences: Iterable[Sequence], total: int, progress: Callable[[int, int], None]
-) -> Iterable[Sequence]:
-    for done, sequence in enumerate(sequences, start=1):
-        yield sequence
-        progress(done, total)
+def _rows(dataset: VideoDataset) -> Iterator[_Row]:
+    """Read every sequence, in processes where there are many: parsing text keeps a thread's interpreter."""
+    read = partial(_read_row, dataset.reader)
+    if len(dataset) <= FEW:
+        yield from map(read, dataset.entries)
+        return
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(read, dataset.entries, chunksize=16)
+
+
+def _read_row(reader: Reader, entry: Entry) -> _Row:
+    sequence = reader.read(entry)
+    return _Row(
+        sequence.boxes_xywh.astype(np.float32),
+        sequence.visible,
+        sequence.object_class or "",
+        *_describe(sequence.frames, entry),
+        reader.marks(sequence),
+    )
+
+
+def group_by_marks(marks: Marks[frozenset[str]]) -> Int64[np.ndarray, " num_sequences"]:
+    """Return for each sequence the first one that it is connected with by marks that sequences share."""
+    parent, owner = list(range(len(marks))), {}
+
+    def first_of(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = index = parent[parent[index]]
+        return index
+
+    for index, own in enumerate(marks):
+        for mark in own:
+            one, other = first_of(owner.setdefault(mark, index)), first_of(index)
+            parent[max(one, other)] = min(one, other)
+    return np.array([first_of(index) for index in range(len(marks))], np.int64)
 
 
 def _describe(frames: FrameSource, entry: Entry) -> tuple[str, tuple[int, int]]:

@@ -42,16 +42,16 @@ def _find(root: Folder, split: str) -> Found:
 
 def _entry(name: str, folder: Folder) -> Entry:
     folder = folder.unwrapped(name)
-    return Entry(name, folder, folder, "groundtruth.txt")
+    return Entry(name, folder.below("img"), folder, "groundtruth.txt")
 
 
 def _alone(name: str, annotations: Folder) -> Entry:
-    return Entry(name, annotations, annotations, f"{name}.txt")
+    return Entry(name, annotations.below("img"), annotations, f"{name}.txt")
 
 
 def _read(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
-    frames = find_frames(entry.frames.below("img"), 1, len(boxes), digits=(8,))
+    frames = find_frames(entry.frames, 1, len(boxes), digits=(8,))
     visible = has_area(boxes) & ~_absent(entry, len(boxes))
     return Sequence(entry.name, frames, boxes, visible, entry.name.rsplit("-", 1)[0])
 

@@ -51,7 +51,10 @@ def _read(entry: Entry) -> Sequence:
     folder = entry.frames.unwrapped(entry.name)
     if len(boxes) == 1:
         return first_box_only(entry, boxes)
-    return Sequence(entry.name, find_frames(folder, 0, len(boxes), digits=(1,)), boxes, has_area(boxes))
+    frames = find_frames(folder, 0, len(boxes), digits=(1,))
+    # A name is that of the video on the web, and a number: several targets may be of one video.
+    video = entry.name.rpartition("_")[0] or entry.name
+    return Sequence(entry.name, frames, boxes, has_area(boxes), videos=frozenset((video,)))
 
 
 TRACKINGNET = video_source("trackingnet", "TrackingNet", tuple(SPLITS), _find, Reader(_read))

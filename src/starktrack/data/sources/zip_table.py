@@ -67,6 +67,18 @@ class ZipTable:
             raise DatasetError(f"{self.path}: {name} is damaged (its checksum differs); fetch the zip again")
         return content
 
+    def fingerprint(self, name: str) -> str:
+        """Return size and checksum of one member.
+
+        Raises:
+            DatasetError: It is not there.
+        """
+        position = self._find(name)
+        if position is None:
+            raise DatasetError(f"{self.path} must hold {name}, which is missing")
+        row = self._rows[position]
+        return f"{row['size']} {row['crc']}"
+
     def names(self, prefix: str) -> list[str]:
         """Return full names of the members that start with `prefix`, sorted."""
         key = prefix.encode()

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import starktrack
+from starktrack import hub
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError, MissingExtraError
-from starktrack.models import hub
 from starktrack.models.build import build_network
 from starktrack.models.weights import save_weights
 

@@ -6,14 +6,16 @@ from types import ModuleType
 
 from starktrack.errors import CheckpointError, MissingExtraError
 
-FILE_NAME = "model.safetensors"
+FILE_NAMES = {"torch": "model.safetensors", "onnx": "model.onnx"}
+"""What the weights are called in a repository, by the engine that runs them."""
 
 
-def from_pretrained(repository: str, *, revision: str | None = None) -> Path:
+def from_pretrained(repository: str, engine: str = "torch", *, revision: str | None = None) -> Path:
     """Return the local path of a repository's weights, downloaded once.
 
     Args:
         repository: `organisation/name`.
+        engine: `torch` for the checkpoint, `onnx` for the exported network.
         revision: Branch, tag or commit.
 
     Raises:
@@ -22,27 +24,38 @@ def from_pretrained(repository: str, *, revision: str | None = None) -> Path:
     """
     hub = _hub()
     try:
-        return Path(hub.hf_hub_download(repository, FILE_NAME, revision=revision))
+        return Path(hub.hf_hub_download(repository, FILE_NAMES[engine], revision=revision))
     except _failures(hub) as error:
         raise CheckpointError(f"weights of {repository!r} could not be had from the hub: {error}") from error
 
 
 def push(path: str | Path, repository: str, *, private: bool = False) -> str:
-    """Upload a checkpoint as the repository's weights; return the address of the commit.
+    """Upload a checkpoint or an exported network as the repository's weights; return the commit's address.
 
     Raises:
         MissingExtraError: `huggingface_hub` is not installed.
-        CheckpointError: The file is not a checkpoint of ours, or the upload failed.
+        CheckpointError: The file is not one of ours, or the upload failed.
     """
-    from starktrack.models.weights import read_config
-
-    read_config(Path(path))
+    engine = _checked(Path(path))
     hub = _hub()
     try:
         hub.create_repo(repository, private=private, exist_ok=True)
-        return str(hub.upload_file(path_or_fileobj=path, path_in_repo=FILE_NAME, repo_id=repository))
+        return str(hub.upload_file(path_or_fileobj=path, path_in_repo=FILE_NAMES[engine], repo_id=repository))
     except _failures(hub) as error:
         raise CheckpointError(f"{path} could not be pushed to {repository!r}: {error}") from error
+
+
+def _checked(path: Path) -> str:
+    """Return which engine runs the file, once it is known to be one of ours."""
+    if path.suffix == ".onnx":
+        from starktrack.engines.onnx_engine import open_onnx
+
+        open_onnx(path)
+        return "onnx"
+    from starktrack.models.weights import read_config
+
+    read_config(path)
+    return "torch"
 
 
 def _failures(hub: ModuleType) -> tuple[type[Exception], ...]:

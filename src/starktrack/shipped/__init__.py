@@ -1,0 +1,24 @@
+"""The trained weights that come with the package: `stark_mobile`, as a checkpoint and as an exported network.
+
+`stark_mobile.md` beside them is their card: data, recipe, numbers, limits, licences.
+"""
+
+from pathlib import Path
+
+DEFAULT = "stark_mobile"
+"""The preset that is tracked with where nothing else is asked for."""
+
+_FOLDER = Path(__file__).parent
+_SUFFIX = {"torch": ".safetensors", "onnx": ".onnx"}
+
+
+def shipped_weights(model: str, engine: str) -> Path | None:
+    """Return the file of a preset's trained weights for an engine (`torch` or `onnx`), None if none are shipped."""
+    file = _FOLDER / f"{model}{_SUFFIX[engine]}"
+    return file if file.is_file() else None
+
+
+def shipped_card(model: str) -> str | None:
+    """Return what is known of a preset's shipped weights (Markdown), None if none are shipped."""
+    card = _FOLDER / f"{model}.md"
+    return card.read_text(encoding="utf-8") if card.is_file() else None

@@ -1,0 +1,110 @@
+"""Going on with a run: from which checkpoint, and whether its recipe is still the one it was started with."""
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from starktrack.config.loading import from_mapping, to_mapping
+from starktrack.config.training import Recipe
+from starktrack.errors import ConfigError
+from starktrack.training.checkpoint import load_newest, load_snapshot, snapshot_path
+from starktrack.training.distributed import from_first
+from starktrack.training.job import Job
+from starktrack.training.state import Snapshot
+
+FREE = (
+    "config.name",
+    "config.tracking.*",
+    "validation.*",
+    "run.compile",
+    "run.channels_last",
+    "run.log_every",
+    "run.picture_every",
+    "run.checkpoint_every",
+    "run.keep",
+    "run.max_corrupt",
+    "run.tensorboard",
+    "run.backbone_weights",
+    "run.imagenet",
+    "stages.*.validate_every",
+    "stages.*.data.loader.*",
+)
+"""Settings that leave the weights to come as they are, so that a run may go on with others."""
+
+_NONE = -1
+
+
+def checkpoint_to_go_on_from(job: Job) -> Snapshot | None:
+    """Return the newest checkpoint that can be read, the same in every process, or None for a fresh run.
+
+    The first process decides: after a failure in the middle of things the others may see another newest one.
+
+    Raises:
+        CheckpointError: There are some, and every one is damaged; or the others cannot read the chosen one.
+        ConfigError: The recipe differs where it would change the weights.
+    """
+    saved = None
+    if job.processes.is_first:
+        saved = load_newest(job.checkpoints)
+        if saved is not None:
+            check_same_recipe(job.recipe, job.recipe_file)
+    own = _NONE if saved is None else saved.progress.num_steps
+    chosen = from_first(own, job.processes, job.device)
+    if chosen == _NONE or job.processes.is_first:
+        return saved
+    return load_snapshot(snapshot_path(job.checkpoints, chosen))
+
+
+def check_same_recipe(recipe: Recipe, file: Path) -> None:
+    """Check that a recipe trains the weights that the one in a run's `recipe.json` would.
+
+    Raises:
+        ConfigError: The file is missing, of another version or damaged, or the recipes differ; names every
+            difference.
+    """
+    try:
+        before = from_mapping(Recipe, json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, ConfigError) as error:
+        raise ConfigError(
+            f"a run that goes on must have the recipe it was started with in {file}, got: {error}; "
+            "start a new run from its weights with --weights and another --out"
+        ) from error
+    different = differences(before, recipe)
+    if different:
+        raise ConfigError(
+            f"a run must go on with the recipe it was started with ({file}), got {'; '.join(different)}; "
+            "use the same, or start a new run from its weights with --weights and another --out"
+        )
+
+
+def differences(before: Recipe, now: Recipe) -> list[str]:
+    """Return `key = new value, not old value` for every setting that would change the weights to come.
+
+    Epochs may be added to the last stage where its learning rate does not depend on how many there are.
+    """
+    old, new = _flat(to_mapping(before)), _flat(to_mapping(now))
+    free = list(FREE)
+    last = list(now.stages)[-1]
+    if now.stages[last].optim.schedule == "step":
+        free.append(f"stages.{last}.epochs")
+    return [
+        f"{key} = {new.get(key)!r}, not {old.get(key)!r}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key) and not any(fnmatch(key, pattern) for pattern in free)
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values by dotted key; the order of data sets and of stages is a value too."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{key}.")
+            if key in ("datasets", "stages"):
+                flat[key] = list(value)
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,64 @@
+"""Validation between epochs: the weights a run would ship are scored, and the best ones kept."""
+
+from dataclasses import replace
+
+import torch
+
+from starktrack.config.schema import Config
+from starktrack.config.training import Recipe
+from starktrack.errors import ConfigError
+from starktrack.models.weights import save_weights
+from starktrack.training.distributed import add_up
+from starktrack.training.interrupt import Stop
+from starktrack.training.job import Job
+from starktrack.training.state import LoopState
+
+UNREACHABLE_SCORE = 1.0
+"""No score is above it, so a template is never replaced."""
+
+
+def shipped_config(recipe: Recipe, stage_name: str) -> Config:
+    """Return the configuration of the weights at the end of a stage.
+
+    Until a stage trains the score head its score is noise, which must not decide when a template is replaced.
+    """
+    names = list(recipe.stages)
+    run_so_far = names[: names.index(stage_name) + 1]
+    config = recipe.config
+    if not config.model.score_head or any(recipe.stages[name].trains != "box" for name in run_so_far):
+        return config
+    return replace(config, tracking=replace(config.tracking, update_score=UNREACHABLE_SCORE))
+
+
+def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | None:
+    """Return mean overlap and success over the sequences of all processes, or None where a stop was agreed on.
+
+    Raises:
+        ConfigError: There is no sequence.
+    """
+    scores = []
+    for score in job.validate(state.shipped(), shipped_config(job.recipe, state.progress.stage)):
+        scores.append(score)
+        if stop.requested:
+            break
+    own = [float(len(scores)), *(float(sum(column)) for column in zip(*scores, strict=True))]
+    sums = torch.tensor([float(stop.requested), *(own if scores else (0.0, 0.0, 0.0))], device=job.device)
+    num_requests, count, overlap, success = add_up(sums, job.processes).tolist()
+    stop.agree(num_requests)
+    if stop.agreed:
+        return None
+    if not count:
+        raise ConfigError("validation must have at least one sequence, got none; set validation.every=0")
+    return {"overlap": overlap / count, "success": success / count}
+
+
+def keep_if_best(job: Job, state: LoopState, success: float) -> bool:
+    """Write `best.safetensors` where this is the stage's highest success so far; return whether it is."""
+    progress = state.progress
+    is_best = progress.best is None or success > progress.best
+    if is_best:
+        progress.best = success
+        if job.processes.is_first:
+            config = shipped_config(job.recipe, progress.stage)
+            save_weights(job.out / "best.safetensors", state.shipped(), config)
+    return is_best

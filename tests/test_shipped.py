@@ -1,0 +1,54 @@
+"""The weights that come with the package: small, documented, equal in both forms, and able to track."""
+
+import numpy as np
+import pytest
+
+import starktrack
+from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.engines.export import compare
+from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+from starktrack.shipped import DEFAULT, shipped_card, shipped_weights
+
+MOST_BYTES = 12_000_000
+
+
+def engine_of(kind: str):
+    return starktrack.load(engine=kind, device="cpu").engine
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_both_files_are_small(engine):
+    assert shipped_weights(DEFAULT, engine).stat().st_size < MOST_BYTES
+
+
+def test_both_files_hold_the_same_network():
+    torch_engine, onnx_engine = engine_of("torch"), engine_of("onnx")
+    assert torch_engine.config == onnx_engine.config and torch_engine.config.name == DEFAULT
+    assert compare(torch_engine, onnx_engine).holds
+
+
+def test_nothing_asked_for_means_the_shipped_weights_without_torch():
+    assert type(starktrack.load().engine).__name__ == "OnnxEngine"
+    assert type(starktrack.load(DEFAULT, engine="torch", device="cpu").engine).__name__ == "TorchEngine"
+
+
+def test_no_other_preset_has_weights():
+    assert shipped_weights("stark_s50", "onnx") is None and shipped_card("stark_s50") is None
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_object_that_was_never_seen_in_training_is_followed(seed):
+    clip = list(synthetic_clip(60, seed=seed, object_seed=seed))
+    tracker = starktrack.load()
+    tracker.start(clip[0].image, box_xywh=clip[0].box_xywh)
+    outputs = [tracker.update(frame.image) for frame in clip[1:]]
+    found = np.stack([output.box_xywh for output in outputs])
+    true = np.stack([frame.box_xywh for frame in clip[1:]])
+    assert overlap(xywh_to_xyxy(found), xywh_to_xyxy(true)).mean() > 0.6
+    assert np.mean([output.state == "tracked" for output in outputs]) > 0.9
+
+
+def test_the_card_tells_data_recipe_numbers_limits_and_licences():
+    card = shipped_card(DEFAULT)
+    for heading in ("Data", "Recipe", "Numbers", "Limits", "Licences"):
+        assert f"## {heading}" in card
