@@ -4,9 +4,10 @@
 
 Run by a person. Every sequence is cut to `BEFORE` frames, then the picture is blank for `gap` frames while the
 target goes on, then come `AFTER` more. Made clips (`--clips`) skip two seconds in the gap as well, so that their
-object comes back elsewhere. Told over the sequences that were tracked when the picture went: how many are found
-again (mean overlap above a half over the last ten frames), the mean overlap after the gap, the frames until the
-first good box in state `tracked`, and in what share of the blank frames the tracker believed to see the target.
+object comes back elsewhere. Told over the sequences that were tracked when the picture went, at the first growth
+given: how many are found again (mean overlap above a half over the last ten frames), the mean overlap before and
+after the gap, the frames until the first good box in state `tracked`, and in what share of the blank frames the
+tracker believed to see the target.
 """
 
 import argparse
@@ -42,12 +43,16 @@ class Return:
     """What happened in one film.
 
     Attributes:
+        ready: Whether the target was tracked in the last frame before the gap.
+        before: Mean overlap up to there.
         overlap: Mean after the gap.
         late_overlap: Mean over the last ten frames.
         frames: After the gap until the first good box in state `tracked`; None if there was none.
         believed: Share of blank frames in state `tracked`.
     """
 
+    ready: bool
+    before: float
     overlap: float
     late_overlap: float
     frames: int | None
@@ -68,11 +73,13 @@ def main() -> None:
     tracker = load(weights=options.weights)
     films = [*_real(options.data, options.gap)] if options.data else []
     films += [_made(seed, options.gap) for seed in range(options.clips)]
+    chosen: list[str] = []
     for growth in options.growth:
         tracking = replace(tracker.engine.config.tracking, search_growth=growth)
         tracker.engine.config = replace(tracker.engine.config, tracking=tracking)
         results = {film.name: _track(tracker, film) for film in films}
-        _print(growth, {name: each for name, each in results.items() if each is not None})
+        chosen = chosen or [name for name, each in results.items() if each.ready]
+        _print(growth, {name: results[name] for name in chosen})
 
 
 def _real(root: Path, gap: int) -> Iterator[Film]:
@@ -97,18 +104,17 @@ def _blanked(name: str, images: list[Image], boxes_xywh: Boxes, gap: int) -> Fil
     return Film(name, [*images[:BEFORE], *grey, *images[BEFORE + gap :]], boxes_xywh, gap)
 
 
-def _track(tracker: Tracker, film: Film) -> Return | None:
-    """Return what happened, or None where the target was lost before the picture went."""
+def _track(tracker: Tracker, film: Film) -> Return:
     tracker.start(film.images[0], box_xywh=film.boxes_xywh[0])
     outputs = [tracker.update(image) for image in film.images[1:]]
     found = np.stack([film.boxes_xywh[0], *(output.box_xywh for output in outputs)])
     overlap = overlaps(found, film.boxes_xywh)
-    if overlap[BEFORE - 1] <= GOOD:
-        return None
     sure = np.array([True, *(output.state is TargetState.TRACKED for output in outputs)])
     end = BEFORE + film.gap
     good = np.flatnonzero((overlap[end:] > GOOD) & sure[end:])
     return Return(
+        bool(overlap[BEFORE - 1] > GOOD),
+        float(overlap[1:BEFORE].mean()),
         float(overlap[end:].mean()),
         float(overlap[-10:].mean()),
         int(good[0]) if len(good) else None,
@@ -121,7 +127,8 @@ def _print(growth: float, results: dict[str, Return]) -> None:
     waits = [each.frames for each in results.values() if each.frames is not None]
     print(
         f"growth {growth}: found again {again} of {len(results)}, "
-        f"overlap after {np.mean([each.overlap for each in results.values()]):.3f}, "
+        f"overlap before {np.mean([each.before for each in results.values()]):.3f} "
+        f"and after {np.mean([each.overlap for each in results.values()]):.3f}, "
         f"frames until back (median of {len(waits)}) {np.median(waits) if waits else '-'}, "
         f"believed while blank {np.mean([each.believed for each in results.values()]):.2f}"
     )
