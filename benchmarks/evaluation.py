@@ -63,7 +63,17 @@ def main() -> None:
 def _machine() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {commit}"
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    cores = f"{_processor()}, {os.cpu_count()} cores, load {load}"
+    return f"{time.strftime('%Y-%m-%d')}, {cores}, {platform.platform()}, Python {platform.python_version()}, {commit}"
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next(
+        (line.partition(":")[2].strip() for line in lines if "model name" in line), platform.processor()
+    )
 
 
 def _speed(options: argparse.Namespace) -> None:

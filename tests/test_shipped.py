@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import starktrack
+from starktrack.data.image_files import read_image
 from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.video_writer import VideoWriter
 from starktrack.engines.export import compare
 from starktrack.geometry.boxes import overlap, xywh_to_xyxy
 from starktrack.shipped import DEFAULT, shipped_card, shipped_weights
@@ -52,3 +54,16 @@ def test_the_card_tells_data_recipe_numbers_limits_and_licences():
     card = shipped_card(DEFAULT)
     for heading in ("Data", "Recipe", "Numbers", "Limits", "Licences"):
         assert f"## {heading}" in card
+
+
+@pytest.mark.shared
+def test_the_man_of_otb_is_followed_to_the_end_of_an_mp4_with_a_box_alone(shared, tmp_path):
+    folder = shared / "data" / "eval" / "otb" / "Man"
+    true = np.loadtxt(folder / "groundtruth_rect.txt", delimiter=",") - [1, 1, 0, 0]
+    pictures = [read_image(path) for path in sorted((folder / "img").iterdir())]
+    with VideoWriter(tmp_path / "man.mp4", pictures[0].shape[:2], 25.0) as writer:
+        for picture in pictures:
+            writer.write(picture)
+    outputs = list(starktrack.track(tmp_path / "man.mp4", true[0]))
+    each = overlap(xywh_to_xyxy(np.stack([output.box_xywh for output in outputs])), xywh_to_xyxy(true))
+    assert len(outputs) == len(true) and each.mean() > 0.6 and each[-10:].min() > 0.3

@@ -21,10 +21,10 @@ NUM_FRAMES = 8
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.models.build import build_network
     from starktrack.models.weights import save_weights
-    from starktrack.training.tiny import tiny_config
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
@@ -181,6 +181,29 @@ def test_anchors_are_run_forward_and_backward_into_the_toolkits_files(workspace,
     assert path.stat().st_mtime_ns == stamp
 
 
+def test_two_trackers_of_one_name_are_not_mixed(workspace, monkeypatch):
+    (workspace / "two.py").write_text(
+        "class Still:\n"
+        "    def start(self, image, box_xywh): self.box = box_xywh\n"
+        "    def update(self, image): return self.box\n"
+        "class Other(Still): pass\n"
+    )
+    monkeypatch.chdir(workspace)
+    arguments = ["run", ".", "--experiment", "unsupervised", "--name", "still", "--tracker"]
+    assert invoke(*arguments, "two:Still").exit_code == 0
+    ended = invoke(*arguments, "two:Other")
+    assert "tracker was 'two:Still' there, and is 'two:Other' now" in str(ended.exception)
+    (workspace / "results/still/unsupervised/run.json").unlink()
+    assert "it has no run.json" in str(invoke(*arguments, "two:Still").exception)
+
+
+@pytest.mark.parametrize("name", ["stark.v2", "a b", "a/b", "é"])
+def test_a_name_that_the_toolkit_refuses_is_refused(workspace, weights, name):
+    ended = invoke("init", workspace, "--weights", weights, "--name", name)
+    assert f"must be letters, digits, - and _ for the toolkit, got {name!r}" in str(ended.exception)
+    assert not (workspace / "trackers.ini").exists()
+
+
 def test_masks_fill_the_box(workspace, monkeypatch):
     (workspace / "mine2.py").write_text(
         "class Fixed:\n"
@@ -200,3 +223,50 @@ def test_an_anchor_run_without_anchors_is_refused(workspace):
     (workspace / "sequences" / "clip" / "anchor.value").unlink()
     ended = invoke("run", workspace, "--experiment", "baseline", "--tracker", "mil")
     assert "clip must have anchor.value to start from, got none" in str(ended.exception)
+
+
+@pytest.fixture(scope="module")
+def refiner(tmp_path_factory):
+    """Weights of a refiner that takes the whole crop for the target."""
+    import torch
+    from tests.data.test_outline import MODEL
+
+    from starktrack.config.refine import RefineConfig
+    from starktrack.models.refine import build_refiner
+    from starktrack.models.weights import save_weights
+
+    torch.manual_seed(0)
+    network = build_refiner(MODEL)
+    torch.nn.init.constant_(network.outline.bias, 9.0)
+    path = tmp_path_factory.mktemp("weights") / "refiner.safetensors"
+    save_weights(path, network.state_dict(), RefineConfig(name="small", model=MODEL))
+    return path
+
+
+@needs_trax
+def test_our_server_submits_outlines(workspace, weights, refiner):
+    options = ("--name", "fox", "--device", "cpu", "--output", "mask", "--refine", refiner)
+    assert invoke("init", workspace, "--weights", weights, *options).exit_code == 0
+    assert f"--refine {refiner}" in (workspace / "trackers.ini").read_text()
+    ended = invoke("check", workspace, "fox")
+    assert ended.exit_code == 0, ended.exception
+    assert "works: 5 frames over trax" in ended.stdout
+    assert "Mask of size" in ended.stdout
+
+
+def test_a_run_with_a_refiner_writes_the_outlines_of_any_tracker(workspace, refiner, monkeypatch):
+    (workspace / "mine3.py").write_text(
+        "class Fixed:\n"
+        "    def start(self, image, box_xywh): pass\n"
+        "    def update(self, image): return 40.0, 30.0, 20.0, 20.0\n"
+    )
+    monkeypatch.chdir(workspace)
+    arguments = ["--experiment", "unsupervised", "--tracker", "mine3:Fixed", "--name", "fixed", "--mask"]
+    ended = invoke("run", ".", *arguments, "--refine", refiner, "--device", "cpu")
+    assert ended.exit_code == 0, ended.exception
+    (truth,) = read_sequences(workspace)
+    run = read_run(run_path(workspace / "results" / "fixed", "unsupervised", "clip", "001"), NUM_FRAMES)
+    # The outline fills the crop of twice the box, 40 px from (30, 20).
+    region = run.regions[1]
+    assert (region.corner_xy, region.pixels.shape, region.pixels.all()) == ((30, 20), (40, 40), True)
+    assert len(run.regions) == len(truth.truth) == NUM_FRAMES

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from starktrack.config.presets import preset
+from starktrack.config.refine import REFINERS
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
 from starktrack.shipped import DEFAULT, shipped_weights
-from starktrack.tracking.protocol import Engine
+from starktrack.tracking.protocol import Engine, Refiner
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
 EngineName = Literal["auto", "torch", "onnx"]
@@ -20,6 +21,7 @@ def load(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    refine: str | Path | None = None,
 ) -> Tracker:
     """Return a tracker ready to start.
 
@@ -30,6 +32,8 @@ def load(
         device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
         engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the
             file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
+        refine: Weights of a refiner written by `starktrack train`, or the name of one that comes with the package
+            (`refine_mobile`): boxes become exact, and `TrackOutput.mask` is the target's outline (needs PyTorch).
 
     Raises:
         ConfigError: Unknown model or engine.
@@ -37,7 +41,8 @@ def load(
         DeviceError: This machine has no such device.
         MissingExtraError: PyTorch is needed and not installed.
     """
-    return Tracker(load_engine(model, weights=weights, device=device, engine=engine))
+    chosen = load_engine(model, weights=weights, device=device, engine=engine)
+    return Tracker(chosen, None if refine is None else load_refiner(refine, device=device))
 
 
 def from_pretrained(
@@ -112,6 +117,29 @@ def _shipped(model: str, device: str, engine: str) -> Path:
     return found
 
 
+def load_refiner(weights: str | Path, *, device: str = "auto") -> Refiner:
+    """Return the network that makes a tracker's boxes exact, to be shared by several trackers.
+
+    Args:
+        weights: A refiner's weights, or the name of one that comes with the package.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        CheckpointError: No such weights, damaged ones, or a tracker's.
+        DeviceError: This machine has no such device.
+        MissingExtraError: PyTorch is not installed.
+    """
+    require_torch("a refiner")
+    from starktrack.engines.torch_engine import resolve_device
+    from starktrack.engines.torch_refiner import TorchRefiner
+    from starktrack.models.weights import load_refiner as read
+
+    where = resolve_device(device)
+    shipped = shipped_weights(str(weights), "torch") if str(weights) in REFINERS else None
+    config, network = read(shipped or Path(weights))
+    return TorchRefiner(network, config, device=where)
+
+
 def _engine_of(weights: Path, engine: str) -> str:
     """Return which engine runs the file, if it is the one asked for."""
     fitting = "onnx" if weights.suffix == ".onnx" else "torch"
@@ -170,6 +198,7 @@ def track(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    refine: str | Path | None = None,
     start_frame: int = 0,
 ) -> Iterator[TrackOutput]:
     """Yield where the target is in every frame, the given box first.
@@ -177,6 +206,7 @@ def track(
     Args:
         video: A file, a folder or glob of images, a camera index, or a stream address.
         box_xywh: The target in frame `start_frame`, pixels.
+        refine: As `load`.
         start_frame: Frame in which the box was drawn, from 0.
 
     Raises:
@@ -188,7 +218,7 @@ def track(
     from starktrack.data.frames import open_frames
     from starktrack.tracking.runner import track_frames
 
-    tracker = load(model, weights=weights, device=device, engine=engine)
+    tracker = load(model, weights=weights, device=device, engine=engine, refine=refine)
     with open_frames(video, start_frame=start_frame) as frames:
         for _, outputs in track_frames(tracker, frames, [box_xywh]):
             yield outputs[0]

@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from starktrack.api import load_engine
+from starktrack.api import load_engine, load_refiner
 from starktrack.arrays import Box, Image
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import box_of_mask, read_image
 from starktrack.errors import InputError, MissingExtraError
-from starktrack.geometry.boxes import whole_pixels, xyxy_to_xywh
-from starktrack.tracking.tracker import Tracker
+from starktrack.geometry.boxes import xyxy_to_xywh
+from starktrack.tracking.refinement import tight_region
+from starktrack.tracking.tracker import Tracker, TrackOutput
 
 Output = Literal["box", "mask"]
 
@@ -56,14 +57,22 @@ class ToolkitTracker:
         return tuple(found.box_xywh.tolist()), {"confidence": 1.0 if found.score is None else found.score}
 
 
-def serve(weights: Path, *, output: Output = "box", benchmark: str = "vot", device: str = "auto") -> None:
+def serve(
+    weights: Path,
+    *,
+    output: Output = "box",
+    benchmark: str = "vot",
+    device: str = "auto",
+    refine: str | None = None,
+) -> None:
     """Speak TraX with the toolkit until it says goodbye, over TRAX_SOCKET or standard streams.
 
     Args:
         weights: Checkpoint of our network.
-        output: `mask` fills the box with pixels.
+        output: `mask` answers the outline of a refiner, and without one the box filled with pixels.
         benchmark: Whose inference settings apply.
         device: Where the network runs.
+        refine: Weights of a refiner, or the name of one that comes with the package.
 
     Raises:
         MissingExtraError: `vot-trax` is not installed.
@@ -77,22 +86,22 @@ def serve(weights: Path, *, output: Output = "box", benchmark: str = "vot", devi
     formats = [trax.Region.MASK] if output == "mask" else [trax.Region.RECTANGLE]
     # The toolkit waits for a greeting, not for a network: greet first, and errors reach it as a reason.
     with trax.Server(formats, [trax.Image.PATH], tracker_name="starktrack") as server:
-        followed = _load(str(weights), benchmark, device)
+        followed = _load(str(weights), benchmark, device, refine)
         while (request := server.wait()).type != trax.TraxStatus.QUIT:
             image = _read(request.image[trax.ImageChannel.COLOR].path())
             if request.type == trax.TraxStatus.INITIALIZE:
-                box, score = _bounds(request.objects), 1.0
-                followed.start(image, box_xywh=box)
+                followed.start(image, box_xywh=_bounds(request.objects))
+                found = next(iter(followed.first_outputs(image).values()))
             else:
                 found = followed.update(image)
-                box, score = found.box_xywh, 1.0 if found.score is None else found.score
-            server.status([(_region(box, output), {"confidence": score})])
+            score = 1.0 if found.score is None else found.score
+            server.status([(_region(found, output), {"confidence": score})])
 
 
-def _load(weights: str, benchmark: str, device: str) -> Tracker:
+def _load(weights: str, benchmark: str, device: str, refine: str | None = None) -> Tracker:
     engine = load_engine(weights=weights, device=device)
     engine.config = for_benchmark(engine.config, benchmark)
-    return Tracker(engine)
+    return Tracker(engine, None if refine is None else load_refiner(refine, device=device))
 
 
 def _read(path: str) -> Image:
@@ -129,10 +138,11 @@ def _bounds(objects: Any) -> Box:
     return np.array(region.bounds(), dtype=np.float64)
 
 
-def _region(box_xywh: Box, output: Output) -> Any:
+def _region(found: TrackOutput, output: Output) -> Any:
     import trax
 
     if output == "box":
-        return trax.Rectangle.create(*box_xywh.tolist())
-    left, top, columns, rows = whole_pixels(box_xywh)
-    return trax.Mask.create(np.ones((rows, columns), np.uint8), left, top)
+        return trax.Rectangle.create(*found.box_xywh.tolist())
+    unknown = np.zeros((1, 1), bool)
+    pixels, (left, top) = tight_region(unknown if found.mask is None else found.mask, found.box_xywh)
+    return trax.Mask.create(pixels.astype(np.uint8), left, top)

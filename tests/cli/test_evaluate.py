@@ -197,10 +197,10 @@ def test_whole_pixels_are_written_on_request(work):
 @pytest.fixture(scope="module")
 def tiny_weights(tmp_path_factory):
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.models.build import build_network
     from starktrack.models.weights import save_weights
-    from starktrack.training.tiny import tiny_config
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"

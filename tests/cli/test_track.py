@@ -200,7 +200,10 @@ BAD_INPUT = {
     "box of words": ({"--box": "a,b,c,d"}, "--box must be four numbers X,Y,W,H, got 'a,b,c,d'"),
     "box of nothing": ({"--box": ""}, "--box must be four numbers X,Y,W,H, got ''"),
     "no box": ({"--box": None}, "give either --box X,Y,W,H or --select, got both or none"),
-    "no weights": ({"--weights": None}, "needs weights, got none; train some (starktrack train), or convert"),
+    "no weights": (
+        {"--weights": None, "--model": "stark_s50"},
+        "needs weights, got none; train some (starktrack train), or convert",
+    ),
     "missing weights": (
         {"--weights": "{bad}/none.safetensors"},
         "weights must be a file written by starktrack, ",
@@ -338,3 +341,31 @@ def test_an_interrupt_keeps_what_was_tracked(asked, code, small_checkpoint, smal
     rows = rows_of((out / "boxes.csv").read_text())
     assert 0 < len(rows) < 1500 and [int(row["frame"]) for row in rows] == list(range(len(rows)))
     assert all(None not in row.values() for row in rows)
+
+
+def test_outlines_go_to_a_folder_and_into_the_video(starktrack, clip_file, small_checkpoint, out):
+    import torch
+    from tests.data.test_outline import MODEL
+
+    from starktrack.config.refine import RefineConfig
+    from starktrack.models.refine import build_refiner
+    from starktrack.models.weights import save_weights
+
+    torch.manual_seed(0)
+    network = build_refiner(MODEL)
+    torch.nn.init.constant_(network.outline.bias, 9.0)
+    refiner = out / "refiner.safetensors"
+    save_weights(refiner, network.state_dict(), RefineConfig(name="small", model=MODEL))
+    arguments = ("track", clip_file, "--box", BOX, "--box", OTHER, "--weights", small_checkpoint)
+    done = starktrack(*arguments, "--refine", refiner, "--masks", out / "masks", "--video", out / "a.mp4")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.endswith(f"wrote {out / 'a.mp4'}, {out / 'masks'}\n")
+    assert len(list((out / "masks").glob("*.png"))) == 12
+    entries = json.loads((out / "masks" / "masks.json").read_text())
+    assert [(entry["frame"], entry["target"]) for entry in entries[:3]] == [(0, 0), (0, 1), (1, 0)]
+    assert len(entries) == 24 and all(sum(entry["counts"]) == 96 * 128 for entry in entries)
+    starktrack(*arguments, "--video", out / "b.mp4")
+    outlined, plain = (
+        next(av.open(str(out / name)).decode(video=0)).to_ndarray() for name in ("a.mp4", "b.mp4")
+    )
+    assert np.abs(outlined.astype(int) - plain).max() > 50

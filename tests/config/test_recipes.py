@@ -6,7 +6,7 @@ import pytest
 
 from starktrack.config.loading import from_mapping, override, to_mapping
 from starktrack.config.recipes import read_recipe, recipe_names
-from starktrack.config.training import Recipe
+from starktrack.config.training import Recipe, RefineRecipe
 from starktrack.errors import ConfigError
 
 PUBLISHED = {
@@ -21,7 +21,7 @@ PUBLISHED = {
 
 
 def test_there_is_a_recipe_for_every_published_run():
-    assert set(recipe_names()) == PUBLISHED | {"mobile", "ablation", "ablation_lasot"}
+    assert set(recipe_names()) == PUBLISHED | {"mobile", "refine", "ablation", "ablation_lasot"}
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
@@ -106,10 +106,11 @@ def test_values_that_do_not_go_together_are_refused(assignments, text):
         override(read_recipe("s50"), assignments)
 
 
-@pytest.mark.parametrize("name", sorted(PUBLISHED | {"mobile", "ablation", "ablation_lasot"}))
+@pytest.mark.parametrize("name", sorted(PUBLISHED | {"mobile", "refine", "ablation", "ablation_lasot"}))
 def test_every_recipe_names_data_sets_and_splits_that_exist_and_builds_its_network(name):
     from starktrack.data.sources import SOURCES
     from starktrack.models.build import build_network
+    from starktrack.models.refine import build_refiner
     from starktrack.training.optim import build_optimiser
     from starktrack.training.trainable import prepare
 
@@ -118,10 +119,21 @@ def test_every_recipe_names_data_sets_and_splits_that_exist_and_builds_its_netwo
         if dataset.source != "synthetic":
             splits = SOURCES[dataset.source].splits
             assert dataset.split in splits or "*" in splits
-    network = build_network(recipe.config.model)
+    build = build_refiner if isinstance(recipe, RefineRecipe) else build_network
+    network = build(recipe.config.model)
     for stage in recipe.stages.values():
         prepare(network, stage)
         assert build_optimiser(network, stage.optim).param_groups[0]["params"]
+
+
+def test_a_refiners_recipe_and_a_trackers_do_not_mix():
+    assert isinstance(read_recipe("refine"), RefineRecipe)
+    with pytest.raises(ConfigError, match=r"loss.mask must be 0 for a tracker, got 1.0; refiners have masks"):
+        override(read_recipe("mobile"), ["stages.localise.loss.mask=1.0"])
+    with pytest.raises(ConfigError, match=r"stages.heads of a refiner must have trains = 'box'"):
+        override(read_recipe("refine"), ["stages.heads.trains=score"])
+    with pytest.raises(ConfigError, match=r"a refiner must have no validation.datasets"):
+        override(read_recipe("refine"), ["distillation.teacher=teacher.safetensors"])
 
 
 @pytest.mark.parametrize("name", ["st50", "st101", "st50_got10k_only", "st101_got10k_only"])

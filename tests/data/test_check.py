@@ -72,7 +72,7 @@ def test_a_broken_line_and_a_broken_picture_are_named(tmp_path):
     (finding,) = check(tmp_path)
     assert finding.is_broken and finding.meaning.startswith("broken: 3 sequences")
     first, second, third = finding.problems
-    assert "ant/groundtruth.txt line 2 must hold 4 numbers, got '1 2 3'" in first
+    assert "ant/groundtruth.txt line 2 must hold 4 numbers x,y,w,h (NaN for no target), got '1,2,3'" in first
     assert "bee/00000002.png cannot be decoded" in second
     assert third == "cow shows its target in no frame"
 
@@ -106,7 +106,7 @@ def test_a_coco_file_that_cannot_be_read_is_broken_not_unknown(tmp_path):
 
 
 def test_a_named_data_set_says_what_it_misses(tmp_path):
-    with pytest.raises(DatasetError, match=r"must hold JPEGImages/480p and Annotations/480p"):
+    with pytest.raises(DatasetError, match=r"must hold Annotations/480p to be DAVIS"):
         check(tmp_path, "davis")
     with pytest.raises(DatasetError, match="holds no sequence of LaSOT"):
         check(tmp_path, "lasot")

@@ -141,14 +141,14 @@ def test_a_bad_line_is_named(tmp_path, line):
     path.write_text(f"1,2,3,4\n{line}\n1,2,3,4\n")
     with pytest.raises(ResultFileError) as caught:
         read_boxes(path)
-    assert f"boxes.txt line 2 must be four numbers x,y,w,h (NaN for no target), got {line!r}" in str(
+    assert f"boxes.txt line 2 must hold 4 numbers x,y,w,h (NaN for no target), got {line!r}" in str(
         caught.value
     )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "at least one line x,y,w,h, got an empty"), (b"\xff\xfe\x00", "must be a text")],
+    [(b"", "in every line, got an empty"), (b"\xff\xfe\x00", "must be a text")],
 )
 def test_a_file_without_boxes_is_refused(tmp_path, content, message):
     path = tmp_path / "boxes.txt"

@@ -6,6 +6,7 @@ import pytest
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
+from starktrack.evaluation.result_files import read_results
 
 RUN = {"tracker": "fox", "weights": {"digest": "aa"}, "dataset": "otb"}
 
@@ -31,8 +32,9 @@ def test_a_finished_sequence_has_boxes_times_scores_and_stages(folder):
     assert (folder.path / "Dog_all_scores.txt").read_text() == "nan\n0.500000\n"
     stages = json.loads((folder.path / "stages" / "Dog.json").read_text())
     assert stages == {"frames": 2, "decode": 0.125, "track": 0.75}
-    np.testing.assert_array_equal(folder.seconds("Dog"), [0.5, 0.25])
-    np.testing.assert_allclose(folder.boxes("Dog"), trajectory().boxes_xywh)
+    told = read_results(folder.path, ["Dog"])
+    np.testing.assert_array_equal(told.seconds["Dog"], [0.5, 0.25])
+    np.testing.assert_allclose(told.boxes_xywh["Dog"], trajectory().boxes_xywh)
 
 
 def test_a_model_without_scores_leaves_no_score_file(folder):
@@ -50,6 +52,10 @@ def test_an_equal_run_may_go_on_and_another_may_not(folder):
     with pytest.raises(InputError, match=r"another run \(weights\.digest was 'aa' there, and is 'bb' now\)"):
         ResultFolder(folder.path).claim({**RUN, "weights": {"digest": "bb"}})
     assert folder.run() == RUN
+    folder.write("Dog", trajectory(), {})
+    (folder.path / "run.json").unlink()
+    with pytest.raises(InputError, match=r"another run \(it has no run\.json\)"):
+        folder.claim(RUN)
 
 
 def test_a_failure_is_kept_until_the_sequence_is_finished(folder):
@@ -65,11 +71,20 @@ def test_nothing_half_written_stays(folder):
     assert not [path for path in folder.path.rglob("*") if "partial" in path.name]
 
 
+def test_a_shortened_file_is_refused_with_the_length_that_was_written(folder):
+    folder.write("Dog", trajectory(), {})
+    (folder.path / "Dog.txt").write_text("1.0,2.0,3.0,4.0\n")
+    with pytest.raises(
+        ResultFileError, match=r"Dog\.txt must hold the 2 boxes that were written, got 1; delete"
+    ):
+        read_results(folder.path, ["Dog"])
+
+
 def test_damaged_files_are_named(folder):
     folder.write("Dog", trajectory(), {})
     (folder.path / "Dog_time.txt").write_text("0.5\nsoon\n")
-    with pytest.raises(ResultFileError, match=r"Dog_time\.txt must hold a number of seconds per line"):
-        folder.seconds("Dog")
+    with pytest.raises(ResultFileError, match=r"Dog_time\.txt must hold numbers only, got 'soon'"):
+        read_results(folder.path, ["Dog"])
     (folder.path / "run.json").write_text("{")
     with pytest.raises(ResultFileError, match=r"run\.json must be JSON"):
         folder.run()

@@ -1,11 +1,13 @@
 """Runs the VOT toolkit's analysis on a small made-up workspace and prints its numbers as JSON.
 
 A program of its own: `PYTHON_WITH_VOT tests/evaluation/oracle_vot.py > tests/golden/oracle_vot.json`
-(any environment with `vot-toolkit==0.9.0` and `attributee<0.1.10`). The tests score the
+(any environment with `vot-toolkit==0.9.0` and `attributee<0.1.10`). With a workspace as its argument it prints the
+analysis of that one. The tests score the
 same workspace, which `write_workspace` makes, with our own analysis.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,12 @@ experiments:
         name: average_tpr
       - type: pr_curve
       - type: f_curve
+  unsupervised:
+    type: unsupervised
+    repetitions: 1
+    analyses:
+      - type: average_accuracy
+        burnin: 1
 """
 
 
@@ -54,6 +62,9 @@ def write_workspace(root):
         _write_sequence(root / "sequences" / name, truth, name, rng)
         _write_baseline(root / "results" / "Ours" / "baseline" / name, name, truth, rng)
         _write_longterm(root / "results" / "Ours" / "longterm" / name, name, truth, rng)
+        shutil.copytree(
+            root / "results" / "Ours" / "longterm" / name, root / "results" / "Ours" / "unsupervised" / name
+        )
 
 
 def anchors(num_frames):
@@ -192,10 +203,14 @@ def analyse(root):
         "precision_recall_f": tpr[0],
         "recall_precision_curve": pr_curve[0][0],
         "f_curve": f_curve[0][0],
+        "unsupervised_accuracy": results["unsupervised"]["results"][0][0][0],
     }
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.stdout.write(json.dumps(analyse(Path(sys.argv[1]))) + "\n")
+        sys.exit()
     with tempfile.TemporaryDirectory() as folder:
         write_workspace(Path(folder) / "workspace")
         result = analyse(Path(folder) / "workspace")

@@ -5,8 +5,14 @@ import numpy as np
 import pytest
 
 from starktrack.errors import DatasetError
-from starktrack.evaluation.annotations import Annotation, matched_to, read_annotations
-from starktrack.evaluation.text_files import parse_boxes, parse_numbers
+from starktrack.evaluation.annotations import (
+    Annotation,
+    annotations_of,
+    matched_to,
+    missing_labels,
+    open_truth,
+)
+from starktrack.evaluation.dialects import dialect
 
 
 def write(path, text):
@@ -14,122 +20,175 @@ def write(path, text):
     path.write_text(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["1,2,3,4\n5,6,7,8\n", "1\t2\t3\t4\n5\t6\t7\t8", "1 2, 3  4\r\n5 6 7 8\r\n\n"]
-)
-def test_separators_may_be_mixed(text):
-    assert parse_boxes(text, "here", DatasetError).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+def read(name, place, split=None):
+    return annotations_of(open_truth(name, place, split))
 
 
-def test_nan_is_a_number():
-    assert np.isnan(parse_boxes("NaN,NaN,nan,NaN", "here", DatasetError)).all()
-
-
-def test_words_and_ragged_lines_name_the_file_and_the_place():
-    with pytest.raises(DatasetError, match="here must hold numbers only, got 'cat'"):
-        parse_numbers("1,2\ncat,4", "here", DatasetError)
-    with pytest.raises(DatasetError, match="got '5,6,7' in line 2"):
-        parse_boxes("1,2,3,4\n5,6,7\n", "here", DatasetError)
-
-
-def test_lasot_layout_joins_both_flags(tmp_path):
-    folder = tmp_path / "cat" / "cat-1"
-    write(folder / "groundtruth.txt", "1,2,3,4\n1,2,3,4\n1,2,3,4\n")
-    write(folder / "full_occlusion.txt", "0,1,0")
-    write(folder / "out_of_view.txt", "0,0,1")
-    (one,) = read_annotations(tmp_path)
+def test_lasot_joins_both_flags_and_takes_its_test_set_from_a_folder_of_all(tmp_path):
+    for name in ("cat-1", "cat-2"):
+        folder = tmp_path / "cat" / name
+        write(folder / "groundtruth.txt", "1,2,3,4\n1,2,3,4\n1,2,3,4\n")
+        write(folder / "full_occlusion.txt", "0,1,0")
+        write(folder / "out_of_view.txt", "0,0,1")
+    (one,) = read("lasot", tmp_path)
     assert one.name == "cat-1"
     assert one.visible.tolist() == [True, False, False]
+    assert [a.name for a in read("lasot", tmp_path, "all")] == ["cat-1", "cat-2"]
 
 
-def test_got10k_layout_gives_cover_resolution_and_class(tmp_path):
+def test_got10k_gives_cover_resolution_and_class(tmp_path):
     folder = tmp_path / "GOT-10k_Val_000001"
     write(folder / "groundtruth.txt", "1,2,3,4\n1,2,3,4\n")
     write(folder / "cover.label", "8\n0\n")
     write(folder / "absence.label", "0\n0\n")
     write(folder / "meta_info.ini", "[METAINFO]\nobject_class: cat\nresolution: (1920, 1080)\n")
     write(tmp_path / "list.txt", "GOT-10k_Val_000001\n")
-    (one,) = read_annotations(tmp_path)
+    (one,) = read("got10k_val", tmp_path)
     assert (one.visible.tolist(), one.size_wh, one.object_class) == ([True, False], (1920, 1080), "cat")
+    assert missing_labels("got10k", [one], dialect("got10k", "got10k")) == []
 
 
-def test_otb_uav_and_tc128_names(tmp_path):
-    write(tmp_path / "Jogging" / "groundtruth_rect.1.txt", "1,2,3,4")
-    write(tmp_path / "Dog" / "groundtruth_rect.txt", "1,2,3,4")
-    write(tmp_path / "bike1.txt", "1,2,3,4")
-    write(tmp_path / "att" / "bike1.txt", "0,1,0")
-    write(tmp_path / "Ball_ce1" / "Ball_ce1_gt.txt", "1,2,3,4")
-    write(tmp_path / "Ball_ce1" / "Ball_ce1_frames.txt", "1,391")
-    assert [a.name for a in read_annotations(tmp_path)] == ["Ball_ce1", "Dog", "Jogging_1", "bike1"]
+def test_what_got10k_lacks_for_its_rules_is_said(tmp_path):
+    write(tmp_path / "GOT-10k_Val_000001" / "groundtruth.txt", "1,2,3,4\n1,2,3,4\n")
+    lines = missing_labels("got10k", read("got10k_val", tmp_path), dialect("got10k", "got10k"))
+    assert lines[0] == "1 of 1 sequences have no resolution in meta_info.ini: boxes are not clipped"
+    assert "no labels of absence (cover.label, absent/): frames without target count" in lines[1]
+    assert missing_labels("otb", read("got10k_val", tmp_path), dialect("stark", "otb")) == []
 
 
-def test_corners_become_the_box_around_them(tmp_path):
-    write(tmp_path / "ball" / "groundtruth.txt", "3,1,7,2,6,9,2,5\n")
-    assert read_annotations(tmp_path)[0].boxes_xywh.tolist() == [[2, 1, 5, 8]]
+@pytest.mark.parametrize(
+    ("name", "place"), [("uav123", "anno/UAV123/bike1"), ("uav123", "bike1"), ("uav", "bike1")]
+)
+def test_uav123_needs_no_frames(tmp_path, name, place):
+    write(tmp_path / f"{place}.txt", "1,2,3,4\nNaN,NaN,NaN,NaN\n")
+    write((tmp_path / place).parent / "att" / "bike1.txt", "0,1,0")
+    if "anno" in place:
+        write(tmp_path / "anno" / "UAV20L" / "bike1.txt", "9,9,9,9\n")
+    (one,) = read(name, tmp_path)
+    assert (one.name, one.visible) == ("bike1", None)
+    assert np.isnan(one.boxes_xywh[1]).all()
+
+
+def test_otb_takes_the_two_targets_of_a_video_and_no_empty_file(tmp_path):
+    for number in (1, 2):
+        write(tmp_path / "Jogging" / f"groundtruth_rect.{number}.txt", "1,2,3,4\n1,2,3,4")
+    write(tmp_path / "Human4" / "groundtruth_rect.1.txt", "")
+    write(tmp_path / "Human4" / "groundtruth_rect.2.txt", "1,2,3,4\n1,2,3,4")
+    assert [a.name for a in read("otb", tmp_path)] == ["Human4_2", "Jogging_1", "Jogging_2"]
+
+
+def test_results_with_and_without_tiger1s_first_frames_are_matched(tmp_path):
+    rows = np.arange(1, 41).reshape(10, 4)
+    write(tmp_path / "Tiger1" / "groundtruth_rect.txt", "\n".join(",".join(map(str, row)) for row in rows))
+    (tiger,) = read("otb", tmp_path)
+    np.testing.assert_array_equal(matched_to(tiger, 5).boxes_xywh, rows[5:])
+    np.testing.assert_array_equal(matched_to(tiger, 10).boxes_xywh, rows)
+    assert matched_to(tiger, 7) is tiger
+
+
+@pytest.mark.parametrize("columns", ["0 0 0", "7 0 0 0"])
+def test_nfs_as_published_is_cut_to_the_frames_that_a_result_has(tmp_path, columns):
+    lines = [f'0 {row} 2 {row + 3} 6 {columns} "car"' for row in range(24)]
+    write(tmp_path / "car" / "30" / "car.txt", "\n".join(lines))
+    (car,) = read("nfs", tmp_path)
+    assert matched_to(car, 3).boxes_xywh.tolist() == [[0, 2, 3, 4], [8, 2, 3, 4], [16, 2, 3, 4]]
+    assert len(matched_to(car, 23)) == 23
+    assert len(matched_to(car, 24)) == 24
+    assert len(matched_to(car, 10)) == 24
+
+
+def test_nfs_as_re_packed_has_a_row_per_frame(tmp_path):
+    write(tmp_path / "anno" / "nfs_car.txt", "1\t2\t3\t4\n" * 8)
+    (car,) = read("nfs", tmp_path)
+    assert (car.name, car.rows_per_frame) == ("car", 0)
 
 
 def test_tlp_lines_tell_lost_frames(tmp_path):
     write(tmp_path / "Drone1" / "groundtruth_rect.txt", "1,10,20,30,40,0\n2,10,20,30,40,1\n")
-    (one,) = read_annotations(tmp_path)
+    (one,) = read("tlp", tmp_path)
     assert one.boxes_xywh.tolist() == [[10, 20, 30, 40]] * 2
     assert one.visible.tolist() == [True, False]
 
 
-def test_results_that_lack_tiger1s_first_frames_are_matched():
-    tiger = Annotation("Tiger1", np.arange(40.0).reshape(10, 4), np.arange(10) > 5)
-    matched = matched_to(tiger, "otb100", 5)
-    assert matched.boxes_xywh[0].tolist() == [20, 21, 22, 23]
-    assert matched.visible.tolist() == [False, True, True, True, True]
-    assert matched_to(tiger, "otb100", 10) is matched_to(tiger, "lasot", 5) is tiger
+def test_ones_own_boxes_come_in_any_of_three_forms(tmp_path):
+    write(tmp_path / "a.txt", "1,2,3,4\n1,2,3,4")
+    write(tmp_path / "deep" / "b" / "groundtruth.txt", "3,1,7,2,6,9,2,5\n3,1,7,2,6,9,2,5")
+    write(tmp_path / "c" / "groundtruth_rect.2.txt", "1 2 3 4\n1 2 3 4")
+    write(tmp_path / "readme.txt", "words")
+    found = {one.name: one.boxes_xywh[0].tolist() for one in read("custom", tmp_path)}
+    assert found == {"a": [1, 2, 3, 4], "b": [2, 1, 5, 8], "c_2": [1, 2, 3, 4]}
+    assert [one.name for one in read("custom", tmp_path / "deep" / "b")] == ["b"]
 
 
-def test_the_folder_of_one_sequence_gives_it_its_name(tmp_path):
-    write(tmp_path / "Man" / "groundtruth_rect.txt", "1,2,3,4")
-    assert [a.name for a in read_annotations(tmp_path / "Man")] == ["Man"]
+def test_sequences_that_show_their_first_box_only_have_no_truth(tmp_path):
+    write(tmp_path / "GOT-10k_Test_000001" / "groundtruth.txt", "1,2,3,4\n")
+    assert read("got10k_test", tmp_path) == []
+
+
+def test_what_a_mac_leaves_in_a_zip_is_no_annotation(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("anno/bike1.txt", "1,2,3,4\n5,6,7,8")
+        archive.writestr("anno/._bike1.txt", b"\x00\x05\xff")
+        archive.writestr("__MACOSX/anno/._bike1.txt", b"\x00\x05\xff")
+        archive.writestr("__MACOSX/anno/bike1.txt", "9,9,9,9")
+    (one,) = read("uav123", tmp_path / "a.zip")
+    assert one.boxes_xywh.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "._bike1.txt").write_bytes(b"\x00\xff")
+    write(tmp_path / "plain" / "bike1.txt", "1,2,3,4\n1,2,3,4")
+    assert len(read("custom", tmp_path / "plain")) == 1
 
 
 def test_errors_name_what_is_missing(tmp_path):
-    with pytest.raises(DatasetError, match="does not exist"):
-        read_annotations(tmp_path / "nothing.zip")
-    with pytest.raises(DatasetError, match="got none in"):
-        read_annotations(tmp_path)
+    with pytest.raises(DatasetError, match=r"nothing\.zip is neither"):
+        open_truth("custom", tmp_path / "nothing.zip")
+    with pytest.raises(DatasetError, match=r"must hold annotations of custom all, such as .* got none"):
+        open_truth("custom", tmp_path)
+    with pytest.raises(DatasetError, match="holds no sequence of OTB100 test"):
+        open_truth("otb", tmp_path)
+    with pytest.raises(DatasetError, match="unknown data set 'otbb'; did you mean 'otb'"):
+        open_truth("otbb", tmp_path)
     write(tmp_path / "a.txt", "1,2,3,4")
     with pytest.raises(DatasetError, match="1 of 2 missing: b"):
-        read_annotations(tmp_path, ["a", "b"])
+        annotations_of(open_truth("custom", tmp_path), ["a", "b"])
     write(tmp_path / "other" / "a.txt", "1,2,3,4")
     with pytest.raises(DatasetError, match="each sequence once, got a in"):
-        read_annotations(tmp_path)
+        open_truth("custom", tmp_path)
 
 
 def test_flags_of_another_length_are_refused(tmp_path):
-    write(tmp_path / "a.txt", "1,2,3,4\n1,2,3,4")
-    write(tmp_path / "absent" / "a.txt", "0\n")
-    with pytest.raises(DatasetError, match="each of the 2 annotated frames, got 1"):
-        read_annotations(tmp_path)
+    write(tmp_path / "airplane-1.txt", "1,2,3,4\n1,2,3,4")
+    write(tmp_path / "absent" / "airplane-1.txt", "0\n")
+    with pytest.raises(DatasetError, match="must hold 2 numbers, one per box, got 1"):
+        read("lasot", tmp_path)
 
 
 def test_a_file_that_is_not_a_zip_is_refused(tmp_path):
     write(tmp_path / "x.zip", "no zip")
-    with pytest.raises(DatasetError, match="folder or a zip"):
-        read_annotations(tmp_path / "x.zip")
+    with pytest.raises(DatasetError, match="not a readable zip file"):
+        open_truth("lasot", tmp_path / "x.zip")
 
 
 def test_zip_and_folder_read_the_same(tmp_path):
-    write(tmp_path / "annos" / "a.txt", "1,2,3,4\n5,6,7,8")
-    write(tmp_path / "annos" / "absent" / "a.txt", "0\n1")
+    write(tmp_path / "annos" / "airplane-1.txt", "1,2,3,4\n5,6,7,8")
+    write(tmp_path / "annos" / "absent" / "airplane-1.txt", "0\n1")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for path in (tmp_path / "annos").rglob("*.txt"):
             archive.write(path, path.relative_to(tmp_path))
-    (zipped,), (plain,) = read_annotations(tmp_path / "a.zip"), read_annotations(tmp_path / "annos")
+    (zipped,), (plain,) = read("lasot", tmp_path / "a.zip"), read("lasot", tmp_path / "annos")
     np.testing.assert_array_equal(zipped.boxes_xywh, plain.boxes_xywh)
     assert zipped.visible.tolist() == plain.visible.tolist() == [True, False]
+
+
+def test_an_annotation_knows_its_length():
+    assert len(Annotation("a", np.zeros((3, 4)))) == 3
 
 
 @pytest.mark.shared
 def test_all_of_lasot_is_read_within_a_second(lasot_zip):
     start = time.process_time()
-    annotations = read_annotations(lasot_zip)
-    # About 0.45 s alone; the type checks of the test run and a busy machine get some room.
+    annotations = read("lasot", lasot_zip)
+    # About 0.6 s alone; the type checks of the test run and a busy machine get some room.
     assert time.process_time() - start < 2
     assert len(annotations) == 280
     assert sum(map(len, annotations)) == 685_360

@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from starktrack.cli.plot import plot
-from starktrack.errors import ConfigError, DatasetError
+from starktrack.errors import DatasetError
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import dialect
 from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed, worst_failures
@@ -66,11 +66,25 @@ def test_failed_frames_are_shown_with_boxes(tmp_path):
     assert with_strip.shape[0] > 1.3 * without.shape[0]
 
 
+def test_vot_curves_are_drawn(oracle_program, tmp_path):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    app = typer.Typer()
+    app.command()(plot)
+    arguments = [str(tmp_path / "ws" / "results" / "Ours"), "--annotations", str(tmp_path / "ws")]
+    arguments += ["--out", str(tmp_path / "out")]
+    for dataset in ("vot2020", "vot2020lt"):
+        done = CliRunner().invoke(app, [*arguments, "--dataset", dataset])
+        assert done.exit_code == 0, done.exception
+    drawn = {path.name: picture(path) for path in (tmp_path / "out").iterdir()}
+    assert set(drawn) == {"vot2020_baseline.png", "vot2020lt_longterm.png"}
+    assert all(image.std() > 10 for image in drawn.values())
+
+
 def test_the_command_draws_curves_and_one_sequence(tmp_path):
     for folder, shift in (("truth", 0), ("ours", 2)):
         (tmp_path / folder).mkdir()
-        np.savetxt(tmp_path / folder / "a.txt", TRUTH + shift, delimiter=",")
-    np.savetxt(tmp_path / "ours" / "a_time.txt", np.full(50, 0.02))
+        np.savetxt(tmp_path / folder / "airplane-1.txt", TRUTH + shift, delimiter=",")
+    np.savetxt(tmp_path / "ours" / "airplane-1_time.txt", np.full(50, 0.02))
     (tmp_path / "img").mkdir()
     for index in range(50):
         cv2.imwrite(str(tmp_path / "img" / f"{index:04d}.jpg"), np.full((60, 120, 3), 90, np.uint8))
@@ -81,13 +95,14 @@ def test_the_command_draws_curves_and_one_sequence(tmp_path):
     assert CliRunner().invoke(app, arguments).exit_code == 0
     drawn = ["lasot_normalised.png", "lasot_precision.png", "lasot_speed.png", "lasot_success.png"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == drawn
-    assert CliRunner().invoke(app, [*arguments, "--dataset", "got10k_val"]).exit_code == 0
-    assert (tmp_path / "out" / "got10k_val_success.png").exists()
-    assert not (tmp_path / "out" / "got10k_val_precision.png").exists()
-    done = CliRunner().invoke(app, [*arguments, "--sequence", "a", "--frames", str(tmp_path / "img")])
+    assert CliRunner().invoke(app, [*arguments, "--dataset", "trackingnet"]).exit_code == 0
+    assert (tmp_path / "out" / "trackingnet_success.png").exists()
+    done = CliRunner().invoke(
+        app, [*arguments, "--sequence", "airplane-1", "--frames", str(tmp_path / "img")]
+    )
     assert done.exit_code == 0, done.exception
-    assert picture(tmp_path / "out" / "a.png").shape[0] > 400
+    assert picture(tmp_path / "out" / "airplane-1.png").shape[0] > 400
     done = CliRunner().invoke(app, [*arguments, "--sequence", "b"])
     assert isinstance(done.exception, DatasetError)
     done = CliRunner().invoke(app, [*arguments, "--form", "gif"])
-    assert isinstance(done.exception, ConfigError)
+    assert done.exit_code == 2

@@ -1,13 +1,15 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from starktrack.cli.report import KNOWN, LONG_TERM, check_known, report
+from starktrack.cli.report import KNOWN, check_known, report
+from starktrack.cli.report_vot import LONG_TERM
 from starktrack.errors import ConfigError, ResultFileError
-from starktrack.evaluation.annotations import read_annotations
+from starktrack.evaluation.annotations import annotations_of, open_truth
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def folders(tmp_path):
 
 def test_one_command_scores_two_trackers_and_writes_json(command, folders):
     done = command(
-        folders / "good", f"worse={folders / 'bad'}", "--dataset", "otb", "--annotations", folders / "truth",
+        folders / "good", f"worse={folders / 'bad'}", "--dataset", "custom", "--annotations", folders / "truth",
         "--json", folders / "out.json", "--form", "markdown", "--compare", "--per", "sequence",
         "--per", "attribute", "--published", "--explain",
     )  # fmt: skip
@@ -46,28 +48,47 @@ def test_one_command_scores_two_trackers_and_writes_json(command, folders):
 
 @pytest.mark.parametrize("form", ["terminal", "csv", "latex"])
 def test_every_form_prints(command, folders, form):
-    done = command(folders / "good", "--dataset", "otb", "--annotations", folders / "truth", "--form", form)
+    done = command(
+        folders / "good", "--dataset", "custom", "--annotations", folders / "truth", "--form", form
+    )
     assert done.exit_code == 0
     assert "good" in done.output
 
 
 def test_a_missing_sequence_and_an_unknown_form_are_one_clear_error_each(command, folders):
     (folders / "good" / "seq-1.txt").unlink()
-    arguments = ["--dataset", "otb", "--annotations", folders / "truth"]
+    arguments = ["--dataset", "custom", "--annotations", folders / "truth"]
     done = command(folders / "good", *arguments)
     assert isinstance(done.exception, ResultFileError)
     assert "got 1 missing: seq-1" in str(done.exception)
     done = command(folders / "bad", *arguments, "--form", "html")
-    assert isinstance(done.exception, ConfigError)
+    assert done.exit_code == 2
+    assert "'html' is not one of" in done.output
 
 
 def test_a_union_of_data_sets_is_one_table(command, folders):
-    (folders / "more").mkdir()
-    (folders / "truth" / "seq-2.txt").rename(folders / "more" / "seq-2.txt")
-    union = ["--annotations", f"otb={folders / 'truth'}", "--annotations", f"uav123={folders / 'more'}"]
+    for old, new in (
+        ("seq-0", "otb/David/groundtruth_rect"),
+        ("seq-1", "tc128/Bee_ce/Bee_ce_gt"),
+        ("seq-2", "uav/bike1"),
+    ):
+        (folders / new).parent.mkdir(parents=True)
+        (folders / "truth" / f"{old}.txt").rename(folders / f"{new}.txt")
+    # TC128 has all of its sequences there; NOTU has those that OTB has not.
+    shutil.copytree(folders / "tc128" / "Bee_ce", folders / "tc128" / "Bolt")
+    (folders / "tc128" / "Bolt" / "Bee_ce_gt.txt").rename(folders / "tc128" / "Bolt" / "Bolt_gt.txt")
+    for name in ("Bee_ce", "Bolt"):
+        (folders / "tc128" / name / f"{name}_frames.txt").write_text("1,20")
+    for old, new in (("seq-0", "David"), ("seq-1", "tpl_Bee_ce"), ("seq-2", "uav_bike1")):
+        (folders / "good" / f"{old}.txt").rename(folders / "good" / f"{new}.txt")
+    places = {"otb": "otb", "tc128": "tc128", "uav123": "uav"}
+    union = [
+        word for part, place in places.items() for word in ("--annotations", f"{part}={folders / place}")
+    ]
     done = command(folders / "good", "--dataset", "notu", *union, "--form", "markdown", "--per", "sequence")
     assert "notu, 3 sequences" in done.output
-    assert "| uav123/seq-2 |" in done.output
+    assert "| uav123_bike1 |" in done.output
+    assert "annotations of 3 of the 301 sequences" in done.stderr
     done = command(folders / "good", "--dataset", "notu", *[word.partition("=")[2] or word for word in union])
     assert isinstance(done.exception, ConfigError)
 
@@ -75,10 +96,10 @@ def test_a_union_of_data_sets_is_one_table(command, folders):
 def test_a_list_of_names_selects_sequences(command, folders):
     (folders / "names.txt").write_text("seq-0\nseq-2\n")
     done = command(
-        folders / "good", "--dataset", "otb", "--annotations", folders / "truth",
+        folders / "good", "--dataset", "custom", "--annotations", folders / "truth",
         "--sequences", folders / "names.txt", "--form", "markdown",
     )  # fmt: skip
-    assert "otb, 2 sequences, stark dialect" in done.output
+    assert "custom, 2 sequences, stark dialect" in done.output
 
 
 def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp_path):
@@ -97,14 +118,32 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
         "--json",
         tmp_path / "v" / "vot.json",
     )
-    told = json.loads((tmp_path / "v" / "vot.json").read_text())["trackers"]["Ours"]
-    assert len(told["eao_curve"]) == 755
+    told = json.loads((tmp_path / "v" / "vot.json").read_text())["experiments"]
+    assert len(told["baseline"]["Ours"]["eao_curve"]) == 755
+    assert list(told) == ["baseline", "unsupervised"]
     assert done.output.splitlines()[1].startswith("Ours,")
+
+
+def test_vot_results_are_explained_compared_and_set_beside_published_ones(command, oracle_program, tmp_path):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    place = tmp_path / "ws" / "results" / "Ours"
+    options = ["--annotations", tmp_path / "ws", "--form", "markdown", "--compare", "--per", "sequence"]
+    done = command(place, f"again={place}", "--dataset", "vot2020", *options, "--explain", "--published")
+    assert done.exit_code == 0, done.exception
+    assert "a run fails where the overlap is at most 0.1 for 10 frames" in done.output
+    assert "| STARK-ST50 † | 0.308 |  |  |" in done.output
+    assert "† STARK-ST50: Yan et al., ICCV 2021, section 4.2" in done.stderr
+    assert "| EAO | +0.0000 |  |  |" in done.output
+    assert "| R | +0.0000 | 0 | 0 |" in done.output
+    assert "| sequence | Ours A | Ours R | again A | again R |" in done.output
+    assert "vot2020 unsupervised, one run per sequence" in done.output
+    done = command(place, "--dataset", "vot2020lt", *options[:2], "--per", "attribute")
+    assert isinstance(done.exception, ConfigError)
 
 
 @pytest.mark.shared
 def test_lasot_is_reported_from_its_zip(command, lasot_zip, simulate, tmp_path):
-    annotations = read_annotations(lasot_zip)[:20]
+    annotations = annotations_of(open_truth("lasot", lasot_zip))[:20]
     (tmp_path / "ours").mkdir()
     (tmp_path / "names.txt").write_text("\n".join(a.name for a in annotations))
     for seed, annotation in enumerate(annotations):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starktrack.errors import ResultFileError
-from starktrack.evaluation.annotations import read_annotations
+from starktrack.evaluation.annotations import annotations_of, open_truth
 from starktrack.evaluation.result_files import plain_name, read_results
 
 
@@ -79,9 +79,9 @@ def test_names_agree_in_plain_form():
     ("files", "message"),
     [
         ({}, "got none of its names"),
-        ({"a.txt": "1,2,3,4\n1,2,3"}, "x,y,w,h on each line, got '1,2,3' in line 2"),
+        ({"a.txt": "1,2,3,4\n1,2,3"}, r"a\.txt line 2 must hold 4 numbers .*, got '1,2,3'"),
         ({"a.txt": ""}, "got an empty file"),
-        ({"a.txt": "1,2,x,4"}, "numbers only, got 'x'"),
+        ({"a.txt": "1,2,x,4"}, "line 1 must hold 4 numbers .*, got '1,2,x,4'"),
         ({"one/a.txt": "1,2,3,4", "two/a.txt": "1,2,3,4"}, "one file per sequence"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_missing_place_is_named(tmp_path):
 
 @pytest.mark.shared
 def test_results_of_many_long_sequences_are_read_whole(lasot_zip, tmp_path, simulate):
-    annotations = read_annotations(lasot_zip)[::4]
+    annotations = annotations_of(open_truth("lasot", lasot_zip))[::4]
     for seed, annotation in enumerate(annotations):
         np.savetxt(tmp_path / f"{annotation.name}.txt", simulate(annotation.boxes_xywh, seed), fmt="%.2f")
     results = read_results(tmp_path, [a.name for a in annotations])

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from starktrack.errors import DatasetError, ResultFileError
-from starktrack.evaluation.annotations import Annotation, read_annotations
+from starktrack.evaluation.annotations import Annotation, annotations_of, open_truth
 from starktrack.evaluation.dialects import DIALECTS, dialect
 from starktrack.evaluation.scoring import evaluate, join, score_sequence
 
@@ -58,8 +59,8 @@ def test_curves_and_scores_equal_the_official_stark_analysis(golden_analysis, da
 
 @pytest.mark.shared
 def test_trackingnet_dummy_files_give_the_published_numbers(trackingnet_folder):
-    annotations = read_annotations(trackingnet_folder / "dummy_GT.zip")
-    submitted = read_annotations(trackingnet_folder / "dummy_subm.zip")
+    annotations = annotations_of(open_truth("trackingnet", trackingnet_folder / "dummy_GT.zip"))
+    submitted = annotations_of(open_truth("trackingnet", trackingnet_folder / "dummy_subm.zip"))
     predictions = {one.name: one.boxes_xywh for one in submitted}
     result = evaluate("dummy", "trackingnet", predictions, annotations, dialect("trackingnet"))
     published = {
@@ -104,7 +105,7 @@ def test_otb_curves_equal_the_got10k_package(oracle):
 
 @pytest.mark.shared
 def test_dialects_differ_on_the_whole_of_lasot_as_measured_before(lasot_zip, simulate):
-    annotations = read_annotations(lasot_zip)
+    annotations = annotations_of(open_truth("lasot", lasot_zip))
     predictions = {a.name: simulate(a.boxes_xywh, seed) for seed, a in enumerate(annotations)}
     scores = {
         name: evaluate("simulated", "lasot", predictions, annotations, dialect(name, "lasot")).overall("auc")
@@ -118,7 +119,7 @@ def test_dialects_differ_on_the_whole_of_lasot_as_measured_before(lasot_zip, sim
 
 @pytest.mark.shared
 def test_integer_result_files_cost_the_stark_dialect_a_little(lasot_zip, simulate):
-    annotations = read_annotations(lasot_zip, ["airplane-1", "bird-2", "volleyball-19"])
+    annotations = annotations_of(open_truth("lasot", lasot_zip), ["airplane-1", "bird-2", "volleyball-19"])
     predictions = {a.name: simulate(a.boxes_xywh, seed) for seed, a in enumerate(annotations)}
     whole, cut = (
         evaluate("s", "lasot", predictions, annotations, dialect(name, "lasot")).overall("auc")
@@ -263,6 +264,16 @@ def test_a_negative_size_is_refused_where_the_toolkit_refuses_it():
         score_sequence(predicted, annotation, dialect("stark"))
 
 
+@pytest.mark.parametrize(("toolkit", "dataset"), [("got10k", "otb"), ("pysot", ""), ("got10k", "got10k_val")])
+def test_a_prediction_that_is_no_number_is_refused_where_the_toolkit_has_no_rule(toolkit, dataset):
+    predicted, annotation = four_frames([[10, 10, 20, 20], [np.nan] * 4] * 2)
+    files = {"Four": "ours/Four.txt"}
+    with pytest.raises(ResultFileError, match=r"^ours/Four\.txt: .* frame 1 of Four \(line 2 of its result"):
+        evaluate("t", dataset, {"Four": predicted}, [annotation], dialect(toolkit, dataset), files)
+    repeated = evaluate("t", "lasot", {"Four": predicted}, [annotation], dialect("lasot", "lasot"))
+    assert repeated.overall("op50") == 1
+
+
 def test_missing_sequences_are_named():
     _, annotation = four_frames()
     with pytest.raises(ResultFileError, match="1 missing: Four"):
@@ -288,11 +299,11 @@ def test_classes_weigh_the_same_however_many_sequences_they_have():
 def test_joined_data_sets_keep_their_own_rules_and_weigh_every_sequence_the_same():
     predicted, annotation = four_frames(visible=np.array([True, True, False, False]))
     parts = [
-        evaluate("t", dataset, {"Four": predicted}, [annotation], dialect("stark", dataset))
-        for dataset in ("uav123", "lasot")
+        evaluate("t", part, {name: predicted}, [replace(annotation, name=name)], dialect("stark", part))
+        for part, name in (("uav123", "uav123_Four"), ("lasot", "lasot_Four"))
     ]
     joined = join("both", parts)
-    assert joined.names == ("uav123/Four", "lasot/Four")
+    assert joined.names == ("uav123_Four", "lasot_Four")
     assert joined.values["precision"].tolist() == [1.0, 0.5]
     assert joined.overall("precision") == 0.75
     other = evaluate("t", "otb", {"Four": predicted}, [annotation], dialect("lasot"))

@@ -3,23 +3,19 @@ import json
 import numpy as np
 import pytest
 
+from starktrack.data.regions import Mask, Polygon, Rectangle, Special, format_region, run_lengths
 from starktrack.errors import DatasetError, ResultFileError
 from starktrack.evaluation.vot_anchors import RunScore, eao_curve, failure_index, score_anchors
 from starktrack.evaluation.vot_longterm import confidence_thresholds, f_scores, score_longterm
 from starktrack.evaluation.vot_regions import (
-    Mask,
-    Polygon,
-    Rectangle,
-    Special,
-    format_region,
     is_empty,
     mask_region,
     parse_region,
     rasterise,
     rectangle_overlaps,
     region_overlap,
-    run_lengths,
 )
+from starktrack.evaluation.vot_report import score_unsupervised_results
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path, write_run
 
 
@@ -76,6 +72,22 @@ def test_longterm_scores_equal_the_toolkit(numbers, workspace):
     curve = np.stack([score.recall_curve, score.precision_curve], axis=1)
     np.testing.assert_allclose(curve, numbers["recall_precision_curve"], atol=1e-9)
     np.testing.assert_allclose(score.f_curve, numbers["f_curve"], atol=1e-9)
+
+
+def test_unsupervised_accuracy_equals_the_toolkit(numbers, workspace):
+    sequences = read_sequences(workspace)
+    score = score_unsupervised_results(sequences, workspace / "results" / "Ours")
+    assert score.accuracy == pytest.approx(numbers["unsupervised_accuracy"], abs=1e-9)
+    assert set(score.sequence_accuracy) == {"boxes", "polygons", "masks", "absent"}
+
+
+def test_a_binary_run_is_read_as_the_text_one(workspace, tmp_path):
+    path = run_path(tmp_path, "baseline", "boxes", "00000000")
+    path.parent.mkdir(parents=True)
+    header = bytes.fromhex("010002000000" + "0001000000")
+    path.with_suffix(".bin").write_bytes(header + bytes.fromhex("010000c03f000000400000404000008040"))
+    run = read_run(path, 2)
+    assert [format_region(region) for region in run.regions] == ["1", "1.5000,2.0000,3.0000,4.0000"]
 
 
 def box(*values):
@@ -186,9 +198,9 @@ def test_an_absent_truth_is_a_code():
 
 
 def test_malformed_regions_name_the_file():
-    with pytest.raises(ResultFileError, match=r"here must hold comma-separated numbers, got '1;2'"):
+    with pytest.raises(ResultFileError, match=r"here must be a mask, a polygon, a box or a code, got '1;2'"):
         parse_region("1;2", "here")
-    with pytest.raises(ResultFileError, match="here must be a code"):
+    with pytest.raises(ResultFileError, match="here must be a mask"):
         parse_region("1,2,3", "here")
 
 
@@ -244,7 +256,7 @@ def test_a_written_run_reads_back(tmp_path):
 
 
 def test_a_missing_or_short_run_is_named(tmp_path):
-    with pytest.raises(ResultFileError, match=r"cat_00000000.txt, got no such file"):
+    with pytest.raises(ResultFileError, match=r"cat_00000000.txt or .bin, got no such file"):
         read_run(run_path(tmp_path, "baseline", "cat", "00000000"), 3)
     path = run_path(tmp_path, "baseline", "cat", "00000005")
     write_run(path, [box(1, 2, 3, 4)], [0.1])
@@ -253,5 +265,5 @@ def test_a_missing_or_short_run_is_named(tmp_path):
 
 
 def test_a_workspace_without_sequences_is_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"list\.txt, got no such file"):
+    with pytest.raises(DatasetError, match=r"list\.txt is missing"):
         read_sequences(tmp_path)

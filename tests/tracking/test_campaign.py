@@ -1,4 +1,5 @@
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ class Numbered:
 
 class FakeTeam:
     """A target's box is the frame it sees, plus the number that its first box carried."""
+
+    stages: ClassVar = {}
 
     def __init__(self, capacity, poison=None):
         self.capacity, self.poison = capacity, poison
@@ -123,8 +126,9 @@ def test_seconds_of_each_stage_are_kept():
     found = outcomes(FakeTeam(2), [task("a", 4), task("b", 4)])["a"]
     assert found.trajectory.seconds.shape == (4,)
     assert (found.trajectory.seconds >= 0).all()
-    assert found.decode_seconds > 0
-    assert found.wait_seconds >= 0
+    assert found.stages["decode"] > 0
+    assert found.stages["wait"] >= 0
+    assert set(found.stages) == {"decode", "wait", "track"}
     assert np.isnan(found.trajectory.scores[0])
     assert found.trajectory.scores[1:].tolist() == [0.5, 0.5, 0.5]
 
@@ -170,10 +174,10 @@ def test_an_answer_that_is_no_box_fails_with_what_was_got(answer):
 @pytest.fixture(scope="module")
 def tiny_engine():
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.engines.torch_engine import TorchEngine
     from starktrack.models.build import build_network
-    from starktrack.training.tiny import tiny_config
 
     torch.manual_seed(0)
     config = tiny_config()
@@ -210,6 +214,9 @@ def test_a_network_gives_the_same_boxes_for_many_clips_as_for_one(tiny_engine):
         alone = [tracker.update(frame.image).box_xywh for frame in frames[1:]]
         # The arithmetic of a larger batch is summed in another order.
         np.testing.assert_allclose(found[name].trajectory.boxes_xywh[1:], alone, atol=1e-3)
+        stages = found[name].stages
+        assert 0 < stages["crop"] < stages["network"]
+        assert stages["crop"] + stages["network"] <= stages["track"] == found[name].trajectory.seconds.sum()
 
 
 def test_a_first_box_outside_the_frame_fails_that_clip(tiny_engine):

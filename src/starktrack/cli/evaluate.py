@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,12 +18,13 @@ from starktrack.cli.evaluation_job import (
     Settings,
     describe,
 )
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.options import Device, DeviceOption, named
+from starktrack.cli.tables import Form
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
 from starktrack.tracking.campaign import Standing
-from starktrack.tracking.shares import Lost, Share, shares_here, work_here
+from starktrack.tracking.shares import POLL_SECONDS, Lost, Share, shares_here, work_here
 
 
 def evaluate(
@@ -70,10 +72,14 @@ def evaluate(
     per_sequence: Annotated[
         bool, typer.Option("--per-sequence", help="Also a table with a row per sequence.")
     ] = False,
+    form: Annotated[Form, typer.Option(help="How tables are printed.")] = Form.terminal,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write scores and curves as JSON.")
+    ] = None,
 ) -> None:
     """Track a data set, go on where an earlier run stopped, and print a table.
 
-    Under `torchrun` every process does its share; whoever ends last prints the table.
+    Under `torchrun` every process does its share, and the first waits for the others and prints the table.
     """
     place = DataPlace(dataset, root, split, allow_missing)
     settings = Settings(
@@ -89,8 +95,12 @@ def evaluate(
     ]
     for job in jobs:
         ResultFolder(job.folder).claim(describe(job, opened))
+    begun = time.time()
     problems = [problem for job in jobs for problem in _run(job)]
-    _report(opened, jobs, per_sequence)
+    if os.environ.get("RANK", "0") == "0":
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            _wait_for_others(jobs, begun)
+        _report(opened, jobs, per_sequence=per_sequence, form=form, json_path=json_path)
     for problem in problems:
         sys.stderr.write(f"failed: {problem}\n")
     if problems:
@@ -103,8 +113,8 @@ def _contestants(weights: Sequence[str], trackers: Sequence[str]) -> list[Contes
     Raises:
         ConfigError: Nobody, or two of one name.
     """
-    ours = [(name or Path(value).stem, value) for name, value in map(_named, weights)]
-    theirs = [(name or value.replace(":", "."), value) for name, value in map(_named, trackers)]
+    ours = [(name or Path(value).stem, value) for name, value in map(named, weights)]
+    theirs = [(name or value.replace(":", "."), value) for name, value in map(named, trackers)]
     found = [Contestant(name, weights=Path(value)) for name, value in ours]
     found += [Contestant(name, plugin=value) for name, value in theirs]
     names = [contestant.name for contestant in found]
@@ -113,11 +123,6 @@ def _contestants(weights: Sequence[str], trackers: Sequence[str]) -> list[Contes
     if len(set(names)) < len(names):
         raise ConfigError(f"trackers must differ in name, got {', '.join(names)}; write NAME=…")
     return found
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    return (name, value) if equals else ("", text)
 
 
 def _chosen(dataset: Dataset, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -162,10 +167,28 @@ def _take(job: EvaluationJob, share: Share, event: Any) -> list[str]:
     return []
 
 
-def _report(dataset: Dataset, jobs: Sequence[EvaluationJob], per_sequence: bool) -> None:
+def _wait_for_others(jobs: Sequence[EvaluationJob], begun: float) -> None:
+    """Return when every sequence is finished or has failed; `torchrun` ends us where another process dies."""
+    for job in jobs:
+        folder = ResultFolder(job.folder)
+        for name in job.names:
+            while not (folder.is_finished(name) or folder.has_failed(name, since=begun)):
+                time.sleep(POLL_SECONDS)
+
+
+def _report(
+    dataset: Dataset, jobs: Sequence[EvaluationJob], *, per_sequence: bool, form: Form, json_path: Path | None
+) -> None:
     from starktrack.cli.evaluation_table import print_tables
 
     done = [name for name in jobs[0].names if all(ResultFolder(job.folder).is_finished(name) for job in jobs)]
     if len(done) < len(jobs[0].names):
         sys.stderr.write(f"{len(done)} of {len(jobs[0].names)} sequences are finished by every tracker\n")
-    print_tables(dataset, {job.contestant.name: job.folder for job in jobs}, done, per_sequence)
+    print_tables(
+        dataset,
+        {job.contestant.name: job.folder for job in jobs},
+        done,
+        per_sequence=per_sequence,
+        form=form,
+        json_path=json_path,
+    )

@@ -14,7 +14,7 @@ from typing import Any
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.config.loading import override, to_mapping
 from starktrack.config.schema import Config
-from starktrack.data.collection import annotation_form, open_benchmark
+from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError
@@ -49,11 +49,13 @@ class Contestant:
         name: In tables and folders.
         weights: Checkpoint of our network.
         plugin: See `tracking.plugin.load_factory`.
+        refine: Weights of a refiner behind it, or the name of one that comes with the package.
     """
 
     name: str
     weights: Path | None = None
     plugin: str = ""
+    refine: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,20 +114,24 @@ class EvaluationJob:
         if not names:
             return
         dataset = self.data.open()
-        # Asked again when its turn comes: somebody else may have finished it since.
-        unfinished = (name for name in names if not folder.is_finished(name))
-        tasks = (Task(name, partial(_clip, dataset, name)) for name in unfinished)
-        with open_team(self.contestant, self.data.name, self.settings, share) as team:
-            for event in run_campaign(team, tasks):
-                yield event if isinstance(event, Standing) else self._keep(event, folder)
+        before = Standing(0.0, 0)
+        for benchmark, of_part in by_benchmark(dataset, names).items():
+            # Asked again when its turn comes: somebody else may have finished it since.
+            unfinished = (name for name in of_part if not folder.is_finished(name))
+            tasks = (Task(name, partial(_clip, dataset, name)) for name in unfinished)
+            now = before
+            with open_team(self.contestant, benchmark, self.settings, share) as team:
+                for event in run_campaign(team, tasks):
+                    if isinstance(event, Standing):
+                        now = Standing(before.clips + event.clips, before.frames + event.frames)
+                    yield now if isinstance(event, Standing) else self._keep(event, folder)
+            before = now
 
     def _keep(self, outcome: Finished | Failed, folder: ResultFolder) -> Done | Broken:
         if isinstance(outcome, Failed):
             folder.write_failure(outcome.name, "".join(traceback.format_exception(outcome.error)))
             return broken(outcome)
-        track_seconds = float(outcome.trajectory.seconds.sum())
-        stages = {"decode": outcome.decode_seconds, "wait": outcome.wait_seconds, "track": track_seconds}
-        folder.write(outcome.name, outcome.trajectory, stages, integer=self.settings.integer)
+        folder.write(outcome.name, outcome.trajectory, outcome.stages, integer=self.settings.integer)
         return Done(outcome.name, len(outcome.trajectory))
 
 
@@ -174,12 +180,25 @@ def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
         "split": dataset.split,
         "annotation": annotation_form(dataset),
         "integer": job.settings.integer,
+        **describe_contestant(job.contestant, job.data.name, job.settings.overrides),
     }
-    weights = job.contestant.weights
-    if weights is None:
-        return {**told, "tracker": job.contestant.plugin}
-    config = resolve_config(weights, job.data.name, job.settings.overrides)
-    return {**told, "weights": digest(weights), "config": to_mapping(config)}
+    weights, overrides = job.contestant.weights, job.settings.overrides
+    parts = by_benchmark(dataset, job.names)
+    if weights is not None and list(parts) != [job.data.name]:
+        resolved = {part: resolve_config(weights, part, overrides).tracking for part in parts}
+        told["update_intervals"] = {part: tracking.update_interval for part, tracking in resolved.items()}
+    return told
+
+
+def describe_contestant(
+    contestant: Contestant, benchmark: str, overrides: Sequence[str]
+) -> Mapping[str, Any]:
+    """Return what decides the boxes of a tracker, as JSON values."""
+    refined = {"refine": contestant.refine} if contestant.refine else {}
+    if contestant.weights is None:
+        return {**refined, "tracker": contestant.plugin}
+    config = resolve_config(contestant.weights, benchmark, overrides)
+    return {**refined, "weights": digest(contestant.weights), "config": to_mapping(config)}
 
 
 def digest(path: Path) -> str:

@@ -1,12 +1,13 @@
 """Options that several verbs share, and the text forms of their values."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from starktrack.errors import BoxError
+from starktrack.errors import BoxError, ConfigError
 
 
 class Device(StrEnum):
@@ -36,6 +37,14 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights", metavar="FILE", help="Checkpoint (.safetensors) or exported network (.onnx)."),
 ]
+RefineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--refine",
+        metavar="FILE",
+        help="Weights of a refiner, or the name of one of ours (refine_mobile): exact boxes, and outlines.",
+    ),
+]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where the network runs; auto takes cuda, then mps, then cpu.")
 ]
@@ -58,3 +67,29 @@ def parse_box(text: str) -> tuple[float, ...]:
     if len(values) != 4:
         raise BoxError(f"--box must be four numbers X,Y,W,H, got {len(values)}: {text!r}")
     return values
+
+
+def named(text: str) -> tuple[str, str]:
+    """Return name and value of `NAME=VALUE`, with an empty name where there is none or it is all one path."""
+    name, equals, value = text.partition("=")
+    return (name, value) if equals and not Path(text).exists() else ("", text)
+
+
+def named_places(texts: Sequence[str]) -> dict[str, Path]:
+    """Return places by name: `NAME=PATH`, or a folder's or file's own name.
+
+    Raises:
+        ConfigError: Two bear one name.
+    """
+    pairs = [(name or _own_name(Path(value)), Path(value)) for name, value in map(named, texts)]
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ConfigError(
+            f"trackers must differ in name, got {', '.join(name for name, _ in pairs)}; write NAME=PATH"
+        )
+    return found
+
+
+def _own_name(place: Path) -> str:
+    place = place.resolve()
+    return place.name if place.is_dir() else place.stem

@@ -1,35 +1,45 @@
 """`starktrack plot`: curves, speed against success, and overlap over time with the worst failures."""
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import typer
 
-from starktrack.arrays import Image
-from starktrack.cli.report import (
-    check_known,
-    default_dialect,
-    evaluate_results,
-    load_annotations,
-    named_place,
-)
-from starktrack.errors import ConfigError, DatasetError
-from starktrack.evaluation.annotations import Annotation
-from starktrack.evaluation.dialects import CurveName, Dialect, dialect
+from starktrack.arrays import Boxes
+from starktrack.cli.options import named_places
+from starktrack.cli.report import check_known, open_annotations, told_by
+from starktrack.cli.report_vot import VOT_NAMES, draw_vot
+from starktrack.cli.score import read_truth, score_results
+from starktrack.data.sources.dataset import Dataset
+from starktrack.data.sources.folders import Folder
+from starktrack.data.sources.frames_on_disk import MissingFrames, all_frames
+from starktrack.errors import DatasetError, nearest_name
+from starktrack.evaluation.annotations import matched_to
+from starktrack.evaluation.dialects import CurveName, Dialect
 from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed
 from starktrack.evaluation.published import published_for
-from starktrack.evaluation.result_files import TrackerResults, read_results
-from starktrack.evaluation.scoring import score_sequence
+from starktrack.evaluation.result_files import read_results
+from starktrack.evaluation.scoring import Evaluation, score_sequence
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+class Picture(StrEnum):
+    """Forms of pictures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
 
 
 def plot(
-    results: Annotated[list[Path], typer.Argument(help="One tracker each: a folder or zip, or NAME=PATH.")],
-    dataset: Annotated[str, typer.Option(help="lasot, otb, uav123, got10k_val, trackingnet …")],
-    annotations: Annotated[Path, typer.Option(help="Folder or zip of annotations.")],
+    results: Annotated[list[str], typer.Argument(help="One tracker each: a folder or zip, or NAME=PATH.")],
+    annotations: Annotated[
+        list[str], typer.Option(help="The data set's folder or zip; DATASET=PLACE for each of a union.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
+    dataset: Annotated[str, typer.Option(help="As in report; default: what the results say.")] = "",
+    split: Annotated[str | None, typer.Option(help="Part of the data set; default: the benchmark's.")] = None,
     dialect_name: Annotated[str, typer.Option("--dialect", help="Whose conventions apply.")] = "",
     sequences: Annotated[
         Path | None, typer.Option(exists=True, help="A file that names the sequences that count.")
@@ -41,26 +51,39 @@ def plot(
     published: Annotated[
         bool, typer.Option(help="Set published trackers beside ours in the speed plot.")
     ] = True,
-    form: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
+    form: Annotated[Picture, typer.Option(help="Form of the pictures.")] = Picture.png,
 ) -> None:
-    """Draw success, precision and speed of trackers, or one sequence over time."""
-    if form not in {"png", "svg", "pdf"}:
-        raise ConfigError(f"--form must be png, svg or pdf, got {form!r}")
-    check_known(dataset)
-    chosen = dialect(dialect_name or default_dialect(dataset), dataset)
-    truth = load_annotations(annotations, sequences)
-    if sequence:
-        annotation = _named(truth, sequence)
-        trackers = {name: read_results(path, [sequence]) for name, path in map(named_place, results)}
-        path = out / f"{sequence}.{form}"
-        _plot_one(annotation, trackers, chosen, frames, path)
+    """Draw success, precision and speed of trackers, or one sequence over time; EAO or F for VOT."""
+    trackers = named_places(results)
+    name = dataset or told_by(list(trackers.values()), "dataset")
+    check_known(name)
+    if dataset in VOT_NAMES:
+        paths = draw_vot(trackers, name, annotations, out, form)
+    elif sequence:
+        opened = open_annotations(name, annotations, split)
+        paths = [_draw_sequence(opened, sequence, trackers, dialect_name, frames, out / f"{sequence}.{form}")]
+    else:
+        opened = open_annotations(name, annotations, split)
+        names = sequences.read_text(encoding="utf-8").split() if sequences else None
+        truth = read_truth(opened, names, toolkit=dialect_name)
+        evaluations = [score_results(tracker, path, truth) for tracker, path in trackers.items()]
+        paths = _draw_curves(evaluations, name, out, form) + _draw_speed(
+            evaluations, name, out / f"{name}_speed.{form}", published=published
+        )
+    for path in paths:
         typer.echo(str(path))
-        return
-    evaluations = [evaluate_results(place, dataset, truth, chosen) for place in results]
-    for curve in _curves(chosen):
-        plot_curves(evaluations, curve, out / f"{dataset}_{curve}.{form}")
-        typer.echo(str(out / f"{dataset}_{curve}.{form}"))
-    key = chosen.measures[0].key
+
+
+def _draw_curves(evaluations: list[Evaluation], dataset: str, out: Path, form: Picture) -> list[Path]:
+    curves = _curves(evaluations[0].dialect)
+    paths = {curve: out / f"{dataset}_{curve}.{form}" for curve in curves}
+    for curve, path in paths.items():
+        plot_curves(evaluations, curve, path)
+    return list(paths.values())
+
+
+def _draw_speed(evaluations: list[Evaluation], dataset: str, path: Path, *, published: bool) -> list[Path]:
+    key = evaluations[0].dialect.measures[0].key
     points = _published_points(dataset, key) if published else []
     points += [
         SpeedPoint(e.tracker, e.frames_per_second, 100 * e.overall(key), ours=True)
@@ -68,8 +91,8 @@ def plot(
         if e.frames_per_second is not None
     ]
     if points:
-        plot_speed(points, out / f"{dataset}_speed.{form}", dataset)
-        typer.echo(str(out / f"{dataset}_speed.{form}"))
+        plot_speed(points, path, dataset)
+    return [path] if points else []
 
 
 def _curves(chosen: Dialect) -> list[CurveName]:
@@ -85,33 +108,32 @@ def _published_points(dataset: str, key: str) -> list[SpeedPoint]:
     return [SpeedPoint(number.tracker, speed[number.tracker], number.value) for number in scores]
 
 
-def _named(truth: list[Annotation], name: str) -> Annotation:
-    found = next((annotation for annotation in truth if annotation.name == name), None)
-    if found is None:
-        raise DatasetError(f"--sequence must be one of the {len(truth)} annotated ones, got {name!r}")
-    return found
-
-
-def _plot_one(
-    annotation: Annotation,
-    trackers: dict[str, TrackerResults],
-    chosen: Dialect,
-    frames: Path | None,
+def _draw_sequence(
+    dataset: Dataset,
+    name: str,
+    places: Mapping[str, Path],
+    toolkit: str,
+    pictures: Path | None,
     path: Path,
-) -> None:
-    told = {name: found.boxes_xywh[annotation.name] for name, found in trackers.items()}
-    overlaps = {name: score_sequence(boxes, annotation, chosen).overlap for name, boxes in told.items()}
-    shift = 1 if chosen.first_frame == "left_out" else 0
+) -> Path:
+    if name not in dataset.names:
+        raise DatasetError(
+            f"--sequence must be one of {dataset.name}{nearest_name(name, dataset.names)}, got {name!r}"
+        )
+    ((rules, (annotation,)),) = read_truth(dataset, [name], toolkit=toolkit).parts.values()
+    told = {tracker: _boxes(place, name) for tracker, place in places.items()}
+    annotation = matched_to(annotation, len(next(iter(told.values()))))
+    overlaps = {who: score_sequence(boxes, annotation, rules).overlap for who, boxes in told.items()}
+    shift = 1 if rules.first_frame == "left_out" else 0
     boxes = {"truth": annotation.boxes_xywh, **told}
-    pictures = sorted(p for p in frames.iterdir() if p.suffix.lower() in PICTURES) if frames else []
+    lookups = {who: (lambda index, rows=rows: rows[index + shift]) for who, rows in boxes.items()}
+    source = all_frames(Folder(pictures)) if pictures else dataset[name].frames
+    has_frames = not isinstance(source, MissingFrames)
+    plot_sequence(
+        name, overlaps, path, (lambda index: source.read(index + shift)) if has_frames else None, lookups
+    )
+    return path
 
-    def read(index: int) -> Image:
-        if index + shift >= len(pictures):
-            raise DatasetError(f"{frames} must hold a picture per annotated frame, got {len(pictures)}")
-        image = cv2.imread(str(pictures[index + shift]))
-        if image is None:
-            raise DatasetError(f"a frame must be a picture, got {pictures[index + shift]}")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
-    lookups = {name: (lambda index, rows=rows: rows[index + shift]) for name, rows in boxes.items()}
-    plot_sequence(annotation.name, overlaps, path, read if pictures else None, lookups)
+def _boxes(place: Path, name: str) -> Boxes:
+    return read_results(place, [name]).boxes_xywh[name]

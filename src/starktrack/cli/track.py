@@ -15,6 +15,7 @@ from starktrack.cli.options import (
     EngineName,
     EngineOption,
     ModelOption,
+    RefineOption,
     WeightsOption,
     parse_box,
 )
@@ -51,6 +52,14 @@ def track(
     annotated: Annotated[
         Path | None, typer.Option("--video", metavar="FILE", help="Annotated video, for example out.mp4.")
     ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Outlines: a PNG of labels per frame, masks.json with run lengths; --video shows them.",
+        ),
+    ] = None,
+    refine: RefineOption = None,
     start_frame: Annotated[
         int, typer.Option(metavar="N", min=0, help="Frame in which the boxes were drawn, from 0.")
     ] = 0,
@@ -71,7 +80,7 @@ def track(
 ) -> None:
     """Track one or more targets through a video.
 
-    Without --save and --video the boxes go to standard output as CSV.
+    Without --save, --video and --masks the boxes go to standard output as CSV.
     """
     boxes = [parse_box(text) for text in box or []]
     if select == bool(boxes):
@@ -80,22 +89,24 @@ def track(
     from starktrack.cli.progress import progress_of
     from starktrack.cli.track_outputs import TrackOutputs, check_outputs
     from starktrack.config.loading import override
+    from starktrack.config.refine import DEFAULT_REFINER
     from starktrack.data.frames import open_frames
 
-    check_outputs(video, save, annotated)
+    check_outputs(video, save, annotated, masks)
     with ExitStack() as stack:
         stack.enter_context(_sigterm_interrupts())
         frames = stack.enter_context(open_frames(video, start_frame=start_frame))
         if select:
             boxes = [_select(frames)]
-        tracker = _load(frames, boxes, model, weights, device, engine)
+        refiner = refine or (DEFAULT_REFINER if masks else None)
+        tracker = _load(frames, boxes, model, weights, device, engine, refiner)
         if until_lost:
             _require_score(tracker, "--until-lost")
         if search_growth is not None:
             _require_score(tracker, "--search-growth")
             grown = override(tracker.engine.config, [f"tracking.search_growth={search_growth}"])
             tracker.engine.config = grown
-        outputs = stack.enter_context(TrackOutputs(save, annotated, frames.size_hw, frames.frame_rate))
+        outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames.size_hw, frames.frame_rate))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
             broken = _run(tracker, frames, boxes, outputs, progress, until_lost=until_lost)
@@ -140,6 +151,7 @@ def _load(
     weights: Path | None,
     device: Device,
     engine: EngineName,
+    refine: str | None,
 ) -> "Tracker":
     from starktrack.geometry.boxes import check_box
 
@@ -147,7 +159,7 @@ def _load(
         check_box(box, frames.size_hw)  # before the network is loaded, which takes seconds
     from starktrack.api import load
 
-    return load(model, weights=weights, device=device, engine=engine)
+    return load(model, weights=weights, device=device, engine=engine, refine=refine)
 
 
 def _run(

@@ -7,14 +7,15 @@ from pathlib import Path
 from types import TracebackType
 
 from starktrack.data.frames import Frame
+from starktrack.data.mask_files import MaskWriter, check_mask_folder
 from starktrack.data.result_files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
 from starktrack.data.video_writer import VideoWriter, check_video_path
 from starktrack.errors import InputError
-from starktrack.tracking.overlay import draw
+from starktrack.tracking.overlay import draw, tint
 from starktrack.tracking.tracker import TrackOutput
 
 
-def check_outputs(source: str, save: Path | None, annotated: Path | None) -> None:
+def check_outputs(source: str, save: Path | None, annotated: Path | None, masks: Path | None) -> None:
     """Refuse paths that cannot be written, before the work that fills them.
 
     Raises:
@@ -29,23 +30,31 @@ def check_outputs(source: str, save: Path | None, annotated: Path | None) -> Non
         check_result_path(save)
     if annotated is not None:
         check_video_path(annotated)
+    if masks is not None:
+        check_mask_folder(masks)
 
 
 class TrackOutputs:
     """Writes each frame to all that was asked for; on an error nothing half-written stays."""
 
     def __init__(
-        self, save: Path | None, annotated: Path | None, size_hw: tuple[int, int], frame_rate: float | None
+        self,
+        save: Path | None,
+        annotated: Path | None,
+        masks: Path | None,
+        size_hw: tuple[int, int],
+        frame_rate: float | None,
     ) -> None:
         self._results = None if save is None else ResultWriter(save)
         self._video = None if annotated is None else VideoWriter(annotated, size_hw, frame_rate)
-        self._to_stdout = save is None and annotated is None
+        self._masks = None if masks is None else MaskWriter(masks)
+        self._to_stdout = save is None and annotated is None and masks is None
         self._stack = ExitStack()
         self.paths: list[Path] = []
 
     def __enter__(self) -> "TrackOutputs":
         """Open what was asked for, and print the header where boxes go to standard output."""
-        for writer in (self._results, self._video):
+        for writer in (self._results, self._video, self._masks):
             if writer is not None:
                 self._stack.enter_context(writer)
         if self._to_stdout:
@@ -62,8 +71,9 @@ class TrackOutputs:
             written = [
                 *(self._results.paths if self._results else ()),
                 *([self._video.path] if self._video else ()),
+                *([self._masks.path] if self._masks else ()),
             ]
-            self.paths = [path for path in written if path.is_file()]
+            self.paths = [path for path in written if path.exists()]
 
     def write(self, frame: Frame, outputs: Mapping[int, TrackOutput]) -> None:
         """Write where every target is in one frame."""
@@ -81,8 +91,11 @@ class TrackOutputs:
                 self._results.write(row)
             if self._to_stdout:
                 sys.stdout.write(csv_line(row) + "\n")
+        masks = {target: output.mask for target, output in outputs.items() if output.mask is not None}
+        if self._masks is not None and masks:
+            self._masks.write(frame.index, masks)
         if self._video is not None:
             boxes = {target: output.box_xywh for target, output in outputs.items()}
             scores = {target: output.score for target, output in outputs.items()}
             states = {target: output.state for target, output in outputs.items()}
-            self._video.write(draw(frame.image, boxes, scores, states), frame.seconds)
+            self._video.write(draw(tint(frame.image, masks), boxes, scores, states), frame.seconds)

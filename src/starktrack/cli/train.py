@@ -12,14 +12,14 @@ from starktrack.cli.options import Device, DeviceOption
 from starktrack.cli.progress import Progress, progress_of
 from starktrack.config.loading import override
 from starktrack.config.recipes import read_recipe
-from starktrack.config.training import DatasetConfig, Recipe
+from starktrack.config.training import DatasetConfig, Recipe, RefineRecipe
 from starktrack.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from starktrack.data.sampling import SequenceCollection
-    from starktrack.models.stark import Stark
     from starktrack.training.distributed import Processes
     from starktrack.training.job import Job, Validate
     from starktrack.training.journal import Record
@@ -113,39 +113,48 @@ def _job(
     )
 
 
-def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "Stark":
+def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":
     """Return the network that a fresh run starts from: given weights, or those of its backbone."""
     from starktrack.models.stark import AUXILIARY
-    from starktrack.models.weights import fill, read_weights
+    from starktrack.models.weights import fill, read_refiner_weights, read_weights
 
     if weights is None:
         file = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
         return _network(recipe, device, imagenet=recipe.run.imagenet and file is None, backbone_weights=file)
     network = _network(recipe, device)
     fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
-    fill(network, {**fresh, **read_weights(weights)[1]}, source=str(weights))
+    read = read_refiner_weights if isinstance(recipe, RefineRecipe) else read_weights
+    fill(network, {**fresh, **read(weights)[1]}, source=str(weights))
     return network
 
 
 def _network(
     recipe: Recipe, device: "torch.device", *, imagenet: bool = False, backbone_weights: Path | None = None
-) -> "Stark":
+) -> "nn.Module":
     import torch
 
-    from starktrack.models.build import build_network
-
     torch.manual_seed(recipe.run.seed)
-    network = build_network(
-        recipe.config.model,
-        imagenet=imagenet,
-        backbone_weights=backbone_weights,
-        auxiliary_head=recipe.has_auxiliary_head,
-    )
+    network = _untrained(recipe, imagenet=imagenet, backbone_weights=backbone_weights)
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
     network = network.to(device, memory_format=layout)
     if recipe.run.compile:
         network.compile()
     return network
+
+
+def _untrained(recipe: Recipe, *, imagenet: bool, backbone_weights: Path | None) -> "nn.Module":
+    if isinstance(recipe, RefineRecipe):
+        from starktrack.models.refine import build_refiner
+
+        return build_refiner(recipe.config.model, imagenet=imagenet, backbone_weights=backbone_weights)
+    from starktrack.models.build import build_network
+
+    return build_network(
+        recipe.config.model,
+        imagenet=imagenet,
+        backbone_weights=backbone_weights,
+        auxiliary_head=recipe.has_auxiliary_head,
+    )
 
 
 def _validation(

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from starktrack.data.sampling import SequenceCollection
-from starktrack.models.stark import Stark
 from starktrack.training.estimate import Estimate, estimate_stage
 from starktrack.training.job import Job
 
 
-def show_plan(job: Job, network: Stark, collections: Mapping[str, SequenceCollection]) -> None:
+def show_plan(job: Job, network: nn.Module, collections: Mapping[str, SequenceCollection]) -> None:
     """Measure what the run would do, need and take in every process, and print it in the first."""
     estimates = {name: estimate_stage(job, network, name) for name in job.recipe.stages}
     if not job.processes.is_first:

@@ -1,7 +1,9 @@
 """`starktrack vot`: our tracker in a workspace of the VOT toolkit, and our own run of its experiments."""
 
+import re
 import shlex
 import sys
+from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as IniError
 from enum import StrEnum
@@ -10,11 +12,14 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_run import run
 from starktrack.errors import InputError, nearest_name
 
 REGISTRY = "trackers.ini"
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+TIMEOUT_SECONDS = 300
+"""How long the toolkit waits for an answer: a large network on a busy machine takes long to load."""
 
 app = typer.Typer(
     help="Work with a workspace of the VOT toolkit.", add_completion=False, no_args_is_help=True
@@ -55,10 +60,12 @@ def init(
     output: OutputOption = Output.box,
     benchmark: BenchmarkOption = Benchmark.vot,
     device: DeviceOption = Device.auto,
+    refine: RefineOption = None,
 ) -> None:
     """Write entries for our tracker: NAME speaks TraX from this Python, NAME_python runs in the toolkit.
 
-    Answers are boxes with confidence, or masks. The in-process protocol has boxes only.
+    Answers are boxes with confidence, or masks: outlines with --refine, else the box filled. The in-process
+    protocol has boxes only.
     """
     if not workspace.is_dir():
         raise InputError(
@@ -68,9 +75,14 @@ def init(
     if not weights.is_file():
         raise InputError(f"weights must be a file, {weights} does not exist")
     label = name or weights.stem
+    if not NAME.fullmatch(label):
+        raise InputError(
+            f"a tracker's name must be letters, digits, - and _ for the toolkit, got {label!r}; give --name"
+        )
     path = workspace / REGISTRY
     taken = _entries(path)
-    entries = _trax_entry(label, weights.resolve(), output, benchmark, device)
+    options = {"weights": weights.resolve(), "output": output, "benchmark": benchmark, "device": device}
+    entries = _trax_entry(label, {**options, **_refine_option(refine)})
     if output == Output.box:
         entries += _python_entry(f"{label}_python", weights.resolve(), benchmark, device)
     for each in (label, f"{label}_python"):
@@ -105,11 +117,12 @@ def serve(
     output: OutputOption = Output.box,
     benchmark: BenchmarkOption = Benchmark.vot,
     device: DeviceOption = Device.auto,
+    refine: RefineOption = None,
 ) -> None:
     """Speak TraX with the toolkit; this is the command of the entry that `init` writes."""
     from starktrack.vot import serve as speak
 
-    speak(weights, output=output.value, benchmark=benchmark.value, device=device.value)
+    speak(weights, output=output.value, benchmark=benchmark.value, device=device.value, refine=refine)
 
 
 def _entries(path: Path) -> ConfigParser:
@@ -122,11 +135,20 @@ def _entries(path: Path) -> ConfigParser:
     return parser
 
 
-def _trax_entry(label: str, weights: Path, output: Output, benchmark: Benchmark, device: Device) -> str:
-    options = {"weights": weights, "output": output, "benchmark": benchmark, "device": device}
+def _refine_option(refine: str | None) -> dict[str, str]:
+    """Return the option of the entry's command; a file by its full path, for the toolkit starts elsewhere."""
+    if refine is None:
+        return {}
+    return {"refine": str(Path(refine).resolve()) if Path(refine).is_file() else refine}
+
+
+def _trax_entry(label: str, options: Mapping[str, object]) -> str:
     command = [sys.executable, "-m", "starktrack", "vot", "serve"]
     command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    return f"[{label}]\nlabel = {label}\nprotocol = trax\ncommand = {shlex.join(command)}\n\n"
+    return (
+        f"[{label}]\nlabel = {label}\nprotocol = trax\ncommand = {shlex.join(command)}\n"
+        f"timeout = {TIMEOUT_SECONDS}\n\n"
+    )
 
 
 def _python_entry(label: str, weights: Path, benchmark: Benchmark, device: Device) -> str:

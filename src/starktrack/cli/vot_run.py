@@ -9,21 +9,34 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 from starktrack.cli.campaign_progress import campaign_progress
-from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, broken, open_team
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.evaluation_job import (
+    Broken,
+    Contestant,
+    Done,
+    Settings,
+    broken,
+    describe_contestant,
+    open_team,
+)
+from starktrack.cli.options import Device, DeviceOption, RefineOption
+from starktrack.data.result_folder import claim_folder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
-from starktrack.data.trajectory import Trajectory
 from starktrack.errors import ConfigError, DatasetError
-from starktrack.geometry.boxes import whole_pixels
-from starktrack.tracking.campaign import Clip, Failed, Standing, Task, run_campaign
+from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
+from starktrack.tracking.refined_team import RefinedTarget, RefinedTeam
+from starktrack.tracking.refinement import tight_region
 from starktrack.tracking.shares import Lost, Share, shares_here, work_here
+from starktrack.tracking.team import Team
+
+if TYPE_CHECKING:
+    from starktrack.data.regions import Mask, Rectangle
 
 
 class Experiment(StrEnum):
@@ -107,24 +120,36 @@ class VotJob:
         dataset = open_dataset("vot", self.workspace, "all")
         tasks = [Task(run.name, partial(_clip, dataset, run)) for run in self.left(share)]
         with open_team(self.contestant, self.benchmark, self.settings, share) as team:
-            for event in run_campaign(team, tasks):
+            for event in run_campaign(self._refined(team), tasks):
                 if isinstance(event, Standing):
                     yield event
                 elif isinstance(event, Failed):
                     yield broken(event)
                 else:
-                    self._write(self.runs[event.name], event.trajectory)
+                    self._write(self.runs[event.name], event)
                     yield Done(event.name, len(event.trajectory))
 
-    def _write(self, run: VotRun, trajectory: Trajectory) -> None:
-        from starktrack.evaluation.vot_regions import Mask, Rectangle
+    def _refined(self, team: Team) -> Team:
+        if not self.contestant.refine:
+            return team
+        from starktrack.api import load_refiner
+
+        return RefinedTeam(team, load_refiner(self.contestant.refine, device=self.settings.device))
+
+    def _regions(self, event: Finished) -> "list[Mask | Rectangle]":
+        from starktrack.data.regions import Mask, Rectangle
+
+        boxes = event.trajectory.boxes_xywh
+        if not self.as_mask:
+            return [Rectangle(box) for box in boxes]
+        if isinstance(event.target, RefinedTarget):
+            return [Mask(*region) for region in event.target.regions]
+        return [Mask(*tight_region(np.zeros((1, 1), bool), box)) for box in boxes]
+
+    def _write(self, run: VotRun, event: Finished) -> None:
         from starktrack.evaluation.vot_results import write_run
 
-        regions: list[Mask | Rectangle] = []
-        for box in trajectory.boxes_xywh:
-            left, top, columns, rows = whole_pixels(box)
-            filled = Mask(np.ones((rows, columns), bool), (left, top))
-            regions.append(filled if self.as_mask else Rectangle(box))
+        trajectory, regions = event.trajectory, self._regions(event)
         known = not np.isnan(trajectory.scores).all()
         path = self.path(run)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +167,10 @@ def run(
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Checkpoint of our network.")] = None,
     tracker: Annotated[str, typer.Option(help="Another tracker; as in `starktrack evaluate`.")] = "",
     name: Annotated[str, typer.Option(help="Its folder below results/; default: the file's name.")] = "",
-    mask: Annotated[bool, typer.Option("--mask", help="Answer masks: the box, filled.")] = False,
+    mask: Annotated[
+        bool, typer.Option("--mask", help="Answer masks: outlines with --refine, else the box filled.")
+    ] = False,
+    refine: RefineOption = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine.")] = 1,
     batch: Annotated[int, typer.Option(metavar="B", min=0, help="Runs in one forward pass.")] = 0,
     device: DeviceOption = Device.auto,
@@ -151,6 +179,7 @@ def run(
 ) -> None:
     """Run an experiment and write the toolkit's result files; goes on where it stopped.
 
+    The realtime experiment needs the toolkit's clock and is not run here: starktrack vot init, then vot evaluate.
     Score them with `starktrack report` or with `vot analysis`.
     """
     if (weights is None) == (not tracker):
@@ -158,12 +187,15 @@ def run(
     dataset = open_dataset("vot", workspace, "all")
     label = name or (weights.stem if weights else tracker.replace(":", "."))
     folder = workspace / "results" / label / experiment.value
-    folder.mkdir(parents=True, exist_ok=True)
+    contestant = Contestant(label, weights, tracker, refine or "")
+    benchmark = "vot_longterm" if experiment == Experiment.longterm else "vot"
+    told = describe_contestant(contestant, benchmark, ())
+    claim_folder(folder, {"dataset": benchmark, "experiment": experiment.value, "mask": mask, **told})
     job = VotJob(
         workspace,
-        Contestant(label, weights, tracker),
+        contestant,
         Settings(device.value, batch, workers=workers, nanotrack=nanotrack, opencv_python=opencv_python),
-        "vot_longterm" if experiment == Experiment.longterm else "vot",
+        benchmark,
         mask,
         folder,
         {each.name: each for each in plan(dataset, experiment)},

@@ -7,7 +7,8 @@ from typing import Any
 
 from starktrack.config.loading import from_mapping, read_toml, to_mapping
 from starktrack.config.presets import preset
-from starktrack.config.training import Recipe
+from starktrack.config.refine import REFINERS, refiner_preset
+from starktrack.config.training import Recipe, RefineRecipe
 from starktrack.errors import ConfigError, nearest_name
 
 
@@ -19,15 +20,19 @@ def recipe_names() -> list[str]:
 def read_recipe(name_or_path: str) -> Recipe:
     """Return a recipe that comes with the package, or the one in a TOML file or a run's `recipe.json`.
 
-    `config = "stark_s50"` takes a preset. `base = "s50"` starts from another recipe; a table that is given
-    then replaces the table of that name as a whole.
+    `config = "stark_s50"` takes a preset; `config = "refine_mobile"`, a refiner's, makes it a `RefineRecipe`.
+    `base = "s50"` starts from another recipe; a table that is given then replaces the table of that name as a
+    whole.
 
     Raises:
         ConfigError: No such recipe, unknown keys, or values outside their range.
     """
     values = _resolved(name_or_path, seen=())
-    if isinstance(values.get("config"), str):
-        values["config"] = to_mapping(preset(values["config"]))
+    name = values.get("config")
+    if isinstance(name, str) and name in REFINERS:
+        return from_mapping(RefineRecipe, {**values, "config": to_mapping(refiner_preset(name))})
+    if isinstance(name, str):
+        values["config"] = to_mapping(preset(name))
     return from_mapping(Recipe, values)
 
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.data import DataConfig, SyntheticConfig
+from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config, Count, ModelConfig, PositiveInt
 
 _STRICT = ConfigDict(extra="forbid")
@@ -30,6 +31,7 @@ class DatasetConfig:
         only: Patterns of sequence names (`otb_*`); others are left out. Empty takes all.
         exclude: Patterns of sequence names that are left out, kept for validation say.
         allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
+        outlined: Take only sequences whose target has an outline (masks, polygons).
         objects: For `synthetic`: name of the run's data set that objects are cut from.
         backgrounds: For `synthetic`: name of the run's data set whose pictures they are laid on.
         synthetic: For `synthetic`: what happens in a video.
@@ -42,6 +44,7 @@ class DatasetConfig:
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     allow_missing: bool = False
+    outlined: bool = False
     objects: str = ""
     backgrounds: str = ""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
@@ -58,6 +61,7 @@ class LossConfig:
         centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. A network
             with another head is trained with an auxiliary centre head then, so that its features learn sooner;
             not published.
+        mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).
     """
@@ -66,6 +70,7 @@ class LossConfig:
     l1: NonNegative = 5.0
     corner: NonNegative = 0.0
     centre: NonNegative = 0.0
+    mask: NonNegative = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -253,6 +258,11 @@ class Recipe:
 
     @model_validator(mode="after")
     def _stages_fit_the_network(self) -> "Recipe":
+        self._check_data()
+        self._check_stages()
+        return self
+
+    def _check_data(self) -> None:
         if not self.datasets or not self.stages:
             raise ValueError("a recipe must have at least one of [datasets.NAME] and one of [stages.NAME]")
         real = [name for name, dataset in self.datasets.items() if dataset.source != "synthetic"]
@@ -262,7 +272,13 @@ class Recipe:
                     f"datasets.{name} must take objects and backgrounds from {real}, got {dataset.objects!r} "
                     f"and {dataset.backgrounds!r}"
                 )
+
+    def _check_stages(self) -> None:
         for name, stage in self.stages.items():
+            if stage.loss.mask:
+                raise ValueError(
+                    f"stages.{name}.loss.mask must be 0 for a tracker, got {stage.loss.mask}; refiners have masks"
+                )
             if stage.trains != "box" and not self.config.model.score_head:
                 raise ValueError(
                     f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
@@ -273,7 +289,6 @@ class Recipe:
                     f"query answers, got {stage.trains}"
                 )
             _maps_fit(name, stage, self.config.model)
-        return self
 
     @model_validator(mode="after")
     def _synthetic_videos_are_long_enough(self) -> "Recipe":
@@ -304,3 +319,27 @@ class Recipe:
         for name, stage in self.stages.items():
             yield start, name, stage
             start += stage.epochs
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class RefineRecipe(Recipe):
+    """A whole run of a refiner.
+
+    Args:
+        config: The refiner, stored with the weights.
+    """
+
+    config: RefineConfig
+
+    def _check_stages(self) -> None:
+        for name, stage in self.stages.items():
+            if stage.trains != "box" or stage.loss.centre:
+                raise ValueError(
+                    f"stages.{name} of a refiner must have trains = 'box' and loss.centre = 0, got "
+                    f"{stage.trains!r} and {stage.loss.centre}"
+                )
+        if self.validation.datasets or self.distillation.teacher:
+            raise ValueError(
+                "a refiner must have no validation.datasets and no distillation.teacher; it does not track by "
+                "itself, benchmarks/refine.py measures it"
+            )

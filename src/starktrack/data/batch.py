@@ -12,8 +12,23 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from starktrack.data.augment import Look
+from starktrack.data.outline import Outline
 from starktrack.data.sample import Sample
 from starktrack.geometry.crop import Crop, CropTransform, Geometry, cut
+
+
+class Outlines(NamedTuple):
+    """What a refiner learns from beyond boxes.
+
+    Attributes:
+        template_boxes: The target in each initial template, cxcywh, crop units.
+        pixels: Which pixels of each search crop are the target's.
+        known: Whether the data set says so; else the pixels are all False.
+    """
+
+    template_boxes: Float[Tensor, "batch 4"]
+    pixels: Bool[Tensor, "batch side side"]
+    known: Bool[Tensor, " batch"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,7 @@ class Batch:
         label: 1 where the search region shows the target, else 0.
         names: Each sample's sequences.
         skipped: What was wrong with frames that had to be passed over.
+        outlines: What a refiner learns from beyond boxes; None for trackers.
     """
 
     templates: Float[Tensor, "batch num_templates 3 template_side template_side"]
@@ -39,6 +55,7 @@ class Batch:
     label: Float[Tensor, " batch"]
     names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    outlines: Outlines | None = None
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -64,6 +81,7 @@ class Answers(NamedTuple):
     label: Float[Tensor, " batch"]
     names: tuple[str, ...]
     skipped: tuple[str, ...]
+    outlines: Outlines | None
 
 
 class CropSet(NamedTuple):
@@ -178,4 +196,17 @@ def _answers(samples: list[Sample]) -> Answers:
         torch.tensor([float(sample.is_positive) for sample in samples]),
         tuple(sample.name for sample in samples),
         tuple(text for sample in samples for text in sample.skipped),
+        _join_outlines([s.outline for s in samples if s.outline is not None], samples[0].windows[-1].size),
+    )
+
+
+def _join_outlines(outlines: list[Outline], side: int) -> Outlines | None:
+    """Return the outlines in the search crops as they were cut, before they are mirrored."""
+    if not outlines:
+        return None
+    unknown = np.zeros((side, side), bool)
+    return Outlines(
+        torch.from_numpy(np.stack([outline.template_box_cxcywh for outline in outlines])).float(),
+        torch.from_numpy(np.stack([unknown if o.pixels is None else o.pixels for o in outlines])),
+        torch.tensor([outline.pixels is not None for outline in outlines]),
     )

@@ -1,5 +1,6 @@
 """Every data set below one folder, as one: to track and score what is there with one command."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from starktrack.config.benchmarks import BENCHMARKS
@@ -55,6 +56,15 @@ def _free(name: str, taken: dict[str, Dataset]) -> str:
     """Return the name, with a number where two folders hold the same data set."""
     count = sum(part.partition("#")[0] == name for part in taken)
     return f"{name}#{count + 1}" if count else name
+
+
+def by_benchmark(dataset: Dataset, names: Iterable[str]) -> dict[str, list[str]]:
+    """Return names by the data set they are from, whose inference settings and scoring rules apply."""
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        part = dataset.part_of(name) if isinstance(dataset, UnionDataset) else dataset.name
+        parts.setdefault(part.partition("#")[0], []).append(name)
+    return parts
 
 
 def annotation_form(dataset: Dataset) -> str:

@@ -2,16 +2,14 @@
 
 import contextlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from starktrack.arrays import Box, Boxes
+from starktrack.data.number_text import parse_boxes
 from starktrack.errors import ResultFileError, VideoBrokenError
 from starktrack.output_file import OutputFile, check_output_path, named_write, whole_file
 
@@ -133,29 +131,14 @@ def read_boxes(path: Path) -> Boxes:
         ResultFileError: Missing, empty, not text, or a line without exactly four numbers; names it.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ResultFileError(
             f"{path} must be a file of boxes that can be read, got: {error.strerror}"
         ) from error
     except UnicodeDecodeError as error:
         raise ResultFileError(f"{path} must be a text file of boxes, got bytes that are no text") from error
-    if not lines:
-        raise ResultFileError(f"{path} must hold at least one line x,y,w,h, got an empty file")
-    return np.array([_parse_box(path, number, line) for number, line in enumerate(lines, start=1)])
-
-
-def _parse_box(path: Path, number: int, line: str) -> list[float]:
-    try:
-        values = [float(field) for field in re.split(r"\s*,\s*|\s+", line.strip())]
-    except ValueError:
-        values = []
-    if len(values) != 4 or np.isinf(values).any():
-        shown = repr(line.strip()[:60])
-        raise ResultFileError(
-            f"{path} line {number} must be four numbers x,y,w,h (NaN for no target), got {shown}"
-        )
-    return values
+    return parse_boxes(text, str(path), ResultFileError)
 
 
 def _box_text(box_xywh: Box) -> str:

@@ -19,13 +19,57 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.arrays import Boxes
-from starktrack.data.result_files import read_boxes, write_boxes
+from starktrack.data.result_files import write_boxes
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
 from starktrack.output_file import whole_file
 
-RUN_FILE = "run.json"
+RUN_FILE, STAGES, FAILURES = "run.json", "stages", "failed"
+
+
+def claim_folder(path: Path, run: Mapping[str, Any]) -> None:
+    """Create a folder for the results of a run, or check that it was made by an equal one.
+
+    Args:
+        path: The folder.
+        run: What decides the results, as JSON values.
+
+    Raises:
+        InputError: It holds results of another run, or of nobody knows which, or cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Looked at before run.json is: another process may claim the folder for the same run at the same time.
+        is_empty = not any(file.suffix in (".txt", ".bin") for file in path.rglob("*"))
+    except OSError as error:
+        raise InputError(
+            f"results must go to a folder you may write to, got {path}: {error.strerror}"
+        ) from error
+    told, before = json.loads(json.dumps(run)), read_run_file(path)
+    if before is None and is_empty:
+        with whole_file(path / RUN_FILE) as partial:
+            partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    elif before != told:
+        difference = "it has no run.json" if before is None else _difference(before, told)
+        raise InputError(
+            f"{path} holds results of another run ({difference}); "
+            "choose another folder or another name for the tracker"
+        )
+
+
+def read_run_file(path: Path) -> dict[str, Any] | None:
+    """Return what made the results in a folder, None where nothing says so.
+
+    Raises:
+        ResultFileError: The file is damaged.
+    """
+    file = path / RUN_FILE
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ResultFileError(f"{file} must be JSON written by starktrack, got: {error}") from error
 
 
 class ResultFolder:
@@ -49,37 +93,12 @@ class ResultFolder:
         Raises:
             InputError: The folder holds results of another run, or cannot be written to.
         """
-        try:
-            for folder in (self.path, self.path / "stages"):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"results must go to a folder you may write to, got {self.path}: {error.strerror}"
-            ) from error
-        told = json.loads(json.dumps(run))
-        before = self.run()
-        if before is None:
-            with whole_file(self.path / RUN_FILE) as partial:
-                partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        elif before != told:
-            raise InputError(
-                f"{self.path} holds results of another run ({_difference(before, told)}); "
-                "choose another --out or another name for the tracker"
-            )
+        claim_folder(self.path, run)
+        (self.path / STAGES).mkdir(exist_ok=True)
 
     def run(self) -> dict[str, Any] | None:
-        """Return what made the results, None where nothing says so.
-
-        Raises:
-            ResultFileError: The file is damaged.
-        """
-        path = self.path / RUN_FILE
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ResultFileError(f"{path} must be JSON written by starktrack, got: {error}") from error
+        """Return what made the results, None where nothing says so; ResultFileError where it is damaged."""
+        return read_run_file(self.path)
 
     def is_finished(self, sequence: str) -> bool:
         """Return whether a sequence was tracked to its end."""
@@ -99,7 +118,7 @@ class ResultFolder:
         _write_column(self._beside(sequence, "time"), trajectory.seconds)
         if not np.isnan(trajectory.scores).all():
             _write_column(self._beside(sequence, "all_scores"), trajectory.scores)
-        with whole_file(self.path / "stages" / f"{sequence}.json") as partial:
+        with whole_file(self.path / STAGES / f"{sequence}.json") as partial:
             numbers = {"frames": len(trajectory), **{name: round(value, 6) for name, value in stages.items()}}
             partial.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
         self._failure(sequence).unlink(missing_ok=True)
@@ -115,28 +134,10 @@ class ResultFolder:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    def boxes(self, sequence: str) -> Boxes:
-        """Return the boxes of a finished sequence.
-
-        Raises:
-            ResultFileError: The file is missing or damaged; names it.
-        """
-        return read_boxes(self._boxes(sequence))
-
-    def seconds(self, sequence: str) -> Float[np.ndarray, " num_frames"]:
-        """Return the seconds per frame of a finished sequence.
-
-        Raises:
-            ResultFileError: The file is missing or damaged; names it.
-        """
-        path = self._beside(sequence, "time")
-        try:
-            return np.atleast_1d(np.loadtxt(path, dtype=np.float64))
-        except (OSError, ValueError) as error:
-            raise ResultFileError(
-                f"{path} must hold a number of seconds per line, got: {error}; delete "
-                f"{self._boxes(sequence).name} to track the sequence again"
-            ) from error
+    def has_failed(self, sequence: str, since: float) -> bool:
+        """Return whether a failure was kept at or after a time, seconds since the epoch."""
+        path = self._failure(sequence)
+        return path.is_file() and path.stat().st_mtime >= since
 
     def _boxes(self, sequence: str) -> Path:
         return self.path / f"{sequence}.txt"
@@ -145,7 +146,7 @@ class ResultFolder:
         return self.path / f"{sequence}_{what}.txt"
 
     def _failure(self, sequence: str) -> Path:
-        return self.path / "failed" / f"{sequence}.txt"
+        return self.path / FAILURES / f"{sequence}.txt"
 
 
 def _write_column(path: Path, values: Float[np.ndarray, " num_frames"]) -> None:

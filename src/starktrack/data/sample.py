@@ -7,8 +7,10 @@ from jaxtyping import UInt8
 
 from starktrack.arrays import Box
 from starktrack.config.data import DataConfig
+from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
+from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
@@ -42,6 +44,7 @@ class Sample:
         box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
         is_positive: Whether the search crop shows the target.
         name: The sequence of the templates, and that of the search region where it is another.
+        outline: What a refiner learns from beyond the box; None for trackers.
         skipped: What was wrong with frames that had to be passed over.
     """
 
@@ -52,6 +55,7 @@ class Sample:
     box_cxcywh: Box
     is_positive: bool
     name: str = ""
+    outline: Outline | None = None
     skipped: tuple[str, ...] = ()
 
 
@@ -70,7 +74,7 @@ class Samples:
     """
 
     mixture: Mixture
-    model: ModelConfig
+    model: ModelConfig | RefineModel
     data: DataConfig
     seed: int = 0
 
@@ -127,7 +131,19 @@ class Samples:
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
         name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
-        return Sample(frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, skipped)
+        outline = self._outline(places[-1], windows[-1], labels[0], looks[0])
+        return Sample(
+            frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, outline, skipped
+        )
+
+    def _outline(
+        self, search: FramePlace, window: CropTransform, template_box: Box, look: Look
+    ) -> Outline | None:
+        if not isinstance(self.model, RefineModel):
+            return None
+        masks = find(self.mixture, search).masks
+        pixels = None if masks is None else cut_outline(masks.read(search.frame), window)
+        return Outline(flip_box(template_box) if look.flip else template_box, pixels)
 
     def _aim_template(
         self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
@@ -161,7 +177,7 @@ class Samples:
         return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
 
 
-def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig) -> bool:
+def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig | RefineModel) -> bool:
     """Return whether every feature cell of the crop counts as padding."""
     for start, length in zip(window.origin_xy[0].astype(int), size_hw[::-1], strict=True):
         side = int(window.side[0])

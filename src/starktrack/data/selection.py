@@ -1,4 +1,4 @@
-"""Part of a data set, chosen by the names of its sequences."""
+"""Part of a data set, chosen by the names of its sequences or by what is known of them."""
 
 from collections.abc import Iterable
 from collections.abc import Sequence as List
@@ -60,6 +60,18 @@ def select(
     )
     if not kept:
         raise DatasetError(f"only={list(only)} and exclude={list(exclude)} must leave sequences, got none")
+    return Selection(collection, kept)
+
+
+def outlined(collection: SequenceCollection) -> Selection:
+    """Return the sequences whose target has an outline: masks or polygons.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    kept = tuple(position for position in range(len(collection)) if collection[position].masks is not None)
+    if not kept:
+        raise DatasetError("outlined = true needs sequences with masks or polygons, got none; leave it out")
     return Selection(collection, kept)
 
 

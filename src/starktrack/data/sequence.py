@@ -57,6 +57,8 @@ class Sequence:
             empty where it has its frames for itself.
         masks: The target's outlines, where the data set has them.
         absent: Whether nothing of the target shows in a frame; None where that is whenever it is not visible.
+        flagged_absent: Frames that the data set flags as without target, for those who score; None without flags.
+            `visible` asks for more: a flagged frame, and one without a box, is not visible.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Sequence:
     videos: frozenset[str] = frozenset()
     masks: MaskSource | None = None
     absent: Bool[np.ndarray, " num_frames"] | None = None
+    flagged_absent: Bool[np.ndarray, " num_frames"] | None = None
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""

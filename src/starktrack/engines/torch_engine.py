@@ -12,8 +12,8 @@ from torch import Tensor
 
 from starktrack.config.schema import Config, CropConfig
 from starktrack.errors import DeviceError
-from starktrack.geometry.crop import crop_transform
-from starktrack.models.crops import cut_batch, normalise
+from starktrack.geometry.crop import CropTransform, Geometry, crop_transform
+from starktrack.models.crops import Crops, cut_batch, normalise
 from starktrack.models.features import Features
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark, StarkOutput
@@ -89,10 +89,7 @@ class TorchEngine:
     def crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
         """Return normalised crops around each box and their padding masks, None where nothing is padded."""
         transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
-        # Torch takes neither mirrored views (BGR turned round) nor, without a warning, arrays that are locked.
-        whole = [np.require(image, requirements=("C", "W")) for image in views.images]
-        images = [torch.from_numpy(image).to(self.device) for image in whole]
-        pictures, masks = cut_batch(images, views.image_index, transform, self.config.model.geometry)
+        pictures, masks = cut_views(views, transform, self.config.model.geometry, self.device)
         # Attention without a mask is faster and gives the same result; asking a GPU would stall it.
         needs_mask = self.device.type != "cpu" or bool(masks.any())
         return normalise(pictures), masks if needs_mask else None
@@ -111,6 +108,14 @@ def prediction_of(output: StarkOutput) -> Prediction:
     """Return what a tracker is told of the network's answer."""
     scores = None if output.score_logit is None else output.score_logit.sigmoid().double().cpu().numpy()
     return Prediction(output.box_cxcywh.double().cpu().numpy(), scores)
+
+
+def cut_views(views: Views, transform: CropTransform, geometry: Geometry, device: torch.device) -> Crops:
+    """Return the crop of each window, cut on the device."""
+    # Torch takes neither mirrored views (BGR turned round) nor, without a warning, arrays that are locked.
+    whole = [np.require(image, requirements=("C", "W")) for image in views.images]
+    images = [torch.from_numpy(image).to(device) for image in whole]
+    return cut_batch(images, views.image_index, transform, geometry)
 
 
 def _same(before: list[TorchTemplate], after: list[TorchTemplate]) -> bool:

@@ -1,16 +1,23 @@
-"""Ground truth without frames: what scoring needs of a data set, read from a folder or a zip."""
+"""What scoring needs of a data set: the truth, read by the data set's own reader, with or without frames."""
 
-import re
-from collections.abc import Iterable
-from configparser import ConfigParser
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from starktrack.errors import DatasetError
-from starktrack.evaluation.text_files import TextPlace, open_place, parse_numbers, parse_rows
+from starktrack.config.benchmarks import BENCHMARKS
+from starktrack.data.collection import ALL, open_benchmark
+from starktrack.data.sources.dataset import Dataset, Reader, VideoDataset, select
+from starktrack.data.sources.folders import open_folder
+from starktrack.data.sources.frames_on_disk import MissingFrames
+from starktrack.data.sources.nfs import rows_of_frames
+from starktrack.data.sources.notu import PART_SPLITS, UnionDataset
+from starktrack.data.sources.plain import PLAIN
+from starktrack.data.sources.registry import SOURCES
+from starktrack.errors import DatasetError, nearest_name
+from starktrack.evaluation.dialects import Dialect
 
 
 @dataclass(frozen=True)
@@ -20,10 +27,12 @@ class Annotation:
     Attributes:
         name: Unique within its data set.
         boxes_xywh: Image pixels; rows without a target may hold NaN or zeros.
-        visible: Whether the target can be seen, or None where the data set does not say.
+        visible: Frames that the data set does not flag as absent, or None where it has no flags.
         size_wh: Width and height of the frames, pixels, where known (GOT-10k clips boxes to it).
         object_class: What the target is, where known.
         attributes: What makes the sequence hard (`fast motion` …), where known.
+        left_out_xywh: Boxes before the first frame that count where a result has them (OTB's Tiger1).
+        rows_per_frame: See `data.sources.dataset.Facts`.
     """
 
     name: str
@@ -32,137 +41,158 @@ class Annotation:
     size_wh: tuple[int, int] | None = None
     object_class: str | None = None
     attributes: tuple[str, ...] = ()
+    left_out_xywh: Float[np.ndarray, "num_left_out 4"] = field(default_factory=lambda: np.zeros((0, 4)))
+    rows_per_frame: int = 0
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""
         return len(self.boxes_xywh)
 
 
-INITIAL_FRAMES_LEFT_OUT = {("otb", "Tiger1"): 5}
-"""Frames that the pytracking family drops at the start of a sequence, by data set and name."""
+def matched_to(annotation: Annotation, num_predicted: int) -> Annotation:
+    """Return the annotation with the rows that a result of this length is about.
+
+    Two data sets leave room: OTB's Tiger1 starts at frame 1 or 6, and NFS as published says by its frames, which
+    a result has one row for, which rows count.
+    """
+    boxes, early = annotation.boxes_xywh, annotation.left_out_xywh
+    if len(early) and num_predicted == len(boxes) + len(early):
+        return replace(annotation, boxes_xywh=np.concatenate([early, boxes]), left_out_xywh=early[:0])
+    if annotation.rows_per_frame and num_predicted:
+        rows = rows_of_frames(len(boxes), num_predicted, annotation.rows_per_frame)
+        return annotation if rows is None else replace(annotation, boxes_xywh=boxes[rows], rows_per_frame=0)
+    return annotation
 
 
-def matched_to(annotation: Annotation, dataset: str, num_predicted: int) -> Annotation:
-    """Return the annotation without the frames that pytracking drops, if the result lacks them."""
-    dropped = INITIAL_FRAMES_LEFT_OUT.get((dataset[:3], annotation.name), 0)
-    if not dropped or num_predicted != len(annotation) - dropped:
-        return annotation
-    visible = None if annotation.visible is None else annotation.visible[dropped:]
-    return replace(annotation, boxes_xywh=annotation.boxes_xywh[dropped:], visible=visible)
+ALIASES = {
+    "uav": ("uav123", "test"),
+    "got10k": ("got10k", "val"),
+    "got10k_val": ("got10k", "val"),
+    "got10k_test": ("got10k", "test"),
+    "tc128ce": ("tc128", "ce"),
+}
+"""Other names of data sets and their parts; GOT-10k's test set is scored by its server, so val is meant."""
+
+FLAT = {
+    "lasot": ("annos", ""),
+    "uav123": ("anno/UAV123", ""),
+    "nfs": ("anno", "nfs_"),
+    "trackingnet": ("TEST/anno", ""),
+}
+"""Data sets whose annotations are distributed as `<seq>.txt` apart from the frames -> where, names' beginning."""
+
+FLAGGED = ("lasot", "got10k")
+"""Beginnings of the data sets whose toolkits leave out flagged frames."""
+
+NAMES = (*(name for name in SOURCES if name != "coco"), *ALIASES, PLAIN.name, ALL)
+"""Data sets whose truth can be opened; `custom` has no rules of its own."""
 
 
-def read_annotations(root: Path, names: Iterable[str] | None = None) -> list[Annotation]:
-    """Return the truth of every sequence in a folder or zip, in alphabetical order.
-
-    Understood layouts: `<seq>/groundtruth.txt` (LaSOT, GOT-10k, VOT), `<seq>.txt` (UAV123, NFS, TrackingNet,
-    and the LaSOT toolkit's `annos/` with `annos/absent/`), OTB's `<seq>/groundtruth_rect*.txt`, TC128's
-    `<seq>/<seq>_gt.txt`. Lines hold x,y,w,h; or four corners, taken as the box around them (VOT); or
-    frame,x,y,w,h,lost (TLP).
+def open_truth(name: str, places: Mapping[str, Path] | Path, split: str | None = None) -> Dataset:
+    """Return a data set of which perhaps only the annotations are there, by its published lists.
 
     Args:
-        root: A folder or a zip file.
-        names: Only these sequences, in this order.
+        name: One of `NAMES`.
+        places: Its folder or zip, as distributed, or annotations apart from the frames; for a union the place
+            of each data set by name, or the folder of all of them.
+        split: Another part than the benchmark's.
 
     Raises:
-        DatasetError: The place is missing or damaged, holds no annotation, or lacks one of `names`.
+        DatasetError: Unknown, or nothing of it is there.
     """
-    place = open_place(root, _KINDS, DatasetError, "annotations")
-    found = _sequences(place)
-    if not found:
+    if isinstance(places, Mapping):
+        parts = {part: _open(part, place, _split_within(name, part)) for part, place in places.items()}
+        missing = tuple(f"{part}_{name}" for part, dataset in parts.items() for name in dataset.missing)
+        return UnionDataset(name, ALL, parts, missing)
+    return _open(name, places, split)
+
+
+def _split_within(union: str, part: str) -> str | None:
+    return PART_SPLITS.get(part) if union == "notu" else None
+
+
+def _open(name: str, place: Path, split: str | None) -> Dataset:
+    if name not in NAMES:
+        raise DatasetError(f"unknown data set {name!r}{nearest_name(name, NAMES)}")
+    if name == PLAIN.name:
+        return _require_some(PLAIN.open(open_folder(place), "all"), place)
+    known, usual = ALIASES.get(name, (name, None))
+    split = split or usual
+    if known not in FLAT:
+        return open_benchmark(known, place, split, allow_missing=True)
+    split = split or BENCHMARKS[known].split
+    dataset = SOURCES[known].open(open_folder(place), split)
+    return dataset if len(dataset) else _require_some(_open_flat(known, place, split, dataset.missing), place)
+
+
+def _open_flat(name: str, place: Path, split: str, wanted: Sequence[str]) -> Dataset:
+    """Return the sequences whose boxes lie in `<seq>.txt`; all of them where the package has no list."""
+    (inside, beginning), root = FLAT[name], open_folder(place)
+    plain = PLAIN.open(root.folder(inside) or root, "all")
+    assert isinstance(plain, VideoDataset)
+    entries = {entry.name.removeprefix(beginning): entry for entry in plain.entries}
+    entries = {own: replace(entry, name=own) for own, entry in entries.items()}
+    found = select(list(entries) if name == "trackingnet" else wanted, entries)
+    return VideoDataset(name, split, found, Reader(plain.reader.read))
+
+
+def _require_some(dataset: Dataset, place: Path) -> Dataset:
+    if not len(dataset):
         raise DatasetError(
-            f"annotations must lie in files such as <seq>/groundtruth.txt or <seq>.txt, got none in {root}"
+            f"{place} must hold annotations of {dataset.name} {dataset.split}, such as <seq>.txt or "
+            f"<seq>/groundtruth.txt, got none; see: starktrack data check {place}"
         )
-    chosen = sorted(found) if names is None else list(names)
-    missing = [name for name in chosen if name not in found]
+    return dataset
+
+
+def annotations_of(dataset: Dataset, names: Iterable[str] | None = None) -> list[Annotation]:
+    """Return the truth of sequences, those left out of which only the first box is published.
+
+    Args:
+        dataset: What `open_truth` or `open_benchmark` gave.
+        names: Only these, in this order.
+
+    Raises:
+        DatasetError: One of `names` is not there, or a file is damaged.
+    """
+    chosen = dataset.names if names is None else list(names)
+    missing = [name for name in chosen if name not in set(dataset.names)] if names is not None else []
     if missing:
         raise DatasetError(
-            f"{root} must hold every sequence, got {len(missing)} of {len(chosen)} missing: "
-            f"{', '.join(missing[:5])}"
+            f"{dataset.name} {dataset.split} must hold every sequence asked for, got {len(missing)} of "
+            f"{len(chosen)} missing: {', '.join(missing[:5])}"
         )
-    return [_read_one(place, name, found[name]) for name in chosen]
+    return [found for name in chosen if (found := _annotation(dataset, name)) is not None]
 
 
-_KINDS = frozenset({".txt", ".label", ".ini"})
-_NOT_SEQUENCES = {"list", "readme", "full_occlusion", "out_of_view", "nlp", "attributes"}
-_ASIDE = {"absent", "att", "attrs", "nlp", "absence", "occlusion"}
+def missing_labels(dataset: str, annotations: Sequence[Annotation], chosen: Dialect) -> list[str]:
+    """Return which rules of a dialect the annotations lack the labels for, one line each."""
+    told = []
+    unsized = sum(annotation.size_wh is None for annotation in annotations)
+    if chosen.clip_to_image and unsized:
+        told.append(
+            f"{unsized} of {len(annotations)} sequences have no resolution in meta_info.ini: boxes are not clipped"
+        )
+    unflagged = sum(annotation.visible is None for annotation in annotations)
+    if chosen.absent_flags == "invalid" and dataset.startswith(FLAGGED) and unflagged:
+        told.append(
+            f"{unflagged} of {len(annotations)} sequences have no labels of absence (cover.label, absent/): "
+            "frames without target count"
+        )
+    return told
 
 
-def _sequences(place: TextPlace) -> dict[str, PurePosixPath]:
-    found: dict[str, PurePosixPath] = {}
-    for path in sorted(place.files):
-        name = _sequence_name(path, path.parent.name or PurePosixPath(place.label).stem)
-        if name is not None and found.setdefault(name, path) != path:
-            raise DatasetError(
-                f"{place.label} must hold each sequence once, got {name} in {found[name]} and {path}; "
-                "name the folder of one data set"
-            )
-    return found
-
-
-def _sequence_name(path: PurePosixPath, folder: str) -> str | None:
-    if path.name == "groundtruth.txt":
-        return folder
-    if match := re.fullmatch(r"groundtruth_rect(?:\.(\d+))?\.txt", path.name):
-        return folder + (f"_{match[1]}" if match[1] else "")
-    if path.name == f"{folder}_gt.txt":
-        return folder
-    if path.suffix != ".txt" or path.stem.lower() in _NOT_SEQUENCES or _ASIDE & set(path.parent.parts):
+def _annotation(dataset: Dataset, name: str) -> Annotation | None:
+    sequence, facts = dataset[name], dataset.facts(name)
+    is_bare = isinstance(sequence.frames, MissingFrames)
+    if len(sequence) < len(sequence.frames) or (is_bare and len(sequence) == 1):
         return None
-    return None if path.stem == f"{folder}_frames" else path.stem.removeprefix("nfs_")
-
-
-def _read_one(place: TextPlace, name: str, path: PurePosixPath) -> Annotation:
-    boxes, lost = _boxes(place.text(path) or "", f"{place.label}/{path}")
-    size_wh, object_class = _meta(place.text(path.parent / "meta_info.ini"))
-    visible = _visible(place, path, len(boxes)) if lost is None else ~lost
-    return Annotation(name, boxes, visible, size_wh, object_class)
-
-
-def _boxes(
-    text: str, where: str
-) -> tuple[Float[np.ndarray, "num_frames 4"], Bool[np.ndarray, " num_frames"] | None]:
-    rows = parse_rows(text, where, DatasetError, (4, 6, 8))
-    if rows.shape[1] == 8:
-        corners = rows.reshape(-1, 4, 2)
-        first = corners.min(axis=1)
-        return np.concatenate([first, corners.max(axis=1) - first], axis=1), None
-    return (rows[:, 1:5], rows[:, 5] != 0) if rows.shape[1] == 6 else (rows, None)
-
-
-def _visible(
-    place: TextPlace, path: PurePosixPath, num_frames: int
-) -> Bool[np.ndarray, " num_frames"] | None:
-    folder = path.parent
-    if cover := _flags(place, folder / "cover.label", num_frames):
-        return cover[0] > 0
-    sources = (
-        folder / "absent" / path.name,
-        folder / "full_occlusion.txt",
-        folder / "out_of_view.txt",
-        folder / "absence.label",
+    return Annotation(
+        name,
+        sequence.boxes_xywh,
+        None if sequence.flagged_absent is None else ~sequence.flagged_absent,
+        facts.resolution_wh,
+        sequence.object_class,
+        left_out_xywh=facts.left_out_xywh,
+        rows_per_frame=facts.rows_per_frame if is_bare else 0,
     )
-    absent = [flags != 0 for source in sources for flags in _flags(place, source, num_frames)]
-    return ~np.logical_or.reduce(absent) if absent else None
-
-
-def _flags(place: TextPlace, path: PurePosixPath, num_frames: int) -> list[Float[np.ndarray, " num_frames"]]:
-    text = place.text(path)
-    if text is None:
-        return []
-    flags = parse_numbers(text, f"{place.label}/{path}", DatasetError)
-    if len(flags) != num_frames:
-        raise DatasetError(
-            f"{place.label}/{path} must hold a flag for each of the {num_frames} annotated frames, "
-            f"got {len(flags)}"
-        )
-    return [flags]
-
-
-def _meta(text: str | None) -> tuple[tuple[int, int] | None, str | None]:
-    if text is None:
-        return None, None
-    parser = ConfigParser(interpolation=None)
-    parser.read_string(text)
-    values = {key: value for section in parser.values() for key, value in section.items()}
-    size = re.findall(r"\d+", values.get("resolution", ""))
-    return ((int(size[0]), int(size[1])) if len(size) == 2 else None), values.get("object_class")

@@ -96,7 +96,7 @@ WORDS: dict[str, dict[Any, str]] = {
         "zeros": "a sequence without a result file counts as boxes 0,0,0,0",
     },
     "bad_predictions": {
-        "keep": "empty predicted boxes are used as they are",
+        "keep": "empty predicted boxes are used as they are; NaN is an error",
         "repeat": "a predicted box that is NaN or not of positive size is replaced by the one before it, "
         "where the truth is a number",
         "repeat_zero_size": "a predicted box of zero width or height is replaced by the one before it, "

@@ -21,7 +21,7 @@ _AXES: dict[CurveName, tuple[str, str, str]] = {
     "precision": ("Precision", "centre error threshold, pixels", "share of frames"),
     "normalised": ("Normalised precision", "centre error threshold, true sizes", "share of frames"),
 }
-_INK, _GRID, _TRUTH = "#333333", "#dddddd", "#111111"
+INK, _GRID, _TRUTH = "#333333", "#dddddd", "#111111"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#000000")
 _DASHES = ("-", "--", "-.", ":")
 _Area = tuple[float, float, float, float]
@@ -49,7 +49,7 @@ class SpeedPoint:
 
 def plot_curves(evaluations: Sequence[Evaluation], curve: CurveName, path: Path) -> None:
     """Draw one curve per tracker, best first in the legend; the ending of `path` chooses the format."""
-    figure, axes = _figure(6.4, 4.8)
+    figure, axes = figure_with_axes(6.4, 4.8)
     title, horizontal, vertical = _AXES[curve]
     ranked = sorted(enumerate(evaluations), key=lambda item: -_score(item[1], curve))
     for index, evaluation in ranked:
@@ -57,15 +57,13 @@ def plot_curves(evaluations: Sequence[Evaluation], curve: CurveName, path: Path)
         axes.plot(
             thresholds,
             evaluation.mean_curve(curve),
-            _DASHES[index // len(_COLOURS) % len(_DASHES)],
-            color=_COLOURS[index % len(_COLOURS)],
-            linewidth=2,
+            **line_style(index),
             label=f"[{100 * _score(evaluation, curve):.1f}] {evaluation.tracker}",
         )
     axes.set(xlabel=horizontal, ylabel=vertical, ylim=(0, 1), xlim=(0, float(thresholds[-1])))
-    axes.set_title(f"{title} on {evaluations[0].dataset} ({evaluations[0].dialect.name})", color=_INK)
+    axes.set_title(f"{title} on {evaluations[0].dataset} ({evaluations[0].dialect.name})", color=INK)
     axes.legend(loc="lower left" if curve == "success" else "lower right", frameon=False, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT") -> None:
@@ -73,16 +71,16 @@ def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT")
 
     Source: Yan et al., ICCV 2021, figure 1.
     """
-    figure, axes = _figure(7.2, 4.8)
+    figure, axes = figure_with_axes(7.2, 4.8)
     speeds, scores = [p.frames_per_second for p in points], [p.success for p in points]
     margin = max(0.15 * (max(scores) - min(scores)), 2)
     axes.set_xscale("log")
     axes.set(xlim=(min(speeds) / 2, max(speeds) * 2), ylim=(min(scores) - margin, max(scores) + margin))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set(xlabel="speed, frames per second", ylabel=f"success (AUC) on {dataset}, %")
-    axes.axvline(REAL_TIME, color=_INK, linewidth=0.8, linestyle=":")
+    axes.axvline(REAL_TIME, color=INK, linewidth=0.8, linestyle=":")
     lowest = (REAL_TIME, min(scores) - margin)
-    axes.annotate("real time", lowest, (4, 6), textcoords="offset points", fontsize=8, color=_INK)
+    axes.annotate("real time", lowest, (4, 6), textcoords="offset points", fontsize=8, color=INK)
     shares = [np.log1p(p.frames_per_second) / np.log1p(max(speeds)) + p.success / max(scores) for p in points]
     radii = [4 + 3 * share**2 for share in shares]
     for point, radius in zip(points, radii, strict=True):
@@ -95,7 +93,7 @@ def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT")
     for point, offset in zip(points, corners - centres, strict=True):
         place, weight = (point.frames_per_second, point.success), "bold" if point.ours else "normal"
         axes.annotate(point.tracker, place, offset, textcoords="offset points", fontsize=9, fontweight=weight)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _label_corners(
@@ -156,22 +154,22 @@ def plot_sequence(
     """
     first = next(iter(overlaps.values()))
     shown = worst_failures(first) if read is not None else []
-    figure, axes = _figure(9.0, 5.2 if shown else 3.0)
+    figure, axes = figure_with_axes(9.0, 5.2 if shown else 3.0)
     grid = figure.add_gridspec(2, max(len(shown), 1), height_ratios=(1.1, 1), hspace=0.45) if shown else None
     if grid is not None:
         axes.set_subplotspec(grid[0, :])
     for index, (tracker, overlap) in enumerate(overlaps.items()):
         axes.plot(np.clip(overlap, 0, 1), color=_COLOURS[index], linewidth=1.3, label=tracker)
     axes.set(xlabel="frame", ylabel="overlap", ylim=(0, 1.02), xlim=(0, max(len(first) - 1, 1)))
-    axes.set_title(f"{name}: overlap over time", color=_INK, loc="right", fontsize=10)
+    axes.set_title(f"{name}: overlap over time", color=INK, loc="right", fontsize=10)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=4, fontsize=9)
     for column, frame in enumerate(shown):
-        axes.axvline(frame, color=_INK, linewidth=0.8, linestyle=":")
+        axes.axvline(frame, color=INK, linewidth=0.8, linestyle=":")
         axes.annotate("abcdefgh"[column], (frame, 0.03), (3, 0), textcoords="offset points", fontsize=9)
         _draw_picture(
             figure.add_subplot(grid[1, column]), frame, column, read(frame), boxes or {}, list(overlaps)
         )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_picture(
@@ -190,7 +188,7 @@ def _draw_picture(
         for width, drawn in ((3.5, _TRUTH), (1.8, colour)):
             axes.plot(*zip(*line, strict=True), color=drawn, linewidth=width)
     axes.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0), xticks=[], yticks=[])
-    axes.set_title(f"{'abcdefgh'[column]}: frame {frame}", fontsize=9, color=_INK)
+    axes.set_title(f"{'abcdefgh'[column]}: frame {frame}", fontsize=9, color=INK)
 
 
 def _lowest_apart(overlap: Overlap, count: int) -> list[int]:
@@ -207,7 +205,14 @@ def _score(evaluation: Evaluation, curve: CurveName) -> float:
     return evaluation.overall(chosen.key)
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def line_style(index: int) -> dict[str, Any]:
+    """Return how the curve of the tracker of this number is drawn; all differ."""
+    dashes = _DASHES[index // len(_COLOURS) % len(_DASHES)]
+    return {"linestyle": dashes, "color": _COLOURS[index % len(_COLOURS)], "linewidth": 2}
+
+
+def figure_with_axes(width: float, height: float) -> tuple[Any, Any]:
+    """Return an empty picture in the style of all, size in inches; MissingExtraError without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -222,6 +227,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a picture; the ending of `path` chooses the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, bbox_inches="tight")

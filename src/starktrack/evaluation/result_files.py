@@ -1,22 +1,30 @@
 """Boxes that a tracker left on disk, in the form and under the names of any toolkit.
 
-Understood: pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k toolkit (`<seq>/<seq>_001.txt`),
-pysot and LaSOT (`<seq>.txt`), VOT (`<seq>/<seq>_001.txt` that starts with a code); in folders or zips.
+Understood: our own (`data/result_folder.py`), pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k
+toolkit (`<seq>/<seq>_001.txt`), pysot and LaSOT (`<seq>.txt`), VOT (`<seq>/<seq>_001.txt` that starts with a
+code); in folders or zips.
 """
 
+import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.data.number_text import parse_boxes, parse_numbers
+from starktrack.data.result_folder import FAILURES, STAGES
+from starktrack.data.sources.vot import region_box
+from starktrack.data.sources.zip_table import is_leftover
 from starktrack.errors import ResultFileError
-from starktrack.evaluation.text_files import TextPlace, open_place, parse_boxes, parse_numbers
-from starktrack.evaluation.vot_regions import Mask, Polygon, Rectangle, Region, parse_region
+from starktrack.evaluation.text_files import TextPlace, open_place
+from starktrack.evaluation.vot_regions import parse_region
 
-_PREFIXES = ("uav_", "nfs_", "tpl_", "otb_")
+_PREFIXES = re.compile(r"^(uav123|uav|nfs|otb|tc128|tpl|tlp|lasot|trackingnet|got10k|davis|vot)_")
+"""What toolkits and unions of data sets write before the name of a sequence; `tpl` is TC128."""
+
 _ASIDE = re.compile(r"_(time|all_boxes|all_scores|object_presence_scores|confidence|times)$")
 _REPETITION = re.compile(r"_(\d{3})$")
 
@@ -28,10 +36,12 @@ class TrackerResults:
     Attributes:
         boxes_xywh: By sequence name, one row per frame, image pixels.
         seconds: By sequence name, time per frame, where the files tell.
+        files: By sequence name, where the boxes lie.
     """
 
     boxes_xywh: dict[str, Float[np.ndarray, "_ 4"]]
     seconds: dict[str, Float[np.ndarray, " _"]]
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def frames_per_second(self) -> float | None:
@@ -43,8 +53,8 @@ class TrackerResults:
 def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> TrackerResults:
     """Return the boxes of the named sequences that a folder or zip holds; others are left out.
 
-    Names match whatever separates their number (`Jogging_1`, `Jogging.1`, `Jogging-1`) and with a data set's
-    prefix (`uav_bike1`).
+    Names match whatever separates their number (`Jogging_1`, `Jogging.1`, `Jogging-1`), and with or without a
+    data set's prefix (`uav_bike1`, `uav123_bike1`).
 
     Args:
         root: One tracker's folder or zip.
@@ -52,13 +62,14 @@ def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> Track
         repetition: Which run to read where a tracker ran several times (`_001`, `_002` …).
 
     Raises:
-        ResultFileError: The place is missing, a file is damaged, or two files claim one sequence.
+        ResultFileError: The place is missing, a file is damaged or shorter than it was written, or two files
+            claim one sequence.
     """
-    place = open_place(root, frozenset({".txt"}), ResultFileError, "results")
-    wanted = {plain_name(name): name for name in names}
+    place = open_place(root, frozenset({".txt", ".json"}), ResultFileError, "results")
+    wanted = _spellings(names)
     boxes: dict[str, PurePosixPath] = {}
     times: dict[str, PurePosixPath] = {}
-    for path in sorted(place.files):
+    for path in sorted(filter(_is_result, place.files)):
         found = times if path.stem.endswith(("_time", "_times")) or path.parent.name == "times" else boxes
         name = _sequence_of(path, wanted, repetition)
         if name is not None and found.setdefault(name, path) != path:
@@ -73,6 +84,7 @@ def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> Track
     return TrackerResults(
         {name: _read_boxes(place, path) for name, path in boxes.items()},
         {name: _read_times(place, path) for name, path in times.items()},
+        {name: f"{place.label}/{path}" for name, path in boxes.items()},
     )
 
 
@@ -80,47 +92,53 @@ def plain_name(name: str) -> str:
     """Return the name by which all spellings of a sequence agree.
 
     Example:
-        >>> plain_name("uav_bike1"), plain_name("Jogging.1") == plain_name("Jogging-1")
+        >>> plain_name("uav123_bike1"), plain_name("Jogging.1") == plain_name("Jogging-1")
         ('bike1', True)
     """
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
+    return _PREFIXES.sub("", _spelt(name))
+
+
+def _spelt(name: str) -> str:
     return re.sub(r"[.\-]", "_", name)
+
+
+def _spellings(names: Iterable[str]) -> dict[str, str]:
+    """Return the wanted names by every spelling; what the data set says goes before what it may be short for."""
+    names = list(names)
+    return {plain_name(name): name for name in names} | {_spelt(name): name for name in names}
+
+
+def _is_result(path: PurePosixPath) -> bool:
+    return path.suffix == ".txt" and FAILURES not in path.parts and not is_leftover(path.as_posix())
 
 
 def _sequence_of(path: PurePosixPath, wanted: dict[str, str], repetition: int) -> str | None:
     stem = re.sub(r"_times?$", "", path.stem)
-    if plain_name(stem) in wanted:
-        return wanted[plain_name(stem)]
+    if (name := _wanted(stem, wanted)) is not None:
+        return name
     numbered = _REPETITION.search(stem)
     if _ASIDE.search(stem) or numbered is None or int(numbered[1]) != repetition:
         return None
-    return wanted.get(plain_name(_REPETITION.sub("", stem)))
+    return _wanted(_REPETITION.sub("", stem), wanted)
+
+
+def _wanted(stem: str, wanted: dict[str, str]) -> str | None:
+    return wanted.get(_spelt(stem)) or wanted.get(plain_name(stem))
 
 
 def _read_boxes(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, "num_frames 4"]:
     text, where = place.text(path) or "", f"{place.label}/{path}"
     first, _, _ = text.partition("\n")
     if text.startswith("m") or (first.strip().isdigit() and len(first.strip()) == 1):
-        return np.array([_as_box(parse_region(line, where)) for line in text.split()])
+        return np.array([region_box(parse_region(line, where)) for line in text.split()])
     boxes = parse_boxes(text, where, ResultFileError)
-    if not len(boxes):
+    written = place.text(path.parent / STAGES / f"{path.stem}.json")
+    if written is not None and len(boxes) != (count := json.loads(written)["frames"]):
         raise ResultFileError(
-            f"{where} must hold a box per frame, got an empty file; track the sequence again"
+            f"{where} must hold the {count} boxes that were written, got {len(boxes)}; "
+            "delete it and track the sequence again"
         )
     return boxes
-
-
-def _as_box(region: Region) -> list[float]:
-    if isinstance(region, Rectangle):
-        return region.box_xywh.tolist()
-    if isinstance(region, Polygon):
-        corner = region.points_xy.min(axis=0)
-        return [*corner.tolist(), *(region.points_xy.max(axis=0) - corner).tolist()]
-    if isinstance(region, Mask):
-        height, width = region.pixels.shape
-        return [float(value) for value in (*region.corner_xy, width, height)]
-    return [0.0, 0.0, 0.0, 0.0]
 
 
 def _read_times(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, " num_frames"]:

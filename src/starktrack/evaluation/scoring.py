@@ -102,6 +102,7 @@ def evaluate(
     predictions: Mapping[str, Boxes],
     annotations: Sequence[Annotation],
     dialect: Dialect,
+    files: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Return the scores of a tracker on a data set.
 
@@ -111,13 +112,14 @@ def evaluate(
         predictions: Boxes by sequence name; others than the annotated ones are left aside.
         annotations: The sequences that count, all of them.
         dialect: Whose conventions apply.
+        files: Where each prediction lies, for errors.
 
     Raises:
         ResultFileError: Results are missing or break a rule of the toolkit; names the sequences.
     """
     _check_complete(tracker, predictions, annotations, dialect)
-    pairs = [_pair(predictions.get(a.name), a, dataset) for a in annotations]
-    scores = [score_sequence(boxes, annotation, dialect) for boxes, annotation in pairs]
+    pairs = [_pair(predictions.get(a.name), a) for a in annotations]
+    scores = [_score_named(boxes, annotation, dialect, files or {}) for boxes, annotation in pairs]
     curves = {
         curve: np.stack([sequence_curve(score, curve, dialect) for score in scores])
         for curve in ("success", "precision", "normalised")
@@ -137,6 +139,8 @@ def evaluate(
 def join(dataset: str, parts: Sequence[Evaluation]) -> Evaluation:
     """Return one tracker's evaluations of several data sets as one, each sequence scored by its own rules.
 
+    Names must differ, as those of `UnionDataset` do.
+
     NOTU is the union of NFS, OTB100, the 78 `_ce` sequences of TC128 and UAV123 (section 4.3).
 
     Raises:
@@ -150,7 +154,7 @@ def join(dataset: str, parts: Sequence[Evaluation]) -> Evaluation:
         first.tracker,
         dataset,
         first.dialect,
-        tuple(f"{part.dataset}/{name}" for part in parts for name in part.names),
+        tuple(name for part in parts for name in part.names),
         {curve: np.concatenate([part.curves[curve] for part in parts]) for curve in first.curves},
         {key: np.concatenate([part.values[key] for part in parts]) for key in first.values},
         {key: np.concatenate([part.weights[key] for part in parts]) for key in first.weights},
@@ -171,6 +175,15 @@ def sequence_curve(
     return metrics.error_curve(error, thresholds, num_frames=num_frames)
 
 
+def _score_named(
+    boxes: _Predicted | None, annotation: Annotation, dialect: Dialect, files: Mapping[str, str]
+) -> SequenceScore:
+    try:
+        return score_sequence(boxes, annotation, dialect)
+    except ResultFileError as error:
+        raise ResultFileError(f"{files.get(annotation.name, annotation.name)}: {error}") from error
+
+
 def _check_complete(
     tracker: str, predictions: Mapping[str, Boxes], annotations: Sequence[Annotation], dialect: Dialect
 ) -> None:
@@ -184,10 +197,8 @@ def _check_complete(
         )
 
 
-def _pair(
-    predicted: _Predicted | None, annotation: Annotation, dataset: str
-) -> tuple[_Predicted | None, Annotation]:
-    return predicted, annotation if predicted is None else matched_to(annotation, dataset, len(predicted))
+def _pair(predicted: _Predicted | None, annotation: Annotation) -> tuple[_Predicted | None, Annotation]:
+    return predicted, annotation if predicted is None else matched_to(annotation, len(predicted))
 
 
 def _prepare(predicted: _Predicted | None, annotation: Annotation, dialect: Dialect) -> tuple[_Truth, _Truth]:
@@ -213,21 +224,32 @@ def _round(predicted: _Predicted, truth: _Truth, dialect: Dialect) -> tuple[_Pre
 
 def _repair(predicted: _Predicted, truth: _Truth, name: str, dialect: Dialect) -> _Predicted:
     if dialect.bad_predictions == "keep":
+        _require_numbers(predicted, name, dialect)
         return predicted
     if dialect.bad_predictions == "repeat":
         bad = np.isnan(predicted).any(1) | ~(predicted[:, 2:] > 0).all(1)
     else:
-        broken = np.isnan(predicted).any(1) | (predicted[:, 2:] < 0).any(1)
-        if broken.any():
-            index = int(broken.argmax())
-            raise ResultFileError(
-                f"the {dialect.name} dialect wants numbers and no negative sizes, got "
-                f"{predicted[index].tolist()} in frame {index} of {name}; the lasot dialect mends it"
-            )
+        _require_numbers(predicted, name, dialect)
+        negative = (predicted[:, 2:] < 0).any(1)
+        if negative.any():
+            raise _bad_row(predicted, int(negative.argmax()), "no negative sizes", name, dialect)
         bad = (predicted[:, 2:] == 0).any(1)
     known = np.ones(len(predicted), bool)
     known[: len(truth)] = ~np.isnan(truth[: len(predicted)]).any(1)
     return metrics.forward_fill(predicted, bad & known)
+
+
+def _require_numbers(predicted: _Predicted, name: str, dialect: Dialect) -> None:
+    unknown = np.isnan(predicted).any(1)
+    if unknown.any():
+        raise _bad_row(predicted, int(unknown.argmax()), "numbers", name, dialect)
+
+
+def _bad_row(predicted: _Predicted, index: int, wanted: str, name: str, dialect: Dialect) -> ResultFileError:
+    return ResultFileError(
+        f"the {dialect.name} dialect wants {wanted}, got {predicted[index].tolist()} in frame {index} of {name} "
+        f"(line {index + 1} of its result file); the lasot dialect mends it"
+    )
 
 
 def _match_lengths(

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.data.number_text import parse_boxes
 from starktrack.errors import InputError, ResultFileError, nearest_name
-from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.result_files import TrackerResults
-from starktrack.evaluation.text_files import TextPlace, open_place, parse_boxes
+from starktrack.evaluation.text_files import TextPlace, open_place
 
 FIRST_FRAME_TOLERANCE = 1.0
 """How far, in pixels, the first box may lie from the given one."""
@@ -33,6 +33,21 @@ class Server:
     num_sequences: int
     boxes_name: str
     times_name: str | None
+
+
+@dataclass(frozen=True)
+class FirstFrame:
+    """What is published of a sequence of a test set.
+
+    Attributes:
+        name: Of the sequence.
+        box_xywh: The true box in the first frame, image pixels.
+        num_frames: How many frames it has, where they are at hand.
+    """
+
+    name: str
+    box_xywh: Float[np.ndarray, "4"]
+    num_frames: int | None = None
 
 
 SERVERS: dict[str, Server] = {
@@ -56,10 +71,8 @@ def write_submission(target: Server, results: TrackerResults, path: Path) -> Non
     """Write the zip of one tracker's results.
 
     Raises:
-        InputError: The file exists already, or a time is missing that the server wants.
+        ResultFileError: A time is missing that the server wants.
     """
-    if path.exists():
-        raise InputError(f"a submission must be a new file, {path} exists; name another or move it away")
     untimed = [name for name in results.boxes_xywh if target.times_name and name not in results.seconds]
     if untimed:
         raise ResultFileError(
@@ -73,22 +86,19 @@ def write_submission(target: Server, results: TrackerResults, path: Path) -> Non
                 archive.writestr(target.times_name.format(name=name), _rows(times, "%.8f"))
 
 
-def submission_problems(
-    target: Server, path: Path, annotations: Iterable[Annotation], num_frames: Mapping[str, int] | None = None
-) -> list[str]:
+def submission_problems(target: Server, path: Path, first_frames: Iterable[FirstFrame]) -> list[str]:
     """Return what the server would reject in a zip, one line each; empty when all is well.
 
     Args:
         target: Whose rules apply.
         path: The zip.
-        annotations: The first true box of every test sequence.
-        num_frames: Frames of each sequence, where the frames are at hand.
+        first_frames: What is published of every test sequence.
 
     Raises:
         ResultFileError: The zip is missing or not a zip.
     """
     place = open_place(path, frozenset({".txt"}), ResultFileError, "a submission")
-    told = {annotation.name: annotation for annotation in annotations}
+    told = {frame.name: frame for frame in first_frames}
     expected = {PurePosixPath(target.boxes_name.format(name=name)): name for name in told}
     found = _without_top_folder(place, set(expected))
     problems = []
@@ -98,8 +108,7 @@ def submission_problems(
     problems += [f"{path} is not part of the test set" for path in found if _is_extra(path, target, told)]
     for path_in_zip, name in expected.items():
         if path_in_zip in found:
-            counted = num_frames.get(name) if num_frames else None
-            problems += _file_problems(place, found[path_in_zip], told[name], counted)
+            problems += _file_problems(place, found[path_in_zip], told[name])
             problems += _time_problems(target, place, found, name)
     return problems
 
@@ -114,14 +123,12 @@ def _without_top_folder(place: TextPlace, expected: set[PurePosixPath]) -> dict[
     return plain
 
 
-def _is_extra(path: PurePosixPath, target: Server, told: Mapping[str, Annotation]) -> bool:
+def _is_extra(path: PurePosixPath, target: Server, told: Mapping[str, FirstFrame]) -> bool:
     name = path.parent.name if target.times_name else path.stem
     return name not in told or len(path.parts) != len(PurePosixPath(target.boxes_name).parts)
 
 
-def _file_problems(
-    place: TextPlace, path: PurePosixPath, annotation: Annotation, num_frames: int | None
-) -> list[str]:
+def _file_problems(place: TextPlace, path: PurePosixPath, published: FirstFrame) -> list[str]:
     text = place.text(path) or ""
     if "\t" in text or " " in text.strip():
         return [f"{path} must separate numbers by commas only, got tabs or spaces"]
@@ -129,29 +136,24 @@ def _file_problems(
         boxes = parse_boxes(text, str(path), ResultFileError)
     except ResultFileError as error:
         return [str(error)]
-    if not len(boxes):
-        return [f"{path} must hold a box per frame, got an empty file"]
-    return [problem for problem in _box_problems(path, boxes, annotation, num_frames) if problem]
+    return [problem for problem in _box_problems(path, boxes, published) if problem]
 
 
 def _box_problems(
-    path: PurePosixPath,
-    boxes: Float[np.ndarray, "num_boxes 4"],
-    annotation: Annotation,
-    num_frames: int | None,
+    path: PurePosixPath, boxes: Float[np.ndarray, "num_boxes 4"], published: FirstFrame
 ) -> list[str]:
     finite = np.isfinite(boxes).all(axis=1)
-    first = np.abs(boxes[0] - annotation.boxes_xywh[0]).max()
+    first = np.abs(boxes[0] - published.box_xywh).max()
     negative = (boxes[:, 2:] < 0).any(axis=1)
     return [
         "" if finite.all() else f"{path} must hold finite numbers, got {boxes[~finite][0].tolist()}",
         "" if not negative.any() else f"{path} must hold no negative size, got {boxes[negative][0].tolist()}",
         ""
-        if num_frames in (None, len(boxes))
-        else f"{path} must hold a box for each of {num_frames} frames, got {len(boxes)}",
+        if published.num_frames in (None, len(boxes))
+        else f"{path} must hold a box for each of {published.num_frames} frames, got {len(boxes)}",
         ""
         if first <= FIRST_FRAME_TOLERANCE
-        else f"{path} must start with the box {annotation.boxes_xywh[0].tolist()}, got {boxes[0].tolist()}",
+        else f"{path} must start with the box {published.box_xywh.tolist()}, got {boxes[0].tolist()}",
     ]
 
 

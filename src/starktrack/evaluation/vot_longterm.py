@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.evaluation.vot_regions import Rectangle, Special, rectangle_overlaps, region_overlap
+from starktrack.data.regions import Rectangle, Special
+from starktrack.evaluation.vot_regions import rectangle_overlaps, region_overlap
 from starktrack.evaluation.vot_results import VotRun, VotSequence
 
 NUM_THRESHOLDS = 100
@@ -17,7 +18,12 @@ NUM_THRESHOLDS = 100
 
 @dataclass(frozen=True)
 class LongTermScore:
-    """Scores in [0, 1] at the threshold where F is highest, and over all thresholds, strictest first."""
+    """Scores in [0, 1] at the threshold where F is highest, and over all thresholds, strictest first.
+
+    Attributes:
+        sequence_precision: At that threshold, by sequence name.
+        sequence_recall: The same.
+    """
 
     precision: float
     recall: float
@@ -25,6 +31,8 @@ class LongTermScore:
     precision_curve: Float[np.ndarray, " num_thresholds"]
     recall_curve: Float[np.ndarray, " num_thresholds"]
     thresholds: Float[np.ndarray, " num_thresholds"]
+    sequence_precision: dict[str, float]
+    sequence_recall: dict[str, float]
 
     @property
     def f_curve(self) -> Float[np.ndarray, " num_thresholds"]:
@@ -40,7 +48,12 @@ def score_longterm(sequences: Sequence[VotSequence], runs: Mapping[str, VotRun])
     recall = np.mean([one[1] for one in curves], axis=0)
     best = int(f_scores(precision, recall).argmax())
     f_score = float(f_scores(precision, recall)[best])
-    return LongTermScore(float(precision[best]), float(recall[best]), f_score, precision, recall, thresholds)
+    at_best = [
+        {s.name: float(one[side][best]) for s, one in zip(sequences, curves, strict=True)} for side in (0, 1)
+    ]
+    return LongTermScore(
+        float(precision[best]), float(recall[best]), f_score, precision, recall, thresholds, *at_best
+    )
 
 
 def confidence_thresholds(
@@ -65,7 +78,7 @@ def f_scores(
 def _curves(
     run: VotRun, sequence: VotSequence, thresholds: Float[np.ndarray, " num_thresholds"]
 ) -> tuple[Float[np.ndarray, " num_thresholds"], Float[np.ndarray, " num_thresholds"]]:
-    overlap = _overlaps(run, sequence)
+    overlap = run_overlaps(run, sequence)
     num_visible = sum(not isinstance(true, Special) for true in sequence.truth)
     order = np.argsort(-run.confidence, kind="stable")
     num_told = np.searchsorted(-run.confidence[order], -thresholds, side="right")
@@ -74,7 +87,8 @@ def _curves(
     return precision, sums / max(num_visible, 1)
 
 
-def _overlaps(run: VotRun, sequence: VotSequence) -> Float[np.ndarray, " num_frames"]:
+def run_overlaps(run: VotRun, sequence: VotSequence) -> Float[np.ndarray, " num_frames"]:
+    """Return the overlap of a run with the truth in every frame."""
     pairs = list(zip(run.regions, sequence.truth, strict=True))
     boxes = [i for i, (a, b) in enumerate(pairs) if isinstance(a, Rectangle) and isinstance(b, Rectangle)]
     overlap = np.zeros(len(pairs))

@@ -6,7 +6,6 @@ outline. Two regions that together are less than two pixels wide or high count a
 image border cut them so.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -14,45 +13,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from starktrack.arrays import Boxes, Scores
+from starktrack.data import regions
+from starktrack.data.regions import Mask, Polygon, Rectangle, Region, Special
 from starktrack.errors import ResultFileError
 
 Window: TypeAlias = tuple[int, int, int, int]
 """First column, first row, last column, last row."""
 
-UNKNOWN, INITIALISATION, FAILURE = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Special:
-    """No region but a code: `UNKNOWN` (target absent), `INITIALISATION` or `FAILURE`."""
-
-    code: int
-
-
-@dataclass(frozen=True, eq=False)
-class Rectangle:
-    """An upright box, image pixels."""
-
-    box_xywh: Float[np.ndarray, "4"]
-
-
-@dataclass(frozen=True, eq=False)
-class Polygon:
-    """A closed outline, image pixels."""
-
-    points_xy: Float[np.ndarray, "num_points 2"]
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """The pixels of a region inside the smallest window that holds them; `corner_xy` is its first pixel."""
-
-    pixels: Bool[np.ndarray, "height width"]
-    corner_xy: tuple[int, int]
-
-
 _Pixels: TypeAlias = Int[np.ndarray, "n 2"]
-Region: TypeAlias = Special | Rectangle | Polygon | Mask
 
 
 def mask_region(pixels: Bool[np.ndarray, "height width"]) -> Mask:
@@ -61,47 +29,17 @@ def mask_region(pixels: Bool[np.ndarray, "height width"]) -> Mask:
 
 
 def parse_region(text: str, where: str) -> Region:
-    """Return the region in one line of a VOT file.
+    """Return the region in one line of a result or ground truth, a mask cut to the pixels that it has.
 
     Raises:
         ResultFileError: The line is none of the known kinds; names the place.
     """
-    is_mask = text.startswith("m")
-    try:
-        values = [float(word) for word in text.removeprefix("m").split(",")]
-    except ValueError as error:
-        raise ResultFileError(f"{where} must hold comma-separated numbers, got {text[:40]!r}") from error
-    if is_mask and len(values) >= 4:
-        return _decode([int(value) for value in values])
-    if len(values) == 1:
-        return Special(int(values[0]))
-    if np.isnan(values).any():
-        return Special(UNKNOWN)
-    if len(values) == 4:
-        return Rectangle(np.array(values))
-    if len(values) >= 6 and len(values) % 2 == 0:
-        return Polygon(np.array(values).reshape(-1, 2))
-    raise ResultFileError(
-        f"{where} must be a code, x,y,w,h, three or more points, or m and a mask, got {text[:40]!r}"
-    )
+    return tight(regions.parse_region(text, where, ResultFileError))
 
 
-def format_region(region: Region) -> str:
-    """Return the line of a VOT text file for a region; `parse_region` is the inverse."""
-    if isinstance(region, Special):
-        return str(region.code)
-    if isinstance(region, Mask):
-        height, width = region.pixels.shape
-        return "m" + ",".join(map(str, [*region.corner_xy, width, height, *run_lengths(region.pixels)]))
-    values = region.box_xywh if isinstance(region, Rectangle) else region.points_xy.ravel()
-    return ",".join(f"{value:.4f}" for value in values)
-
-
-def run_lengths(pixels: Bool[np.ndarray, "height width"]) -> list[int]:
-    """Return the lengths of alternating runs, row by row, starting with the number of False pixels."""
-    flat = np.concatenate([[False], pixels.ravel()])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff(np.concatenate([[0], changes, [pixels.size]])).tolist()
+def tight(region: Region) -> Region:
+    """Return the region, a mask cut to the smallest window that holds its pixels."""
+    return _tight(region.pixels, region.corner_xy) if isinstance(region, Mask) else region
 
 
 def is_empty(region: Region) -> bool:
@@ -191,15 +129,6 @@ def _row_crossings(points_xy: Float[np.ndarray, "n 2"], height: int) -> Float[np
     column = np.trunc(x + (rows - y) / rise * (previous_x - x))
     reaches = (np.minimum(y, previous_y) <= rows) & (rows <= np.maximum(y, previous_y))
     return np.sort(np.where(reaches, column, np.inf), axis=1)
-
-
-def _decode(values: list[int]) -> Mask:
-    x, y, width, height = values[:4]
-    runs = np.array(values[4:], int)
-    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)[: width * height]
-    pixels = np.zeros(width * height, bool)
-    pixels[: len(flat)] = flat
-    return _tight(pixels.reshape(height, width), (x, y))
 
 
 def _tight(pixels: Bool[np.ndarray, "height width"], corner_xy: tuple[int, int]) -> Mask:

@@ -7,8 +7,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.errors import DatasetError, ResultFileError
-from starktrack.evaluation.vot_regions import INITIALISATION, Region, Special, format_region, parse_region
+from starktrack.data.region_bytes import decode_regions
+from starktrack.data.regions import INITIALISATION, Region, Special, format_region
+from starktrack.data.sequence import Sequence as DataSequence
+from starktrack.data.sources.dataset import VideoDataset
+from starktrack.data.sources.registry import open_dataset
+from starktrack.data.sources.vot import read_regions
+from starktrack.errors import ResultFileError
+from starktrack.evaluation.vot_regions import parse_region, tight
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +59,28 @@ def read_sequences(workspace: Path) -> list[VotSequence]:
     """Return the sequences that `sequences/list.txt` of a workspace names.
 
     Raises:
-        DatasetError: The list or a file of a sequence is missing or malformed.
+        DatasetError: The list or a file of a sequence is missing or malformed, or the frame size is not known.
     """
-    names = _text(workspace / "sequences" / "list.txt").split()
-    return [read_sequence(workspace / "sequences" / name) for name in names]
+    dataset = open_dataset("vot", workspace, "all")
+    assert isinstance(dataset, VideoDataset)
+    return [_read_sequence(dataset, name) for name in dataset.names]
 
 
-def read_sequence(folder: Path) -> VotSequence:
-    """Return the truth in a sequence folder (`sequence`, `groundtruth.txt`, `anchor.value` if there is one).
+def _read_sequence(dataset: VideoDataset, name: str) -> VotSequence:
+    facts = dataset.facts(name)
+    truth = tuple(tight(region) for region in read_regions(dataset.entry(name)))
+    anchors = {} if facts.anchors is None else dict(enumerate(np.sign(facts.anchors).astype(int).tolist()))
+    return VotSequence(
+        name,
+        facts.resolution_wh or _size_of_frames(dataset[name]),
+        truth,
+        {frame: direction for frame, direction in anchors.items() if direction},
+    )
 
-    Raises:
-        DatasetError: A file is missing or malformed, or the frame size is not given.
-    """
-    lines = _text(folder / "groundtruth.txt").split()
-    truth = tuple(parse_region(line, f"{folder}/groundtruth.txt") for line in lines)
-    return VotSequence(folder.name, _size(folder), truth, _anchors(folder / "anchor.value"))
+
+def _size_of_frames(sequence: DataSequence) -> tuple[int, int]:
+    height, width = sequence.frames.read(0).shape[:2]
+    return width, height
 
 
 def run_path(results: Path, experiment: str, sequence: str, run: str) -> Path:
@@ -76,22 +89,29 @@ def run_path(results: Path, experiment: str, sequence: str, run: str) -> Path:
 
 
 def read_run(path: Path, num_frames: int) -> VotRun:
-    """Return a run from a text result file and the confidences beside it.
+    """Return a run from its text file, or else the toolkit's binary one, and the confidences beside it.
 
     Raises:
         ResultFileError: The file is missing, malformed or of another length; names the file.
     """
+    regions = _read_regions(path)
+    if len(regions) != num_frames:
+        raise ResultFileError(f"{path} must hold {num_frames} regions, got {len(regions)}; run it again")
+    return VotRun(regions, _confidence(path, num_frames))
+
+
+def _read_regions(path: Path) -> tuple[Region, ...]:
+    binary = path.with_suffix(".bin")
+    if not path.exists() and binary.exists():
+        found = decode_regions(binary.read_bytes(), str(binary), ResultFileError)
+        return tuple(tight(region) for region in found)
     try:
         lines = path.read_text(encoding="utf-8").split()
     except FileNotFoundError as error:
-        raise ResultFileError(f"a VOT run must lie in {path}, got no such file; run that anchor") from error
+        raise ResultFileError(f"a VOT run must lie in {path} or .bin, got no such file; run it") from error
     except UnicodeDecodeError as error:
-        raise ResultFileError(
-            f"{path} must be text, got bytes; write results with VOT_RESULTS_BINARY=0"
-        ) from error
-    if len(lines) != num_frames:
-        raise ResultFileError(f"{path} must hold {num_frames} regions, got {len(lines)}; run it again")
-    return VotRun(tuple(parse_region(line, str(path)) for line in lines), _confidence(path, num_frames))
+        raise ResultFileError(f"{path} must be text, got bytes; a binary result must end in .bin") from error
+    return tuple(parse_region(line, str(path)) for line in lines)
 
 
 def write_run(
@@ -132,29 +152,3 @@ def _number(line: str, path: Path) -> float:
         return float(line)
     except ValueError as error:
         raise ResultFileError(f"{path} must hold a number per line, got {line!r}") from error
-
-
-def _anchors(path: Path) -> dict[int, int]:
-    if not path.exists():
-        return {}
-    values = [float(word) for word in _text(path).split()]
-    return {frame: int(np.sign(value)) for frame, value in enumerate(values) if value}
-
-
-def _size(folder: Path) -> tuple[int, int]:
-    lines = _text(folder / "sequence").splitlines()
-    meta = {
-        key.strip(): value.strip() for key, equals, value in (line.partition("=") for line in lines) if equals
-    }
-    if not {"width", "height"} <= meta.keys():
-        raise DatasetError(
-            f"{folder}/sequence must give width= and height= of the frames, got {sorted(meta)}"
-        )
-    return int(meta["width"]), int(meta["height"])
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DatasetError(f"a VOT workspace must hold {path}, got no such file") from error

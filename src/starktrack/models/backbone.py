@@ -3,6 +3,7 @@
 Source: section 3.1 (any convolutional network may serve), section 4.1 (batch norm frozen, stride 16).
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,6 +33,19 @@ class Backbone(nn.Module):
         return self.body(image)[-1]
 
 
+class Pyramid(nn.Module):
+    """The feature maps of a timm model at several strides, finest first."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = freeze_norms(body)
+        self.num_channels = tuple(body.feature_info.channels())
+
+    def forward(self, image: Float[Tensor, "batch 3 h w"]) -> list[Float[Tensor, "batch _ _ _"]]:
+        """Return the feature maps of normalised images."""
+        return self.body(image)
+
+
 def build_backbone(
     config: BackboneConfig, *, imagenet: bool = False, weights: Path | None = None
 ) -> Backbone | RepVggBackbone:
@@ -54,14 +68,46 @@ def build_backbone(
                 "run.backbone_weights, or start from a whole network with --weights"
             )
         return RepVggBackbone()
+    backbone = Backbone(_body(config, (config.stride,), imagenet=imagenet, weights=weights))
+    _fill_folded(backbone, weights)
+    return backbone
+
+
+def build_pyramid(
+    config: BackboneConfig,
+    strides: tuple[int, ...],
+    *,
+    imagenet: bool = False,
+    weights: Path | None = None,
+) -> Pyramid:
+    """Return the maps of a backbone at several strides; arguments and errors as `build_backbone`.
+
+    Raises:
+        ConfigError: RepVGG-A0 of STARK-Lightning, whose earlier maps cannot be had, is refused too.
+    """
+    if config.name == BACKBONE_NAME:
+        raise ConfigError(
+            f"backbone.name must be a timm model where several maps are needed, got {config.name}"
+        )
+    pyramid = Pyramid(_body(config, strides, imagenet=imagenet, weights=weights))
+    _fill_folded(pyramid, weights)
+    return pyramid
+
+
+def _body(
+    config: BackboneConfig, strides: tuple[int, ...], *, imagenet: bool, weights: Path | None
+) -> nn.Module:
     if weights is not None and weights.suffix == ".npz":
-        backbone = Backbone(_stages(config, pretrained=False, file=None))
-        load_folded(backbone.body, weights)
-        return backbone
-    body = _stages(config, pretrained=imagenet or weights is not None, file=weights)
+        return _stages(config, strides, pretrained=False, file=None)
+    body = _stages(config, strides, pretrained=imagenet or weights is not None, file=weights)
     if weights is not None:
-        _check_filled(body, _stages(config, pretrained=True, file=weights), weights)
-    return Backbone(body)
+        _check_filled(body, _stages(config, strides, pretrained=True, file=weights), weights)
+    return body
+
+
+def _fill_folded(backbone: Backbone | Pyramid, weights: Path | None) -> None:
+    if weights is not None and weights.suffix == ".npz":
+        load_folded(backbone.body, weights)
 
 
 def _check_filled(body: nn.Module, again: nn.Module, file: Path) -> None:
@@ -74,13 +120,15 @@ def _check_filled(body: nn.Module, again: nn.Module, file: Path) -> None:
         )
 
 
-def _stages(config: BackboneConfig, *, pretrained: bool, file: Path | None) -> nn.Module:
+def _stages(
+    config: BackboneConfig, strides: tuple[int, ...], *, pretrained: bool, file: Path | None
+) -> nn.Module:
     padding = {"pad_type": "same"} if config.padding == "same" else {}
     try:
         body = timm.create_model(
             config.name,
             features_only=True,
-            out_indices=(_stage_of_stride(config),),
+            out_indices=tuple(_stage_of_stride(replace(config, stride=stride)) for stride in strides),
             pretrained=pretrained,
             pretrained_cfg_overlay={"file": str(file)} if file else None,
             **padding,
@@ -133,7 +181,7 @@ def _check_map(config: BackboneConfig, stage: int) -> None:
     side = 8
     try:
         with torch.device("meta"):
-            body = timm.create_model(config.name, features_only=True, out_indices=(stage,))
+            body = timm.create_model(config.name, features_only=True, out_indices=(stage,)).eval()
             shape = tuple(body(torch.zeros(1, 3, side * config.stride, side * config.stride))[-1].shape)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ConfigError(

@@ -1,24 +1,29 @@
 """Checkpoints: safetensors with the resolved configuration in the metadata, written whole or not at all."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
+from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
-from starktrack.config.stored import from_metadata, to_metadata
+from starktrack.config.stored import from_metadata, refiner_from_metadata, to_metadata
 from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
+from starktrack.models.refine import Refiner, build_refiner
 from starktrack.models.stark import Stark
 from starktrack.output_file import whole_file
 
+T = TypeVar("T")
 
-def save_weights(path: Path, state: Mapping[str, Tensor], config: Config) -> None:
+
+def save_weights(path: Path, state: Mapping[str, Tensor], config: Config | RefineConfig) -> None:
     """Write a checkpoint; an interrupted write leaves what was there before.
 
     Raises:
@@ -40,7 +45,7 @@ def read_config(path: Path) -> Config:
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.
     """
-    return _read(path, tensors=False)[0]
+    return _read(path, from_metadata, tensors=False)[0]
 
 
 def read_weights(path: Path) -> tuple[Config, dict[str, Tensor]]:
@@ -49,7 +54,7 @@ def read_weights(path: Path) -> tuple[Config, dict[str, Tensor]]:
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.
     """
-    return _read(path, tensors=True)
+    return _read(path, from_metadata, tensors=True)
 
 
 def load_network(path: Path) -> tuple[Config, Stark]:
@@ -66,7 +71,28 @@ def load_network(path: Path) -> tuple[Config, Stark]:
     return config, network.eval()
 
 
-def fill(network: Stark, state: Mapping[str, Tensor], *, source: str) -> None:
+def read_refiner_weights(path: Path) -> tuple[RefineConfig, dict[str, Tensor]]:
+    """Return configuration and tensors of a refiner.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or not a refiner of ours.
+    """
+    return _read(path, refiner_from_metadata, tensors=True)
+
+
+def load_refiner(path: Path) -> tuple[RefineConfig, Refiner]:
+    """Return the configuration and the network of a refiner, in eval mode on the CPU.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or its tensors do not fit its configuration.
+    """
+    config, state = read_refiner_weights(path)
+    network = build_refiner(config.model)
+    fill(network, state, source=str(path))
+    return config, network.eval()
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
     """Copy a state into the network.
 
     Raises:
@@ -79,13 +105,15 @@ def fill(network: Stark, state: Mapping[str, Tensor], *, source: str) -> None:
         raise CheckpointError(f"{source} does not fit its model: {details}") from error
 
 
-def _read(path: Path, *, tensors: bool) -> tuple[Config, dict[str, Tensor]]:
+def _read(
+    path: Path, parse: Callable[[Path, Mapping[str, str]], T], *, tensors: bool
+) -> tuple[T, dict[str, Tensor]]:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
         raise CheckpointError(f"weights must be a file written by starktrack, {path} is {found}")
     try:
         with safe_open(path, framework="pt") as file:
-            config = from_metadata(path, file.metadata() or {})
+            config = parse(path, file.metadata() or {})
             return config, {name: file.get_tensor(name) for name in file.keys()} if tensors else {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(

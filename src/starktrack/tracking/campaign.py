@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -52,14 +52,15 @@ class Finished:
     Attributes:
         name: The task's.
         trajectory: One row per frame, in the order tracked; its seconds are those of the tracker alone.
-        decode_seconds: Decoding, in the background.
-        wait_seconds: How long the tracker waited for frames.
+        stages: Seconds per stage: `decode` in the background, `wait` of the tracker for frames, `track`, and of it
+            `crop` and `network` where the team tells them apart.
+        target: What the team remembered of it at the end.
     """
 
     name: str
     trajectory: Trajectory
-    decode_seconds: float
-    wait_seconds: float
+    stages: Mapping[str, float]
+    target: Any = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ class _Slot:
         self._boxes = np.zeros((length, 4))
         self._scores = np.full(length, np.nan)
         self._seconds = np.zeros(length)
+        self._stages: dict[str, float] = {}
 
     @property
     def is_over(self) -> bool:
@@ -151,12 +153,14 @@ class _Slot:
 
     def start(self, team: Team) -> None:
         image = self.next_image()
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), dict(team.stages)
         self.target = team.start(image, self._box)
-        self.add((self._box, None), time.perf_counter() - begun)
+        self.add((self._box, None), time.perf_counter() - begun, _since(team, before, 1))
 
-    def add(self, sighting: Sighting, seconds: float) -> None:
+    def add(self, sighting: Sighting, seconds: float, stages: Mapping[str, float]) -> None:
         box, score = sighting
+        for stage, more in stages.items():
+            self._stages[stage] = self._stages.get(stage, 0.0) + more
         self._boxes[self.num_done] = box
         self._scores[self.num_done] = np.nan if score is None else score
         self._seconds[self.num_done] = seconds
@@ -164,7 +168,9 @@ class _Slot:
 
     def finish(self) -> Finished:
         trajectory = Trajectory(self._boxes, self._scores, self._seconds)
-        return Finished(self.task.name, trajectory, self._frames.decode_seconds, self._frames.wait_seconds)
+        frames, track = self._frames, float(self._seconds.sum())
+        stages = {"decode": frames.decode_seconds, "wait": frames.wait_seconds, "track": track}
+        return Finished(self.task.name, trajectory, {**stages, **self._stages}, self.target)
 
     def give_up(self, error: BaseException) -> Failed:
         self._frames.close()
@@ -230,18 +236,23 @@ def _step(
             images.append(frame.result())
     if not slots:
         return
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), dict(crew.team.stages)
     step = crew.tracker.submit(crew.team.advance, [slot.target for slot in slots], images)
     if (error := step.exception()) is not None:
         yield from _blame(error, slots, suspects)
         return
-    seconds = (time.perf_counter() - begun) / len(slots)
+    seconds, stages = (time.perf_counter() - begun) / len(slots), _since(crew.team, before, len(slots))
     count.frames += len(slots)
     for slot, sighting in zip(list(slots), step.result(), strict=True):
-        slot.add(sighting, seconds)
+        slot.add(sighting, seconds, stages)
         if slot.is_over:
             slots.remove(slot)
             yield slot.finish()
+
+
+def _since(team: Team, before: Mapping[str, float], num_targets: int) -> dict[str, float]:
+    """Return what each of the targets took of the team's stages since then."""
+    return {stage: (seconds - before[stage]) / num_targets for stage, seconds in team.stages.items()}
 
 
 def _blame(error: BaseException, slots: list[_Slot], suspects: list[Task]) -> Iterator[Failed]:

@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from starktrack.arrays import Box, Image
 from starktrack.geometry.boxes import xywh_to_xyxy
@@ -54,6 +54,22 @@ def draw(
     canvas = cv2.addWeighted(faint, _FAINT, image, 1 - _FAINT, 0)
     for target in (target for target in shown if target not in doubted):
         _draw_target(canvas, shown[target], PALETTE[target % len(PALETTE)], labels[target])
+    return canvas
+
+
+def tint(image: Image, masks: Mapping[int, Bool[np.ndarray, "height width"]]) -> Image:
+    """Return the image with each target's pixels half in its colour, and a line around them.
+
+    Args:
+        image: Is not changed.
+        masks: By target.
+    """
+    canvas = image.copy()
+    for target, mask in masks.items():
+        colour = PALETTE[target % len(PALETTE)]
+        canvas[mask] = canvas[mask] // 2 + np.array(colour, np.uint8) // 2
+        lines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(canvas, lines, -1, colour, max(1, round(min(image.shape[:2]) / 240)), cv2.LINE_AA)
     return canvas
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from starktrack.arrays import Boxes, Image
+from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
 
 
@@ -68,4 +69,32 @@ class Engine(Protocol):
             views: The last known box of each target, on the frame to search.
             templates: For each target its templates, initial first, dynamic after.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What a refiner says about a batch of crops around boxes.
+
+    Attributes:
+        boxes_cxcywh: In crop units [0, 1].
+        mask_logits: Of the cells of each crop, above 0 where the target is more likely than not.
+    """
+
+    boxes_cxcywh: Boxes
+    mask_logits: Float[np.ndarray, "batch cells cells"]
+
+
+@runtime_checkable
+class Refiner(Protocol):
+    """A second network that makes boxes exact and draws outlines; it composes with any tracker."""
+
+    config: RefineConfig
+
+    def embed(self, views: Views) -> list[Template]:
+        """Return what the network keeps of the target in each box, once, in the frame where it was given."""
+        ...
+
+    def refine(self, views: Views, templates: Sequence[Template]) -> Refinement:
+        """Return exact box and outline in the crop around each box that a tracker found."""
         ...

@@ -25,8 +25,7 @@ def track_frames(
     first = next(stream, None)
     if first is None:
         return
-    ids = tracker.start(first.image, boxes_xywh=boxes_xywh)
-    given = (tracker.last_box(target_id) for target_id in ids)
-    yield first, {i: TrackOutput(box, None, False) for i, box in zip(ids, given, strict=True)}
+    tracker.start(first.image, boxes_xywh=boxes_xywh)
+    yield first, tracker.first_outputs(first.image)
     for frame in stream:
         yield frame, tracker.update_all(frame.image)

@@ -1,6 +1,6 @@
 """Targets of several videos, moved on together: our network in one pass, other trackers one by one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -9,6 +9,7 @@ from starktrack.arrays import Box, Image
 from starktrack.errors import InputError
 from starktrack.geometry.boxes import check_box
 from starktrack.tracking.protocol import Engine, Views
+from starktrack.tracking.stages import TimedEngine, TwoStepEngine
 from starktrack.tracking.tracker import Target, advance, begin
 
 Sighting: TypeAlias = tuple[Box, float | None]
@@ -17,9 +18,15 @@ Sighting: TypeAlias = tuple[Box, float | None]
 
 @runtime_checkable
 class Team(Protocol):
-    """What tracks. `capacity` targets at a time pay off; results do not depend on how many there are."""
+    """What tracks. `capacity` targets at a time pay off; results do not depend on how many there are.
+
+    `stages` holds the seconds that each stage of its work took so far, where it knows stages.
+    """
 
     capacity: int
+
+    @property
+    def stages(self) -> Mapping[str, float]: ...  # noqa: D102
 
     def start(self, image: Image, box_xywh: Box) -> Any:
         """Return what is remembered of a target from its first frame."""
@@ -39,8 +46,14 @@ class EngineTeam:
     """
 
     def __init__(self, engine: Engine, capacity: int) -> None:
-        self.engine = engine
+        self._timed = TimedEngine(engine) if isinstance(engine, TwoStepEngine) else None
+        self.engine: Engine = engine if self._timed is None else self._timed
         self.capacity = capacity
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Return the seconds of crops and network so far."""
+        return {} if self._timed is None else self._timed.watch.seconds
 
     def start(self, image: Image, box_xywh: Box) -> Target:
         """Return a new target; BoxError when the box cannot be tracked in this image."""
@@ -66,6 +79,11 @@ class PluginTeam:
     """Trackers that know nothing of each other; a new one is made for every target."""
 
     capacity = 1
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Return nothing: what a plugin does inside is not known."""
+        return {}
 
     def __init__(self, factory: Callable[[], PluginTracker]) -> None:
         self._factory = factory

@@ -4,17 +4,19 @@ Source: section 3.2 and 4.1, Inference: no cosine window, no smoothing, one forw
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from starktrack.arrays import Box, Boxes, Image
 from starktrack.errors import InputError, StarktrackError
 from starktrack.geometry.boxes import check_box, clip_xywh
 from starktrack.geometry.crop import decode_transform
 from starktrack.tracking.presence import Presence, TargetState
-from starktrack.tracking.protocol import Engine, Prediction, Views
+from starktrack.tracking.protocol import Engine, Prediction, Refiner, Template, Views
+from starktrack.tracking.refinement import refine
 from starktrack.tracking.search_growth import SearchGrowth
 from starktrack.tracking.template_memory import TemplateMemory
 
@@ -29,23 +31,29 @@ class TrackOutput:
             frame in which the box was given.
         template_updated: Whether this frame became a dynamic template.
         state: Whether the target is tracked, uncertain or lost; None where there is no score.
+        mask: Which pixels of the frame are the target's; None without a refiner.
     """
 
     box_xywh: Box
     score: float | None
     template_updated: bool
     state: TargetState | None = None
+    mask: Bool[np.ndarray, "height width"] | None = None
 
 
 @dataclass
 class Target:
-    """What is remembered of one target: its last box, templates, age in frames, whether and where it was seen."""
+    """What is remembered of one target: its last box, templates, age in frames, whether and where it was seen.
+
+    `look` is what a refiner remembers of it.
+    """
 
     box_xywh: Box
     memory: TemplateMemory
     growth: SearchGrowth
     num_updates: int = 0
     presence: Presence = field(default_factory=Presence)
+    look: Template | None = None
 
 
 def begin(engine: Engine, views: Views) -> list[Target]:
@@ -133,6 +141,8 @@ class Tracker:
 
     Args:
         engine: The network.
+        refiner: A second network that makes each answer's box exact and adds an outline. The tracker itself
+            goes on from its own boxes.
 
     Example:
         >>> tracker = starktrack.load("stark_st50", weights="stark_st50.safetensors")  # doctest: +SKIP
@@ -140,8 +150,9 @@ class Tracker:
         >>> tracker.update(next_frame).box_xywh  # doctest: +SKIP
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, refiner: Refiner | None = None) -> None:
         self.engine = engine
+        self.refiner = refiner
         self._targets: dict[int, Target] = {}
         self._next_id = 0
 
@@ -199,6 +210,16 @@ class Tracker:
         """
         return self._require(target_id).box_xywh
 
+    def first_outputs(self, image: Image) -> dict[int, TrackOutput]:
+        """Return every target's box as it is remembered, in the frame that it belongs to, by id.
+
+        With a refiner there is an outline too; a box that was given is never changed.
+        """
+        boxes = {i: target.box_xywh for i, target in self._targets.items()}
+        outputs = [TrackOutput(box, None, False) for box in boxes.values()]
+        refined = self._refined(image, outputs)
+        return {i: replace(each, box_xywh=boxes[i]) for i, each in zip(boxes, refined, strict=True)}
+
     def update(self, image: Image) -> TrackOutput:
         """Return where the one target is in the next frame.
 
@@ -223,7 +244,17 @@ class Tracker:
             return {}
         targets = list(self._targets.values())
         outputs = advance(self.engine, targets, [image], [0] * len(targets))
-        return dict(zip(self._targets, outputs, strict=True))
+        return dict(zip(self._targets, self._refined(image, outputs), strict=True))
+
+    def _refined(self, image: Image, outputs: list[TrackOutput]) -> list[TrackOutput]:
+        if self.refiner is None:
+            return outputs
+        found = _views(image, [output.box_xywh for output in outputs])
+        refined = refine(self.refiner, found, [target.look for target in self._targets.values()])
+        return [
+            replace(output, box_xywh=exact.box_xywh, mask=exact.mask)
+            for output, exact in zip(outputs, refined, strict=True)
+        ]
 
     def _require(self, target_id: int) -> Target:
         if target_id not in self._targets:
@@ -232,13 +263,21 @@ class Tracker:
 
     def _begin(self, image: Image, boxes: Sequence[Any]) -> list[Target]:
         _check_image(image)
-        checked = _locked(np.stack([check_box(box, image.shape[:2]) for box in boxes]))
-        return begin(self.engine, Views([image], np.zeros(len(checked), np.int64), checked))
+        views = _views(image, [check_box(box, image.shape[:2]) for box in boxes])
+        targets = begin(self.engine, views)
+        if self.refiner is not None:
+            for target, look in zip(targets, self.refiner.embed(views), strict=True):
+                target.look = look
+        return targets
 
     def _keep(self, target: Target) -> int:
         target_id, self._next_id = self._next_id, self._next_id + 1
         self._targets[target_id] = target
         return target_id
+
+
+def _views(image: Image, boxes: Sequence[Box]) -> Views:
+    return Views([image], np.zeros(len(boxes), np.int64), _locked(np.stack(boxes)))
 
 
 def _check_image(image: Any) -> None:

@@ -16,6 +16,7 @@ from starktrack.data.batch import (
     CropSet,
     FrameBatch,
     Looks,
+    Outlines,
     WindowSet,
     join_crops,
     join_frames,
@@ -80,6 +81,7 @@ def finish(raw: RawBatch, device: torch.device, geometry: Geometry) -> Batch:
         _moved(crops.answers.label, device),
         crops.answers.names,
         crops.answers.skipped,
+        _turned(crops.answers.outlines, crops.search.looks, device),
     )
 
 
@@ -101,6 +103,14 @@ def _show(
     looks = Looks(*(_moved(values, device) for values in crops.looks))
     padding = _moved(crops.padding_mask, device)
     return apply_looks(_moved(crops.images, device), looks), mirrored(padding, looks.flip)
+
+
+def _turned(outlines: Outlines | None, looks: Looks, device: torch.device) -> Outlines | None:
+    """Return the outlines on the device, mirrored like the search crops they belong to."""
+    if outlines is None:
+        return None
+    template_boxes, pixels, known = (_moved(values, device) for values in outlines)
+    return Outlines(template_boxes, mirrored(pixels, _moved(looks.flip, device)), known)
 
 
 def _cut_windows(frames: Sequence[Tensor], windows: WindowSet, geometry: Geometry) -> CropSet:

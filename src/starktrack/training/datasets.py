@@ -5,7 +5,7 @@ from pathlib import Path
 
 from starktrack.config.training import DatasetConfig
 from starktrack.data.sampling import Mixture, SequenceCollection
-from starktrack.data.selection import select
+from starktrack.data.selection import outlined, select
 from starktrack.data.sources import indexed, open_dataset
 from starktrack.data.synthetic import SyntheticVideos
 
@@ -36,7 +36,8 @@ def open_collections(
                 config.source, root / config.root, config.split, allow_missing=config.allow_missing
             )
             whole = indexed(found, lambda done, total, name=name: progress(name, done, total))
-            opened[name] = select(whole, only=config.only, exclude=config.exclude)
+            chosen = select(whole, only=config.only, exclude=config.exclude)
+            opened[name] = outlined(chosen) if config.outlined else chosen
     for name, config in datasets.items():
         if config.source == SYNTHETIC:
             opened[name] = SyntheticVideos(

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from starktrack.data.batch import Batch
-from starktrack.models.stark import Stark
 from starktrack.training.job import Job
 from starktrack.training.step import Trainer
 
@@ -40,7 +39,7 @@ class Estimate:
     load_seconds: float
 
 
-def estimate_stage(job: Job, network: Stark, stage_name: str) -> Estimate:
+def estimate_stage(job: Job, network: nn.Module, stage_name: str) -> Estimate:
     """Return what a stage would take; the network's weights change."""
     stage = job.recipe.stages[stage_name]
     trainer = Trainer(

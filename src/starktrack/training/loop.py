@@ -9,11 +9,11 @@ from itertools import islice
 
 import numpy as np
 import torch
+from torch import nn
 
 from starktrack.config.loading import to_mapping
 from starktrack.data.batch import Batch
 from starktrack.errors import ConfigError
-from starktrack.models.stark import Stark
 from starktrack.models.weights import save_weights
 from starktrack.output_file import whole_file
 from starktrack.training.checkpoint import save_snapshot
@@ -34,7 +34,7 @@ from starktrack.training.state import (
     take_snapshot,
     without_auxiliary,
 )
-from starktrack.training.step import StepResult, Trainer
+from starktrack.training.step import StepResult, Trainer, forward
 from starktrack.training.validation import keep_if_best, score_weights, shipped_config
 
 NUM_PICTURED = 8
@@ -57,7 +57,7 @@ class Run:
     stop: Stop
 
 
-def train(job: Job, network: Stark, *, resume: bool = False) -> int:
+def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
     """Run the recipe to its end; return 0, or the number of the signal that asked to stop before.
 
     Whatever stops it, the run goes on from its last checkpoint with `resume`, as if it had never stopped.
@@ -196,11 +196,11 @@ def _draw(job: Job, state: LoopState, batch: Batch) -> None:
     modes = {module: module.training for module in network.modules()}
     network.eval()
     with torch.no_grad():
-        output = network(few.templates, few.template_masks, few.search, few.search_mask)
+        output = forward(network, few)
     for module, mode in modes.items():
         module.training = mode
     path = job.out / "pictures" / f"epoch-{state.progress.epoch:04d}.jpg"
-    write_picture(path, draw_batch(few, output.box_cxcywh))
+    write_picture(path, draw_batch(few, output))
 
 
 @contextmanager

@@ -7,15 +7,14 @@ import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from starktrack.config.training import OptimConfig, StageConfig
 from starktrack.errors import ConfigError
-from starktrack.models.stark import Stark
 
 
-def build_optimiser(network: Stark, config: OptimConfig) -> AdamW:
+def build_optimiser(network: nn.Module, config: OptimConfig) -> AdamW:
     """Return AdamW over the trainable parameters: group `rest`, then group `backbone`.
 
     Raises:
@@ -57,13 +56,13 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["peak_lr"] * factor
 
 
-def start_average(network: Stark) -> dict[str, Tensor]:
+def start_average(network: nn.Module) -> dict[str, Tensor]:
     """Return a copy of the network's floating-point state, to be averaged over steps."""
     return {name: value.detach().clone() for name, value in _floats(network.state_dict()).items()}
 
 
 @torch.no_grad()
-def update_average(average: dict[str, Tensor], network: Stark, decay: float, num_updates: int) -> None:
+def update_average(average: dict[str, Tensor], network: nn.Module, decay: float, num_updates: int) -> None:
     """Move the averaged weights towards the network's, keeping `decay` of what they were.
 
     After few updates they keep less, or they would for long be mostly what the stage started from.

@@ -6,13 +6,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from starktrack.data.batch import Batch
+from starktrack.data.batch import Batch, Outlines
 from starktrack.errors import TrainingError
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
+from starktrack.models.refine import RefineOutput
+from starktrack.models.stark import StarkOutput
 
 TRUE_COLOUR, PREDICTED_COLOUR, ABSENT_COLOUR = (0, 255, 0), (255, 0, 0), (128, 128, 128)
 """RGB: green the true box, red the predicted one, grey a true box that is of no target."""
@@ -20,9 +22,12 @@ TRUE_COLOUR, PREDICTED_COLOUR, ABSENT_COLOUR = (0, 255, 0), (255, 0, 0), (128, 1
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
-def draw_batch(batch: Batch, predicted_cxcywh: Float[Tensor, "batch 4"], *, columns: int = 4) -> Picture:
-    """Return the samples side by side: templates on top of each other, the search region with both boxes."""
-    tiles = [_draw_sample(batch, predicted_cxcywh, index) for index in range(len(batch))]
+def draw_batch(batch: Batch, output: StarkOutput | RefineOutput, *, columns: int = 4) -> Picture:
+    """Return the samples side by side: templates on top of each other, the search region with both boxes.
+
+    A refiner's outline tints the search region, the true one is a line.
+    """
+    tiles = [_draw_sample(batch, output, index) for index in range(len(batch))]
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (-len(tiles) % columns)
     rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
@@ -32,7 +37,8 @@ def draw_batch(batch: Batch, predicted_cxcywh: Float[Tensor, "batch 4"], *, colu
 def first_samples(batch: Batch, count: int) -> Batch:
     """Return the first `count` samples of a batch, or all where there are fewer."""
     fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label", "names")
-    return replace(batch, **{name: getattr(batch, name)[:count] for name in fields})
+    outlines = None if batch.outlines is None else Outlines(*(each[:count] for each in batch.outlines))
+    return replace(batch, outlines=outlines, **{name: getattr(batch, name)[:count] for name in fields})
 
 
 def write_picture(path: Path, picture: Picture) -> None:
@@ -53,14 +59,26 @@ def colours(normalised: Float[Tensor, "3 height width"]) -> Picture:
     return (shown * 255).round().clamp(0, 255).to(torch.uint8).contiguous().numpy()
 
 
-def _draw_sample(batch: Batch, predicted_cxcywh: Tensor, index: int) -> Picture:
+def _draw_sample(batch: Batch, output: StarkOutput | RefineOutput, index: int) -> Picture:
     search = colours(batch.search[index])
+    if batch.outlines is not None and isinstance(output, RefineOutput):
+        _draw_outlines(search, batch.outlines.pixels[index], output.mask_logit[index])
     is_there = bool(batch.label[index] > 0.5)
     _draw_box(search, batch.box_cxcywh[index], TRUE_COLOUR if is_there else ABSENT_COLOUR)
-    _draw_box(search, predicted_cxcywh[index], PREDICTED_COLOUR)
+    _draw_box(search, output.box_cxcywh[index], PREDICTED_COLOUR)
     templates = np.concatenate([colours(template) for template in batch.templates[index]])
     height = max(len(search), len(templates))
     return np.concatenate([_padded(templates, height), _padded(search, height)], axis=1)
+
+
+def _draw_outlines(picture: Picture, true: Bool[Tensor, "side side"], mask_logit: Tensor) -> None:
+    logit = mask_logit.detach().float().cpu().numpy()
+    found = cv2.resize(logit, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0
+    picture[found] = picture[found] // 2 + np.array(PREDICTED_COLOUR, np.uint8) // 2
+    lines, _ = cv2.findContours(
+        true.cpu().numpy().astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    cv2.drawContours(picture, lines, -1, TRUE_COLOUR, 1)
 
 
 def _draw_box(picture: Picture, box_cxcywh: Tensor, colour: tuple[int, int, int]) -> None:

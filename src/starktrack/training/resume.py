@@ -65,7 +65,7 @@ def check_same_recipe(recipe: Recipe, file: Path) -> None:
             difference.
     """
     try:
-        before = from_mapping(Recipe, json.loads(file.read_text(encoding="utf-8")))
+        before = from_mapping(type(recipe), json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise ConfigError(
             f"a run that goes on must have the recipe it was started with in {file}, got: {error}; "

@@ -7,10 +7,10 @@ There is no random state to keep: every sample and every micro-batch has a seed 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from starktrack.errors import CheckpointError
-from starktrack.models.stark import AUXILIARY, Stark
+from starktrack.models.stark import AUXILIARY
 from starktrack.models.weights import fill
 from starktrack.training.optim import start_average
 from starktrack.training.step import Trainer
@@ -123,7 +123,7 @@ def take_snapshot(state: LoopState) -> Snapshot:
     return Snapshot(tensors, Progress(**asdict(state.progress)), trainer.scaler.state_dict())
 
 
-def restore_network(network: Stark, saved: Snapshot) -> None:
+def restore_network(network: nn.Module, saved: Snapshot) -> None:
     """Copy the saved weights into the network.
 
     Raises:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from starktrack.config.training import DistillationConfig, Recipe, StageConfig
 from starktrack.data.batch import Batch
-from starktrack.models.stark import Stark, StarkOutput
+from starktrack.models.refine import RefineOutput
+from starktrack.models.stark import StarkOutput
 from starktrack.training.distill import add_distillation
 from starktrack.training.distributed import (
     Processes,
@@ -25,6 +26,7 @@ from starktrack.training.distributed import (
 from starktrack.training.joint import joint_loss
 from starktrack.training.losses import LossTerms, box_loss, score_loss
 from starktrack.training.optim import build_optimiser
+from starktrack.training.refine_loss import refine_loss
 from starktrack.training.trainable import prepare
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,7 +52,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: Stark,
+        network: nn.Module,
         recipe: Recipe,
         stage: StageConfig,
         *,
@@ -93,7 +95,9 @@ class Trainer:
     def loss(self, batch: Batch) -> LossTerms:
         """Return the loss of one micro-batch."""
         with self._autocast():
-            output = self._forward(self._replica, batch)
+            output = forward(self._replica, batch)
+            if batch.outlines is not None:
+                return refine_loss(output, batch.box_cxcywh, batch.outlines, self.stage.loss)
             if self.stage.trains == "score":
                 return score_loss(output.score_logit, batch.label)
             cell_offset = self.recipe.config.model.box_head.cell_offset
@@ -108,12 +112,8 @@ class Trainer:
         self, loss: LossTerms, output: StarkOutput, batch: Batch, weights: DistillationConfig
     ) -> LossTerms:
         with torch.no_grad():
-            taught = self._forward(self.teacher, batch)
+            taught = forward(self.teacher, batch)
         return add_distillation(loss, output, taught, weights)
-
-    @staticmethod
-    def _forward(network: nn.Module, batch: Batch) -> StarkOutput:
-        return network(batch.templates, batch.template_masks, batch.search, batch.search_mask)
 
     def _autocast(self) -> AbstractContextManager:
         precision = self.recipe.run.precision
@@ -130,6 +130,13 @@ class Trainer:
             self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return norm.detach()
+
+
+def forward(network: nn.Module, batch: Batch) -> StarkOutput | RefineOutput:
+    """Return what a network says of a batch; batches with outlines are a refiner's."""
+    if batch.outlines is not None:
+        return network(batch.templates[:, 0], batch.outlines.template_boxes, batch.search)
+    return network(batch.templates, batch.template_masks, batch.search, batch.search_mask)
 
 
 def _running_statistics(network: nn.Module) -> list[Tensor]:

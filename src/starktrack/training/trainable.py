@@ -9,19 +9,17 @@ from torch import nn
 
 from starktrack.config.training import StageConfig
 from starktrack.models.lightning import RepVggBackbone
-from starktrack.models.stark import Stark
 
 
-def prepare(network: Stark, stage: StageConfig) -> None:
+def prepare(network: nn.Module, stage: StageConfig) -> None:
     """Freeze what the stage does not train, and set every part's mode.
 
     Parts without a trainable parameter are in eval mode, so that neither dropout nor batch statistics of a
     frozen network disturb what is trained on top of it (the authors leave them in train mode).
     """
     trains_score = stage.trains == "score"
-    network.requires_grad_(not trains_score)
-    if network.score_head is not None:
-        network.score_head.requires_grad_(stage.trains != "box")
+    for name, part in network.named_children():
+        part.requires_grad_(stage.trains == "joint" or (name == "score_head") == trains_score)
     if not trains_score:
         for module in frozen_modules(network.backbone, stage.frozen_stride):
             module.requires_grad_(False)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
 from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError
@@ -17,7 +18,7 @@ UNREACHABLE_SCORE = 1.0
 """No score is above it, so a template is never replaced."""
 
 
-def shipped_config(recipe: Recipe, stage_name: str) -> Config:
+def shipped_config(recipe: Recipe, stage_name: str) -> Config | RefineConfig:
     """Return the configuration of the weights at the end of a stage.
 
     Until a stage trains the score head its score is noise, which must not decide when a template is replaced.

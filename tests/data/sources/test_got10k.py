@@ -65,11 +65,17 @@ def test_the_test_split_knows_its_length_from_the_frames(build):
     assert sequence.boxes_xywh.tolist() == [[1.5, 2, 3, 4]]
 
 
-def test_facts_give_cover_and_resolution(build):
+def test_the_cover_says_what_is_scored_and_the_flags_only_without_it(build):
     build.got10k("val/GOT-10k_Val_000001", absent=2)
-    facts = open_dataset("got10k", build.root, "val", allow_missing=True).facts("GOT-10k_Val_000001")
-    assert facts.resolution_wh == (16, 12)
-    assert facts.cover.tolist() == [8, 8, 0]
+    build.lines("val/GOT-10k_Val_000001/absence.label", ["0", "1", "1"])
+    dataset = open_dataset("got10k", build.root, "val", allow_missing=True)
+    assert dataset.facts("GOT-10k_Val_000001").resolution_wh == (16, 12)
+    assert dataset[0].flagged_absent.tolist() == [False, False, True]
+    assert dataset[0].visible.tolist() == [True, False, False]
+    (build.root / "val/GOT-10k_Val_000001/cover.label").unlink()
+    assert dataset[0].flagged_absent.tolist() == [False, True, True]
+    (build.root / "val/GOT-10k_Val_000001/absence.label").unlink()
+    assert dataset[0].flagged_absent is None
 
 
 def test_missing_sequences_are_an_error_that_names_them(build):

@@ -29,7 +29,7 @@ def test_nested_and_flat_layouts_give_the_same_sequence(build, place):
     assert sequence.visible.tolist() == [True, False, False, True]
     assert len(sequence.frames) == 4
     assert sequence.frames.read(3).shape == (12, 16, 3)
-    assert dataset.facts("airplane-1").attributes["absent"].tolist() == [0, 1, 1, 0]
+    assert dataset["airplane-1"].flagged_absent.tolist() == [False, True, True, False]
     assert len(dataset.missing) == 279
 
 
@@ -73,4 +73,4 @@ def test_the_toolkit_annotations_have_the_measured_numbers_of_frames(shared_data
     # PROTOCOLS: 685,360 frames, 18,346 absent, 3 without area but not absent.
     assert sum(len(s) for s in sequences) == 685_360
     assert sum(int((~s.visible).sum()) for s in sequences) == 18_346 + 3
-    assert sum(int(dataset.facts(name).attributes["absent"].sum()) for name in dataset.names) == 18_346
+    assert sum(int(dataset[name].flagged_absent.sum()) for name in dataset.names) == 18_346

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from starktrack.data.regions import parse_region
 from starktrack.data.sources import open_dataset
-from starktrack.data.sources.vot import parse_region, read_regions
+from starktrack.data.sources.vot import read_regions
 from starktrack.errors import DatasetError
 
 # A mask of 4 x 2 pixels at (5, 3): rows .##. and ..#.
@@ -52,7 +53,7 @@ def test_polygons_have_no_masks_but_keep_their_corners(build):
     write(build, ["1,2,4,2,4,7,1,6"])
     dataset = open_dataset("vot", build.root, "all")
     assert dataset[0].masks is None
-    assert read_regions(dataset.entry("ball"))[0].corners.tolist() == [[1, 2], [4, 2], [4, 7], [1, 6]]
+    assert read_regions(dataset.entry("ball"))[0].points_xy.tolist() == [[1, 2], [4, 2], [4, 7], [1, 6]]
 
 
 def test_anchors_and_tags_are_facts(build):
@@ -67,7 +68,7 @@ def test_anchors_and_tags_are_facts(build):
 @pytest.mark.parametrize("line", ["1,2", "1,2,3", "a,b,c,d", "m1,2,2,2,0,9", "m1,2", "1,2,3,4,5"])
 def test_a_broken_line_is_named(line):
     with pytest.raises(DatasetError, match=r"g\.txt line 3 must be a mask, a polygon, a box or a code, got"):
-        parse_region(line, "g.txt line 3")
+        parse_region(line, "g.txt line 3", DatasetError)
 
 
 def test_ones_own_videos_with_a_list_are_not_taken_for_a_workspace(build):

@@ -19,15 +19,18 @@ class Facts:
 
     Attributes:
         resolution_wh: Width and height of the frames, where the annotation states them (GOT-10k).
-        cover: How much of the target can be seen in each frame, 0 to 8 (GOT-10k).
         anchors: Where runs start, per frame: positive forward, negative backward, 0 none (VOT).
         attributes: The values of named properties, per frame or one for the whole sequence.
+        left_out_xywh: Boxes before the first frame of the sequence, which some toolkits keep (OTB's Tiger1).
+        rows_per_frame: 0 for a box per frame; else the boxes may be so many per frame, and one too many
+            (NFS as published, whose frames say which; they may not be there).
     """
 
     resolution_wh: tuple[int, int] | None = None
-    cover: Float[np.ndarray, " num_frames"] | None = None
     anchors: Float[np.ndarray, " num_frames"] | None = None
     attributes: dict[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
+    left_out_xywh: Float[np.ndarray, "num_left_out 4"] = field(default_factory=lambda: np.zeros((0, 4)))
+    rows_per_frame: int = 0
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ from starktrack.data.sequence import Sequence
 from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import (
+    MissingFrames,
     NamedFrames,
     NumberedFrames,
     all_frames,
@@ -47,13 +48,14 @@ class LabelMasks:
 
 def _find(root: Folder, split: str) -> Found:
     frames, masks = root.folder("JPEGImages/480p"), root.folder("Annotations/480p")
-    if frames is None or masks is None:
-        raise DatasetError(
-            f"{root} must hold JPEGImages/480p and Annotations/480p to be DAVIS; they are missing"
-        )
-    videos = {name: folder for name, folder in masks.folders().items() if name in frames.folders()}
-    wanted = sorted(frames.folders()) if split == "all" else _listed(root, split)
-    entries = [entry for name in wanted if name in videos for entry in _objects(name, frames, videos[name])]
+    if masks is None:
+        raise DatasetError(f"{root} must hold Annotations/480p to be DAVIS; it is missing")
+    # Masks alone can be scored; with pictures of some videos, those are meant.
+    pictures = masks.folders() if frames is None else frames.folders()
+    videos = {name: folder for name, folder in masks.folders().items() if name in pictures}
+    wanted = sorted(pictures) if split == "all" else _listed(root, split)
+    place = frames or root.below("JPEGImages").below("480p")
+    entries = [entry for name in wanted if name in videos for entry in _objects(name, place, videos[name])]
     return select(
         [entry.name for entry in entries] + [name for name in wanted if name not in videos],
         {entry.name: entry for entry in entries},
@@ -67,8 +69,7 @@ def _listed(root: Folder, split: str) -> list[str]:
 
 
 def _objects(name: str, frames: Folder, masks: Folder) -> list[Entry]:
-    pictures = frames.folder(name)
-    assert pictures is not None
+    pictures = frames.folder(name) or frames.below(name)
     first = all_frames(masks)
     present = np.unique(read_labels(masks, first.name(0)))
     numbers = [int(label) for label in present if label not in (0, _IGNORED)]
@@ -82,7 +83,9 @@ def _masks(entry: Entry) -> LabelMasks:
 
 
 def _read(entry: Entry) -> Sequence:
-    masks, frames = _masks(entry), all_frames(entry.frames)
+    masks = _masks(entry)
+    pictures = entry.frames.files()
+    frames = all_frames(entry.frames) if pictures else MissingFrames(str(entry.frames), len(masks))
     if len(masks) != len(frames):
         raise DatasetError(
             f"{entry.labels} must hold a mask per frame: {len(masks)} masks, {len(frames)} frames"

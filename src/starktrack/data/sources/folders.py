@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from starktrack.data.sources.zip_table import open_zip
+from starktrack.data.sources.zip_table import is_leftover, open_zip
 from starktrack.errors import DatasetError
 
 _HEAD = 4096
@@ -175,6 +175,6 @@ def _walk(root: Folder, is_sequence: re.Pattern[str], depth: int) -> Iterator[tu
 def _scan(path: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            return list(entries)
+            return [entry for entry in entries if not is_leftover(entry.name)]
     except (FileNotFoundError, NotADirectoryError):
         return []

@@ -11,19 +11,25 @@ import configparser
 import re
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from starktrack.data.sequence import Sequence
+from starktrack.data.sequence import FrameSource, Sequence
 from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder, find_folders
-from starktrack.data.sources.frames_on_disk import NamedFrames, NumberedFrames, all_frames, find_frames
+from starktrack.data.sources.frames_on_disk import (
+    EXTENSIONS,
+    MissingFrames,
+    NamedFrames,
+    NumberedFrames,
+    all_frames,
+    find_frames,
+)
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes, read_flags
 from starktrack.errors import DatasetError
 
 NUM_TRAIN = 9335
 NUM_VAL = NUM_TEST = 180
-FULL_COVER = 8
 
 _SEQUENCE = re.compile(r"GOT-10k_(Train|Val|Test)_\d{6}")
 _GROUND_TRUTH = "groundtruth.txt"
@@ -90,13 +96,12 @@ def _read(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     if len(boxes) == 1:
         return first_box_only(entry, boxes)
-    frames = find_frames(entry.frames, 1, len(boxes), digits=(8,))
-    return Sequence(entry.name, frames, boxes, _visible(entry.labels, boxes), _object_class(entry.labels))
+    return labelled(entry, boxes, find_frames(entry.frames, 1, len(boxes), digits=(8,)))
 
 
 def _read_own(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
-    frames = all_frames(entry.frames)
+    frames = _pictures(entry.frames, len(boxes))
     if len(boxes) == 1 and len(frames) > 1:
         return first_box_only(entry, boxes)
     if len(frames) != len(boxes):
@@ -104,7 +109,7 @@ def _read_own(entry: Entry) -> Sequence:
             f"{entry.labels.label(entry.annotation)} must hold a box for each frame: "
             f"{len(boxes)} boxes, {len(frames)} pictures; write 0,0,0,0 where there is no target"
         )
-    return Sequence(entry.name, frames, boxes, _visible(entry.labels, boxes), _object_class(entry.labels))
+    return labelled(entry, boxes, frames)
 
 
 def _frame_marks(sequence: Sequence) -> frozenset[str]:
@@ -116,27 +121,40 @@ def _frame_marks(sequence: Sequence) -> frozenset[str]:
 
 def first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> Sequence:
     """Return a sequence of a test set that shows its first box only: its frames say how long it is."""
-    return Sequence(entry.name, all_frames(entry.frames), boxes, has_area(boxes))
+    return Sequence(entry.name, _pictures(entry.frames.unwrapped(entry.name), 1), boxes, has_area(boxes))
 
 
-def _visible(labels: Folder, boxes: Float[np.ndarray, "num_frames 4"]) -> Bool[np.ndarray, " num_frames"]:
-    visible = has_area(boxes)
+def _pictures(folder: Folder, num_boxes: int) -> FrameSource:
+    if any(name.endswith(EXTENSIONS) for name in folder.files()):
+        return all_frames(folder)
+    return MissingFrames(folder.label("00000001.jpg"), num_boxes)
+
+
+def labelled(entry: Entry, boxes: Float[np.ndarray, "num_frames 4"], frames: FrameSource) -> Sequence:
+    """Return a sequence with the labels that lie beside its boxes.
+
+    Convention: a target is visible where it is not flagged absent and its cover is above 0; who scores goes by
+    the cover alone, as GOT-10k's toolkit, and by the flags only where there is no cover.
+    """
+    labels, count = entry.labels, len(boxes)
+    flags = [np.zeros(count, bool)]
     if labels.has("absence.label"):
-        visible &= read_flags(labels, "absence.label", len(boxes)) == 0
+        flags.append(read_flags(labels, "absence.label", count) != 0)
     if labels.has("cover.label"):
-        visible &= read_flags(labels, "cover.label", len(boxes)) > 0
-    return visible
+        flags.append(read_flags(labels, "cover.label", count) == 0)
+    visible = has_area(boxes) & ~np.logical_or.reduce(flags)
+    absent = flags[-1] if len(flags) > 1 else None
+    return Sequence(entry.name, frames, boxes, visible, object_class(labels), flagged_absent=absent)
 
 
-def _facts(entry: Entry) -> Facts:
-    count = len(read_boxes(entry.labels, entry.annotation))
-    cover = read_flags(entry.labels, "cover.label", count) if entry.labels.has("cover.label") else None
-    resolution = _meta(entry.labels).get("resolution", "")
-    numbers = re.findall(r"\d+", resolution)
-    return Facts((int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else None, cover)
+def labelled_facts(entry: Entry) -> Facts:
+    """Return the size of the frames where `meta_info.ini` tells it."""
+    numbers = re.findall(r"\d+", _meta(entry.labels).get("resolution", ""))
+    return Facts((int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else None)
 
 
-def _object_class(labels: Folder) -> str | None:
+def object_class(labels: Folder) -> str | None:
+    """Return what the target is, where `meta_info.ini` tells."""
     return _meta(labels).get("object_class")
 
 
@@ -153,12 +171,12 @@ def _meta(labels: Folder) -> dict[str, str]:
 
 
 SPLITS = ("train", "vottrain", "votval", "vot_allowed", "ltrtrain", "ltrval", "val", "test")
-GOT10K = video_source("got10k", "GOT-10k", SPLITS, _find, Reader(_read, facts=_facts))
+GOT10K = video_source("got10k", "GOT-10k", SPLITS, _find, Reader(_read, facts=labelled_facts))
 VIDEOS = video_source(
     "videos",
     "one's own videos in the GOT-10k layout",
     ("all", "*"),
     _find_own,
-    Reader(_read_own, facts=_facts, marks=_frame_marks),
+    Reader(_read_own, facts=labelled_facts, marks=_frame_marks),
     _own_folders,
 )

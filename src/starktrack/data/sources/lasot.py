@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.lists import read_words
@@ -52,8 +52,10 @@ def _alone(name: str, annotations: Folder) -> Entry:
 def _read(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     frames = find_frames(entry.frames, 1, len(boxes), digits=(8,))
-    visible = has_area(boxes) & ~_absent(entry, len(boxes))
-    return Sequence(entry.name, frames, boxes, visible, entry.name.rsplit("-", 1)[0])
+    absent = _absent(entry, len(boxes))
+    kind = entry.name.rsplit("-", 1)[0]
+    visible = has_area(boxes) & ~absent
+    return Sequence(entry.name, frames, boxes, visible, kind, flagged_absent=absent)
 
 
 def _absent(entry: Entry, count: int) -> Bool[np.ndarray, " {count}"]:
@@ -63,9 +65,4 @@ def _absent(entry: Entry, count: int) -> Bool[np.ndarray, " {count}"]:
     return (occluded != 0) | (read_flags(entry.labels, "out_of_view.txt", count) != 0)
 
 
-def _facts(entry: Entry) -> Facts:
-    count = len(read_boxes(entry.labels, entry.annotation))
-    return Facts(attributes={"absent": _absent(entry, count).astype(np.float64)})
-
-
-LASOT = video_source("lasot", "LaSOT", ("train", "test", "all"), _find, Reader(_read, facts=_facts))
+LASOT = video_source("lasot", "LaSOT", ("train", "test", "all"), _find, Reader(_read))

@@ -1,25 +1,37 @@
 """Need for Speed: 100 sequences at 30 or 240 frames per second, as published or re-packed.
 
-Published: `<seq>/30/<seq>.txt` of VATIC lines `id x1 y1 x2 y2 lost occluded generated "label"`, the 30 fps
-text often still with all 240 rows a second, of which every eighth counts. Re-packed: `sequences/<seq>` and
-`anno/nfs_<seq>.txt` of x,y,w,h at 30 fps. The two end at different frames for some sequences.
+Published: `<seq>/30/<seq>.txt` of VATIC lines `id x1 y1 x2 y2 lost occluded generated "label"` (or with a frame
+number before `lost`), the 30 fps text often still with all 240 rows a second, of which every eighth counts.
+Re-packed: `sequences/<seq>` and `anno/nfs_<seq>.txt` of x,y,w,h at 30 fps. The two end at different frames for
+some sequences.
 
 Source: Kiani Galoogahi et al., Need for Speed, ICCV 2017.
 """
 
 import re
 
+import numpy as np
+from jaxtyping import Bool
+
+from starktrack.arrays import Boxes
+from starktrack.data.number_text import parse_table
 from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder
-from starktrack.data.sources.frames_on_disk import NumberedFrames, all_frames, find_frames
+from starktrack.data.sources.frames_on_disk import (
+    MissingFrames,
+    NumberedFrames,
+    all_frames,
+    find_frames,
+)
 from starktrack.data.sources.lists import read_words
-from starktrack.data.sources.tables import has_area, parse_table, read_boxes
+from starktrack.data.sources.tables import has_area, read_boxes
 from starktrack.errors import DatasetError
 from starktrack.geometry.boxes import xyxy_to_xywh
 
 _RATIO = 240 // 30
 _PACKED_PREFIX = "nfs_"
+_NUM_COLUMNS = 8
 
 
 def _find(root: Folder, split: str) -> Found:
@@ -59,24 +71,49 @@ def _read(entry: Entry) -> Sequence:
 
 
 def _read_published(entry: Entry) -> Sequence:
-    text = re.sub(r'"[^"]*"', "", entry.labels.read_text(entry.annotation))
     label = entry.labels.label(entry.annotation)
-    rows = parse_table(text, 6, label)
+    boxes, lost = _read_rows(entry)
+    if not entry.frames.files():
+        missing = MissingFrames(entry.frames.label("00001.jpg"), len(boxes))
+        return Sequence(entry.name, missing, boxes, has_area(boxes) & ~lost)
     frames = all_frames(entry.frames)
     if not isinstance(frames, NumberedFrames):
         raise DatasetError(f"{entry.frames} must hold frames numbered without gaps")
-    if abs(len(rows) / len(frames) - _RATIO) < 1:
-        rows = rows[::_RATIO]
-    count = min(len(rows), len(frames))
-    if max(len(rows), len(frames)) - count > 1:
+    rows = rows_of_frames(len(boxes), len(frames), _RATIO)
+    if rows is None:
         raise DatasetError(
-            f"{label} must have a row per frame, got {len(rows)} rows for {len(frames)} frames"
+            f"{label} must have a row per frame, got {len(boxes)} rows for {len(frames)} frames"
         )
-    boxes = xyxy_to_xywh(rows[:count, 1:5])
-    visible = has_area(boxes) & (rows[:count, 5] == 0)
-    return Sequence(
-        entry.name, NumberedFrames(frames.folder, frames.pattern, frames.first, count), boxes, visible
-    )
+    boxes, lost = boxes[rows], lost[rows]
+    numbered = NumberedFrames(frames.folder, frames.pattern, frames.first, len(boxes))
+    return Sequence(entry.name, numbered, boxes, has_area(boxes) & ~lost)
 
 
-NFS = video_source("nfs", "Need for Speed", ("30fps", "240fps"), _find, Reader(_read))
+def _read_rows(entry: Entry) -> tuple[Boxes, Bool[np.ndarray, " num_rows"]]:
+    """Return boxes and where the target is lost; a column of frame numbers may stand before the flags."""
+    text = re.sub(r'"[^"]*"', "", entry.labels.read_text(entry.annotation))
+    label = entry.labels.label(entry.annotation)
+    has_numbers = len(text.partition("\n")[0].split()) > _NUM_COLUMNS
+    rows = parse_table(text, _NUM_COLUMNS, label, DatasetError)
+    return xyxy_to_xywh(rows[:, 1:5]), rows[:, 6 if has_numbers else 5] != 0
+
+
+def rows_of_frames(num_rows: int, num_frames: int, ratio: int) -> slice | None:
+    """Return which rows belong to the frames: every `ratio`-th or all, one too many or too few allowed.
+
+    Returns:
+        None where they do not fit.
+    """
+    step = ratio if abs(num_rows / num_frames - ratio) < 1 else 1
+    count = len(range(0, num_rows, step))
+    return slice(0, min(count, num_frames) * step, step) if abs(count - num_frames) <= 1 else None
+
+
+def _facts(entry: Entry) -> Facts:
+    """Return that the frames decide which rows count, for those who have only the text as published."""
+    if entry.annotation.startswith(_PACKED_PREFIX):
+        return Facts()
+    return Facts(rows_per_frame=_RATIO if str(entry.labels).endswith("/30") else 1)
+
+
+NFS = video_source("nfs", "Need for Speed", ("30fps", "240fps"), _find, Reader(_read, facts=_facts))

@@ -23,6 +23,10 @@ _PARTS = (
 )
 
 
+PART_SPLITS = {source.name: split for source, split, _ in _PARTS}
+"""Which part of each data set belongs to NOTU."""
+
+
 class UnionDataset:
     """Several data sets as one."""
 
@@ -49,8 +53,10 @@ class UnionDataset:
         return dataclasses.replace(self.parts[part][own], name=f"{part}_{own}")
 
     def part_of(self, name: str) -> str:
-        """Return which data set a sequence is from: its rules are those of that one."""
-        return self._owners[position_of(name, self._positions, self.name)][0]
+        """Return which data set a sequence is from, of a union in this one too: the rules are those of it."""
+        part, own = self._owners[position_of(name, self._positions, self.name)]
+        inner = self.parts[part]
+        return inner.part_of(own) if isinstance(inner, UnionDataset) else part
 
     def facts(self, name: str) -> Facts:
         """Return what the benchmark says of a sequence beyond its boxes."""

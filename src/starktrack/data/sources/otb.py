@@ -9,7 +9,7 @@ Source: Wu, Lim and Yang, Object Tracking Benchmark, TPAMI 2015.
 import re
 
 from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.lists import read_rows
@@ -35,4 +35,10 @@ def _read(entry: Entry) -> Sequence:
     return Sequence(entry.name, frames, boxes, has_area(boxes))
 
 
-OTB = video_source("otb", "OTB100", ("test",), _find, Reader(_read))
+def _facts(entry: Entry) -> Facts:
+    if not entry.skip:
+        return Facts()
+    return Facts(left_out_xywh=read_boxes(entry.labels, entry.annotation)[: entry.skip])
+
+
+OTB = video_source("otb", "OTB100", ("test",), _find, Reader(_read, facts=_facts))

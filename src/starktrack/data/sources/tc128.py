@@ -28,9 +28,8 @@ def _entry(name: str, folder: Folder) -> Entry:
 def _read(entry: Entry) -> Sequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     first = int(read_table(entry.labels, f"{entry.name}_frames.txt", 2)[0, 0])
-    return Sequence(
-        entry.name, find_frames(entry.frames, first, len(boxes), digits=(4, 5)), boxes, has_area(boxes)
-    )
+    frames = find_frames(entry.frames, first, len(boxes), digits=(4, 5))
+    return Sequence(entry.name, frames, boxes, has_area(boxes))
 
 
 TC128 = video_source("tc128", "Temple-Color 128", ("all", "ce"), _find, Reader(_read))

@@ -36,7 +36,8 @@ def _read(entry: Entry) -> Sequence:
     table = read_table(entry.labels, entry.annotation, _COLUMNS)
     boxes = table[:, 1:5].copy()
     frames = find_frames(entry.frames, int(table[0, 0]), len(boxes), digits=(5,))
-    return Sequence(entry.name, frames, boxes, has_area(boxes) & (table[:, 5] == 0))
+    lost = table[:, 5] != 0
+    return Sequence(entry.name, frames, boxes, has_area(boxes) & ~lost, flagged_absent=lost)
 
 
 TLP = video_source("tlp", "TLP or TinyTLP", ("test",), _find, Reader(_read))

@@ -10,8 +10,9 @@ Source: votchallenge.net, the VOT toolkit's documentation of its formats.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
+from starktrack.data.regions import Mask, Polygon, Rectangle, Region, parse_region
 from starktrack.data.sequence import Sequence
 from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
 from starktrack.data.sources.folders import Folder
@@ -20,65 +21,18 @@ from starktrack.data.sources.tables import has_area, read_numbers
 from starktrack.errors import DatasetError
 
 
-@dataclass(frozen=True)
-class Region:
-    """One line of a ground truth.
-
-    Attributes:
-        box_xywh: What encloses the target, zeros when there is none.
-        corners: The polygon's corners x,y, or None.
-        mask: The mask inside the whole-number `box` at `offset_xy`, or None.
-        offset_xy: Where the mask's first pixel lies in the frame.
-    """
-
-    box_xywh: tuple[float, float, float, float]
-    corners: Float[np.ndarray, "num_corners 2"] | None = None
-    mask: Bool[np.ndarray, "mask_height mask_width"] | None = None
-    offset_xy: tuple[int, int] = (0, 0)
-
-
-_ABSENT = Region((0.0, 0.0, 0.0, 0.0))
-
-
-def parse_region(line: str, label: str) -> Region:
-    """Return the region of one line; `label` names the file and line in errors.
-
-    Raises:
-        DatasetError: It is neither a mask `mx,y,w,h,runs`, nor 1, 4 or at least 6 numbers.
-    """
-    try:
-        if line.startswith("m"):
-            return _parse_mask([int(word) for word in line[1:].split(",")])
-        numbers = np.array(line.split(","), dtype=np.float64)
-    except ValueError as error:
-        raise DatasetError(
-            f"{label} must be a mask, a polygon, a box or a code, got {line[:60]!r}"
-        ) from error
-    if len(numbers) == 1 or np.isnan(numbers).any():
-        return _ABSENT
-    if len(numbers) == 4:
-        x, y, w, h = (float(number) for number in numbers)
-        return Region((x, y, w, h))
-    if len(numbers) >= 6 and len(numbers) % 2 == 0:
-        corners = numbers.reshape(-1, 2)
-        (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
-        return Region((left, top, right - left, bottom - top), corners=corners)
-    raise DatasetError(f"{label} must be a mask, a polygon, a box or a code, got {line[:60]!r}")
-
-
-def _parse_mask(numbers: list[int]) -> Region:
-    """Undo run lengths that go along rows and start with a run of zeros."""
-    x, y, width, height, *runs = numbers
-    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    if len(values) > width * height:
-        raise ValueError("more pixels than the mask has")
-    mask = np.zeros(width * height, bool)
-    mask[: len(values)] = values
-    mask = mask.reshape(height, width)
-    inner_x, inner_y, inner_width, inner_height = box_of_mask(mask)
-    if not inner_width:
-        return _ABSENT
-    return Region((x + inner_x, y + inner_y, inner_width, inner_height), mask=mask, offset_xy=(x, y))
+def region_box(region: Region) -> tuple[float, float, float, float]:
+    """Return what encloses a region x,y,w,h; zeros when there is none."""
+    if isinstance(region, Rectangle):
+        x, y, w, h = region.box_xywh.tolist()
+        return x, y, w, h
+    if isinstance(region, Polygon):
+        (left, top), (right, bottom) = region.points_xy.min(axis=0), region.points_xy.max(axis=0)
+        return float(left), float(top), float(right - left), float(bottom - top)
+    if isinstance(region, Mask) and region.pixels.any():
+        x, y, w, h = box_of_mask(region.pixels)
+        return region.corner_xy[0] + x, region.corner_xy[1] + y, w, h
+    return 0.0, 0.0, 0.0, 0.0
 
 
 @dataclass(frozen=True)
@@ -96,9 +50,9 @@ class RegionMasks:
         """Return the mask of frame `index`, cut at the border of the frame."""
         full = np.zeros(self.size_hw, bool)
         region = self.regions[index]
-        if region.mask is not None:
-            (x, y), (height, width) = region.offset_xy, region.mask.shape
-            part = region.mask[max(0, -y) :, max(0, -x) :]
+        if isinstance(region, Mask):
+            (x, y), (height, width) = region.corner_xy, region.pixels.shape
+            part = region.pixels[max(0, -y) :, max(0, -x) :]
             target = full[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
             target |= part[: target.shape[0], : target.shape[1]]
         return full
@@ -114,7 +68,10 @@ def read_regions(entry: Entry) -> tuple[Region, ...]:
     lines = entry.labels.read_text(entry.annotation).split()
     if not lines:
         raise DatasetError(f"{label} must hold a region per frame, it is empty")
-    return tuple(parse_region(line, f"{label} line {number}") for number, line in enumerate(lines, start=1))
+    return tuple(
+        parse_region(line, f"{label} line {number}", DatasetError)
+        for number, line in enumerate(lines, start=1)
+    )
 
 
 def _find(root: Folder, split: str) -> Found:
@@ -139,7 +96,7 @@ def _is_vot(folder: Folder) -> bool:
 
 def _read(entry: Entry) -> Sequence:
     regions = read_regions(entry)
-    boxes = np.array([region.box_xywh for region in regions])
+    boxes = np.array([region_box(region) for region in regions])
     folder, digits = _channel(entry)
     frames = find_frames(folder, 1, len(regions), digits=(digits,))
     return Sequence(entry.name, frames, boxes, has_area(boxes), masks=_masks(entry))
@@ -147,7 +104,7 @@ def _read(entry: Entry) -> Sequence:
 
 def _masks(entry: Entry) -> RegionMasks | None:
     regions = read_regions(entry)
-    if not any(region.mask is not None for region in regions):
+    if not any(isinstance(region, Mask) for region in regions):
         return None
     settings = _settings(entry)
     if "width" in settings and "height" in settings:

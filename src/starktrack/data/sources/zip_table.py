@@ -107,7 +107,7 @@ def open_zip(path: Path) -> ZipTable:
 
 @functools.lru_cache(maxsize=512)
 def _open_zip(path: Path, size: int, modified_ns: int) -> ZipTable:
-    key = hashlib.sha256(f"{path.resolve()}|{size}|{modified_ns}|1".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{path.resolve()}|{size}|{modified_ns}|2".encode()).hexdigest()[:24]
     kept = cache_folder() / "zips" / f"{key}.npy"
     if kept.exists():
         return ZipTable(path, np.load(kept, mmap_mode="r"))
@@ -120,7 +120,7 @@ def _open_zip(path: Path, size: int, modified_ns: int) -> ZipTable:
 def _parse(path: Path) -> np.ndarray:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+            members = [member for member in archive.infolist() if _is_file(member)]
     except (zipfile.BadZipFile, OSError) as error:
         raise DatasetError(f"{path} is not a readable zip file: {error}; fetch it again") from error
     names = [member.filename.encode() for member in members]
@@ -135,6 +135,15 @@ def _parse(path: Path) -> np.ndarray:
     rows["crc"] = [member.CRC for member in members]
     rows["method"] = [member.compress_type for member in members]
     return rows[np.argsort(rows["name"], kind="stable")]
+
+
+def is_leftover(path: str) -> bool:
+    """Return whether a Mac left this behind when it packed or copied files: `__MACOSX/`, `._name`."""
+    return any(part == "__MACOSX" or part.startswith("._") for part in path.split("/"))
+
+
+def _is_file(member: zipfile.ZipInfo) -> bool:
+    return not member.is_dir() and not is_leftover(member.filename)
 
 
 def _unpack(content: bytes, method: int) -> bytes:

@@ -1,0 +1,94 @@
+"""Results of a tracker against the truth of a data set: the one path of `evaluate`, `report` and `plot`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from starktrack.data.collection import by_benchmark
+from starktrack.data.sources.dataset import Dataset
+from starktrack.evaluation.annotations import Annotation, annotations_of, missing_labels
+from starktrack.evaluation.attributes import read_attributes, with_derived_attributes
+from starktrack.evaluation.dialects import Dialect, dialect
+from starktrack.evaluation.result_files import read_results
+from starktrack.evaluation.scoring import Evaluation, evaluate, join
+
+DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
+"""Data sets whose own toolkit gives the official number; the paper scores all others as `stark` does."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth of a data set, with the rules by which each of its parts is scored.
+
+    Attributes:
+        dataset: Its name in tables.
+        parts: By data set, the conventions and the sequences.
+    """
+
+    dataset: str
+    parts: Mapping[str, tuple[Dialect, Sequence[Annotation]]]
+
+    @property
+    def annotations(self) -> list[Annotation]:
+        """Return all sequences."""
+        return [annotation for _, annotations in self.parts.values() for annotation in annotations]
+
+
+def read_truth(
+    dataset: Dataset,
+    names: Sequence[str] | None = None,
+    *,
+    toolkit: str = "",
+    drop_invalid: bool = False,
+    attributes: Path | None = None,
+) -> Truth:
+    """Return what results are scored against; tells on standard error what is not scored as it should be.
+
+    Args:
+        dataset: Opened, perhaps without frames.
+        names: Only these sequences.
+        toolkit: Whose dialect; "" for the one that gives a data set's official number.
+        drop_invalid: Divide by valid frames only.
+        attributes: JSON of what makes each sequence hard; by default that follows from the boxes.
+    """
+    chosen = list(dataset.names if names is None else names)
+    annotations = annotations_of(dataset, chosen)
+    if len(annotations) < len(chosen):
+        _tell(
+            f"{len(chosen) - len(annotations)} sequences show their first box only and are not scored here; "
+            "a server does that: starktrack submit"
+        )
+    told = read_attributes(attributes, annotations) if attributes else annotations
+    known = {annotation.name: annotation for annotation in with_derived_attributes(told)}
+    parts = {}
+    for part, of_part in by_benchmark(dataset, known).items():
+        rules = dialect(toolkit or default_dialect(part), part, drop_invalid=drop_invalid)
+        parts[part] = (rules, [known[name] for name in of_part])
+        for line in missing_labels(part, parts[part][1], rules):
+            _tell(f"{part}: {line}")
+    return Truth(dataset.name, parts)
+
+
+def default_dialect(dataset: str) -> str:
+    """Return the dialect of a data set's official number."""
+    return DEFAULT_DIALECTS.get(dataset, "stark")
+
+
+def score_results(tracker: str, results: Path, truth: Truth) -> Evaluation:
+    """Return the scores of one tracker's folder or zip of results.
+
+    Raises:
+        ResultFileError: A result is missing, damaged, or breaks a rule of its dialect; names the file.
+    """
+    found = read_results(results, [annotation.name for annotation in truth.annotations])
+    parts = [
+        evaluate(tracker, part, found.boxes_xywh, annotations, rules, found.files)
+        for part, (rules, annotations) in truth.parts.items()
+    ]
+    scored = parts[0] if len(parts) == 1 else join(truth.dataset, parts)
+    return replace(scored, frames_per_second=found.frames_per_second)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")

@@ -1,0 +1,41 @@
+"""Tables as a command prints and writes them."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from starktrack.errors import InputError
+from starktrack.evaluation import report as tables
+from starktrack.output_file import whole_file
+
+
+class Form(StrEnum):
+    """How tables are printed."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    csv = "csv"
+    latex = "latex"
+
+
+_WRITERS = {Form.markdown: tables.to_markdown, Form.csv: tables.to_csv, Form.latex: tables.to_latex}
+
+
+def show(table: tables.Table, form: Form) -> None:
+    """Print a table on standard output."""
+    if form == Form.terminal:
+        Console().print(tables.to_terminal(table))
+    else:
+        typer.echo(_WRITERS[form](table))
+
+
+def write_json(path: Path, text: str) -> None:
+    """Write JSON where the user wants it; InputError where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} must lie where you may write, got: {error.strerror}") from error
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")

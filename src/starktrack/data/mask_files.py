@@ -1,0 +1,127 @@
+"""Outlines as files: a picture of labels per frame, and run lengths of all frames in one JSON.
+
+Pictures are PNGs with a palette, as DAVIS has them: 0 is nobody, target t is t + 1. Run lengths are COCO's
+uncompressed form: column by column, beginning with what is not the target's.
+"""
+
+import json
+import shutil
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from starktrack.errors import InputError, VideoBrokenError
+from starktrack.output_file import OutputFile, named_write
+
+RUNS = "masks.json"
+"""Name of the file of run lengths beside the pictures."""
+
+PALETTE = ((0, 0, 0), (0, 114, 178), (230, 159, 0), (0, 158, 115), (213, 94, 0), (204, 121, 167))
+"""RGB of the labels, those of the overlay; more targets begin again with the second, a shade off."""
+
+
+class MaskWriter:
+    """A folder of outlines being written; it appears under its name when it is whole.
+
+    `NNNNNN.png` is the frame of that number in the source; `masks.json` holds, one object a line, `frame`,
+    `target`, `size` (height, width) and `counts`. Where targets overlap, the picture shows the later one.
+
+    Leaving the `with` block keeps the folder when nothing was raised or the source broke off
+    (`VideoBrokenError`), and removes it on any other error. Without frames there is no folder.
+
+    Raises:
+        InputError: The place is a file, a folder that holds something, or cannot be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        check_mask_folder(path)
+        self.path = path
+        self._folder = OutputFile(path)
+        self._lines: list[str] = []
+
+    def __enter__(self) -> "MaskWriter":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keep the folder, or remove it on an error other than a source that broke off."""
+        try:
+            if (error is None or isinstance(error, VideoBrokenError)) and self._folder.partial.is_dir():
+                self._keep()
+        finally:
+            shutil.rmtree(self._folder.partial, ignore_errors=True)
+
+    def write(self, frame: int, masks: Mapping[int, Bool[np.ndarray, "height width"]]) -> None:
+        """Append the outlines of one frame, by target; there is at least one."""
+        labels = np.zeros(next(iter(masks.values())).shape, np.uint8)
+        for target, mask in masks.items():
+            labels[mask] = target + 1
+            entry = {
+                "frame": frame,
+                "target": target,
+                "size": list(mask.shape),
+                "counts": run_lengths(mask.T),
+            }
+            self._lines.append(json.dumps(entry, separators=(",", ":")))
+        with named_write(self.path):
+            self._folder.partial.mkdir(exist_ok=True)
+            (self._folder.partial / f"{frame:06d}.png").write_bytes(label_png(labels))
+
+    def _keep(self) -> None:
+        with named_write(self.path):
+            text = "[\n" + ",\n".join(self._lines) + "\n]\n"
+            (self._folder.partial / RUNS).write_text(text, encoding="utf-8")
+            if self.path.is_dir():
+                self.path.rmdir()
+            self._folder.keep()
+
+
+def check_mask_folder(path: Path) -> None:
+    """Check that a folder of outlines can be written there, before the work that fills it.
+
+    Raises:
+        InputError: A file, a folder that holds something, or a place that cannot be written to.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"a folder of masks must be new or empty, {path} is not; give another")
+    if not path.parent.is_dir():
+        raise InputError(f"a folder of masks must lie in a folder that exists; create {path.parent}")
+
+
+def run_lengths(pixels: Bool[np.ndarray, "rows columns"]) -> list[int]:
+    """Return the lengths of alternating runs, row by row, beginning with the number of False pixels.
+
+    Example:
+        >>> run_lengths(np.array([[False, True], [True, False]]))
+        [1, 2, 1]
+    """
+    flat = np.concatenate([[False], pixels.ravel()])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return np.diff(np.concatenate([[0], changes, [pixels.size]])).tolist()
+
+
+def label_png(labels: UInt8[np.ndarray, "height width"]) -> bytes:
+    """Return a PNG whose pixels are the labels and whose palette gives them colours.
+
+    OpenCV writes grey pictures only: its file is told to be one with a palette, and given one.
+    """
+    content = cv2.imencode(".png", labels)[1].tobytes()
+    header, rest = content[16:29], content[33:]
+    colours = np.zeros((256, 3), np.uint8)
+    number = np.arange(255, dtype=np.uint8)[:, None]
+    # Colours that come again differ a little, since readers without palettes tell labels by them.
+    colours[1:] = np.resize(np.array(PALETTE[1:], np.uint8), (255, 3)) ^ (number // len(PALETTE[1:]))
+    with_palette = header[:9] + b"\x03" + header[10:]
+    return content[:8] + _chunk(b"IHDR", with_palette) + _chunk(b"PLTE", colours.tobytes()) + rest
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(name + content)
+    return len(content).to_bytes(4, "big") + name + content + checksum.to_bytes(4, "big")

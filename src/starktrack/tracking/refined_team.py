@@ -1,0 +1,79 @@
+"""Any team with a refiner behind it: exact boxes, and the outlines of a run kept with its target."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from starktrack.arrays import Box, Image
+from starktrack.geometry.boxes import clip_xywh
+from starktrack.tracking.protocol import Refiner, Template, Views
+from starktrack.tracking.refinement import Region, refine, tight_region
+from starktrack.tracking.team import Sighting, Team
+
+MARGIN = 10.0
+"""Pixels of a box that stay in the frame before it is refined; not every tracker sees to it."""
+
+
+@dataclass
+class RefinedTarget:
+    """What is remembered of a target.
+
+    Attributes:
+        own: What the team itself remembers.
+        look: What the refiner remembers.
+        regions: The outline in every frame so far, the first included.
+    """
+
+    own: Any
+    look: Template
+    regions: list[Region] = field(default_factory=list)
+
+
+class RefinedTeam:
+    """Fulfils `tracking.team.Team`; the team goes on from its own boxes.
+
+    Args:
+        team: What tracks.
+        refiner: What makes its boxes exact.
+    """
+
+    def __init__(self, team: Team, refiner: Refiner) -> None:
+        self.capacity = team.capacity
+        self._team = team
+        self._refiner = refiner
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Return the seconds of the team's stages; the refiner is the rest of the tracking time."""
+        return self._team.stages
+
+    def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
+        """Return what is remembered of a target from its first frame."""
+        (look,) = self._refiner.embed(_views([image], [box_xywh]))
+        target = RefinedTarget(self._team.start(image, box_xywh), look)
+        self._refine([target], [image], [box_xywh])
+        return target
+
+    def advance(self, targets: Sequence[RefinedTarget], images: Sequence[Image]) -> list[Sighting]:
+        """Find each target in its next frame."""
+        found = self._team.advance([target.own for target in targets], images)
+        boxes = self._refine(targets, images, [box for box, _ in found])
+        return [(box, score) for box, (_, score) in zip(boxes, found, strict=True)]
+
+    def _refine(
+        self, targets: Sequence[RefinedTarget], images: Sequence[Image], boxes: Sequence[Box]
+    ) -> list[Box]:
+        refined = refine(self._refiner, _views(images, boxes), [target.look for target in targets])
+        for target, each in zip(targets, refined, strict=True):
+            target.regions.append(tight_region(each.mask, each.box_xywh))
+        return [each.box_xywh for each in refined]
+
+
+def _views(images: Sequence[Image], boxes: Sequence[Box]) -> Views:
+    clipped = [
+        clip_xywh(np.asarray(box, float)[None], image.shape[:2], MARGIN)[0]
+        for image, box in zip(images, boxes, strict=True)
+    ]
+    return Views(images, np.arange(len(images)), np.stack(clipped))

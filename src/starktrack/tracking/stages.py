@@ -1,0 +1,69 @@
+"""How long the stages of tracking take: an engine whose crops and network are timed apart."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+from starktrack.config.schema import Config, CropConfig
+from starktrack.tracking.protocol import Engine, Prediction, Template, Views
+
+CROP, NETWORK = "crop", "network"
+
+
+@runtime_checkable
+class TwoStepEngine(Engine, Protocol):
+    """An engine whose `predict` is `locate` of what `crop` gives."""
+
+    def crop(self, views: Views, crop: CropConfig) -> tuple[Any, Any]:
+        """Return crops around each box and their padding masks."""
+        ...
+
+    def locate(self, crops: Any, masks: Any, templates: Sequence[Sequence[Template]]) -> Prediction:
+        """Return the target's box in search crops that were cut already."""
+        ...
+
+
+class Stopwatch:
+    """Seconds per stage so far."""
+
+    def __init__(self) -> None:
+        self.seconds = {CROP: 0.0, NETWORK: 0.0}
+
+    @contextmanager
+    def running(self, stage: str) -> Iterator[None]:
+        """Add the time of the block to a stage."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - begun
+
+
+class TimedEngine:
+    """Fulfils `tracking.protocol.Engine` with another engine.
+
+    Convention: templates count as network, their crops included. On a GPU crops are cut while the network's turn comes,
+    so that most of their time is told as the network's.
+    """
+
+    def __init__(self, engine: TwoStepEngine) -> None:
+        self.engine = engine
+        self.watch = Stopwatch()
+
+    @property
+    def config(self) -> Config:
+        """Return the configuration of the engine."""
+        return self.engine.config
+
+    def embed(self, views: Views) -> list[Template]:
+        """Return what the network keeps of a template cut around each box."""
+        with self.watch.running(NETWORK):
+            return self.engine.embed(views)
+
+    def predict(self, views: Views, templates: Sequence[Sequence[Template]]) -> Prediction:
+        """Return the target's box in the search region cut around each box."""
+        with self.watch.running(CROP):
+            crops, masks = self.engine.crop(views, self.config.model.search)
+        with self.watch.running(NETWORK):
+            return self.engine.locate(crops, masks, templates)

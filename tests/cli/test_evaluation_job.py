@@ -1,0 +1,77 @@
+"""What every worker is given: the inference settings of the data set that each sequence is from."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings, describe
+from starktrack.data.result_folder import ResultFolder
+from starktrack.tracking.campaign import Standing
+from starktrack.tracking.shares import Share
+
+
+@pytest.fixture
+def two_sets(tmp_path):
+    """A folder with one OTB sequence and one VOT sequence, of four frames each."""
+    for folder, pattern in (("otb/Dog/img", "{:04d}.jpg"), ("vot/sequences/ball/color", "{:08d}.jpg")):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for number in range(1, 5):
+            picture = np.random.default_rng(number).integers(0, 255, (96, 128, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "data" / folder / pattern.format(number)), picture)
+    (tmp_path / "data/otb/Dog/groundtruth_rect.txt").write_text("30,30,24,24\n" * 4)
+    (tmp_path / "data/vot/sequences/list.txt").write_text("ball\n")
+    (tmp_path / "data/vot/sequences/ball/groundtruth.txt").write_text("30,30,24,24\n" * 4)
+    return tmp_path
+
+
+@pytest.fixture
+def paper_weights(tmp_path):
+    """A tiny network that bears the name of one of the paper's models, whose settings the table has."""
+    import torch
+
+    from starktrack.models.build import build_network
+    from starktrack.models.weights import save_weights
+    from starktrack.training.tiny import tiny_config
+
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny_config(), name="stark_st50")
+    save_weights(tmp_path / "w.safetensors", build_network(config.model).state_dict(), config)
+    return tmp_path / "w.safetensors"
+
+
+def job(two_sets, weights, *overrides):
+    place = DataPlace("all", two_sets / "data", None, True)
+    settings = Settings(device="cpu", batch=1, overrides=overrides)
+    return EvaluationJob(
+        place, Contestant("ours", weights), settings, two_sets / "results", tuple(place.open().names)
+    )
+
+
+def test_every_part_of_a_union_is_tracked_with_its_own_update_interval(two_sets, paper_weights, monkeypatch):
+    from starktrack.cli import evaluation_job
+
+    used = []
+
+    def spy(team, tasks):
+        tasks = list(tasks)
+        used.append((team.engine.config.tracking.update_interval, [task.name for task in tasks]))
+        yield from run_campaign(team, tasks)
+
+    run_campaign = evaluation_job.run_campaign
+    monkeypatch.setattr(evaluation_job, "run_campaign", spy)
+    whole = job(two_sets, paper_weights)
+    ResultFolder(whole.folder).claim(describe(whole, whole.data.open()))
+    events = list(whole(Share(0, 1)))
+    assert used == [(200, ["otb_Dog"]), (10, ["vot_ball"])]
+    standings = [event for event in events if isinstance(event, Standing)]
+    assert (standings[-1].clips, standings[-1].frames) == (2, 6)
+    assert [event.name for event in events if not isinstance(event, Standing)] == ["otb_Dog", "vot_ball"]
+
+
+def test_the_metadata_of_a_union_tell_the_interval_of_every_part(two_sets, paper_weights):
+    whole = job(two_sets, paper_weights)
+    assert describe(whole, whole.data.open())["update_intervals"] == {"otb": 200, "vot": 10}
+    own = job(two_sets, paper_weights, "tracking.update_interval=7")
+    assert describe(own, own.data.open())["update_intervals"] == {"otb": 7, "vot": 7}
