@@ -95,7 +95,7 @@ def load_engine(
     if engine not in ("auto", *_OPEN):
         raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
     if weights is None:
-        weights = _shipped(model or DEFAULT, device, engine)
+        weights = shipped_file(model or DEFAULT, device, engine)
     opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
     if model is not None and opened.config.name != model:
         raise CheckpointError(
@@ -105,8 +105,12 @@ def load_engine(
     return opened
 
 
-def _shipped(model: str, device: str, engine: str) -> Path:
-    """Return the package's own weights: for a CPU the exported network, which needs no PyTorch and is faster."""
+def shipped_file(model: str, device: str = "auto", engine: str = "auto") -> Path:
+    """Return the package's own weights: for a CPU the exported network, which needs no PyTorch and is faster.
+
+    Raises:
+        CheckpointError: None of this model come with the package.
+    """
     suits = "onnx" if device in ("auto", "cpu") else "torch"
     found = shipped_weights(model, suits if engine == "auto" else engine)
     if found is None:

@@ -174,13 +174,14 @@ def test_workers_that_die_are_reported(work):
     assert "unfinished: Basketball, Bird1" in ended.stderr
 
 
-def test_machines_do_their_shares_and_the_last_one_has_the_table(work):
+def test_machines_do_their_shares_and_the_first_one_has_the_table(work):
     first = run(work, "--tracker", "mine:Right", RANK="0", WORLD_SIZE="2")
     assert first.returncode == 0, first.stderr
     assert sorted(results(work, "mine.Right")) == ["Basketball", "Bird1"]
     second = run(work, "--tracker", "mine:Right", RANK="1", WORLD_SIZE="2")
-    assert sorted(results(work, "mine.Right")) == sorted(NAMES)
-    assert "4 sequences" in second.stdout
+    assert sorted(results(work, "mine.Right")) == sorted(NAMES) and second.stdout == ""
+    again = run(work, "--tracker", "mine:Right", RANK="0", WORLD_SIZE="2")
+    assert "4 sequences" in again.stdout
 
 
 def test_whole_pixels_are_written_on_request(work):
@@ -283,9 +284,17 @@ def test_an_unknown_data_set_and_a_missing_sequence_are_one_line(work):
         assert ended.stderr.count("\n") == 1
 
 
+def test_a_preset_among_the_trackers_stands_for_its_weights_of_the_package(work):
+    ended = run(work, "--tracker", "stark_mobile", "--tracker", "mine:Right")
+    assert ended.returncode == 0, ended.stderr
+    assert "stark_mobile" in ended.stdout and sorted(results(work, "stark_mobile")) == sorted(NAMES)
+    refused = run(work, "--tracker", "stark_s50")
+    assert refused.returncode == 1 and "stark_s50 needs weights" in refused.stderr
+
+
 def test_a_damaged_result_file_is_named(work):
     assert run(work, "--tracker", "mine:Right").returncode == 0
     (work / "results/otb_test/mine.Right/Biker.txt").write_text("1,2,3\n")
     ended = run(work, "--tracker", "mine:Right")
     assert ended.returncode == 1
-    assert "Biker.txt line 1 must be four numbers x,y,w,h" in ended.stderr
+    assert "Biker.txt line 1 must hold 4 numbers x,y,w,h" in ended.stderr

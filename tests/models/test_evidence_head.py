@@ -60,6 +60,22 @@ def test_the_score_depends_on_the_look_inside_the_box_and_not_outside_the_image(
     assert score(search) == score(changed_in_padding)
 
 
+def test_what_a_template_shows_beyond_the_image_does_not_count():
+    torch.manual_seed(0)
+    head = EvidenceScoreHead(8, cells=4, template_cells=2, template_factor=1.0, num_maps=2).eval()
+    box = BoxPrediction(BOX, torch.zeros(1, 2, 16))
+    search, template = features(torch.randn(1, 16, 8)), torch.randn(1, 4, 8)
+    changed = template.clone()
+    changed[0, 3] += 3
+    mask = torch.tensor([[False, False, False, True]])
+
+    def score(tokens: torch.Tensor, mask: torch.Tensor | None) -> float:
+        return head(features(tokens, mask), search, search.tokens, torch.zeros(1, 8), box).item()
+
+    assert score(template, mask) == score(changed, mask)
+    assert score(template, None) != score(changed, None)
+
+
 def test_stark_mobile_scores_with_it():
     network = build_network(preset("stark_mobile").model).eval()
     output = network(torch.zeros(2, 2, 3, 128, 128), None, torch.zeros(2, 3, 256, 256), None)

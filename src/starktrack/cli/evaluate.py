@@ -20,9 +20,11 @@ from starktrack.cli.evaluation_job import (
 )
 from starktrack.cli.options import Device, DeviceOption, named
 from starktrack.cli.tables import Form
+from starktrack.config.presets import PRESETS
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
+from starktrack.shipped import DEFAULT
 from starktrack.tracking.campaign import Standing
 from starktrack.tracking.shares import POLL_SECONDS, Lost, Share, shares_here, work_here
 
@@ -40,7 +42,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]TRACKER",
-            help="csrt, kcf, mil, nanotrack, or module:factory of your own; repeat for more.",
+            help="stark_mobile (weights of the package), csrt, kcf, mil, nanotrack, or module:factory of your "
+            "own; repeat for more.",
         ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Part of the data set; default: the benchmark's.")] = None,
@@ -85,7 +88,7 @@ def evaluate(
     settings = Settings(
         device.value, batch, tuple(overrides or ()), integer, workers, nanotrack, opencv_python
     )
-    contestants = _contestants(weights or [], tracker or [])
+    contestants = _contestants(weights or [], tracker or [], device.value)
     opened = place.open()
     names = _chosen(opened, sequence or [])
     home = out / f"{opened.name}_{opened.split.replace('/', '-')}"
@@ -107,19 +110,29 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _contestants(weights: Sequence[str], trackers: Sequence[str]) -> list[Contestant]:
-    """Return who takes part.
+def _contestants(weights: Sequence[str], trackers: Sequence[str], device: str) -> list[Contestant]:
+    """Return who takes part; a preset among the trackers stands for its weights of the package.
 
     Raises:
+        CheckpointError: A preset has no weights in the package.
         ConfigError: Nobody, or two of one name.
     """
+    from starktrack.api import shipped_file
+
     ours = [(name or Path(value).stem, value) for name, value in map(named, weights)]
     theirs = [(name or value.replace(":", "."), value) for name, value in map(named, trackers)]
     found = [Contestant(name, weights=Path(value)) for name, value in ours]
-    found += [Contestant(name, plugin=value) for name, value in theirs]
+    for name, value in theirs:
+        if value in PRESETS:
+            found.append(Contestant(name, weights=shipped_file(value, device)))
+        else:
+            found.append(Contestant(name, plugin=value))
     names = [contestant.name for contestant in found]
     if not names:
-        raise ConfigError("an evaluation needs a tracker, got none; give --weights FILE or --tracker NAME")
+        raise ConfigError(
+            "an evaluation needs a tracker, got none; give --weights FILE or --tracker NAME, "
+            f"such as --tracker {DEFAULT}"
+        )
     if len(set(names)) < len(names):
         raise ConfigError(f"trackers must differ in name, got {', '.join(names)}; write NAME=…")
     return found

@@ -167,9 +167,7 @@ def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> C
     from starktrack.api import require_torch
 
     require_torch("tracking with weights")
-    from starktrack.models.weights import read_config
-
-    return _configure(read_config(weights), benchmark, overrides)
+    return _configure(_stored_config(weights), benchmark, overrides)
 
 
 def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
@@ -207,6 +205,17 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _stored_config(weights: Path) -> Config:
+    """Return the configuration that a checkpoint or an exported network carries."""
+    if weights.suffix == ".onnx":
+        from starktrack.engines.onnx_engine import open_onnx
+
+        return open_onnx(weights).config
+    from starktrack.models.weights import read_config
+
+    return read_config(weights)
+
+
 def _configure(config: Config, benchmark: str, overrides: Sequence[str]) -> Config:
     foreign = [each for each in overrides if not each.startswith("tracking.")]
     if foreign:
@@ -215,20 +224,31 @@ def _configure(config: Config, benchmark: str, overrides: Sequence[str]) -> Conf
 
 
 def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share) -> EngineTeam:
-    import torch
-
     from starktrack.api import load_engine
 
-    if settings.workers > 1:
-        torch.set_num_threads(threads_each(settings.workers))
-    device = settings.device
-    if torch.cuda.is_available() and device in ("auto", "cuda"):
-        local = int(os.environ.get("LOCAL_RANK", "0")) * settings.workers + share.index % settings.workers
-        device = f"cuda:{local % torch.cuda.device_count()}"
-    engine = load_engine(weights=weights, device=device)
+    if weights.suffix == ".onnx":
+        from starktrack.engines.onnx_engine import open_onnx
+
+        threads = threads_each(settings.workers) if settings.workers > 1 else 0
+        device, engine = "cpu", open_onnx(weights, threads=threads)
+    else:
+        device = _torch_device(settings, share)
+        engine = load_engine(weights=weights, device=device)
     engine.config = _configure(engine.config, benchmark, settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
     return EngineTeam(engine, batch)
+
+
+def _torch_device(settings: Settings, share: Share) -> str:
+    """Return where this process's network runs, after sharing the processor's threads with the other workers."""
+    import torch
+
+    if settings.workers > 1:
+        torch.set_num_threads(threads_each(settings.workers))
+    if not torch.cuda.is_available() or settings.device not in ("auto", "cuda"):
+        return settings.device
+    local = int(os.environ.get("LOCAL_RANK", "0")) * settings.workers + share.index % settings.workers
+    return f"cuda:{local % torch.cuda.device_count()}"
 
 
 def _clip(dataset: Dataset, name: str) -> Clip:

@@ -62,7 +62,9 @@ class EvidenceScoreHead(nn.Module):
             weight = weight * ~search.padding_mask
         weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-6)
         initial = templates.tokens[:, : self.on_target.shape[0]]
-        share = (self.on_target / self.on_target.sum())[None]
+        share = self.on_target[None]
+        if templates.padding_mask is not None:
+            share = share * ~templates.padding_mask[:, : self.on_target.shape[0]]
         wanted = functional.normalize(_pooled(initial, share), dim=1)
         found = functional.normalize(_pooled(search.tokens, weight), dim=1)
         parts = [embedding, _pooled(encoded, weight), wanted * found, (wanted - found).abs()]
