@@ -84,14 +84,39 @@ def test_until_lost_stops_where_the_target_counts_as_lost(starktrack, clip_file,
     assert [entry["state"] for entry in entries] == [None, *["uncertain"] * 4, "lost"]
 
 
-def test_until_lost_needs_a_model_with_a_score(
-    starktrack, clip_file, small_checkpoint, tmp_path, small_model
+@pytest.mark.parametrize("option", [("--until-lost",), ("--search-growth", "2")])
+def test_what_depends_on_the_state_needs_a_model_with_a_score(
+    starktrack, clip_file, tmp_path, small_model, option
 ):
     path = tmp_path / "plain.safetensors"
     model = small_model()
     save_weights(path, build_network(model).state_dict(), Config(name="plain", model=model))
-    done = starktrack("track", clip_file, "--box", BOX, "--weights", path, "--until-lost")
-    assert done.code == 1 and "--until-lost needs a model with a score, plain has none" in done.err
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", path, *option)
+    assert done.code == 1 and f"{option[0]} needs a model with a score, plain has none" in done.err
+
+
+def test_the_search_region_of_a_lost_target_grows_only_when_asked(
+    starktrack, clip_file, small_checkpoint, out
+):
+    config, state = read_weights(small_checkpoint)
+    never_sure = replace(config.tracking, tracked_score=1.0, lost_score=1.0, lost_after=2)
+    save_weights(out / "w.safetensors", state, replace(config, tracking=never_sure))
+    tracked = {}
+    for name, option in {"plain": (), "off": ("--search-growth", 1), "on": ("--search-growth", 2)}.items():
+        path = out / f"{name}.csv"
+        done = starktrack(
+            "track", clip_file, "--box", BOX, "--weights", out / "w.safetensors", "--save", path, *option
+        )
+        assert done.code == 0, done.err
+        tracked[name] = rows_of(path.read_text())
+    assert tracked["plain"] == tracked["off"]
+    # Lost from frame 2 on: the frame after is the first to be searched elsewhere.
+    assert tracked["plain"][:3] == tracked["on"][:3] and tracked["plain"][3] != tracked["on"][3]
+
+
+def test_a_search_region_that_shrinks_is_refused(starktrack, clip_file, small_checkpoint):
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--search-growth", 0.5)
+    assert done.code == 1 and "tracking.search_growth" in done.err
 
 
 def test_json_holds_the_same_as_csv(starktrack, clip_file, small_checkpoint, out):

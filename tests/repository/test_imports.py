@@ -24,6 +24,8 @@ ALLOWED = {
     "tracking": BASE | {"config", "geometry", "data"},
     "training": BASE | {"config", "geometry", "data", "models"},
     "engines": BASE | {"config", "geometry", "data", "models", "tracking.protocol"},
+    "explain": BASE
+    | {"config", "geometry", "data", "models", "engines", "tracking.protocol", "tracking.overlay"},
     "hub": BASE | {"models", "engines"},
     "shipped": set(),
     "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines", "hub", "shipped"},

@@ -65,18 +65,14 @@ def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["Tra
 
 
 def _write_strip(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
-    import cv2
     import numpy as np
 
-    from starktrack.output_file import whole_file
+    from starktrack.data.image_files import write_image
     from starktrack.tracking.overlay import draw, picture_strip
 
     chosen = np.linspace(0, len(clip) - 1, STRIP_COLUMNS * STRIP_ROWS).astype(int)
     pictures = [draw(clip[i].image, {0: outputs[i].box_xywh}) for i in chosen]
-    strip = picture_strip(pictures, STRIP_COLUMNS, [f"frame {i}" for i in chosen])
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
-    with whole_file(path) as partial:
-        partial.write_bytes(encoded.tobytes())
+    write_image(path, picture_strip(pictures, STRIP_COLUMNS, [f"frame {i}" for i in chosen]))
 
 
 def _overlap(clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> tuple[float, float]:

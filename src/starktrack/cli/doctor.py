@@ -11,6 +11,7 @@ EXTRAS = {
     "onnx": "export",
     "onnxscript": "export",
     "huggingface_hub": "hub",
+    "scipy": "ablations",
     "matplotlib": "plots",
     "tensorboard": "tensorboard",
     "vot-trax": "vot",

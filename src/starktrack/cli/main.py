@@ -13,6 +13,7 @@ from starktrack.errors import StarktrackError
 VERBS = {
     "track": "Track one or more targets through a video.",
     "train": "Train a model; on several GPUs or machines start it with torchrun.",
+    "ablate": "Train every row of Tables 7 and 8 under one budget, score them, and print both tables.",
     "evaluate": "Track a benchmark's sequences with our tracker, OpenCV's or one's own.",
     "report": "Score raw result files: overall, per sequence, per attribute.",
     "plot": "Draw success, precision and speed of trackers, or one sequence over time.",
@@ -21,6 +22,7 @@ VERBS = {
     "models": "List the presets: size, cost, inputs, and whether weights are at hand.",
     "convert": "Convert an authors' checkpoint; nothing in the file is executed.",
     "export": "Write a network as ONNX, which runs without PyTorch.",
+    "explain": "Track one target and show attention, corner maps and score.",
     "profile": "Measure a preset: parameters, MACs, and time per frame.",
     "vot": "Run inside the VOT toolkit, and its experiments without it.",
     "data": "Look at folders of data.",

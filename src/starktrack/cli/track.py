@@ -66,6 +66,12 @@ def track(
     until_lost: Annotated[
         bool, typer.Option("--until-lost", help="Stop once every target counts as lost.")
     ] = False,
+    search_growth: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIMES", help="Search a lost target in a region that grows up to so many times its width."
+        ),
+    ] = None,
     select: Annotated[
         bool, typer.Option("--select", help="Draw the box with the mouse in a window.")
     ] = False,
@@ -82,6 +88,7 @@ def track(
 
     from starktrack.cli.progress import progress_of
     from starktrack.cli.track_outputs import TrackOutputs, check_outputs
+    from starktrack.config.loading import override
     from starktrack.config.refine import DEFAULT_REFINER
     from starktrack.data.frames import open_frames
 
@@ -93,16 +100,26 @@ def track(
             boxes = [_select(frames)]
         refiner = refine or (DEFAULT_REFINER if masks else None)
         tracker = _load(frames, boxes, model, weights, device, engine, refiner)
-        if until_lost and not tracker.engine.config.model.score_head:
-            raise ConfigError(
-                f"--until-lost needs a model with a score, {tracker.engine.config.name} has none; "
-                "leave it out, or take another model (starktrack models)"
-            )
+        if until_lost:
+            _require_score(tracker, "--until-lost")
+        if search_growth is not None:
+            _require_score(tracker, "--search-growth")
+            grown = override(tracker.engine.config, [f"tracking.search_growth={search_growth}"])
+            tracker.engine.config = grown
         outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames.size_hw, frames.frame_rate))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
             broken = _run(tracker, frames, boxes, outputs, progress, until_lost=until_lost)
     _report(outputs, progress, broken)
+
+
+def _require_score(tracker: "Tracker", option: str) -> None:
+    config = tracker.engine.config
+    if not config.model.score_head:
+        raise ConfigError(
+            f"{option} needs a model with a score, {config.name} has none; "
+            "leave it out, or take another model (starktrack models)"
+        )
 
 
 class _Terminated(KeyboardInterrupt):

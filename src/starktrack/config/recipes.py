@@ -1,5 +1,6 @@
-"""Recipe files: TOML, by name for those that come with the package, on top of one another with `base`."""
+"""Recipe files: TOML or the JSON a run leaves, by name where they are ours, on top of one another with `base`."""
 
+import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ def recipe_names() -> list[str]:
 
 
 def read_recipe(name_or_path: str) -> Recipe:
-    """Return a recipe that comes with the package, or the one in a TOML file.
+    """Return a recipe that comes with the package, or the one in a TOML file or a run's `recipe.json`.
 
     `config = "stark_s50"` takes a preset; `config = "refine_mobile"`, a refiner's, makes it a `RefineRecipe`.
     `base = "s50"` starts from another recipe; a table that is given then replaces the table of that name as a
@@ -38,19 +39,28 @@ def read_recipe(name_or_path: str) -> Recipe:
 def _resolved(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if name_or_path in seen:
         raise ConfigError(f"a recipe must not be its own base, got {' -> '.join((*seen, name_or_path))}")
-    values = read_toml(_locate(name_or_path))
+    values = _read(_locate(name_or_path))
     base = values.pop("base", None)
     if base is None:
         return values
     return {**_resolved(base, (*seen, name_or_path)), **values}
 
 
+def _read(path: Path) -> dict[str, Any]:
+    if path.suffix != ".json":
+        return read_toml(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"a recipe must be a file that can be read, {path} is not: {error}") from error
+
+
 def _locate(name_or_path: str) -> Path:
-    if name_or_path.endswith(".toml"):
+    if name_or_path.endswith((".toml", ".json")):
         return Path(name_or_path)
     if name_or_path not in recipe_names():
         raise ConfigError(
-            f"a recipe must be a TOML file or one of ours, got {name_or_path!r}"
+            f"a recipe must be a TOML or JSON file or one of ours, got {name_or_path!r}"
             f"{nearest_name(name_or_path, recipe_names())}"
         )
     return Path(str(_folder() / f"{name_or_path}.toml"))

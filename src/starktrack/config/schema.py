@@ -117,6 +117,9 @@ class ModelConfig:
     """One network: crops in, box and score out.
 
     Args:
+        framework: `stark`, or one that the paper rejects (section 4.5): `template_query` (templates ask the
+            decoder), `hungarian` (ten queries, each with a confidence) or `query_update` (the query follows the
+            target).
         num_templates: 1 (spatial) or more (spatio-temporal: the initial and the dynamic templates).
         score_head: Whether the network says how likely the target is in the search region.
         score_from: `embedding` of the decoder (section 3.2), or `evidence`, which adds the sharpness of the
@@ -125,6 +128,7 @@ class ModelConfig:
             the authors' code (docs/parity.md), `exact` has none.
     """
 
+    framework: Literal["stark", "template_query", "hungarian", "query_update"] = "stark"
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
     box_head: BoxHeadConfig = field(default_factory=BoxHeadConfig)
@@ -134,6 +138,23 @@ class ModelConfig:
     search: CropConfig = field(default_factory=lambda: CropConfig(side=320, factor=5.0))
     template: CropConfig = field(default_factory=lambda: CropConfig(side=128, factor=2.0))
     geometry: Literal["published", "exact"] = "published"
+
+    @model_validator(mode="after")
+    def _frameworks_have_their_parts(self) -> "ModelConfig":
+        if self.framework != "stark" and not self.transformer.num_decoder_layers:
+            raise ValueError(
+                f"framework {self.framework} needs transformer.num_decoder_layers above 0, got 0"
+            )
+        if self.framework == "hungarian" and not self.score_head:
+            raise ValueError(
+                "framework hungarian needs score_head = true, which tells its queries' confidence"
+            )
+        if self.framework == "query_update" and self.num_templates < 2:
+            raise ValueError(
+                "framework query_update needs num_templates of at least 2 (the query is updated from the latest), "
+                f"got {self.num_templates}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _evidence_needs_maps(self) -> "ModelConfig":
@@ -164,8 +185,10 @@ class TrackingConfig:
         tracked_score: A score from here on says that the target is there, see `tracking.presence`.
         lost_score: A score below it says that the target is not there.
         lost_after: Frames in a row below `lost_score` until the target counts as lost.
+        search_growth: How many times wider the search region of a lost target may become, see
+            `tracking.search_growth`; 1 leaves it as it is.
 
-    Source: section 4.1 (T_u = 200, tau = 0.5); the last three are ours and change no box.
+    Source: section 4.1 (T_u = 200, tau = 0.5); the last four are ours, and by default change no box.
     """
 
     update_interval: PositiveInt = 200
@@ -174,6 +197,7 @@ class TrackingConfig:
     tracked_score: Annotated[float, Field(ge=0, le=1)] = 0.5
     lost_score: Annotated[float, Field(ge=0, le=1)] = 0.25
     lost_after: PositiveInt = 5
+    search_growth: Annotated[float, Field(ge=1, le=10)] = 1.0
 
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> "TrackingConfig":

@@ -109,7 +109,7 @@ class StageConfig:
     Args:
         epochs: How often `samples_per_epoch` samples are seen.
         trains: `box` everything but the score head, with the box losses; `score` the score head alone, all
-            else frozen and in eval mode, with binary cross-entropy.
+            else frozen and in eval mode, with binary cross-entropy; `joint` everything, with both (Table 8).
         frozen_stride: The backbone is frozen up to its stage of this stride; 4 is ResNet's stem and layer1.
         validate_every: Epochs between validations in this stage, 0 for none; left out, `validation.every`.
 
@@ -117,7 +117,7 @@ class StageConfig:
     """
 
     epochs: PositiveInt = 500
-    trains: Literal["box", "score"] = "box"
+    trains: Literal["box", "score", "joint"] = "box"
     frozen_stride: Count = 4
     validate_every: Count | None = None
     data: DataConfig = field(default_factory=DataConfig)
@@ -235,7 +235,7 @@ def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
         )
     if stage.loss.centre and kind == "mlp":
         raise ValueError(f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps")
-    if stage.trains == "box" and kind == "centre" and not stage.loss.centre:
+    if stage.trains != "score" and kind == "centre" and not stage.loss.centre:
         raise ValueError(f"stages.{name}.loss.centre must be above 0 for box_head.kind = 'centre', got 0")
 
 
@@ -279,9 +279,14 @@ class Recipe:
                 raise ValueError(
                     f"stages.{name}.loss.mask must be 0 for a tracker, got {stage.loss.mask}; refiners have masks"
                 )
-            if stage.trains == "score" and not self.config.model.score_head:
+            if stage.trains != "box" and not self.config.model.score_head:
                 raise ValueError(
                     f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
+                )
+            if self.config.model.framework == "hungarian" and stage.trains != "joint":
+                raise ValueError(
+                    f"stages.{name}.trains must be joint for framework hungarian, whose confidences decide which "
+                    f"query answers, got {stage.trains}"
                 )
             _maps_fit(name, stage, self.config.model)
 

@@ -13,6 +13,7 @@ import numpy as np
 from starktrack.arrays import Image
 from starktrack.data.frame_stream import FrameStream, Picture
 from starktrack.errors import DatasetError, VideoError
+from starktrack.output_file import whole_file
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
@@ -59,6 +60,17 @@ def read_image(path: Path) -> Image:
             "be decoded; replace or remove the file"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write an RGB image whose suffix says how; the file appears when it is whole.
+
+    Raises:
+        InputError: The place cannot be written to, or the disk is full.
+    """
+    _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    with whole_file(path) as partial_path:
+        partial_path.write_bytes(encoded.tobytes())
 
 
 def find_images(source: str | Path) -> tuple[Path, ...]:

@@ -16,7 +16,7 @@ from starktrack.geometry.crop import CropTransform, Geometry, crop_transform
 from starktrack.models.crops import Crops, cut_batch, normalise
 from starktrack.models.features import Features
 from starktrack.models.lightning import fold
-from starktrack.models.stark import Stark
+from starktrack.models.stark import Stark, StarkOutput
 from starktrack.tracking.protocol import Prediction, Views
 
 
@@ -77,9 +77,14 @@ class TorchEngine:
         self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[TorchTemplate]]
     ) -> Prediction:
         """Return the target's box in search crops that were cut already."""
-        output = self.network.locate(self._stack(templates), self.network.embed_search(crops, masks))
-        scores = None if output.score_logit is None else output.score_logit.sigmoid().double().cpu().numpy()
-        return Prediction(output.box_cxcywh.double().cpu().numpy(), scores)
+        return prediction_of(self.answer(crops, masks, templates))
+
+    @torch.inference_mode()
+    def answer(
+        self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[TorchTemplate]]
+    ) -> StarkOutput:
+        """Return all that the network says of search crops that were cut already."""
+        return self.network.locate(self._stack(templates), self.network.embed_search(crops, masks))
 
     def crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
         """Return normalised crops around each box and their padding masks, None where nothing is padded."""
@@ -97,6 +102,12 @@ class TorchEngine:
         stacked = Features.stack(per_target)
         self._last = (flat, stacked)
         return stacked
+
+
+def prediction_of(output: StarkOutput) -> Prediction:
+    """Return what a tracker is told of the network's answer."""
+    scores = None if output.score_logit is None else output.score_logit.sigmoid().double().cpu().numpy()
+    return Prediction(output.box_cxcywh.double().cpu().numpy(), scores)
 
 
 def cut_views(views: Views, transform: CropTransform, geometry: Geometry, device: torch.device) -> Crops:

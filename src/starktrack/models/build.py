@@ -1,5 +1,7 @@
 """A configuration becomes a network."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -9,6 +11,9 @@ from starktrack.models.backbone import build_backbone
 from starktrack.models.centre_head import CentreHead
 from starktrack.models.corner_head import CornerHead
 from starktrack.models.evidence_head import EvidenceScoreHead
+from starktrack.models.frameworks.hungarian import NUM_QUERIES, HungarianStark
+from starktrack.models.frameworks.query_update import QueryUpdateStark
+from starktrack.models.frameworks.template_query import TemplateQueryStark
 from starktrack.models.lightning import RepCornerHead
 from starktrack.models.mlp_head import MlpHead, ScoreHead
 from starktrack.models.position import LearnedPosition, NoPosition, SinePosition
@@ -36,18 +41,35 @@ def build_network(
         CheckpointError: The backbone's weights cannot be had.
     """
     transformer = config.transformer
-    return Stark(
+    return _framework(config)(
         backbone=build_backbone(config.backbone, imagenet=imagenet, weights=backbone_weights),
         stride=config.backbone.stride,
         width=transformer.width,
         template_position=_position(config, config.template.side),
         search_position=_position(config, config.search.side),
         encoder=Encoder(transformer),
-        decoder=Decoder(transformer) if transformer.num_decoder_layers else None,
+        decoder=_decoder(config) if transformer.num_decoder_layers else None,
         box_head=_box_head(config),
         auxiliary_head=_centre_head(config) if auxiliary_head else None,
         score_head=_score_head(config) if config.score_head else None,
     )
+
+
+def _framework(config: ModelConfig) -> Callable[..., Stark]:
+    match config.framework:
+        case "stark":
+            return Stark
+        case "template_query":
+            return TemplateQueryStark
+        case "query_update":
+            return partial(QueryUpdateStark, num_templates=config.num_templates)
+        case "hungarian":
+            return HungarianStark
+
+
+def _decoder(config: ModelConfig) -> Decoder:
+    num_queries = {"template_query": 0, "hungarian": NUM_QUERIES}.get(config.framework, 1)
+    return Decoder(config.transformer, num_queries)
 
 
 def _position(config: ModelConfig, side: int) -> nn.Module:

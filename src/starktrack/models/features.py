@@ -1,6 +1,6 @@
 """What the network knows of its crops: one token per feature cell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +33,20 @@ class Features:
     def stack(targets: Sequence["Features"]) -> "Features":
         """Return one batch of the tokens of several targets."""
         return _join(targets, axis=0)
+
+    def split(self, count: int) -> list["Features"]:
+        """Return `count` equal parts one after the other, the inverse of `concatenate`."""
+        length = self.tokens.shape[1] // count
+        starts = range(0, count * length, length)
+        return [self._each(lambda values, at=start: values[:, at : at + length]) for start in starts]
+
+    def repeat(self, count: int) -> "Features":
+        """Return every target `count` times, the copies of one after one another."""
+        return self._each(lambda values: values.repeat_interleave(count, dim=0))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Features":
+        mask = None if self.padding_mask is None else change(self.padding_mask)
+        return Features(change(self.tokens), mask, change(self.position))
 
     def row(self, index: int) -> "Features":
         """Return one target as a batch of one; a mask that masks nothing is dropped."""

@@ -7,7 +7,7 @@ templates and the score head, nothing else.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from starktrack.geometry.boxes import xyxy_to_cxcywh
@@ -36,6 +36,19 @@ class StarkOutput:
     corner_logits: Float[Tensor, "batch 2 cells"] | None
     centre: CentreMaps | None
     embedding: Float[Tensor, "batch width"]
+
+    def rows(self, index: Shaped[Tensor, " rows"]) -> "StarkOutput":
+        """Return the answers of some rows, by their numbers or by a mask."""
+        centre = self.centre
+        if centre is not None:
+            centre = CentreMaps(centre.heat_logits[index], centre.offset[index], centre.size[index])
+        return StarkOutput(
+            self.box_cxcywh[index],
+            None if self.score_logit is None else self.score_logit[index],
+            None if self.corner_logits is None else self.corner_logits[index],
+            centre,
+            self.embedding[index],
+        )
 
 
 AUXILIARY = "auxiliary_head."
@@ -85,10 +98,26 @@ class Stark(nn.Module):
 
     def locate(self, templates: Features, search: Features) -> StarkOutput:
         """Return the target in the search region, given all its templates, initial first."""
+        encoded, embedding = self.relate(templates, search)
+        return self.read_out(templates, search, encoded, embedding)
+
+    def relate(
+        self, templates: Features, search: Features
+    ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
+        """Return the search tokens after the encoder, and what the decoder gathered of the target."""
         num_search = search.tokens.shape[1]
         memory = self.encoder(Features.concatenate([templates, search]), num_search)
         encoded = memory.tokens[:, -num_search:]
-        embedding = self.decoder(memory)[:, 0] if self.decoder is not None else encoded.mean(dim=1)
+        return encoded, self.decoder(memory)[:, 0] if self.decoder is not None else encoded.mean(dim=1)
+
+    def read_out(
+        self,
+        templates: Features,
+        search: Features,
+        encoded: Float[Tensor, "batch cells width"],
+        embedding: Float[Tensor, "batch width"],
+    ) -> StarkOutput:
+        """Return what the heads say."""
         box = self.box_head.box(encoded, embedding)
         score_logit = None
         if isinstance(self.score_head, ScoreHead):

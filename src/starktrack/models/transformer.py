@@ -28,17 +28,20 @@ class Attention(nn.Module):
         bias: Float[Tensor, "batch 1 1 keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
         """Return for each query the mix of values it attends to; `bias` is added to the logits of keys."""
-        queries = self._heads(self.query(query))
+        queries = self.split_heads(self.query(query))
         mixed = functional.scaled_dot_product_attention(
             queries,
-            self._heads(self.key(key)),
-            self._heads(self.value(value)),
+            self.split_heads(self.key(key)),
+            self.split_heads(self.value(value)),
             attn_mask=None if bias is None else bias.to(queries.dtype),
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.out(mixed.transpose(1, 2).flatten(2))
 
-    def _heads(self, tokens: Tensor) -> Tensor:
+    def split_heads(
+        self, tokens: Float[Tensor, "batch length width"]
+    ) -> Float[Tensor, "batch heads length per_head"]:
+        """Return the share of each head."""
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
@@ -125,32 +128,54 @@ class DecoderLayer(nn.Module):
         query: Float[Tensor, "batch queries width"],
         memory: Features,
         bias: Float[Tensor, "batch 1 1 keys"] | None,
+        query_bias: Float[Tensor, "batch 1 1 queries"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
         """Return what each query has gathered so far."""
         asked = target + query
-        target = self.self_attention_norm(target + self.dropout(self.self_attention(asked, asked, target)))
+        mixed = self.self_attention(asked, asked, target, query_bias)
+        target = self.self_attention_norm(target + self.dropout(mixed))
         mixed = self.cross_attention(target + query, memory.tokens + memory.position, memory.tokens, bias)
         target = self.cross_attention_norm(target + self.dropout(mixed))
         return self.feed_forward_norm(target + self.dropout(self.feed_forward(target)))
 
 
 class Decoder(nn.Module):
-    """M layers in which a learned target query gathers the target from the memory.
+    """M layers in which target queries gather the target from the memory.
+
+    Args:
+        config: Width and layers.
+        num_queries: Learned queries; 0 where they always come from elsewhere.
 
     Source: section 3.1, Decoder: one query, no Hungarian matching.
     """
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, num_queries: int = 1) -> None:
         super().__init__()
-        self.query = nn.Parameter(torch.randn(1, config.width))
+        self.query = nn.Parameter(torch.randn(num_queries, config.width)) if num_queries else None
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, memory: Features) -> Float[Tensor, "batch queries width"]:
-        """Return the output embedding of each query."""
+        """Return the output embedding of each learned query."""
         query = self.query.expand(memory.tokens.shape[0], -1, -1)
+        return self.gather(torch.zeros_like(query), query, memory)
+
+    def gather(
+        self,
+        target: Float[Tensor, "batch queries width"],
+        query: Float[Tensor, "batch queries width"],
+        memory: Features,
+        query_bias: Float[Tensor, "batch 1 1 queries"] | None = None,
+    ) -> Float[Tensor, "batch queries width"]:
+        """Return the output embedding of any queries.
+
+        Args:
+            target: What each knows at the start.
+            query: Added to what it knows whenever it asks.
+            memory: What is asked.
+            query_bias: Added to the logit of each query where queries ask each other.
+        """
         bias = attention_bias(memory.padding_mask)
-        target = torch.zeros_like(query)
         for layer in self.layers:
-            target = layer(target, query, memory, bias)
+            target = layer(target, query, memory, bias, query_bias)
         return self.norm(target)

@@ -17,6 +17,7 @@ from starktrack.geometry.crop import decode_transform
 from starktrack.tracking.presence import Presence, TargetState
 from starktrack.tracking.protocol import Engine, Prediction, Refiner, Template, Views
 from starktrack.tracking.refinement import refine
+from starktrack.tracking.search_growth import SearchGrowth
 from starktrack.tracking.template_memory import TemplateMemory
 
 
@@ -42,13 +43,14 @@ class TrackOutput:
 
 @dataclass
 class Target:
-    """What is remembered of one target: its last box, templates, age in frames, and whether it is there.
+    """What is remembered of one target: its last box, templates, age in frames, whether and where it was seen.
 
     `look` is what a refiner remembers of it.
     """
 
     box_xywh: Box
     memory: TemplateMemory
+    growth: SearchGrowth
     num_updates: int = 0
     presence: Presence = field(default_factory=Presence)
     look: Template | None = None
@@ -59,7 +61,7 @@ def begin(engine: Engine, views: Views) -> list[Target]:
     num_templates = engine.config.model.num_templates
     templates = engine.embed(views)
     return [
-        Target(box, TemplateMemory.start(template, num_templates))
+        Target(box, TemplateMemory.start(template, num_templates), SearchGrowth(box))
         for box, template in zip(views.boxes_xywh, templates, strict=True)
     ]
 
@@ -75,7 +77,11 @@ def advance(
         StarktrackError: The network's answer is not finite.
     """
     index = np.asarray(image_index, dtype=np.int64)
-    windows = Views(images, index, np.stack([target.box_xywh for target in targets]))
+    around = [
+        target.growth.around(target.box_xywh, images[image].shape[:2], engine.config)
+        for target, image in zip(targets, index, strict=True)
+    ]
+    windows = Views(images, index, np.stack(around))
     prediction = engine.predict(windows, [target.memory.templates() for target in targets])
     boxes = _to_image(engine, windows, prediction)
     for target, box in zip(targets, boxes, strict=True):
@@ -86,6 +92,7 @@ def advance(
         return [TrackOutput(box, None, replaced) for box, replaced in zip(boxes, updated, strict=True)]
     for target, score in zip(targets, prediction.scores, strict=True):
         target.presence = target.presence.after(float(score), engine.config.tracking)
+        target.growth = target.growth.after(target.box_xywh, target.presence.state)
     return [
         TrackOutput(target.box_xywh, float(score), replaced, target.presence.state)
         for target, score, replaced in zip(targets, prediction.scores, updated, strict=True)

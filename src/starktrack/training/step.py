@@ -23,6 +23,7 @@ from starktrack.training.distributed import (
     replicate,
     without_exchange,
 )
+from starktrack.training.joint import joint_loss
 from starktrack.training.losses import LossTerms, box_loss, score_loss
 from starktrack.training.optim import build_optimiser
 from starktrack.training.refine_loss import refine_loss
@@ -99,8 +100,10 @@ class Trainer:
                 return refine_loss(output, batch.box_cxcywh, batch.outlines, self.stage.loss)
             if self.stage.trains == "score":
                 return score_loss(output.score_logit, batch.label)
-            model = self.recipe.config.model
-            loss = box_loss(output, batch.box_cxcywh, self.stage.loss, model.box_head.cell_offset)
+            cell_offset = self.recipe.config.model.box_head.cell_offset
+            if self.stage.trains == "joint":
+                return joint_loss(output, batch.box_cxcywh, batch.label, self.stage.loss, cell_offset)
+            loss = box_loss(output, batch.box_cxcywh, self.stage.loss, cell_offset)
             return (
                 loss if self.teacher is None else self._taught(loss, output, batch, self.recipe.distillation)
             )

@@ -19,7 +19,7 @@ def prepare(network: nn.Module, stage: StageConfig) -> None:
     """
     trains_score = stage.trains == "score"
     for name, part in network.named_children():
-        part.requires_grad_((name == "score_head") == trains_score)
+        part.requires_grad_(stage.trains == "joint" or (name == "score_head") == trains_score)
     if not trains_score:
         for module in frozen_modules(network.backbone, stage.frozen_stride):
             module.requires_grad_(False)

@@ -26,7 +26,7 @@ def shipped_config(recipe: Recipe, stage_name: str) -> Config | RefineConfig:
     names = list(recipe.stages)
     run_so_far = names[: names.index(stage_name) + 1]
     config = recipe.config
-    if not config.model.score_head or any(recipe.stages[name].trains == "score" for name in run_so_far):
+    if not config.model.score_head or any(recipe.stages[name].trains != "box" for name in run_so_far):
         return config
     return replace(config, tracking=replace(config.tracking, update_score=UNREACHABLE_SCORE))
 

@@ -1,0 +1,97 @@
+"""The folder that `starktrack explain` fills: a video, a strip, the score, and every head of chosen frames."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from starktrack.arrays import Image
+from starktrack.data.frames import Frame
+from starktrack.data.image_files import write_image
+from starktrack.data.video_writer import VideoWriter
+from starktrack.errors import InputError
+from starktrack.explain.engine import Explanation
+from starktrack.explain.film import film_frame
+from starktrack.explain.pictures import head_tiles, score_curve, summary_tiles
+from starktrack.tracking.overlay import draw, picture_strip
+from starktrack.tracking.tracker import TrackOutput
+
+STRIP_ROWS = 8
+"""Frames in the strip at the most; of a longer video every second, fourth, eighth … picture is kept."""
+
+_SCORE_SIZE_HW = (240, 960)
+
+
+class ExplainOutputs:
+    """Takes frames with their explanations; the video appears when it is whole."""
+
+    def __init__(self, folder: Path, every: int, frame_rate: float | None, threshold: float) -> None:
+        self.paths: list[Path] = []
+        self._folder, self._every, self._frame_rate = folder, every, frame_rate
+        self._threshold = threshold
+        self._scores: list[float | None] = []
+        self._rows: list[tuple[int, Mapping[str, Image]]] = []
+        self._rows_apart = 1
+        self._stack = ExitStack()
+        self._video: VideoWriter | None = None
+
+    def __enter__(self) -> "ExplainOutputs":
+        """Make the folder."""
+        try:
+            (self._folder / "frames").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            told = f"got {self._folder}: {error.strerror}"
+            raise InputError(f"--out must be a folder that can be made, {told}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the video, and write the pictures that need all frames."""
+        self._stack.__exit__(kind, error, trace)
+        if self._video is not None and self._video.path.is_file():
+            self.paths.append(self._video.path)
+        if self._rows:
+            tiles = [
+                (f"frame {index}: {name}", tile) for index, row in self._rows for name, tile in row.items()
+            ]
+            strip = picture_strip(
+                [tile for _, tile in tiles], len(self._rows[0][1]), [name for name, _ in tiles]
+            )
+            self._write("strip.png", strip)
+        if any(score is not None for score in self._scores):
+            self._write("score.png", score_curve(self._scores, _SCORE_SIZE_HW, self._threshold))
+
+    def write(self, frame: Frame, output: TrackOutput, explanation: Explanation | None) -> None:
+        """Take a frame; the first one, in which the box was given, has no explanation."""
+        if explanation is None:
+            return
+        self._scores.append(explanation.score)
+        tracked = draw(frame.image, {0: output.box_xywh}, {0: output.score})
+        self._film(film_frame(tracked, explanation, self._scores, self._threshold), frame.seconds)
+        if (len(self._scores) - 1) % self._every == 0:
+            self._picture(frame.index, explanation)
+
+    def _film(self, picture: Image, seconds: float | None) -> None:
+        if self._video is None:
+            path = self._folder / "explained.mp4"
+            self._video = self._stack.enter_context(VideoWriter(path, picture.shape[:2], self._frame_rate))
+        self._video.write(picture, seconds)
+
+    def _picture(self, index: int, explanation: Explanation) -> None:
+        tiles = summary_tiles(explanation)
+        if (len(self._scores) - 1) // self._every % self._rows_apart == 0:
+            self._rows.append((index, tiles))
+        if len(self._rows) > STRIP_ROWS:
+            self._rows, self._rows_apart = self._rows[::2], 2 * self._rows_apart
+        self._write(f"frames/{index:06d}.png", picture_strip(list(tiles.values()), 3, list(tiles)))
+        for name, attention in (("encoder", explanation.encoder), ("decoder", explanation.decoder)):
+            if attention is not None:
+                heads = head_tiles(explanation, attention)
+                grid = picture_strip(list(heads.values()), attention.shape[1], list(heads))
+                self._write(f"frames/{index:06d}-{name}.png", grid)
+
+    def _write(self, name: str, picture: Image) -> None:
+        write_image(self._folder / name, picture)
+        if "/" not in name:
+            self.paths.append(self._folder / name)

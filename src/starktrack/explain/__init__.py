@@ -1,0 +1,1 @@
+"""What a network looks at: attention, corner maps, and pictures of them."""

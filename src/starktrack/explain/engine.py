@@ -1,0 +1,148 @@
+"""An engine that tells, beside each answer, what the network looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from starktrack.arrays import SquareImage
+from starktrack.config.schema import CropConfig
+from starktrack.engines.torch_engine import TorchEngine, TorchTemplate, prediction_of
+from starktrack.explain.attention import layer_weights, recording
+from starktrack.geometry.crop import crop_transform, cut
+from starktrack.models.stark import StarkOutput
+from starktrack.tracking.protocol import Prediction, Views
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the network saw in one search region, what it looked at, and what it answered.
+
+    Convention: keys are tokens: those of each template that the encoder or decoder was shown, then those of the
+    search region, rows of cells before columns.
+
+    Attributes:
+        search: The crop that was searched.
+        templates: The crops it was compared with, initial first.
+        cells: Cells along one side of the search region.
+        position_xy: The search position whose attention is told, crop units [0, 1].
+        encoder: What that position took from every key, or None without an encoder.
+        decoder: What the target query took from every key (mean over queries where there are several), or
+            None without a decoder.
+        corners: Probability of the top-left and of the bottom-right corner in every cell, or None where the
+            head has no maps.
+        centre: Probability that the target's centre lies in each cell, or None but for the centre head.
+        box_cxcywh: The answer, crop units [0, 1].
+        score: The network's score, or None without one.
+    """
+
+    search: SquareImage
+    templates: Sequence[UInt8[np.ndarray, "template_side template_side 3"]]
+    cells: int
+    position_xy: tuple[float, float]
+    encoder: Float[np.ndarray, "encoder_layers heads keys"] | None
+    decoder: Float[np.ndarray, "decoder_layers heads decoder_keys"] | None
+    corners: Float[np.ndarray, "2 cells cells"] | None
+    centre: Float[np.ndarray, "cells cells"] | None
+    box_cxcywh: Float[np.ndarray, "4"]
+    score: float | None
+
+    def missing(self) -> list[str]:
+        """Return what cannot be shown, since the network does not have the part."""
+        parts = {
+            "encoder attention (no encoder)": self.encoder,
+            "decoder attention (no decoder)": self.decoder,
+            "corner maps (the box head has none)": self.corners,
+            "score (no score head)": self.score,
+        }
+        return [name for name, value in parts.items() if value is None]
+
+
+@dataclass(frozen=True)
+class PicturedTemplate(TorchTemplate):
+    """A template that remembers its crop."""
+
+    picture: SquareImage
+
+
+class ExplainingEngine:
+    """Fulfils `tracking.protocol.Engine` for one target, with the boxes of the engine it wraps.
+
+    Args:
+        engine: Does the work.
+        position_xy: The search position whose encoder attention is told, crop units [0, 1]; None for the
+            centre of the box that was found.
+
+    Attributes:
+        last: The explanation of the latest search region.
+    """
+
+    def __init__(self, engine: TorchEngine, position_xy: tuple[float, float] | None = None) -> None:
+        self.config = engine.config
+        self.last: Explanation | None = None
+        self._engine, self._position_xy = engine, position_xy
+        self._cells = self.config.model.search.side // self.config.model.backbone.stride
+
+    def embed(self, views: Views) -> list[PicturedTemplate]:
+        """Return the templates with their crops."""
+        pictures = self._pictures(views, self.config.model.template)
+        templates = self._engine.embed(views)
+        return [
+            PicturedTemplate(template.features, picture)
+            for template, picture in zip(templates, pictures, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def predict(self, views: Views, templates: Sequence[Sequence[PicturedTemplate]]) -> Prediction:
+        """Return the box, and remember what led to it."""
+        with recording(self._engine.network) as asked:
+            output = self._engine.answer(*self._engine.crop(views, self.config.model.search), templates)
+        position_xy = self._position_xy or _clipped_centre(output)
+        cell = self._cell(position_xy)
+        self.last = Explanation(
+            search=self._pictures(views, self.config.model.search)[0],
+            templates=[template.picture for template in templates[0]],
+            cells=self._cells,
+            position_xy=position_xy,
+            encoder=layer_weights(asked, ".attention", slice(cell, cell + 1 or None)),
+            decoder=layer_weights(asked, ".cross_attention", slice(None)),
+            corners=_corner_maps(output),
+            centre=_centre_map(output),
+            box_cxcywh=output.box_cxcywh[0].double().cpu().numpy(),
+            score=None if output.score_logit is None else float(output.score_logit[0].sigmoid()),
+        )
+        return prediction_of(output)
+
+    def _pictures(self, views: Views, crop: CropConfig) -> list[SquareImage]:
+        transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
+        images = [views.images[index] for index in views.image_index]
+        geometry = self.config.model.geometry
+        return [cut(image, transform, geometry, row).image for row, image in enumerate(images)]
+
+    def _cell(self, position_xy: tuple[float, float]) -> int:
+        """Return the token of a search position, counted from the end: search tokens are last."""
+        column, row = (min(self._cells - 1, int(value * self._cells)) for value in position_xy)
+        return row * self._cells + column - self._cells**2
+
+
+def _clipped_centre(output: StarkOutput) -> tuple[float, float]:
+    x, y = output.box_cxcywh[0, :2].clamp(0, 1).tolist()
+    return x, y
+
+
+def _corner_maps(output: StarkOutput) -> Float[np.ndarray, "2 cells cells"] | None:
+    if output.corner_logits is None:
+        return None
+    return _squared(output.corner_logits[0].float().softmax(dim=-1))
+
+
+def _centre_map(output: StarkOutput) -> Float[np.ndarray, "cells cells"] | None:
+    return None if output.centre is None else _squared(output.centre.heat_logits[0].float().sigmoid())
+
+
+def _squared(values: Float[Tensor, "*maps cells_squared"]) -> Float[np.ndarray, "*maps cells cells"]:
+    side = round(values.shape[-1] ** 0.5)
+    return values.unflatten(-1, (side, side)).cpu().numpy()

@@ -1,0 +1,46 @@
+"""A target query that is updated over time instead of an extra template (Table 8: 64.8 against 66.4).
+
+Source: section 4.5, Updating the query embedding; the next query is the decoder's output, as in TrackFormer. The
+output here is that on the dynamic template, which the tracker replaces by its own rule (interval and score). So
+sampler, tracker and inputs are those of STARK-ST, and what differs is the road by which the news reaches the
+search region.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from starktrack.models.features import Features
+from starktrack.models.stark import Stark
+
+
+class QueryUpdateStark(Stark):
+    """STARK-S with a query that follows the target.
+
+    Args:
+        num_templates: The initial one, and at least one that the query is updated from.
+        parts: As of `Stark`.
+    """
+
+    def __init__(self, *, num_templates: int, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.num_templates = num_templates
+
+    def relate(
+        self, templates: Features, search: Features
+    ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
+        """Return the search tokens beside the initial template, and what the updated query gathered there."""
+        initial, *latest = templates.split(self.num_templates)
+        query = self.decoder.query.expand(len(search.tokens), -1, -1)
+        for view in latest:
+            query, _ = self._ask(query, initial, view)
+        embedding, encoded = self._ask(query, initial, search)
+        return encoded, embedding[:, 0]
+
+    def _ask(self, query: Tensor, initial: Features, view: Features) -> tuple[Tensor, Tensor]:
+        """Return what the query gathers from a view beside the initial template, and the view's tokens."""
+        length = view.tokens.shape[1]
+        memory = self.encoder(Features.concatenate([initial, view]), length)
+        return self.decoder.gather(torch.zeros_like(query), query, memory), memory.tokens[:, -length:]
