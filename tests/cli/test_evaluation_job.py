@@ -30,10 +30,10 @@ def two_sets(tmp_path):
 def paper_weights(tmp_path):
     """A tiny network that bears the name of one of the paper's models, whose settings the table has."""
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.models.build import build_network
     from starktrack.models.weights import save_weights
-    from starktrack.training.tiny import tiny_config
 
     torch.manual_seed(0)
     config = dataclasses.replace(tiny_config(), name="stark_st50")
