@@ -50,6 +50,24 @@ def test_an_object_that_was_never_seen_in_training_is_followed(seed):
     assert np.mean([output.state == "tracked" for output in outputs]) > 0.9
 
 
+def test_a_target_that_vanishes_counts_as_lost():
+    clip = list(synthetic_clip(40, seed=1, object_seed=1))
+    hidden = range(20, 30)
+    tracker = starktrack.load()
+    tracker.start(clip[0].image, box_xywh=clip[0].box_xywh)
+    states = [
+        tracker.update(np.full_like(frame.image, 128) if index in hidden else frame.image).state
+        for index, frame in enumerate(clip[1:], start=1)
+    ]
+    assert states[hidden[-1] - 1] == "lost" and set(states[:19]) == {"tracked"}
+
+
+def test_the_card_states_the_thresholds_that_the_weights_carry():
+    tracking = engine_of("onnx").config.tracking
+    for score in (tracking.tracked_score, tracking.lost_score):
+        assert f"{score:.3f}" in shipped_card(DEFAULT)
+
+
 def test_the_card_tells_data_recipe_numbers_limits_and_licences():
     card = shipped_card(DEFAULT)
     for heading in ("Data", "Recipe", "Numbers", "Limits", "Licences"):

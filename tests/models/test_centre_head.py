@@ -5,6 +5,7 @@ import dataclasses
 import torch
 
 from starktrack.config.presets import preset
+from starktrack.geometry.boxes import cxcywh_to_xyxy
 from starktrack.models.build import build_network
 from starktrack.models.centre_head import CentreHead, box_at
 from starktrack.models.prediction import CentreMaps
@@ -40,15 +41,21 @@ def test_before_training_hardly_any_cell_is_a_centre():
 
 
 def test_an_auxiliary_head_adds_its_maps_and_leaves_the_box_to_the_corners():
+    torch.manual_seed(0)
     network = build_network(preset("stark_mobile").model, auxiliary_head=True).eval()
-    output = network(torch.zeros(2, 2, 3, 128, 128), None, torch.zeros(2, 3, 256, 256), None)
-    assert output.centre.heat_logits.shape == (2, 256) and output.corner_logits is not None
+    crops = torch.randn(1, 2, 3, 128, 128), None, torch.randn(1, 3, 256, 256), None
+    beside = network(*crops)
+    network.auxiliary_head = None
+    alone = network(*crops)
+    assert beside.centre.heat_logits.shape == (1, 256) and alone.centre is None
+    torch.testing.assert_close(beside.box_cxcywh, alone.box_cxcywh)
 
 
-def test_a_network_with_a_centre_head_finds_a_box_inside_the_crop():
+def test_a_network_with_a_centre_head_answers_with_the_box_at_its_peak():
     model = preset("stark_mobile").model
     head = dataclasses.replace(model.box_head, kind="centre")
     network = build_network(dataclasses.replace(model, box_head=head)).eval()
-    output = network(torch.zeros(1, 2, 3, 128, 128), None, torch.zeros(1, 3, 256, 256), None)
-    assert output.corner_logits is None and output.centre is not None
-    assert (output.box_cxcywh >= 0).all() and (output.box_cxcywh <= 1).all()
+    output = network(torch.randn(1, 2, 3, 128, 128), None, torch.randn(1, 3, 256, 256), None)
+    peak = box_at(output.centre, output.centre.heat_logits.argmax(dim=1))
+    torch.testing.assert_close(cxcywh_to_xyxy(output.box_cxcywh), peak)
+    assert output.corner_logits is None
