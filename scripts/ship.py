@@ -3,8 +3,9 @@
     python scripts/ship.py RUN/weights.safetensors --data DATA_ROOT
 
 The score is calibrated on the recipe's validation sequences, which no training sees: tracked as they are; with the
-target of another sequence, which is never there; and as synthetic video in which the target leaves. Prints the
-thresholds with their precision and recall, for the card (`src/starktrack/shipped/NAME.md`).
+target of another sequence, which is never there; and as synthetic video in which targets cut from those with masks
+move over the others and leave. Prints the thresholds with their precision and recall, for the card
+(`src/starktrack/shipped/NAME.md`).
 """
 
 import argparse
@@ -23,6 +24,7 @@ from starktrack.data.sequence import Sequence
 from starktrack.data.synthetic import SyntheticVideos
 from starktrack.engines.export import export_onnx
 from starktrack.engines.torch_engine import TorchEngine
+from starktrack.errors import ConfigError
 from starktrack.evaluation.metrics import overlaps
 from starktrack.evaluation.presence import lost_threshold, tracked_threshold
 from starktrack.models.weights import load_network, save_weights
@@ -49,12 +51,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     options = parser.parse_args()
     config, network = load_network(options.weights)
+    if not config.model.score_head:
+        raise ConfigError(f"shipped weights must have a score, {config.name} has none")
     engine = TorchEngine(network, config, device=torch.device("cpu"))
     scores, on_target = measure(engine, options.recipe, options.data)
     config = calibrated(config, scores, on_target)
     file = options.out / config.name
-    save_weights(file.with_suffix(".safetensors"), network.state_dict(), config)
+    # First what may be refused, so that the two files never hold different networks.
     print(f"exported: {export_onnx(network, config, file.with_suffix('.onnx'))}")
+    save_weights(file.with_suffix(".safetensors"), network.state_dict(), config)
     for suffix in (".safetensors", ".onnx"):
         print(f"{file.name}{suffix}: {file.with_suffix(suffix).stat().st_size / 1e6:.1f} MB")
 
@@ -65,13 +70,15 @@ def calibrated(config: Config, scores: np.ndarray, on_target: np.ndarray) -> Con
     lost = lost_threshold(scores, on_target, LOST_PRECISION)
     print(f"{len(scores)} frames, {on_target.mean():.1%} of them on the target")
     print(f"tracked: {tracked}\nlost: {lost}")
+    if lost.score > tracked.score:
+        print(f"lost comes down to tracked, {tracked.score}")
     return replace(
         config,
         tracking=replace(
             config.tracking,
             tracked_score=tracked.score,
             lost_score=min(lost.score, tracked.score),
-            update_score=max(tracked.score, config.tracking.update_score),
+            update_score=tracked.score,
         ),
     )
 
@@ -86,22 +93,25 @@ def measure(engine: Engine, recipe: str, data: Path) -> tuple[np.ndarray, np.nda
 def runs(engine: Engine, recipe: str, data: Path) -> Iterator[np.ndarray]:
     """Yield [frames, 2] of score and whether the box was on the target, a run at a time."""
     plan = read_recipe(recipe)
+    collections = open_collections(plan.validation.datasets, data, 0)
     held_out = [
         sequence
-        for collection in open_collections(plan.validation.datasets, data, 0).values()
+        for collection in collections.values()
         for sequence in (collection[index] for index in range(len(collection)))
     ]
+    if len(held_out) < 2:
+        raise ConfigError(f"calibration needs two validation sequences, got {len(held_out)}")
     for index, sequence in enumerate(held_out):
         yield follow(engine, sequence)
         yield follow(engine, sequence, other=held_out[index - 1])
-    for sequence in absences(open_collections({"coco": plan.datasets["coco"]}, data, 0)["coco"]):
+    for sequence in absences(collections["davis"], collections["clips"]):
         yield follow(engine, sequence)
 
 
-def absences(pictures: SequenceCollection) -> Iterator[Sequence]:
+def absences(objects: SequenceCollection, backgrounds: SequenceCollection) -> Iterator[Sequence]:
     """Yield synthetic videos in which the target leaves."""
     config = SyntheticConfig(leaving=1.0, occlusion=0.5)
-    videos = SyntheticVideos(pictures, pictures, config, SYNTHETIC_SEED)
+    videos = SyntheticVideos(objects, backgrounds, config, SYNTHETIC_SEED)
     for index in range(NUM_SYNTHETIC):
         yield videos[index]
 

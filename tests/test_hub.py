@@ -1,15 +1,17 @@
 import sys
 import types
 
+import jaxtyping
 import pytest
 import torch
 
 import starktrack
 from starktrack import hub
 from starktrack.config.schema import Config
-from starktrack.errors import CheckpointError, MissingExtraError
+from starktrack.errors import CheckpointError, ConfigError, MissingExtraError
 from starktrack.models.build import build_network
 from starktrack.models.weights import save_weights
+from starktrack.shipped import shipped_weights
 
 
 @pytest.fixture
@@ -79,7 +81,8 @@ def test_only_checkpoints_of_ours_are_pushed(fake_hub, tmp_path):
 def test_a_hub_that_refuses_is_one_clear_error(kind, fake_hub, checkpoint):
     fake_hub.fails = getattr(fake_hub.errors, kind, OSError)("404 not found")
     with pytest.raises(
-        CheckpointError, match="weights of 'org/name' could not be had from the hub: 404 not found"
+        CheckpointError,
+        match=r"weights of 'org/name' could not be had from the hub: model\.safetensors: 404 not found",
     ):
         hub.from_pretrained("org/name")
     with pytest.raises(CheckpointError, match="could not be pushed to 'org/name': 404 not found"):
@@ -93,3 +96,31 @@ def test_without_the_package_the_extra_to_install_is_named(monkeypatch, checkpoi
         starktrack.from_pretrained("org/name")
     with pytest.raises(MissingExtraError, match=text):
         hub.push(checkpoint, "org/name")
+
+
+def test_an_exported_network_is_taken_where_it_is_asked_for_or_nothing_else_is_there(fake_hub, monkeypatch):
+    shipped = str(shipped_weights("stark_mobile", "onnx"))
+    monkeypatch.setattr(fake_hub, "hf_hub_download", lambda _, name, **__: refuse_or(name, shipped))
+
+    def refuse_or(name: str, file: str) -> str:
+        if name != "model.onnx":
+            raise fake_hub.errors.HfHubHTTPError("no such file")
+        return file
+
+    for engine in ("auto", "onnx"):
+        tracker = starktrack.from_pretrained("org/name", engine=engine)
+        assert type(tracker.engine).__name__ == "OnnxEngine"
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: no such file$"):
+        starktrack.from_pretrained("org/name", engine="torch")
+
+
+def test_an_exported_network_is_pushed_under_its_own_name(fake_hub):
+    hub.push(shipped_weights("stark_mobile", "onnx"), "org/name")
+    assert fake_hub.calls[-1][2]["path_in_repo"] == "model.onnx"
+
+
+def test_an_unknown_engine_is_refused_before_anything_is_downloaded(fake_hub, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users see it
+    with pytest.raises(ConfigError, match="an engine must be auto, torch or onnx, got 'foo'"):
+        starktrack.from_pretrained("org/name", engine="foo")
+    assert fake_hub.calls == []

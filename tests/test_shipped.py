@@ -67,3 +67,18 @@ def test_the_man_of_otb_is_followed_to_the_end_of_an_mp4_with_a_box_alone(shared
     outputs = list(starktrack.track(tmp_path / "man.mp4", true[0]))
     each = overlap(xywh_to_xyxy(np.stack([output.box_xywh for output in outputs])), xywh_to_xyxy(true))
     assert len(outputs) == len(true) and each.mean() > 0.6 and each[-10:].min() > 0.3
+
+
+def test_the_shipped_refiner_outlines_the_target_and_leaves_its_box():
+    assert shipped_weights("refine_mobile", "torch").stat().st_size < MOST_BYTES
+    assert "J" in shipped_card("refine_mobile")
+    frames = list(synthetic_clip(4, seed=1))
+    plain, outlining = (starktrack.load(device="cpu", refine=name) for name in (None, "refine_mobile"))
+    for tracker in (plain, outlining):
+        tracker.start(frames[0].image, box_xywh=frames[0].box_xywh)
+    for frame in frames[1:]:
+        found = outlining.update(frame.image)
+        np.testing.assert_array_equal(found.box_xywh, plain.update(frame.image).box_xywh)
+        left, top, width, height = np.round(frame.box_xywh).astype(int)
+        inside = found.mask[top : top + height, left : left + width].sum()
+        assert inside > 0.3 * width * height and inside > 0.8 * found.mask.sum()

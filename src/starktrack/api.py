@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from starktrack.config.presets import preset
+from starktrack.config.presets import PRESETS, preset
 from starktrack.config.refine import REFINERS
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
 from starktrack.shipped import DEFAULT, shipped_weights
@@ -28,7 +28,7 @@ def load(
     Args:
         model: A preset's name; without it, whatever the weights are of, `stark_mobile` without weights.
         weights: A checkpoint written by `starktrack convert` or `starktrack train`, or a network written by
-            `starktrack export`; without it, those that come with the package (`stark_mobile` has some).
+            `starktrack export`, or `stark_mobile` for those that come with the package, as without any.
         device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
         engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the
             file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
@@ -52,17 +52,23 @@ def from_pretrained(
 
     Args:
         revision: Branch, tag or commit.
-        engine: `torch` takes the repository's checkpoint, `onnx` its exported network; `auto` the checkpoint
-            where PyTorch is installed.
+        engine: `torch` takes the repository's checkpoint, `onnx` its exported network; `auto` whichever is
+            there, the checkpoint first where PyTorch is installed or a GPU is asked for.
 
     Raises:
         MissingExtraError: `huggingface_hub` or PyTorch is not installed.
         CheckpointError: The repository cannot be had, or its file is not one of ours.
+        ConfigError, DeviceError: As `load`.
     """
     from starktrack.hub import from_pretrained as download
 
-    chosen = ("torch" if find_spec("torch") else "onnx") if engine == "auto" else engine
-    return load(weights=download(repository, chosen, revision=revision), device=device, engine=engine)
+    _check_engine(engine)
+    if engine == "auto":
+        has_torch = all(find_spec(package) for package in _TORCH_PACKAGES)
+        order = ("torch", "onnx") if has_torch or device not in ("auto", "cpu") else ("onnx", "torch")
+    else:
+        order = (engine,)
+    return load(weights=download(repository, order, revision=revision), device=device, engine=engine)
 
 
 def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
@@ -92,10 +98,11 @@ def load_engine(
     """Return the network behind a tracker, to be shared by several; arguments and errors as `load`."""
     if model is not None:
         preset(model)
-    if engine not in ("auto", *_OPEN):
-        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
+    _check_engine(engine)
     if weights is None:
         weights = shipped_file(model or DEFAULT, device, engine)
+    elif str(weights) in PRESETS and not Path(weights).exists():
+        weights = shipped_file(str(weights), device, engine)
     opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
     if model is not None and opened.config.name != model:
         raise CheckpointError(
@@ -144,6 +151,11 @@ def load_refiner(weights: str | Path, *, device: str = "auto") -> Refiner:
     return TorchRefiner(network, config, device=where)
 
 
+def _check_engine(engine: str) -> None:
+    if engine not in ("auto", *_OPEN):
+        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
+
+
 def _engine_of(weights: Path, engine: str) -> str:
     """Return which engine runs the file, if it is the one asked for."""
     fitting = "onnx" if weights.suffix == ".onnx" else "torch"
@@ -183,13 +195,16 @@ def _open_onnx(weights: Path, device: str) -> Engine:
 _OPEN = {"torch": _open_torch, "onnx": _open_onnx}
 
 
+_TORCH_PACKAGES = ("torch", "torchvision", "timm")
+
+
 def require_torch(purpose: str) -> None:
     """Check that PyTorch and its companions are installed, without importing them.
 
     Raises:
         MissingExtraError: One of them is not; names the extra to install.
     """
-    for package in ("torch", "torchvision", "timm"):
+    for package in _TORCH_PACKAGES:
         if find_spec(package) is None:
             raise MissingExtraError(package, "torch", purpose)
 

@@ -1,6 +1,7 @@
 """Weights on the Hugging Face hub (optional: `pip install "starktrack[hub]"`)."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -10,12 +11,14 @@ FILE_NAMES = {"torch": "model.safetensors", "onnx": "model.onnx"}
 """What the weights are called in a repository, by the engine that runs them."""
 
 
-def from_pretrained(repository: str, engine: str = "torch", *, revision: str | None = None) -> Path:
+def from_pretrained(
+    repository: str, engines: Sequence[str] = ("torch",), *, revision: str | None = None
+) -> Path:
     """Return the local path of a repository's weights, downloaded once.
 
     Args:
         repository: `organisation/name`.
-        engine: `torch` for the checkpoint, `onnx` for the exported network.
+        engines: `torch` for the checkpoint, `onnx` for the exported network; the first that is there.
         revision: Branch, tag or commit.
 
     Raises:
@@ -23,10 +26,13 @@ def from_pretrained(repository: str, engine: str = "torch", *, revision: str | N
         CheckpointError: The repository or its file cannot be had.
     """
     hub = _hub()
-    try:
-        return Path(hub.hf_hub_download(repository, FILE_NAMES[engine], revision=revision))
-    except _failures(hub) as error:
-        raise CheckpointError(f"weights of {repository!r} could not be had from the hub: {error}") from error
+    reasons = []
+    for engine in engines:
+        try:
+            return Path(hub.hf_hub_download(repository, FILE_NAMES[engine], revision=revision))
+        except _failures(hub) as error:
+            reasons.append(f"{FILE_NAMES[engine]}: {error}")
+    raise CheckpointError(f"weights of {repository!r} could not be had from the hub: {'; '.join(reasons)}")
 
 
 def push(path: str | Path, repository: str, *, private: bool = False) -> str:

@@ -144,5 +144,5 @@ def _region(found: TrackOutput, output: Output) -> Any:
     if output == "box":
         return trax.Rectangle.create(*found.box_xywh.tolist())
     unknown = np.zeros((1, 1), bool)
-    pixels, (left, top) = tight_region(unknown if found.mask is None else found.mask, found.box_xywh)
-    return trax.Mask.create(pixels.astype(np.uint8), left, top)
+    region = tight_region(unknown if found.mask is None else found.mask, found.box_xywh)
+    return trax.Mask.create(region.pixels.astype(np.uint8), *region.corner_xy)

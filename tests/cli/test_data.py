@@ -33,7 +33,10 @@ def test_a_broken_data_set_names_file_and_line_and_fails(tmp_path):
     (tmp_path / "data" / "cat" / "groundtruth.txt").write_text("1,2,3,4\n1,2,3,4\n1,x,3,4\n")
     result = CliRunner().invoke(app, ["check", str(tmp_path / "data")])
     assert result.exit_code == 1
-    assert "cat/groundtruth.txt line 3 must hold 4 numbers, got '1 x 3 4'" in result.output
+    assert (
+        "cat/groundtruth.txt line 3 must hold 4 numbers x,y,w,h (NaN for no target), got '1,x,3,4'"
+        in result.output
+    )
 
 
 def test_missing_sequences_are_told_without_failing(tmp_path):

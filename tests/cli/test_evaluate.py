@@ -179,9 +179,31 @@ def test_machines_do_their_shares_and_the_first_one_has_the_table(work):
     assert first.returncode == 0, first.stderr
     assert sorted(results(work, "mine.Right")) == ["Basketball", "Bird1"]
     second = run(work, "--tracker", "mine:Right", RANK="1", WORLD_SIZE="2")
-    assert sorted(results(work, "mine.Right")) == sorted(NAMES) and second.stdout == ""
-    again = run(work, "--tracker", "mine:Right", RANK="0", WORLD_SIZE="2")
-    assert "4 sequences" in again.stdout
+    assert sorted(results(work, "mine.Right")) == sorted(NAMES)
+    assert second.stdout == ""
+    third = run(work, "--tracker", "mine:Right", RANK="0", WORLD_SIZE="2", TORCHELASTIC_RUN_ID="none")
+    assert "4 sequences" in third.stdout
+
+
+def test_under_torchrun_the_first_process_waits_for_what_others_finish_or_fail(tmp_path, monkeypatch):
+    from starktrack.cli import evaluate
+    from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings
+    from starktrack.data.result_folder import ResultFolder
+
+    folder, begun, waits = ResultFolder(tmp_path / "r"), time.time() - 1, []
+    folder.claim({})
+    (folder.path / "a.txt").write_text("1,2,3,4\n")
+
+    def others_work(seconds):
+        waits.append(seconds)
+        folder.write_failure("b", "why") if len(waits) == 2 else None
+
+    monkeypatch.setattr(evaluate.time, "sleep", others_work)
+    place = DataPlace("otb", tmp_path, None, allow_missing=True)
+    evaluate._wait_for_others(
+        [EvaluationJob(place, Contestant("x"), Settings(), folder.path, ("a", "b"))], begun
+    )
+    assert len(waits) == 2
 
 
 def test_whole_pixels_are_written_on_request(work):

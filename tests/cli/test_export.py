@@ -4,6 +4,7 @@ from typer.testing import CliRunner
 
 import starktrack
 from starktrack.cli.export import export
+from starktrack.engines.export import compare
 from starktrack.engines.onnx_engine import OnnxEngine
 from starktrack.errors import CheckpointError, ConfigError, InputError
 
@@ -18,9 +19,20 @@ def run(*arguments):
 def test_a_preset_becomes_a_file_that_can_be_loaded(tmp_path):
     result = run("stark_lightning", tmp_path / "lightning.onnx", "--format", "onnx")
     assert result.exit_code == 0, result.output
-    assert "stark_lightning is stark_lightning: wrote" in result.output
+    assert (
+        "stark_lightning is stark_lightning with RANDOM weights, which find nothing: wrote" in result.output
+    )
     engine = starktrack.load("stark_lightning", weights=tmp_path / "lightning.onnx").engine
     assert isinstance(engine, OnnxEngine)
+
+
+def test_a_preset_with_weights_in_the_package_is_exported_with_them(tmp_path):
+    result = run("stark_mobile", tmp_path / "mobile.onnx")
+    assert "stark_mobile is stark_mobile with the weights of the package: wrote" in result.output
+    again, shipped = (
+        starktrack.load(weights=file).engine for file in (tmp_path / "mobile.onnx", "stark_mobile")
+    )
+    assert compare(shipped, again).corner_difference < 1e-6
 
 
 def test_a_target_of_another_kind_is_refused(tmp_path):

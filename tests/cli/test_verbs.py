@@ -160,8 +160,11 @@ def test_models_lists_every_preset_with_size_cost_and_weights(starktrack, tmp_pa
         assert words in lines["stark_s50"]
     for words in ("28.23 M", "2 x 128", "yes"):
         assert words in lines["stark_st50"]
-    assert "here" in lines["stark_mobile"]
-    assert "shipped" in next(line for line in starktrack("models").out.splitlines() if "stark_mobile" in line)
+    assert "shipped, the default, stark_mobile.safetensors" in lines["stark_mobile"]
+    plain = next(line for line in starktrack("models").out.splitlines() if "stark_mobile" in line)
+    assert "shipped, the default" in plain and ".safetensors" not in plain
+    refused = starktrack("models", "--weights", tmp_path / "nowhere")
+    assert refused.code == 1 and "--weights must be a folder" in refused.err
 
 
 def test_models_shows_the_card_of_shipped_weights(starktrack):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from starktrack.data.mask_files import MaskWriter, check_mask_folder, label_png, run_lengths
+from starktrack.data.mask_files import MaskWriter, check_mask_folder, label_png
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import read_labels
 from starktrack.errors import InputError, VideoBrokenError
@@ -14,12 +14,6 @@ def mask(rows, columns):
     pixels = np.zeros((4, 5), bool)
     pixels[rows, columns] = True
     return pixels
-
-
-def test_runs_alternate_and_begin_with_what_is_not_the_targets():
-    assert run_lengths(np.array([[False, True], [True, False]])) == [1, 2, 1]
-    assert run_lengths(np.array([[True, True]])) == [0, 2]
-    assert run_lengths(np.zeros((2, 3), bool)) == [6]
 
 
 def test_a_label_picture_has_colours_for_people_and_numbers_for_programs(tmp_path):

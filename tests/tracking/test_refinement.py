@@ -1,5 +1,7 @@
 """Refinement against a refiner whose answers are made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.tracking.test_tracker import FakeEngine, frame
@@ -72,16 +74,23 @@ def test_a_window_beside_the_frame_paints_nothing():
         assert not paint_mask(logits, corner, 80, (400, 600), 0.0).any()
 
 
+def test_weights_whose_corners_do_not_help_leave_the_trackers_box():
+    refiner = FakeRefiner()
+    refiner.config = replace(refiner.config, box="tracker")
+    (found,) = refine(refiner, views(BOX), ["look"])
+    assert (found.box_xywh.tolist(), found.mask.sum()) == (list(BOX), 40 * 80)
+
+
 def test_a_region_is_the_outline_within_its_bounds_or_the_box_where_there_is_none():
     mask = np.zeros((30, 40), bool)
     mask[3:5, 7:10] = True
     mask[4, 9] = False
     box = np.array([10.4, 20.6, 2.2, 3.0])
-    pixels, corner = tight_region(mask, box)
-    assert (pixels.tolist(), corner) == ([[True, True, True], [True, True, False]], (7, 3))
+    outline = tight_region(mask, box)
+    assert (outline.pixels.tolist(), outline.corner_xy) == ([[True, True, True], [True, True, False]], (7, 3))
     # Edges 10.4 to 12.6 and 20.6 to 23.6: columns 10 to 12, rows 21 to 23.
-    pixels, corner = tight_region(np.zeros((30, 40), bool), box)
-    assert (pixels.shape, pixels.all(), corner) == ((3, 3), True, (10, 21))
+    filled = tight_region(np.zeros((30, 40), bool), box)
+    assert (filled.pixels.shape, filled.pixels.all(), filled.corner_xy) == ((3, 3), True, (10, 21))
 
 
 def test_a_team_of_any_kind_is_refined_and_goes_on_from_its_own_boxes():

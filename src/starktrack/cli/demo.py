@@ -22,7 +22,7 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the video and the pictures go.")] = Path(
         "demo"
     ),
-    seed: Annotated[int, typer.Option(help="Another object, background and path.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another object, background and path.")] = 0,
 ) -> None:
     """Make a clip with a moving object, track it with the weights of the package, and show the result."""
     from starktrack.api import load

@@ -23,7 +23,8 @@ def export(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Checkpoint (.safetensors), or a preset with random weights, to measure speed.",
+            help="Checkpoint (.safetensors), or a preset: its weights of the package, else random ones, "
+            "which only serve to measure speed.",
         ),
     ],
     target: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write the network.")],
@@ -40,22 +41,26 @@ def export(
     require_torch("exporting a network")
     from starktrack.engines.export import export_onnx
 
-    config, network = _network(source)
+    config, network, kind = _network(source)
     agreement = export_onnx(network, config, target)
     sys.stdout.write(
-        f"{source} is {config.name}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on "
+        f"{source} is {config.name}{kind}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on "
         f"{agreement.num_crops} crops corners are within {agreement.corner_difference:.1e} crops of PyTorch's, "
         f"scores within {agreement.score_difference:.1e}\n"
     )
 
 
-def _network(source: str) -> tuple["Config", "Stark"]:
-    if Path(source).suffix:
-        from starktrack.models.weights import load_network
-
-        return load_network(Path(source))
+def _network(source: str) -> tuple["Config", "Stark", str]:
+    """Return configuration, network, and what is to be said of its weights."""
     from starktrack.config.presets import preset
     from starktrack.models.build import build_network
+    from starktrack.models.weights import load_network
+    from starktrack.shipped import shipped_weights
 
+    if Path(source).suffix:
+        return *load_network(Path(source)), ""
     config = preset(source)
-    return config, build_network(config.model)
+    shipped = shipped_weights(config.name, "torch")
+    if shipped is not None:
+        return *load_network(shipped), " with the weights of the package"
+    return config, build_network(config.model), " with RANDOM weights, which find nothing"

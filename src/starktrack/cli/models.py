@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from starktrack.errors import CheckpointError, InputError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -13,7 +15,7 @@ def models(
     weights: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Folder to look for weights in: NAME.safetensors of each preset."
+            metavar="FOLDER", help="Also look for NAME.safetensors and NAME.onnx of each preset here."
         ),
     ] = None,
     card: Annotated[
@@ -31,12 +33,13 @@ def models(
 
         Console().print(Markdown(_card(card)))
         return
-    Console().print(_table(weights or Path.cwd()))
+    if weights is not None and not weights.is_dir():
+        raise InputError(f"--weights must be a folder, got {weights}")
+    Console().print(_table(weights))
 
 
 def _card(name: str) -> str:
     from starktrack.config.presets import preset
-    from starktrack.errors import CheckpointError
     from starktrack.shipped import DEFAULT, shipped_card
 
     text = shipped_card(preset(name).name)
@@ -45,7 +48,7 @@ def _card(name: str) -> str:
     return text
 
 
-def _table(folder: Path) -> "Table":
+def _table(folder: Path | None) -> "Table":
     from rich.table import Table
 
     from starktrack.config.costs import COSTS
@@ -69,9 +72,16 @@ def _table(folder: Path) -> "Table":
     return table
 
 
-def _weights(name: str, folder: Path) -> str:
-    from starktrack.shipped import shipped_weights
+def _weights(name: str, folder: Path | None) -> str:
+    from starktrack.shipped import DEFAULT, shipped_weights
 
-    if (folder / f"{name}.safetensors").is_file():
-        return "here"
-    return "shipped" if shipped_weights(name, "onnx") else "-"
+    found = []
+    if shipped_weights(name, "onnx"):
+        found.append("shipped, the default" if name == DEFAULT else "shipped")
+    if folder is not None:
+        found += [
+            file.name
+            for file in (folder / f"{name}{end}" for end in (".safetensors", ".onnx"))
+            if file.is_file()
+        ]
+    return ", ".join(found) or "-"

@@ -30,12 +30,18 @@ class EngineName(StrEnum):
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="NAME", help="Preset (see `starktrack models`); default: what WEIGHTS is of."
+        "--model",
+        metavar="NAME",
+        help="Preset (see `starktrack models`); default: what WEIGHTS is of, stark_mobile without any.",
     ),
 ]
 WeightsOption = Annotated[
     Path | None,
-    typer.Option("--weights", metavar="FILE", help="Checkpoint (.safetensors) or exported network (.onnx)."),
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Checkpoint (.safetensors) or exported network (.onnx); default: those of the package.",
+    ),
 ]
 RefineOption = Annotated[
     str | None,
@@ -46,7 +52,12 @@ RefineOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    Device, typer.Option("--device", help="Where the network runs; auto takes cuda, then mps, then cpu.")
+    Device,
+    typer.Option(
+        "--device",
+        help="Where the network runs; auto takes cuda, mps or cpu for a checkpoint, the CPU for ONNX and for the "
+        "weights of the package.",
+    ),
 ]
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="What runs the network; auto goes by the kind of WEIGHTS.")

@@ -43,7 +43,11 @@ def train(
     ] = Path("runs/train"),
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", metavar="FILE", help="Start from these weights of the same model."),
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="Start from these weights of the same model; stark_mobile: those of the package.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest checkpoint in DIR, if there is one.")
@@ -123,6 +127,10 @@ def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | No
         return _network(recipe, device, imagenet=recipe.run.imagenet and file is None, backbone_weights=file)
     network = _network(recipe, device)
     fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
+    from starktrack.shipped import shipped_weights
+
+    if not weights.suffix:
+        weights = shipped_weights(str(weights), "torch") or weights
     read = read_refiner_weights if isinstance(recipe, RefineRecipe) else read_weights
     fill(network, {**fresh, **read(weights)[1]}, source=str(weights))
     return network

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -25,6 +25,7 @@ from starktrack.cli.evaluation_job import (
     open_team,
 )
 from starktrack.cli.options import Device, DeviceOption, RefineOption
+from starktrack.data.regions import Mask, Rectangle
 from starktrack.data.result_folder import claim_folder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
@@ -34,9 +35,6 @@ from starktrack.tracking.refined_team import RefinedTarget, RefinedTeam
 from starktrack.tracking.refinement import tight_region
 from starktrack.tracking.shares import Lost, Share, shares_here, work_here
 from starktrack.tracking.team import Team
-
-if TYPE_CHECKING:
-    from starktrack.data.regions import Mask, Rectangle
 
 
 class Experiment(StrEnum):
@@ -136,15 +134,13 @@ class VotJob:
 
         return RefinedTeam(team, load_refiner(self.contestant.refine, device=self.settings.device))
 
-    def _regions(self, event: Finished) -> "list[Mask | Rectangle]":
-        from starktrack.data.regions import Mask, Rectangle
-
+    def _regions(self, event: Finished) -> list[Mask | Rectangle]:
         boxes = event.trajectory.boxes_xywh
         if not self.as_mask:
             return [Rectangle(box) for box in boxes]
         if isinstance(event.target, RefinedTarget):
-            return [Mask(*region) for region in event.target.regions]
-        return [Mask(*tight_region(np.zeros((1, 1), bool), box)) for box in boxes]
+            return list(event.target.regions)
+        return [tight_region(np.zeros((1, 1), bool), box) for box in boxes]
 
     def _write(self, run: VotRun, event: Finished) -> None:
         from starktrack.evaluation.vot_results import write_run

@@ -89,11 +89,14 @@ class RefineConfig:
 
     Args:
         mask_threshold: Probability above which a pixel is the target's.
+        box: Whose box is answered: that of the refiner's `corners`, as published, or the `tracker`'s own, for
+            weights whose corners are not exact enough to help.
     """
 
     name: str
     model: RefineModel = field(default_factory=RefineModel)
     mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    box: Literal["corners", "tracker"] = "corners"
 
 
 def refine_r34() -> RefineConfig:

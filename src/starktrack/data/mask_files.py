@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from starktrack.data.regions import run_lengths
 from starktrack.errors import InputError, VideoBrokenError
 from starktrack.output_file import OutputFile, named_write
 
@@ -93,18 +94,6 @@ def check_mask_folder(path: Path) -> None:
         raise InputError(f"a folder of masks must be new or empty, {path} is not; give another")
     if not path.parent.is_dir():
         raise InputError(f"a folder of masks must lie in a folder that exists; create {path.parent}")
-
-
-def run_lengths(pixels: Bool[np.ndarray, "rows columns"]) -> list[int]:
-    """Return the lengths of alternating runs, row by row, beginning with the number of False pixels.
-
-    Example:
-        >>> run_lengths(np.array([[False, True], [True, False]]))
-        [1, 2, 1]
-    """
-    flat = np.concatenate([[False], pixels.ravel()])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff(np.concatenate([[0], changes, [pixels.size]])).tolist()
 
 
 def label_png(labels: UInt8[np.ndarray, "height width"]) -> bytes:

@@ -50,8 +50,7 @@ def select(
     for pattern in (*only, *exclude):
         if not any(fnmatchcase(name, pattern) for name in names):
             raise DatasetError(
-                f"a pattern of only or exclude must match a sequence, got {pattern!r}"
-                f"{nearest_name(pattern, names[:20])}"
+                f"a pattern of only or exclude must match a sequence, got {pattern!r}{_hint(pattern, names)}"
             )
     kept = tuple(
         position
@@ -73,6 +72,11 @@ def outlined(collection: SequenceCollection) -> Selection:
     if not kept:
         raise DatasetError("outlined = true needs sequences with masks or polygons, got none; leave it out")
     return Selection(collection, kept)
+
+
+def _hint(pattern: str, names: List[str]) -> str:
+    hint = nearest_name(pattern, names)
+    return hint if "did you mean" in hint else nearest_name(pattern, names[:20])
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -115,6 +115,7 @@ def open_onnx(path: Path, *, threads: int = 0) -> OnnxEngine:
         runtime_errors.InvalidGraph,
         runtime_errors.InvalidProtobuf,
         runtime_errors.NotImplemented,
+        UnicodeDecodeError,  # of names in a damaged graph
     ) as error:
         raise CheckpointError(
             f"weights ending in .onnx must be an ONNX graph, {path} is not or is truncated ({error}); "

@@ -1,6 +1,7 @@
-"""The trained weights that come with the package: `stark_mobile`, as a checkpoint and as an exported network.
+"""The trained weights that come with the package: `stark_mobile`, as a checkpoint and as an exported network, and
+the refiner `refine_mobile`.
 
-`stark_mobile.md` beside them is their card: data, recipe, numbers, limits, licences.
+The `.md` beside each is its card: data, recipe, numbers, limits, licences.
 """
 
 from pathlib import Path

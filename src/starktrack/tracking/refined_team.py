@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from starktrack.arrays import Box, Image
+from starktrack.data.regions import Mask
 from starktrack.geometry.boxes import clip_xywh
 from starktrack.tracking.protocol import Refiner, Template, Views
-from starktrack.tracking.refinement import Region, refine, tight_region
+from starktrack.tracking.refinement import refine, tight_region
 from starktrack.tracking.team import Sighting, Team
 
 MARGIN = 10.0
@@ -28,7 +29,7 @@ class RefinedTarget:
 
     own: Any
     look: Template
-    regions: list[Region] = field(default_factory=list)
+    regions: list[Mask] = field(default_factory=list)
 
 
 class RefinedTeam:

@@ -5,13 +5,13 @@ It composes with any tracker: what it answers is not fed back, so the tracker go
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
+from starktrack.data.regions import Mask
 from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import StarktrackError
 from starktrack.geometry.boxes import clip_xywh, whole_pixels
@@ -33,13 +33,6 @@ class Refined:
 
     box_xywh: Box
     mask: Bool[np.ndarray, "height width"]
-
-
-class Region(NamedTuple):
-    """Pixels, and where the first of them lies in the frame."""
-
-    pixels: Bool[np.ndarray, "rows columns"]
-    corner_xy: tuple[int, int]
 
 
 def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> list[Refined]:
@@ -65,7 +58,8 @@ def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> lis
             answer.mask_logits, windows.origin_xy, windows.side, sizes, strict=True
         )
     ]
-    boxes = windows.to_image(answer.boxes_cxcywh.astype(np.float64))
+    exact = windows.to_image(answer.boxes_cxcywh.astype(np.float64))
+    boxes = exact if refiner.config.box == "corners" else found.boxes_xywh
     boxes = clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN)
     boxes.setflags(write=False)
     return [Refined(box, mask) for box, mask in zip(boxes, masks, strict=True)]
@@ -76,16 +70,16 @@ def _least(refiner: Refiner) -> float:
     return float(np.log(threshold / (1 - threshold)))
 
 
-def tight_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Region:
+def tight_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Mask:
     """Return the pixels of an outline inside its bounds; those of the box where there is no outline.
 
     Where nothing was drawn the box is better than nothing, which would say that the target left.
     """
     if not mask.any():
         left, top, columns, rows = whole_pixels(box_xywh)
-        return Region(np.ones((rows, columns), bool), (left, top))
+        return Mask(np.ones((rows, columns), bool), (left, top))
     x, y, width, height = (int(value) for value in box_of_mask(mask))
-    return Region(mask[y : y + height, x : x + width].copy(), (x, y))
+    return Mask(mask[y : y + height, x : x + width].copy(), (x, y))
 
 
 def paint_mask(
