@@ -79,3 +79,29 @@ def test_a_centre_head_shows_its_heat(explain):
 def test_an_encoder_whose_templates_do_not_ask_is_explained_too(explain):
     _, engine, *_ = explain("transformer.encoder_queries=search", *ST)
     assert engine.last.encoder.shape == (2, 4, 2 * 4 + 16)
+
+
+LIGHTNING = (
+    "backbone.name=repvgg_a0_lite",
+    "transformer.num_decoder_layers=0",
+    "transformer.encoder_queries=search",
+    "transformer.position=learned",
+    "transformer.residual_position=true",
+    "box_head.kind=corner_rep",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "encoder_keys", "decoder_keys"),
+    [
+        (LIGHTNING, 4 + 16, None),
+        (("framework=template_query", *ST), 16, 16),
+        (("framework=query_update", *ST), 4 + 16, 4 + 16),
+        (("framework=hungarian", *ST), 8 + 16, 8 + 16),
+    ],
+)
+def test_other_networks_show_the_tokens_that_they_look_at(explain, changes, encoder_keys, decoder_keys):
+    _, engine, *_ = explain(*changes)
+    assert engine.last.encoder.shape == (2, 4, encoder_keys)
+    assert decoder_keys is None or engine.last.decoder.shape == (2, 4, decoder_keys)
+    assert engine.last.corners.shape == (2, 4, 4)
