@@ -47,7 +47,8 @@ def test_an_object_that_was_never_seen_in_training_is_followed(seed):
     found = np.stack([output.box_xywh for output in outputs])
     true = np.stack([frame.box_xywh for frame in clip[1:]])
     assert overlap(xywh_to_xyxy(found), xywh_to_xyxy(true)).mean() > 0.6
-    assert np.mean([output.state == "tracked" for output in outputs]) > 0.9
+    assert np.mean([output.state == "tracked" for output in outputs]) > 0.5
+    assert not any(output.state == "lost" for output in outputs)
 
 
 def test_a_target_that_vanishes_counts_as_lost():
