@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -63,11 +64,10 @@ def test_an_exported_network_of_another_model_is_refused(exported):
         starktrack.load("stark_s50", weights=exported[0])
 
 
-def test_an_unknown_engine_is_refused(exported):
-    from starktrack.api import _engine_of
-
+def test_an_unknown_engine_is_refused(exported, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users see it
     with pytest.raises(ConfigError, match="must be auto, torch or onnx, got 'tensorrt'"):
-        _engine_of(exported[0], "tensorrt")
+        starktrack.load(weights=exported[0], engine="tensorrt")
 
 
 def run(program, *arguments):
