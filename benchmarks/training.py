@@ -55,12 +55,11 @@ def main() -> None:
 
 
 def _recipe(model: str, overrides: list[str]) -> Recipe:
-    recipe = replace(read_recipe("mobile"), config=preset(model))
+    recipe = read_recipe("mobile")
+    stage = recipe.stages["localise"]
     if model != "stark_mobile":
-        stage = replace(recipe.stages["localise"], frozen_stride=4)
-        recipe = replace(recipe, stages={"localise": stage})
-        recipe = override(recipe, ["run.batch_size=16", "run.micro_batch=16"])
-    return override(recipe, overrides)
+        stage = replace(stage, frozen_stride=4)
+    return override(replace(recipe, config=preset(model), stages={"localise": stage}), overrides)
 
 
 def _measure(recipe: Recipe, data: Path, device: torch.device, steps: int) -> str:
