@@ -206,6 +206,32 @@ def test_under_torchrun_the_first_process_waits_for_what_others_finish_or_fail(t
     assert len(waits) == 2
 
 
+def test_under_torchrun_a_failure_from_before_our_clock_ends_the_wait(tmp_path):
+    from starktrack.cli import evaluate
+    from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings
+    from starktrack.data.result_folder import ResultFolder
+
+    folder = ResultFolder(tmp_path / "r")
+    folder.claim({})
+    folder.write_failure("b", "why")
+    os.utime(folder.path / "failed" / "b.txt", (time.time() - 30,) * 2)
+    place = DataPlace("otb", tmp_path, None, allow_missing=True)
+    jobs = [EvaluationJob(place, Contestant("x"), Settings(), folder.path, ("b",))]
+    evaluate._wait_for_others(jobs, time.time())
+    assert evaluate._unfinished(jobs)
+
+
+def test_under_torchrun_only_the_first_process_exits_with_an_error(work):
+    launched = {"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
+    # The brightest sequence, the fourth, is in the second share.
+    second = run(work, "--tracker", "mine:Crashing", RANK="1", **launched)
+    assert second.returncode == 0
+    assert "mine.Crashing on BlurBody, frame 1: RuntimeError: lost my mind" in second.stderr
+    first = run(work, "--tracker", "mine:Crashing", RANK="0", **launched)
+    assert first.returncode == 1
+    assert "3 of 4 sequences are finished by every tracker" in first.stderr
+
+
 def test_whole_pixels_are_written_on_request(work):
     assert run(work, "--tracker", "mine:Right", "--integer").returncode == 0
     assert (
