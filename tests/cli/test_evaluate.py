@@ -232,6 +232,38 @@ def test_under_torchrun_only_the_first_process_exits_with_an_error(work):
     assert "3 of 4 sequences are finished by every tracker" in first.stderr
 
 
+def test_a_tracker_whose_source_changed_is_refused(work):
+    assert run(work, "--tracker", "mine:Right", "--sequence", "Bird1").returncode == 0
+    with (work / "mine.py").open("a") as file:
+        file.write("VERSION = 2\n")
+    other = run(work, "--tracker", "mine:Right")
+    assert other.returncode == 1
+    assert "another run (source was " in other.stderr
+
+
+def test_nanotrack_is_described_by_its_files_and_opencv(tmp_path):
+    import hashlib
+
+    from starktrack.cli.evaluation_job import Contestant, Settings, describe_contestant
+
+    for part in ("backbone", "head"):
+        (tmp_path / f"nano_{part}.onnx").write_text(part)
+    told = describe_contestant(Contestant("n", plugin="nanotrack"), "otb", Settings(nanotrack=tmp_path))
+    assert told["nano_head.onnx"] == hashlib.sha256(b"head").hexdigest()
+    assert told["nano_backbone.onnx"] == hashlib.sha256(b"backbone").hexdigest()
+    assert told["opencv"] == cv2.__version__
+
+
+def test_a_refiner_is_described_by_its_file(tmp_path):
+    from starktrack.cli.evaluation_job import Contestant, Settings, describe_contestant
+
+    (tmp_path / "r.safetensors").write_bytes(b"one")
+    contestant = Contestant("k", plugin="mil", refine=str(tmp_path / "r.safetensors"))
+    before = describe_contestant(contestant, "vot", Settings())
+    (tmp_path / "r.safetensors").write_bytes(b"two")
+    assert describe_contestant(contestant, "vot", Settings())["refine_weights"] != before["refine_weights"]
+
+
 def test_whole_pixels_are_written_on_request(work):
     assert run(work, "--tracker", "mine:Right", "--integer").returncode == 0
     assert (
