@@ -132,13 +132,25 @@ def _read_boxes(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, "num
     if text.startswith("m") or (first.strip().isdigit() and len(first.strip()) == 1):
         return np.array([region_box(parse_region(line, where)) for line in text.split()])
     boxes = parse_boxes(text, where, ResultFileError)
-    written = place.text(path.parent / STAGES / f"{path.stem}.json")
-    if written is not None and len(boxes) != (count := json.loads(written)["frames"]):
+    count = _num_written(place, path.parent / STAGES / f"{path.stem}.json")
+    if count is not None and len(boxes) != count:
         raise ResultFileError(
             f"{where} must hold the {count} boxes that were written, got {len(boxes)}; "
             "delete it and track the sequence again"
         )
     return boxes
+
+
+def _num_written(place: TextPlace, path: PurePosixPath) -> int | None:
+    """Return how many boxes were written, None where nothing says so."""
+    text = place.text(path)
+    try:
+        return None if text is None else int(json.loads(text)["frames"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultFileError(
+            f"{place.label}/{path} must be JSON with a number of frames, got {text!r:.40}; "
+            "delete it and the sequence's boxes, and track it again"
+        ) from error
 
 
 def _read_times(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, " num_frames"]:

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -39,6 +40,14 @@ class TextPlace:
             raise self.error_class(f"{self.label}/{path} must be text, got bytes: {error}") from error
 
 
+def read_names(path: Path) -> list[str]:
+    """Return the names in a text file, separated by spaces or line ends; InputError when it is no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} must be a text file of sequence names, got: {error}") from error
+
+
 def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError], what: str) -> TextPlace:
     """Return the files of these kinds (`.txt` …) in a folder or zip.
 
@@ -53,8 +62,11 @@ def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError],
             return TextPlace(str(root), dict(_members(archive, kinds)), error_class)
     except FileNotFoundError as error:
         raise error_class(f"{what} must be a folder or a zip, {root} does not exist") from error
-    except zipfile.BadZipFile as error:
-        raise error_class(f"{what} must be a folder or a zip, got {root}: {error}") from error
+    # What zipfile raises for no zip, a wrong checksum, damaged packing, and a password or a method it lacks.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise error_class(
+            f"{what} must be a folder or a zip that can be read whole, got {root}: {error}"
+        ) from error
 
 
 def _files(root: Path, kinds: frozenset[str]) -> Iterator[Path]:
