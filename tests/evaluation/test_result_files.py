@@ -6,7 +6,7 @@ import pytest
 from starktrack.data.result_folder import read_run_file
 from starktrack.errors import InputError, ResultFileError
 from starktrack.evaluation.annotations import annotations_of, open_truth
-from starktrack.evaluation.result_files import plain_name, read_results
+from starktrack.evaluation.result_files import plain_name, read_repetitions, read_results
 from starktrack.evaluation.text_files import read_names
 
 
@@ -57,6 +57,26 @@ def test_a_repetition_is_chosen_by_number(tmp_path):
         write(tmp_path / "a" / f"a_00{index}.txt", f"{index},2,3,4")
     assert read_results(tmp_path, ["a"]).boxes_xywh["a"][0, 0] == 1
     assert read_results(tmp_path, ["a"], repetition=2).boxes_xywh["a"][0, 0] == 2
+
+
+def test_all_repetitions_are_read_in_their_order(tmp_path):
+    for name in ("a", "b"):
+        for index in (2, 1, 3):
+            write(tmp_path / name / f"{name}_00{index}.txt", f"{index},2,3,4")
+    runs = read_repetitions(tmp_path, ["a", "b"])
+    assert [run.boxes_xywh["b"][0, 0] for run in runs] == [1, 2, 3]
+    (tmp_path / "b" / "b_003.txt").unlink()
+    with pytest.raises(
+        ResultFileError, match=r"the same runs of every sequence.*\[1, 2\] of b|\[1, 2\] of b and"
+    ):
+        read_repetitions(tmp_path, ["a", "b"])
+
+
+def test_a_sequence_that_ends_in_three_digits_is_no_repetition(tmp_path):
+    write(tmp_path / "cat_001.txt", "1,2,3,4")
+    write(tmp_path / "cat_002.txt", "5,2,3,4")
+    (only,) = read_repetitions(tmp_path, ["cat_001", "cat_002"])
+    assert only.boxes_xywh["cat_002"][0, 0] == 5
 
 
 def test_a_sequence_whose_name_ends_in_three_digits_is_itself(tmp_path):
