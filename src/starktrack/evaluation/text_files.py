@@ -48,8 +48,10 @@ def read_names(path: Path) -> list[str]:
         raise InputError(f"{path} must be a text file of sequence names, got: {error}") from error
 
 
-def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError], what: str) -> TextPlace:
-    """Return the files of these kinds (`.txt` …) in a folder or zip.
+def open_place(
+    root: Path, kinds: frozenset[str] | None, error_class: type[InputError], what: str
+) -> TextPlace:
+    """Return the files of these kinds (`.txt` …; None for all) in a folder or zip.
 
     Raises:
         InputError: Of the given class; the place is missing or neither folder nor zip.
@@ -69,12 +71,13 @@ def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError],
         ) from error
 
 
-def _files(root: Path, kinds: frozenset[str]) -> Iterator[Path]:
+def _files(root: Path, kinds: frozenset[str] | None) -> Iterator[Path]:
     for folder, _, names in os.walk(root):
-        yield from (Path(folder, name) for name in names if Path(name).suffix in kinds)
+        yield from (Path(folder, name) for name in names if kinds is None or Path(name).suffix in kinds)
 
 
-def _members(archive: zipfile.ZipFile, kinds: frozenset[str]) -> Iterator[tuple[PurePosixPath, bytes]]:
+def _members(archive: zipfile.ZipFile, kinds: frozenset[str] | None) -> Iterator[tuple[PurePosixPath, bytes]]:
     for info in archive.infolist():
-        if PurePosixPath(info.filename).suffix in kinds:
+        wanted = kinds is None or PurePosixPath(info.filename).suffix in kinds
+        if wanted and not info.is_dir():
             yield PurePosixPath(info.filename), archive.read(info)
