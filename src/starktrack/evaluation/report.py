@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from starktrack.errors import ConfigError, nearest_name
@@ -108,11 +109,13 @@ def to_latex(table: Table) -> str:
 
 def to_terminal(table: Table) -> RichTable:
     """Return the table for a terminal."""
-    shown = RichTable(title=table.title, box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    shown = RichTable(title=escape(table.title), box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
     for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index else "left", min_width=5, no_wrap=not index)
+        shown.add_column(
+            escape(heading), justify="right" if index else "left", min_width=5, no_wrap=not index
+        )
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*map(escape, row))
     return shown
 
 
@@ -191,6 +194,10 @@ def _over(evaluation: Evaluation, key: str, attribute: str) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    for sign in "\\&%$#_{}":
-        text = text.replace(sign, r"\textbackslash " if sign == "\\" else f"\\{sign}")
-    return text
+    return text.translate(_LATEX)
+
+
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
