@@ -54,15 +54,17 @@ def sequence_table(evaluations: Sequence[Evaluation], key: str = "") -> Table:
     return Table(title, ("sequence", *(e.tracker for e in evaluations)), tuple(rows))
 
 
-def attribute_table(evaluations: Sequence[Evaluation], key: str = "") -> Table:
-    """Return one row per attribute, one column per tracker, in percent."""
+def attribute_table(evaluations: Sequence[Evaluation], key: str = "", *, origin: str = "") -> Table:
+    """Return one row per attribute, one column per tracker, in percent; the title says the attributes' origin."""
     key = _measure(evaluations[0], key).key
     attributes = sorted({name for names in evaluations[0].attributes for name in names})
     rows = [
         (f"{name} ({_count(evaluations[0], name)})", *(_over(e, key, name) for e in evaluations))
         for name in attributes
     ]
-    title = f"{_title(evaluations)}, {_measure(evaluations[0], key).label} per attribute"
+    title = (
+        f"{_title(evaluations)}, {_measure(evaluations[0], key).label} per attribute{origin and f' {origin}'}"
+    )
     return Table(title, ("attribute", *(e.tracker for e in evaluations)), tuple(rows))
 
 
