@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import starktrack
 from starktrack.cli.train import train
 from starktrack.cli.train_plan import show_plan
-from starktrack.cli.validation import choose_sequences, score_boxes, score_sequence
+from starktrack.cli.validation import choose_sequences, score_boxes, score_sequence, track_and_score
 from starktrack.config.training import ValidationConfig
 from starktrack.data.sequence import Sequence
 from starktrack.errors import ConfigError, DatasetError
@@ -27,6 +27,7 @@ from starktrack.models import build as build_module
 from starktrack.tracking.tracker import Tracker, TrackOutput
 from starktrack.training.distributed import Processes
 from starktrack.training.journal import read_journal
+from starktrack.training.loop import train as run_recipe
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(train)
@@ -268,6 +269,26 @@ def test_frames_without_the_target_and_the_given_one_do_not_count():
 def test_a_sequence_that_never_shows_its_target_is_an_error_that_names_it():
     with pytest.raises(DatasetError, match=r"show its target, still does in none of its 4 frames"):
         score_sequence(StillTracker(), still_sequence([False] * 4))
+
+
+def test_a_sequence_that_cannot_be_read_is_logged_and_left_out_of_the_validation(tmp_path, caplog):
+    good, recipe = still_sequence([True] * 4), tiny_recipe()
+    hidden = replace(good, name="hidden", visible=np.zeros(4, bool))
+    outside = replace(good, name="outside", boxes_xywh=np.tile([5.0, 5, 0, 0], (4, 1)))
+    state = tiny_network(recipe).state_dict()
+    scores = track_and_score([hidden, good, outside], torch.device("cpu"))(state, recipe.config)
+    assert len(list(scores)) == 1
+    assert [name for name in ("still", "hidden", "outside") if f": {name}: " in caplog.text] == [
+        "hidden",
+        "outside",
+    ]
+
+
+def test_a_validation_of_which_nothing_is_left_is_an_error(tmp_path):
+    recipe = tiny_recipe(validation={"every": 1}, samples_per_epoch=8)
+    validate = track_and_score([still_sequence([False] * 4)], torch.device("cpu"))
+    with pytest.raises(ConfigError, match="at least one sequence that can be scored, got none"):
+        run_recipe(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
 
 
 def test_sequences_are_chosen_evenly():

@@ -1,13 +1,16 @@
 """An auxiliary centre head is trained with the network, saved with the run, and not shipped."""
 
 import pytest
+from tests.training.tiny import stage, tiny_network, tiny_recipe
 
 from starktrack.config.loading import override
 from starktrack.config.recipes import read_recipe
+from starktrack.config.training import LossConfig
 from starktrack.errors import ConfigError
 from starktrack.models.build import build_network
 from starktrack.models.stark import AUXILIARY
 from starktrack.training.state import without_auxiliary
+from starktrack.training.trainable import prepare
 
 
 def test_a_recipe_with_a_centre_loss_trains_an_auxiliary_head():
@@ -17,6 +20,16 @@ def test_a_recipe_with_a_centre_loss_trains_an_auxiliary_head():
     assert not override(
         recipe, ["config.model.box_head.kind=centre", "stages.localise.loss.corner=0"]
     ).has_auxiliary_head
+
+
+@pytest.mark.parametrize(("centre", "is_trained"), [(1.0, True), (0.0, False)])
+def test_a_stage_without_its_loss_freezes_the_auxiliary_head_and_trains_the_rest(centre, is_trained):
+    recipe = tiny_recipe(stages={"with": stage(loss=LossConfig(centre=1.0)), "last": stage()})
+    network = tiny_network(recipe)
+    prepare(network, stage(loss=LossConfig(centre=centre)))
+    assert {p.requires_grad for p in network.auxiliary_head.parameters()} == {is_trained}
+    assert network.auxiliary_head.training == is_trained
+    assert all(p.requires_grad for p in network.box_head.parameters())
 
 
 def test_shipped_weights_fit_a_network_without_it():

@@ -9,7 +9,13 @@ from safetensors import SafetensorError
 
 from starktrack.errors import CheckpointError, TrainingError
 from starktrack.training import checkpoint
-from starktrack.training.checkpoint import load_newest, load_snapshot, save_snapshot, snapshot_paths
+from starktrack.training.checkpoint import (
+    load_newest,
+    load_snapshot,
+    save_snapshot,
+    snapshot_path,
+    snapshot_paths,
+)
 from starktrack.training.state import Progress, Snapshot
 
 
@@ -92,6 +98,22 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, caplog
     newest.write_bytes(newest.read_bytes()[:60])
     assert load_newest(tmp_path).progress.num_steps == 1
     assert "step-000000002.safetensors must be a checkpoint of a run" in caplog.text
+
+
+def test_a_damaged_newest_checkpoint_costs_none_of_those_written_after_going_on(tmp_path):
+    for number in (1, 5):
+        save_snapshot(tmp_path, snapshot(number), keep=2)
+    snapshot_path(tmp_path, 5).write_bytes(b"half")
+    load_newest(tmp_path)
+    assert snapshot_path(tmp_path, 5).with_suffix(".safetensors.damaged").read_bytes() == b"half"
+    for number in (2, 3):
+        save_snapshot(tmp_path, snapshot(number), keep=1)
+        assert snapshot_paths(tmp_path) == [snapshot_path(tmp_path, number)]
+
+
+def test_the_checkpoint_just_written_is_kept_even_where_another_has_a_higher_number(tmp_path):
+    save_snapshot(tmp_path, snapshot(5), keep=1)
+    assert save_snapshot(tmp_path, snapshot(2), keep=1).exists()
 
 
 def test_only_damaged_checkpoints_are_an_error_and_not_a_fresh_start(tmp_path):

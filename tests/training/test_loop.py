@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,10 +14,11 @@ from starktrack.config.training import OptimConfig, Recipe
 from starktrack.errors import ConfigError, TrainingError
 from starktrack.models.weights import read_weights
 from starktrack.training.distributed import Processes
-from starktrack.training.failure import check_skipped, recent_steps
+from starktrack.training.failure import check_finite, check_skipped, recent_steps
 from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
-from starktrack.training.state import Progress
+from starktrack.training.state import Progress, enter_stage, take_snapshot
+from starktrack.training.step import StepResult, Trainer
 
 TWO_STAGES = {
     "localise": stage(epochs=1, optim=OptimConfig(lr=1e-3, ema_decay=0.5)),
@@ -86,6 +89,27 @@ def test_a_run_that_was_stopped_gives_the_losses_and_weights_of_one_that_never_w
     assert same_tensors(
         read_weights(straight / "weights.safetensors")[1], read_weights(pieces / "weights.safetensors")[1]
     )
+
+
+def test_what_comes_back_lies_in_memory_like_the_parameters_it_belongs_to(tmp_path):
+    plan = tiny_recipe(stages={"localise": stage(optim=OptimConfig(ema_decay=0.5))})
+    learn, device = plan.stages["localise"], torch.device("cpu")
+    network = tiny_network(plan).to(memory_format=torch.channels_last)
+    before = Trainer(network, plan, learn, device=device, processes=Processes())
+    for parameter in before.trainable:
+        parameter.grad = torch.randn_like(parameter)
+    before.optimiser.step()
+    saved = take_snapshot(enter_stage(before, Progress(), "localise", None))
+    packed = replace(saved, tensors={name: value.contiguous() for name, value in saved.tensors.items()})
+    after = Trainer(network, plan, learn, device=device, processes=Processes())
+    state = enter_stage(after, Progress("localise"), "localise", packed)
+    for parameter in after.trainable:
+        moments = after.optimiser.state[parameter]
+        assert moments["exp_avg"].stride() == moments["exp_avg_sq"].stride() == parameter.stride()
+        assert torch.equal(moments["exp_avg"], before.optimiser.state[parameter]["exp_avg"])
+    for name, value in network.state_dict().items():
+        assert name not in state.average or state.average[name].stride() == value.stride()
+    assert any(not parameter.is_contiguous() for parameter in after.trainable)
 
 
 def test_a_mean_over_several_steps_survives_a_stop_between_them(tmp_path):
@@ -254,8 +278,6 @@ def test_too_many_unreadable_frames_stop_the_run(tmp_path):
 
 
 def test_a_nan_loss_saves_and_names_its_batch(tmp_path):
-    from dataclasses import replace
-
     from safetensors import safe_open
     from safetensors.torch import load_file
 
@@ -287,16 +309,52 @@ def test_a_nan_loss_saves_and_names_its_batch(tmp_path):
     assert all(torch.isfinite(parameter).all() for parameter in network.parameters()), "no step was taken"
 
 
+def step_of(num_skipped):
+    return {"skipped": float(num_skipped), "gradient_norm": 1.0}
+
+
+def overflow(job):
+    """Return what a step says whose losses are finite and whose gradient is not."""
+    feed = job.open_feed(job.recipe.stages["localise"])
+    own = list(islice(feed(0, 0), job.micro_batches_per_step))
+    means = {"loss": 1.0, "gradient_norm": float("nan"), "skipped": 0.0}
+    losses = [torch.tensor(1.0)] * len(own)
+    return means, StepResult(losses, {"loss": losses[0]}, torch.tensor(float("nan"))), own
+
+
+def test_a_gradient_that_is_not_finite_saves_all_micro_batches_and_accuses_none(tmp_path):
+    job = tiny_job(tiny_recipe(), tmp_path)
+    told = r"one of this process's samples 0 to 3 \(.*\) in .*; samples 4 to 7 \("
+    with pytest.raises(TrainingError, match=told):
+        check_finite(job, Progress(), *overflow(job))
+    assert sorted(path.name for path in tmp_path.glob("bad-batch*")) == [
+        "bad-batch-epoch-0-sample-0.safetensors",
+        "bad-batch-epoch-0-sample-4.safetensors",
+    ]
+
+
+def test_half_precision_may_leave_out_49_steps_in_a_row_and_not_50(tmp_path):
+    job, progress = tiny_job(tiny_recipe(precision="fp16"), tmp_path), Progress()
+    means, result, own = overflow(job)
+    for _ in range(49):
+        check_finite(job, progress, means, result, own)
+        progress.count_step(means, 10)
+    with pytest.raises(TrainingError, match=r"gradient must be finite, got 1\.0 and nan"):
+        check_finite(job, progress, means, result, own)
+    progress.count_step(step_of(0) | {"loss": 1.0}, 10)
+    check_finite(job, progress, means, result, own)
+
+
 def test_a_disk_that_goes_bad_late_is_noticed_as_soon_as_one_at_the_start(tmp_path):
     recipe = tiny_recipe(batch_size=100, micro_batch=100, samples_per_epoch=100)
     job = tiny_job(recipe, tmp_path)
     progress, recent = Progress(), recent_steps(recipe.run)
     for _ in range(20_000):
-        progress.count_step({"skipped": 0.0}, recent)
+        progress.count_step(step_of(0), recent)
     for _ in range(5):
-        progress.count_step({"skipped": 20.0}, recent)
+        progress.count_step(step_of(20), recent)
     check_skipped(job, progress)
-    progress.count_step({"skipped": 20.0}, recent)
+    progress.count_step(step_of(20), recent)
     with pytest.raises(TrainingError, match=r"at most 1.0%.*got 120 of the latest 10000"):
         check_skipped(job, progress)
     assert progress.num_skipped == 120 and len(progress.recent_skipped) == 100
@@ -304,5 +362,5 @@ def test_a_disk_that_goes_bad_late_is_noticed_as_soon_as_one_at_the_start(tmp_pa
 
 def test_a_few_unreadable_samples_at_the_start_are_no_rate(tmp_path):
     job, progress = tiny_job(tiny_recipe(), tmp_path), Progress()
-    progress.count_step({"skipped": 8.0}, 1250)
+    progress.count_step(step_of(8), 1250)
     check_skipped(job, progress)

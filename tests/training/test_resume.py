@@ -194,6 +194,12 @@ def test_epochs_may_be_added_to_the_last_stage_only_and_not_to_a_cosine():
     assert differences(cosine, longer) == ["stages.last.epochs = 5, not 2"]
 
 
+def test_epochs_may_not_be_added_after_averaged_weights_have_become_the_network():
+    averaged = tiny_recipe(stages={"last": stage(optim=OptimConfig(ema_decay=0.5))})
+    longer = override(averaged, ["stages.last.epochs=5"])
+    assert differences(averaged, longer) == ["stages.last.epochs = 5, not 2"]
+
+
 def test_the_order_of_data_sets_counts():
     plan = tiny_recipe()
     both = replace(plan, datasets={"a": plan.datasets["memory"], "b": plan.datasets["memory"]})

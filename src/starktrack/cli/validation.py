@@ -1,5 +1,6 @@
 """Validation of a run: real sequences are tracked with its weights, and scored."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as List
 
@@ -13,7 +14,7 @@ from starktrack.config.training import ValidationConfig
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.sequence import Sequence
 from starktrack.engines.torch_engine import TorchEngine
-from starktrack.errors import DatasetError
+from starktrack.errors import BoxError, DatasetError
 from starktrack.evaluation.metrics import overlaps, success_curve
 from starktrack.models.build import build_network
 from starktrack.tracking.tracker import Tracker
@@ -21,6 +22,8 @@ from starktrack.training.job import Validate
 
 THRESHOLDS = np.linspace(0, 1, 21)
 """Overlaps at which success is counted; its mean is the area under the curve."""
+
+_LOG = logging.getLogger(__name__)
 
 
 def choose_sequences(
@@ -36,13 +39,22 @@ def choose_sequences(
 
 
 def track_and_score(sequences: List[Sequence], device: torch.device, *, max_frames: int = 0) -> Validate:
-    """Return the function that scores weights by tracking these sequences with them."""
+    """Return the function that scores weights by tracking these sequences with them.
+
+    A sequence that cannot be scored (a picture is damaged) is logged and left out, so that it ends no run.
+    """
 
     def validate(state: Mapping[str, Tensor], config: Config) -> Iterator[tuple[float, float]]:
         network = build_network(config.model)
         network.load_state_dict(dict(state))
         tracker = Tracker(TorchEngine(network, config, device=device))
-        return (score_sequence(tracker, sequence, max_frames) for sequence in sequences)
+        for sequence in sequences:
+            try:
+                score = score_sequence(tracker, sequence, max_frames)
+            except (DatasetError, BoxError) as error:
+                _LOG.warning("left out of the validation: %s: %s", sequence.name, error)
+            else:
+                yield score
 
     return validate
 

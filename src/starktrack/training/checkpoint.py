@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
-    """Write a checkpoint, forget all but the newest `keep`, and return its path.
+    """Write a checkpoint, forget all but it and the newest `keep` - 1 others, and return its path.
 
     Raises:
         TrainingError: It could not be written; the ones before are still there.
@@ -44,7 +44,8 @@ def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    for old in snapshot_paths(folder)[keep:]:
+    others = [other for other in snapshot_paths(folder) if other != path]
+    for old in others[keep - 1 :]:
         old.unlink()
     return path
 
@@ -62,15 +63,21 @@ def snapshot_paths(folder: Path) -> list[Path]:
 def load_newest(folder: Path) -> Snapshot | None:
     """Return the newest checkpoint that can be read, or None where there is none at all.
 
+    Damaged ones that are newer are put aside as `*.damaged`, or they would count among those to keep.
+
     Raises:
         CheckpointError: There are some, and every one is damaged.
     """
     paths = snapshot_paths(folder)
-    for path in paths:
+    for position, path in enumerate(paths):
         try:
-            return load_snapshot(path)
+            snapshot = load_snapshot(path)
         except CheckpointError as error:
             _LOG.warning("%s; trying the one before", error)
+        else:
+            for damaged in paths[:position]:
+                damaged.rename(f"{damaged}.damaged")
+            return snapshot
     if paths:
         raise CheckpointError(
             f"a run must have a checkpoint that can be read, every one in {folder} is damaged"

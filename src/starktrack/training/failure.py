@@ -17,36 +17,47 @@ FEWEST_SAMPLES, MOST_SAMPLES = 1000, 10_000
 """Samples that the share of unreadable ones is taken of: the latest ones, so that a disk that goes bad late in a
 long run is noticed as soon as one at its start."""
 
+MOST_OVERFLOWS = 50
+"""Steps in a row that fp16 may leave out: each halves the scale, and 2^-50 of its start lets nothing overflow."""
+
 
 def check_finite(
     job: Job, progress: Progress, means: Mapping[str, float], result: StepResult, own: Sequence[Batch]
 ) -> None:
     """Save and name the batch of a loss or gradient that is not finite.
 
-    A gradient may overflow in fp16: the scaler leaves such a step out.
+    A gradient may overflow in fp16: the scaler leaves such a step out and lowers its scale, so that only many in a
+    row are an error. A gradient is that of all micro-batches: where each loss is finite, all are saved.
 
     Raises:
         TrainingError: The loss of any process, or the gradient, is not finite; every process raises.
     """
     norm = means["gradient_norm"]
-    if math.isfinite(means["loss"]) and (math.isfinite(norm) or job.recipe.run.precision == "fp16"):
+    may_overflow = job.recipe.run.precision == "fp16" and progress.num_overflows + 1 < MOST_OVERFLOWS
+    if math.isfinite(means["loss"]) and (math.isfinite(norm) or may_overflow):
         return
     where = f"epoch {progress.epoch}, step {progress.step}"
     broken = [number for number, loss in enumerate(result.losses) if not torch.isfinite(loss)]
     if not broken and not math.isfinite(means["loss"]):
         raise TrainingError(f"a loss must be finite, another process got NaN in {where} and saved its batch")
-    number = broken[0] if broken else 0
+    saved = [_save_batch(job, progress, number, own[number]) for number in broken[:1] or range(len(own))]
+    number, choice = (broken[0], "") if broken else (0, "one of this process's ")
+    raise TrainingError(
+        f"loss and gradient must be finite, got {result.losses[number].item()} and {norm} in {where}, "
+        f"{choice}{'; '.join(saved)}; the weights before it are in {job.checkpoints}; lower the learning rate or use "
+        f"run.precision=fp32"
+    )
+
+
+def _save_batch(job: Job, progress: Progress, number: int, batch: Batch) -> str:
+    """Write one micro-batch of this process, and return what it holds and where it lies."""
     first = job.micro_batch_index(progress.step, number) * job.recipe.run.micro_batch
     path = job.out / f"bad-batch-epoch-{progress.epoch}-sample-{first}.safetensors"
     fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
-    tensors = {name: getattr(own[number], name).cpu().contiguous() for name in fields}
-    names = ", ".join(own[number].names)
+    names = ", ".join(batch.names)
+    tensors = {name: getattr(batch, name).cpu().contiguous() for name in fields}
     save_file(tensors, path, metadata={"names": names})
-    raise TrainingError(
-        f"loss and gradient must be finite, got {result.losses[number].item()} and {norm} in {where}, "
-        f"samples {first} to {first + len(own[number]) - 1} ({names}); the batch is in {path}, the weights before it "
-        f"in {job.checkpoints}; lower the learning rate or use run.precision=fp32"
-    )
+    return f"samples {first} to {first + len(batch) - 1} ({names}) in {path}"
 
 
 def check_skipped(job: Job, progress: Progress) -> None:

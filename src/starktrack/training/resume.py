@@ -82,12 +82,14 @@ def check_same_recipe(recipe: Recipe, file: Path) -> None:
 def differences(before: Recipe, now: Recipe) -> list[str]:
     """Return `key = new value, not old value` for every setting that would change the weights to come.
 
-    Epochs may be added to the last stage where its learning rate does not depend on how many there are.
+    Epochs may be added to the last stage where its learning rate does not depend on how many there are and no
+    averaged weights have taken the place of its own at its end.
     """
     old, new = _flat(to_mapping(before)), _flat(to_mapping(now))
     free = list(FREE)
     last = list(now.stages)[-1]
-    if now.stages[last].optim.schedule == "step":
+    optim = now.stages[last].optim
+    if optim.schedule == "step" and not optim.ema_decay:
         free.append(f"stages.{last}.epochs")
     return [
         f"{key} = {new.get(key)!r}, not {old.get(key)!r}"

@@ -4,9 +4,11 @@ There is no random state to keep: every sample and every micro-batch has a seed 
 `(seed, epoch, index)`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from starktrack.errors import CheckpointError
@@ -31,6 +33,7 @@ class Progress:
         num_summed: How many steps that are.
         validation_due: Whether the weights at this place are still to be validated.
         recent_skipped: Samples that could not be read in each of the latest steps.
+        num_overflows: Latest steps in a row whose gradient was not finite, as fp16 allows.
     """
 
     stage: str = ""
@@ -43,6 +46,7 @@ class Progress:
     num_summed: int = 0
     validation_due: bool = False
     recent_skipped: list[int] = field(default_factory=list)
+    num_overflows: int = 0
 
     def count_step(self, means: Mapping[str, float], num_recent: int) -> None:
         """Note that a step was done and what it measured; the latest `num_recent` count as recent."""
@@ -50,6 +54,7 @@ class Progress:
         num_skipped = round(means["skipped"])
         self.num_skipped += num_skipped
         self.recent_skipped = [*self.recent_skipped, num_skipped][-num_recent:]
+        self.num_overflows = 0 if math.isfinite(means["gradient_norm"]) else self.num_overflows + 1
         self.sums = {name: self.sums.get(name, 0.0) + value for name, value in means.items()}
         self.num_summed += 1
 
@@ -99,8 +104,10 @@ def enter_stage(trainer: Trainer, progress: Progress, stage_name: str, saved: Sn
     """
     network = trainer.network
     if saved is not None and progress.stage == stage_name and trainer.stage.optim.ema_decay:
+        own = network.state_dict()
         average = {
-            name: value.to(trainer.device) for name, value in _below("average.", saved.tensors).items()
+            name: torch.empty_like(own[name]).copy_(value)
+            for name, value in _below("average.", saved.tensors).items()
         }
     else:
         average = start_average(network) if trainer.stage.optim.ema_decay else {}
@@ -151,7 +158,8 @@ def _restore_optimiser(trainer: Trainer, saved: Snapshot) -> None:
                     f"a checkpoint must hold moments of what is trained, got some of {name!r}; "
                     "run with the recipe it was written with"
                 )
-            moved = value if key == "step" else value.to(names[name].device, copy=True)
+            # In the parameter's memory order, as the optimiser made it: fused steps need the same.
+            moved = value if key == "step" else torch.empty_like(names[name]).copy_(value)
             trainer.optimiser.state[names[name]][key] = moved
     if saved.scaler:
         trainer.scaler.load_state_dict(dict(saved.scaler))

@@ -9,17 +9,22 @@ from torch import nn
 
 from starktrack.config.training import StageConfig
 from starktrack.models.lightning import RepVggBackbone
+from starktrack.models.stark import AUXILIARY
 
 
 def prepare(network: nn.Module, stage: StageConfig) -> None:
     """Freeze what the stage does not train, and set every part's mode.
 
     Parts without a trainable parameter are in eval mode, so that neither dropout nor batch statistics of a
-    frozen network disturb what is trained on top of it (the authors leave them in train mode).
+    frozen network disturb what is trained on top of it (the authors leave them in train mode). An auxiliary head
+    is trained by the stages that weigh its loss: processes that share a run wait for ever for gradients of others.
     """
     trains_score = stage.trains == "score"
     for name, part in network.named_children():
-        part.requires_grad_(stage.trains == "joint" or (name == "score_head") == trains_score)
+        is_idle = f"{name}." == AUXILIARY and not stage.loss.centre
+        part.requires_grad_(
+            not is_idle and (stage.trains == "joint" or (name == "score_head") == trains_score)
+        )
     if not trains_score:
         for module in frozen_modules(network.backbone, stage.frozen_stride):
             module.requires_grad_(False)

@@ -35,7 +35,7 @@ def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | 
     """Return mean overlap and success over the sequences of all processes, or None where a stop was agreed on.
 
     Raises:
-        ConfigError: There is no sequence.
+        ConfigError: There is no sequence that can be scored.
     """
     scores = []
     for score in job.validate(state.shipped(), shipped_config(job.recipe, state.progress.stage)):
@@ -49,7 +49,10 @@ def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | 
     if stop.agreed:
         return None
     if not count:
-        raise ConfigError("validation must have at least one sequence, got none; set validation.every=0")
+        raise ConfigError(
+            "validation must have at least one sequence that can be scored, got none (the log names those left "
+            "out); set validation.every=0"
+        )
     return {"overlap": overlap / count, "success": success / count}
 
 
