@@ -158,6 +158,13 @@ def test_a_tracker_that_never_answers_is_given_up(tmp_path):
         check_tracker({"protocol": "trax", "command": command}, tmp_path, 1.0)
 
 
+def test_a_factory_of_the_python_protocol_that_raises_is_one_clear_error(tmp_path, monkeypatch):
+    (tmp_path / "raising_factory.py").write_text("def make(): raise ZeroDivisionError('no weights')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(StarktrackError, match="raising_factory:make failed: ZeroDivisionError: no weights"):
+        check_tracker({"protocol": "python", "command": "raising_factory:make"}, tmp_path, 1.0)
+
+
 def test_anchors_are_run_forward_and_backward_into_the_toolkits_files(workspace, monkeypatch):
     (workspace / "mine.py").write_text(
         "class Still:\n"

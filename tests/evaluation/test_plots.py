@@ -66,6 +66,14 @@ def test_failed_frames_are_shown_with_boxes(tmp_path):
     assert with_strip.shape[0] > 1.3 * without.shape[0]
 
 
+def test_one_sequence_of_more_trackers_than_colours_is_drawn(tmp_path):
+    overlaps = {f"tracker {index}": np.full(4, index / 10) for index in range(10)}
+    boxes = {name: lambda frame: np.array([1.0, 1, 5, 5]) for name in overlaps}
+    path = tmp_path / "many.png"
+    plot_sequence("a", overlaps, path, lambda frame: np.zeros((20, 20, 3), np.uint8), boxes)
+    assert picture(path).std() > 10
+
+
 def test_vot_curves_are_drawn(oracle_program, tmp_path):
     oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
     app = typer.Typer()
@@ -106,3 +114,19 @@ def test_the_command_draws_curves_and_one_sequence(tmp_path):
     assert isinstance(done.exception, DatasetError)
     done = CliRunner().invoke(app, [*arguments, "--form", "gif"])
     assert done.exit_code == 2
+
+
+def test_a_result_shorter_than_the_truth_is_drawn_with_pictures(tmp_path):
+    for folder, rows in (("truth", 50), ("short", 30)):
+        (tmp_path / folder).mkdir()
+        np.savetxt(tmp_path / folder / "a.txt", TRUTH[:rows], delimiter=",")
+    (tmp_path / "img").mkdir()
+    for index in range(50):
+        cv2.imwrite(str(tmp_path / "img" / f"{index:04d}.jpg"), np.full((60, 120, 3), 90, np.uint8))
+    app = typer.Typer()
+    app.command()(plot)
+    arguments = [str(tmp_path / "short"), "--dataset", "custom", "--annotations", str(tmp_path / "truth")]
+    arguments += ["--out", str(tmp_path), "--sequence", "a", "--frames", str(tmp_path / "img")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.exception
+    assert picture(tmp_path / "a.png").shape[0] > 400

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from starktrack.errors import ConfigError, DatasetError, InputError
 from starktrack.evaluation.annotations import Annotation
@@ -11,6 +12,7 @@ from starktrack.evaluation.attributes import derive_attributes, read_attributes,
 from starktrack.evaluation.dialects import dialect
 from starktrack.evaluation.published import published_for, published_numbers
 from starktrack.evaluation.report import (
+    Table,
     attribute_table,
     comparison_table,
     overall_table,
@@ -77,6 +79,24 @@ def test_every_form_holds_the_same_cells(evaluations):
 
 def test_latex_signs_are_escaped(evaluations):
     assert r"seq\_0 &" in to_latex(sequence_table(evaluations))
+
+
+def test_tildes_and_carets_and_backslashes_are_escaped_for_latex():
+    latex = to_latex(Table("t", ("a~b",), (("x^2",), ("c\\d{e}",))))
+    assert r"a\textasciitilde{}b \\" in latex
+    assert r"x\textasciicircum{}2 \\" in latex
+    assert r"c\textbackslash{}d\{e\} \\" in latex
+
+
+def test_a_name_in_brackets_is_no_markup_for_the_terminal():
+    console = Console(file=io.StringIO(), width=60)
+    console.print(to_terminal(Table("[bold]", ("[a]",), (("[red]ours",),))))
+    assert all(text in console.file.getvalue() for text in ("[bold]", "[a]", "[red]ours"))
+
+
+def test_names_of_vot_workspaces_stand_for_the_challenge_with_published_numbers():
+    assert published_for("vot") == published_for("vot2020")
+    assert published_for("vot2019lt") == published_for("vot_longterm") == published_for("vot2020lt") != []
 
 
 def test_json_tells_conventions_measures_curves_and_sequences(evaluations):

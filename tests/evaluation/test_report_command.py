@@ -40,10 +40,22 @@ def test_one_command_scores_two_trackers_and_writes_json(command, folders):
     assert done.exit_code == 0, done.output
     assert "| good |" in done.output
     assert "| seq-2 |" in done.output
+    assert "AUC per attribute derived from boxes" in done.output
     assert "good minus worse" in done.output
     assert "counts are divided by all frames" in done.output
     told = json.loads((folders / "out.json").read_text())
     assert told["trackers"]["good"]["measures"]["auc"] > told["trackers"]["worse"]["measures"]["auc"]
+
+
+def test_attributes_that_were_told_are_not_called_derived(command, folders):
+    told = {f"seq-{index}": ["dark"] for index in range(3)}
+    (folders / "told.json").write_text(json.dumps(told))
+    done = command(
+        folders / "good", "--dataset", "custom", "--annotations", folders / "truth", "--form", "markdown",
+        "--per", "attribute", "--attributes", folders / "told.json",
+    )  # fmt: skip
+    assert "dark (3)" in done.output
+    assert "derived" not in done.output
 
 
 @pytest.mark.parametrize("form", ["terminal", "csv", "latex"])

@@ -5,9 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
-from starktrack.arrays import Boxes
+from starktrack.arrays import Box, Boxes
 from starktrack.cli.options import named_places
 from starktrack.cli.report import check_known, open_annotations, told_by
 from starktrack.cli.report_vot import VOT_NAMES, draw_vot
@@ -123,17 +124,22 @@ def _draw_sequence(
         )
     ((rules, (annotation,)),) = read_truth(dataset, [name], toolkit=toolkit).parts.values()
     told = {tracker: _boxes(place, name) for tracker, place in places.items()}
-    annotation = matched_to(annotation, len(next(iter(told.values()))))
-    overlaps = {who: score_sequence(boxes, annotation, rules).overlap for who, boxes in told.items()}
+    matched = {who: matched_to(annotation, len(rows)) for who, rows in told.items()}
+    overlaps = {who: score_sequence(rows, matched[who], rules).overlap for who, rows in told.items()}
     shift = 1 if rules.first_frame == "left_out" else 0
-    boxes = {"truth": annotation.boxes_xywh, **told}
-    lookups = {who: (lambda index, rows=rows: rows[index + shift]) for who, rows in boxes.items()}
+    boxes = {"truth": next(iter(matched.values())).boxes_xywh, **told}
+    lookups = {who: (lambda index, rows=rows: _row(rows, index + shift)) for who, rows in boxes.items()}
     source = all_frames(Folder(pictures)) if pictures else dataset[name].frames
     has_frames = not isinstance(source, MissingFrames)
     plot_sequence(
         name, overlaps, path, (lambda index: source.read(index + shift)) if has_frames else None, lookups
     )
     return path
+
+
+def _row(rows: Boxes, index: int) -> Box:
+    """Return a box, NaN behind the end of a result that is shorter than the truth."""
+    return rows[index] if index < len(rows) else np.full(4, np.nan)
 
 
 def _boxes(place: Path, name: str) -> Boxes:

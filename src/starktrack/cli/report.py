@@ -75,7 +75,7 @@ def report(
     evaluations = [score_results(tracker, path, truth) for tracker, path in trackers.items()]
     show(tables.overall_table(evaluations, numbers), form)
     for kind in per or ():
-        show(_table_per(kind, evaluations, measure), form)
+        show(_table_per(kind, evaluations, measure, truth), form)
     if compare:
         show(_comparison(evaluations), form)
     if json_path is not None:
@@ -140,11 +140,12 @@ def _explain(truth: Truth) -> None:
         Console(soft_wrap=True).print("\n".join(lines), highlight=False, markup=False)
 
 
-def _table_per(kind: str, evaluations: list[Evaluation], measure: str) -> tables.Table:
+def _table_per(kind: str, evaluations: list[Evaluation], measure: str, truth: Truth) -> tables.Table:
     if kind == "sequence":
         return tables.sequence_table(evaluations, measure)
     if kind == "attribute":
-        return tables.attribute_table(evaluations, measure)
+        origin = "derived from boxes" if truth.has_derived_attributes else ""
+        return tables.attribute_table(evaluations, measure, origin=origin)
     raise ConfigError(f"--per must be sequence or attribute, got {kind!r}")
 
 

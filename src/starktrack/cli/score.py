@@ -26,10 +26,12 @@ class Truth:
     Attributes:
         dataset: Its name in tables.
         parts: By data set, the conventions and the sequences.
+        has_derived_attributes: Whether attributes follow from the boxes where nobody told them.
     """
 
     dataset: str
     parts: Mapping[str, tuple[Dialect, Sequence[Annotation]]]
+    has_derived_attributes: bool = False
 
     @property
     def annotations(self) -> list[Annotation]:
@@ -69,7 +71,7 @@ def read_truth(
         parts[part] = (rules, [known[name] for name in of_part])
         for line in missing_labels(part, parts[part][1], rules):
             _tell(f"{part}: {line}")
-    return Truth(dataset.name, parts)
+    return Truth(dataset.name, parts, not all(annotation.attributes for annotation in told))
 
 
 def default_dialect(dataset: str) -> str:

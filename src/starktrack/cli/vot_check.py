@@ -62,9 +62,15 @@ def _check_python(
     except (ImportError, AttributeError) as error:
         raise InputError(f"a command must be module:factory, {entry['command']!r} fails: {error}") from error
     arguments = {key.removeprefix("arg_"): value for key, value in entry.items() if key.startswith("arg_")}
-    tracker = make(**arguments)
-    answers = [tracker.initialize(paths[0], (tuple(box_xywh.tolist()), {}))]
-    answers += [tracker.update(path, [], {}) for path in paths[1:]]
+    try:
+        tracker = make(**arguments)
+        answers = [tracker.initialize(paths[0], (tuple(box_xywh.tolist()), {}))]
+        answers += [tracker.update(path, [], {}) for path in paths[1:]]
+    # A tracker is anybody's code and may raise anything.
+    except Exception as error:
+        raise StarktrackError(
+            f"the tracker {entry['command']} failed: {type(error).__name__}: {error}"
+        ) from error
     return [str(answer) for answer in answers]
 
 

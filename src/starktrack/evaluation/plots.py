@@ -159,7 +159,7 @@ def plot_sequence(
     if grid is not None:
         axes.set_subplotspec(grid[0, :])
     for index, (tracker, overlap) in enumerate(overlaps.items()):
-        axes.plot(np.clip(overlap, 0, 1), color=_COLOURS[index], linewidth=1.3, label=tracker)
+        axes.plot(np.clip(overlap, 0, 1), **(line_style(index) | {"linewidth": 1.3}), label=tracker)
     axes.set(xlabel="frame", ylabel="overlap", ylim=(0, 1.02), xlim=(0, max(len(first) - 1, 1)))
     axes.set_title(f"{name}: overlap over time", color=INK, loc="right", fontsize=10)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=4, fontsize=9)
@@ -183,7 +183,7 @@ def _draw_picture(
     axes.imshow(image)
     for name, box_at in boxes.items():
         x, y, w, h = box_at(frame).tolist()
-        colour = "white" if name == "truth" else _COLOURS[trackers.index(name)]
+        colour = "white" if name == "truth" else line_style(trackers.index(name))["color"]
         line = [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)]
         for width, drawn in ((3.5, _TRUTH), (1.8, colour)):
             axes.plot(*zip(*line, strict=True), color=drawn, linewidth=width)

@@ -38,6 +38,11 @@ def published_numbers() -> tuple[Published, ...]:
     )
 
 
+ALIASES = {"vot": "vot2020", "vot_longterm": "vot2020lt", "vot2019lt": "vot2020lt"}
+"""Names of VOT's workspaces -> the challenge whose numbers apply; the sequences of LT2019 and LT2020 are the same."""
+
+
 def published_for(dataset: str) -> list[Published]:
     """Return the published numbers of a data set, in the order of their sources."""
-    return [number for number in published_numbers() if number.dataset == dataset]
+    wanted = ALIASES.get(dataset, dataset)
+    return [number for number in published_numbers() if number.dataset == wanted]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from starktrack.errors import ConfigError, nearest_name
@@ -53,15 +54,17 @@ def sequence_table(evaluations: Sequence[Evaluation], key: str = "") -> Table:
     return Table(title, ("sequence", *(e.tracker for e in evaluations)), tuple(rows))
 
 
-def attribute_table(evaluations: Sequence[Evaluation], key: str = "") -> Table:
-    """Return one row per attribute, one column per tracker, in percent."""
+def attribute_table(evaluations: Sequence[Evaluation], key: str = "", *, origin: str = "") -> Table:
+    """Return one row per attribute, one column per tracker, in percent; the title says the attributes' origin."""
     key = _measure(evaluations[0], key).key
     attributes = sorted({name for names in evaluations[0].attributes for name in names})
     rows = [
         (f"{name} ({_count(evaluations[0], name)})", *(_over(e, key, name) for e in evaluations))
         for name in attributes
     ]
-    title = f"{_title(evaluations)}, {_measure(evaluations[0], key).label} per attribute"
+    title = (
+        f"{_title(evaluations)}, {_measure(evaluations[0], key).label} per attribute{origin and f' {origin}'}"
+    )
     return Table(title, ("attribute", *(e.tracker for e in evaluations)), tuple(rows))
 
 
@@ -108,11 +111,13 @@ def to_latex(table: Table) -> str:
 
 def to_terminal(table: Table) -> RichTable:
     """Return the table for a terminal."""
-    shown = RichTable(title=table.title, box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    shown = RichTable(title=escape(table.title), box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
     for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index else "left", min_width=5, no_wrap=not index)
+        shown.add_column(
+            escape(heading), justify="right" if index else "left", min_width=5, no_wrap=not index
+        )
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*map(escape, row))
     return shown
 
 
@@ -191,6 +196,10 @@ def _over(evaluation: Evaluation, key: str, attribute: str) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    for sign in "\\&%$#_{}":
-        text = text.replace(sign, r"\textbackslash " if sign == "\\" else f"\\{sign}")
-    return text
+    return text.translate(_LATEX)
+
+
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
