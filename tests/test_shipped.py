@@ -8,8 +8,9 @@ from starktrack.data.image_files import read_image
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.data.video_writer import VideoWriter
 from starktrack.engines.export import compare
-from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap, xywh_to_xyxy
 from starktrack.shipped import DEFAULT, shipped_card, shipped_weights
+from starktrack.tracking.protocol import Views
 
 MOST_BYTES = 12_000_000
 
@@ -73,6 +74,21 @@ def test_the_card_tells_data_recipe_numbers_limits_and_licences():
     card = shipped_card(DEFAULT)
     for heading in ("Data", "Recipe", "Numbers", "Limits", "Licences"):
         assert f"## {heading}" in card
+
+
+@pytest.mark.shared
+def test_both_files_find_the_same_boxes_on_real_pictures(shared):
+    folder = shared / "data" / "eval" / "otb" / "Surfer"
+    true = np.loadtxt(folder / "groundtruth_rect.txt", delimiter=",")[::40] - [1, 1, 0, 0]
+    pictures = [read_image(path) for path in sorted((folder / "img").iterdir())[::40]]
+    views = Views(pictures, np.arange(len(pictures)), true)
+    answers = []
+    for engine in (engine_of("torch"), engine_of("onnx")):
+        own = engine.embed(views)
+        answers.append(engine.predict(views, [[template] * 2 for template in own]))
+    first, second = (cxcywh_to_xyxy(answer.boxes_cxcywh) for answer in answers)
+    assert len(pictures) >= 6 and overlap(first, second).min() > 0.999
+    np.testing.assert_allclose(answers[0].scores, answers[1].scores, atol=1e-3)
 
 
 @pytest.mark.shared

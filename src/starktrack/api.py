@@ -146,9 +146,14 @@ def load_refiner(weights: str | Path, *, device: str = "auto") -> Refiner:
     from starktrack.models.weights import load_refiner as read
 
     where = resolve_device(device)
-    shipped = shipped_weights(str(weights), "torch") if str(weights) in REFINERS else None
-    config, network = read(shipped or Path(weights))
+    config, network = read(refiner_file(weights))
     return TorchRefiner(network, config, device=where)
+
+
+def refiner_file(weights: str | Path) -> Path:
+    """Return where a refiner's weights lie, those of the package by their name."""
+    shipped = shipped_weights(str(weights), "torch") if str(weights) in REFINERS else None
+    return shipped or Path(weights)
 
 
 def _check_engine(engine: str) -> None:

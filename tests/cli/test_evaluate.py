@@ -206,6 +206,64 @@ def test_under_torchrun_the_first_process_waits_for_what_others_finish_or_fail(t
     assert len(waits) == 2
 
 
+def test_under_torchrun_a_failure_from_before_our_clock_ends_the_wait(tmp_path):
+    from starktrack.cli import evaluate
+    from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings
+    from starktrack.data.result_folder import ResultFolder
+
+    folder = ResultFolder(tmp_path / "r")
+    folder.claim({})
+    folder.write_failure("b", "why")
+    os.utime(folder.path / "failed" / "b.txt", (time.time() - 30,) * 2)
+    place = DataPlace("otb", tmp_path, None, allow_missing=True)
+    jobs = [EvaluationJob(place, Contestant("x"), Settings(), folder.path, ("b",))]
+    evaluate._wait_for_others(jobs, time.time())
+    assert evaluate._unfinished(jobs)
+
+
+def test_under_torchrun_only_the_first_process_exits_with_an_error(work):
+    launched = {"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
+    # The brightest sequence, the fourth, is in the second share.
+    second = run(work, "--tracker", "mine:Crashing", RANK="1", **launched)
+    assert second.returncode == 0
+    assert "mine.Crashing on BlurBody, frame 1: RuntimeError: lost my mind" in second.stderr
+    first = run(work, "--tracker", "mine:Crashing", RANK="0", **launched)
+    assert first.returncode == 1
+    assert "3 of 4 sequences are finished by every tracker" in first.stderr
+
+
+def test_a_tracker_whose_source_changed_is_refused(work):
+    assert run(work, "--tracker", "mine:Right", "--sequence", "Bird1").returncode == 0
+    with (work / "mine.py").open("a") as file:
+        file.write("VERSION = 2\n")
+    other = run(work, "--tracker", "mine:Right")
+    assert other.returncode == 1
+    assert "another run (source was " in other.stderr
+
+
+def test_nanotrack_is_described_by_its_files_and_opencv(tmp_path):
+    import hashlib
+
+    from starktrack.cli.evaluation_job import Contestant, Settings, describe_contestant
+
+    for part in ("backbone", "head"):
+        (tmp_path / f"nano_{part}.onnx").write_text(part)
+    told = describe_contestant(Contestant("n", plugin="nanotrack"), "otb", Settings(nanotrack=tmp_path))
+    assert told["nano_head.onnx"] == hashlib.sha256(b"head").hexdigest()
+    assert told["nano_backbone.onnx"] == hashlib.sha256(b"backbone").hexdigest()
+    assert told["opencv"] == cv2.__version__
+
+
+def test_a_refiner_is_described_by_its_file(tmp_path):
+    from starktrack.cli.evaluation_job import Contestant, Settings, describe_contestant
+
+    (tmp_path / "r.safetensors").write_bytes(b"one")
+    contestant = Contestant("k", plugin="mil", refine=str(tmp_path / "r.safetensors"))
+    before = describe_contestant(contestant, "vot", Settings())
+    (tmp_path / "r.safetensors").write_bytes(b"two")
+    assert describe_contestant(contestant, "vot", Settings())["refine_weights"] != before["refine_weights"]
+
+
 def test_whole_pixels_are_written_on_request(work):
     assert run(work, "--tracker", "mine:Right", "--integer").returncode == 0
     assert (

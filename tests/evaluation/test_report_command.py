@@ -55,6 +55,23 @@ def test_every_form_prints(command, folders, form):
     assert "good" in done.output
 
 
+def test_a_tracker_that_ran_twice_is_scored_over_both_runs(command, tmp_path):
+    truth = np.tile([10.0, 10, 20, 20], (5, 1))
+    for folder in ("truth", "ours/a"):
+        (tmp_path / folder).mkdir(parents=True)
+    np.savetxt(tmp_path / "truth" / "a.txt", truth, delimiter=",")
+    np.savetxt(tmp_path / "ours" / "a" / "a_001.txt", truth, delimiter=",")
+    # Half of the true box in four of five frames, the first counts as given: 1 and 0.6, so 0.8 over both runs.
+    np.savetxt(tmp_path / "ours" / "a" / "a_002.txt", truth * [1, 1, 0.5, 1], delimiter=",")
+    done = command(
+        tmp_path / "ours", "--dataset", "custom", "--dialect", "got10k", "--annotations", tmp_path / "truth",
+        "--json", tmp_path / "out.json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.exception
+    told = json.loads((tmp_path / "out.json").read_text())
+    assert told["trackers"]["ours"]["measures"]["mean_overlap"] == pytest.approx(0.8)
+
+
 def test_a_missing_sequence_and_an_unknown_form_are_one_clear_error_each(command, folders):
     (folders / "good" / "seq-1.txt").unlink()
     arguments = ["--dataset", "custom", "--annotations", folders / "truth"]

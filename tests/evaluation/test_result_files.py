@@ -3,9 +3,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from starktrack.errors import ResultFileError
+from starktrack.data.result_folder import read_run_file
+from starktrack.errors import InputError, ResultFileError
 from starktrack.evaluation.annotations import annotations_of, open_truth
-from starktrack.evaluation.result_files import plain_name, read_results
+from starktrack.evaluation.result_files import plain_name, read_repetitions, read_results
+from starktrack.evaluation.text_files import read_names
 
 
 def write(path, text):
@@ -57,6 +59,26 @@ def test_a_repetition_is_chosen_by_number(tmp_path):
     assert read_results(tmp_path, ["a"], repetition=2).boxes_xywh["a"][0, 0] == 2
 
 
+def test_all_repetitions_are_read_in_their_order(tmp_path):
+    for name in ("a", "b"):
+        for index in (2, 1, 3):
+            write(tmp_path / name / f"{name}_00{index}.txt", f"{index},2,3,4")
+    runs = read_repetitions(tmp_path, ["a", "b"])
+    assert [run.boxes_xywh["b"][0, 0] for run in runs] == [1, 2, 3]
+    (tmp_path / "b" / "b_003.txt").unlink()
+    with pytest.raises(
+        ResultFileError, match=r"the same runs of every sequence.*\[1, 2\] of b|\[1, 2\] of b and"
+    ):
+        read_repetitions(tmp_path, ["a", "b"])
+
+
+def test_a_sequence_that_ends_in_three_digits_is_no_repetition(tmp_path):
+    write(tmp_path / "cat_001.txt", "1,2,3,4")
+    write(tmp_path / "cat_002.txt", "5,2,3,4")
+    (only,) = read_repetitions(tmp_path, ["cat_001", "cat_002"])
+    assert only.boxes_xywh["cat_002"][0, 0] == 5
+
+
 def test_a_sequence_whose_name_ends_in_three_digits_is_itself(tmp_path):
     write(tmp_path / "GOT-10k_Val_000001" / "GOT-10k_Val_000001_001.txt", "1,2,3,4")
     write(tmp_path / "ball_002.txt", "2,2,3,4")
@@ -105,3 +127,48 @@ def test_results_of_many_long_sequences_are_read_whole(lasot_zip, tmp_path, simu
     results = read_results(tmp_path, [a.name for a in annotations])
     assert len(results.boxes_xywh) == 70
     assert sum(map(len, results.boxes_xywh.values())) == sum(map(len, annotations))
+
+
+@pytest.mark.parametrize("text", ["{", "[3]", "{}", '{"frames": null}'])
+def test_a_damaged_count_of_frames_is_one_clear_error(tmp_path, text):
+    write(tmp_path / "a.txt", "1,2,3,4")
+    write(tmp_path / "stages" / "a.json", text)
+    with pytest.raises(ResultFileError, match=r"stages/a\.json must be JSON with a number of frames"):
+        read_results(tmp_path, ["a"])
+
+
+def test_a_damaged_member_of_a_zip_is_one_clear_error(tmp_path):
+    path = tmp_path / "r.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", "1,2,3,4\n" * 100)
+    data = bytearray(path.read_bytes())
+    data[35:40] = b"\xff" * 5  # the packed bytes begin at 30 + the length of the name
+    path.write_bytes(data)
+    with pytest.raises(ResultFileError, match="a zip that can be read whole"):
+        read_results(path, ["a"])
+
+
+def test_an_encrypted_zip_is_one_clear_error(tmp_path):
+    path = tmp_path / "r.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "1,2,3,4\n")
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(ResultFileError, match=r"a zip that can be read whole.*encrypted"):
+        read_results(path, ["a"])
+
+
+def test_a_run_file_that_is_no_object_is_one_clear_error(tmp_path):
+    write(tmp_path / "run.json", "[1]")
+    with pytest.raises(ResultFileError, match=r"must be a JSON object written by starktrack, got: \[1\]"):
+        read_run_file(tmp_path)
+
+
+def test_a_list_of_names_must_be_text(tmp_path):
+    (tmp_path / "names.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="must be a text file of sequence names"):
+        read_names(tmp_path / "names.txt")
+    write(tmp_path / "good.txt", "a b\nc\n")
+    assert read_names(tmp_path / "good.txt") == ["a", "b", "c"]

@@ -70,6 +70,7 @@ def test_times_are_needed_where_the_server_wants_them(tmp_path):
         ("{name}.txt", "10,20,30,40\n1,1,1,1\n", "each of 3 frames, got 2"),
         ("{name}.txt", "12,20,30,40\n1,1,1,1\n1,1,1,1\n", "must start with the box"),
         ("other.txt", "10,20,30,40\n", "other.txt is not part of the test set"),
+        ("readme.md", "hello", "readme.md is not part of the test set"),
         ("folder/{name}.txt", "10,20,30,40\n", "not part of the test set"),
     ],
 )
@@ -96,6 +97,31 @@ def test_one_folder_around_a_got10k_submission_is_allowed(tmp_path):
             archive.writestr(f"ours/{name}/{name}_time.txt", "0.1\n0.1\n")
     problems = submission_problems(small("got10k"), path, published())
     assert problems == [f"{name}/{name}_time.txt must hold 1 times, got 2" for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("member", "text", "message"),
+    [
+        ("{name}_time.txt", "0.1\n-0.1\n", "finite and not negative, got -0.1"),
+        ("{name}_time.txt", "0.1\nnan\n", "finite and not negative, got nan"),
+        ("{name}_time.txt", "0.1\nfast\n", "must hold numbers only, got 'fast'"),
+        ("{name}_002.txt", "10,20,30,40\n1,1,-1,1\n", "no negative size"),
+        ("{name}_003.txt", "11.5,20,30,40\n1,1,1,1\n", "must start with the box"),
+        ("{name}_all_scores.txt", "1\n1\n", "not part of the test set"),
+    ],
+)
+def test_what_got10ks_server_would_reject_is_said(tmp_path, member, text, message):
+    path, files = tmp_path / "out.zip", {}
+    for name in NAMES:
+        files[f"{name}/{name}_001.txt"] = "10,20,30,40\n1,1,1,1\n"
+        files[f"{name}/{name}_time.txt"] = "0.1\n0\n"
+    files[f"{NAMES[0]}/{member.format(name=NAMES[0])}"] = text
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    problems = submission_problems(small("got10k"), path, published(2))
+    assert len(problems) == 1
+    assert message in problems[0]
 
 
 def test_an_incomplete_test_set_is_a_problem(tmp_path):

@@ -28,6 +28,9 @@ from starktrack.shipped import DEFAULT
 from starktrack.tracking.campaign import Standing
 from starktrack.tracking.shares import POLL_SECONDS, Lost, Share, shares_here, work_here
 
+START_MARGIN_SECONDS = 120.0
+"""How much earlier than ours the clock of another process of one `torchrun` may have begun."""
+
 
 def evaluate(
     dataset: Annotated[
@@ -100,13 +103,15 @@ def evaluate(
         ResultFolder(job.folder).claim(describe(job, opened))
     begun = time.time()
     problems = [problem for job in jobs for problem in _run(job)]
-    if os.environ.get("RANK", "0") == "0":
-        if "TORCHELASTIC_RUN_ID" in os.environ:
+    is_first, launched = os.environ.get("RANK", "0") == "0", "TORCHELASTIC_RUN_ID" in os.environ
+    if is_first:
+        if launched:
             _wait_for_others(jobs, begun)
         _report(opened, jobs, per_sequence=per_sequence, form=form, json_path=json_path)
     for problem in problems:
         sys.stderr.write(f"failed: {problem}\n")
-    if problems:
+    # torchrun ends every process when one exits with an error; the first, which ends last, does so for all.
+    if _unfinished(jobs) if launched and is_first else problems and not launched:
         raise typer.Exit(1)
 
 
@@ -156,6 +161,8 @@ def _run(job: EvaluationJob) -> list[str]:
     if not left:
         sys.stderr.write(f"{job.contestant.name}: all {len(mine)} sequences were finished before\n")
         return []
+    for name in mine:
+        folder.forget_failure(name)
     problems: list[str] = []
     with campaign_progress(job.contestant.name, left) as progress:
         try:
@@ -175,18 +182,26 @@ def _take(job: EvaluationJob, share: Share, event: Any) -> list[str]:
     if isinstance(event, Broken):
         return [f"{who} on {event.name}, {event.reason}; all of it: {job.folder}/failed/{event.name}.txt"]
     if isinstance(event, Lost):
-        left = [name for name in share.of(job.names) if not ResultFolder(job.folder).is_finished(name)]
+        folder = ResultFolder(job.folder)
+        left = [name for name in share.of(job.names) if not folder.is_finished(name)]
+        for name in left:
+            folder.write_failure(name, event.reason)
         return [f"{who}, worker {share.index}: {event.reason.strip()}; unfinished: {', '.join(left[:5])}"]
     return []
 
 
 def _wait_for_others(jobs: Sequence[EvaluationJob], begun: float) -> None:
     """Return when every sequence is finished or has failed; `torchrun` ends us where another process dies."""
+    since = begun - START_MARGIN_SECONDS
     for job in jobs:
         folder = ResultFolder(job.folder)
         for name in job.names:
-            while not (folder.is_finished(name) or folder.has_failed(name, since=begun)):
+            while not (folder.is_finished(name) or folder.has_failed(name, since=since)):
                 time.sleep(POLL_SECONDS)
+
+
+def _unfinished(jobs: Sequence[EvaluationJob]) -> bool:
+    return any(not ResultFolder(job.folder).is_finished(name) for job in jobs for name in job.names)
 
 
 def _report(

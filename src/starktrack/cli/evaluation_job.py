@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import os
+import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
-from starktrack.tracking.opencv import OpenCvFactory
+from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_nanotrack
+from starktrack.tracking.opencv_worker import CLASSES
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.shares import Share, threads_each
 from starktrack.tracking.team import EngineTeam, PluginTeam, Team
@@ -178,7 +180,7 @@ def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
         "split": dataset.split,
         "annotation": annotation_form(dataset),
         "integer": job.settings.integer,
-        **describe_contestant(job.contestant, job.data.name, job.settings.overrides),
+        **describe_contestant(job.contestant, job.data.name, job.settings),
     }
     weights, overrides = job.contestant.weights, job.settings.overrides
     parts = by_benchmark(dataset, job.names)
@@ -188,15 +190,32 @@ def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
     return told
 
 
-def describe_contestant(
-    contestant: Contestant, benchmark: str, overrides: Sequence[str]
-) -> Mapping[str, Any]:
-    """Return what decides the boxes of a tracker, as JSON values."""
-    refined = {"refine": contestant.refine} if contestant.refine else {}
+def describe_contestant(contestant: Contestant, benchmark: str, settings: Settings) -> Mapping[str, Any]:
+    """Return what decides the boxes of a tracker, as JSON values: of every file its digest, not its place."""
+    refined = _describe_refiner(contestant.refine) if contestant.refine else {}
     if contestant.weights is None:
-        return {**refined, "tracker": contestant.plugin}
-    config = resolve_config(contestant.weights, benchmark, overrides)
+        return {**refined, "tracker": contestant.plugin, **_describe_plugin(contestant.plugin, settings)}
+    config = resolve_config(contestant.weights, benchmark, settings.overrides)
     return {**refined, "weights": digest(contestant.weights), "config": to_mapping(config)}
+
+
+def _describe_refiner(weights: str) -> Mapping[str, Any]:
+    from starktrack.api import refiner_file
+
+    file = refiner_file(weights)
+    return {"refine": weights, "refine_weights": digest(file) if file.is_file() else None}
+
+
+def _describe_plugin(plugin: str, settings: Settings) -> Mapping[str, Any]:
+    if plugin in CLASSES:
+        files = require_nanotrack(settings.nanotrack) if plugin == "nanotrack" else []
+        return {
+            "opencv": opencv_version(plugin, settings.opencv_python),
+            **{file.name: digest(file) for file in files},
+        }
+    load_factory(plugin)
+    source = getattr(sys.modules[plugin.partition(":")[0]], "__file__", None)
+    return {"source": digest(Path(source)) if source else None}
 
 
 def digest(path: Path) -> str:

@@ -22,6 +22,7 @@ from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, 
 from starktrack.evaluation.published import published_for
 from starktrack.evaluation.result_files import read_results
 from starktrack.evaluation.scoring import Evaluation, score_sequence
+from starktrack.evaluation.text_files import read_names
 
 
 class Picture(StrEnum):
@@ -64,7 +65,7 @@ def plot(
         paths = [_draw_sequence(opened, sequence, trackers, dialect_name, frames, out / f"{sequence}.{form}")]
     else:
         opened = open_annotations(name, annotations, split)
-        names = sequences.read_text(encoding="utf-8").split() if sequences else None
+        names = read_names(sequences) if sequences else None
         truth = read_truth(opened, names, toolkit=dialect_name)
         evaluations = [score_results(tracker, path, truth) for tracker, path in trackers.items()]
         paths = _draw_curves(evaluations, name, out, form) + _draw_speed(

@@ -20,6 +20,7 @@ from starktrack.evaluation.annotations import NAMES, open_truth
 from starktrack.evaluation.dialects import explain
 from starktrack.evaluation.published import Published, published_for
 from starktrack.evaluation.scoring import Evaluation
+from starktrack.evaluation.text_files import read_names
 
 KNOWN = tuple(dict.fromkeys((*NAMES, *VOT_NAMES)))
 """Data sets that a report may name; `custom` has no special cases."""
@@ -67,7 +68,7 @@ def report(
         return
     told = None if dataset else told_by(list(trackers.values()), "split")
     opened = open_annotations(name, annotations, split or told)
-    chosen = _chosen(opened, sequences)
+    chosen = read_names(sequences) if sequences else None
     truth = read_truth(opened, chosen, toolkit=dialect_name, drop_invalid=drop_invalid, attributes=attributes)
     if explained:
         _explain(truth)
@@ -131,10 +132,6 @@ def tell_sources(numbers: Sequence[Published], dataset: str) -> None:
     for source in dict.fromkeys(number.source for number in numbers):
         trackers = dict.fromkeys(number.tracker for number in numbers if number.source == source)
         sys.stderr.write(f"{tables.PUBLISHED_MARK} {', '.join(trackers)}: {source}\n")
-
-
-def _chosen(dataset: Dataset, sequences: Path | None) -> list[str] | None:
-    return None if sequences is None else sequences.read_text(encoding="utf-8").split()
 
 
 def _explain(truth: Truth) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from starktrack.data.collection import by_benchmark
 from starktrack.data.sources.dataset import Dataset
 from starktrack.evaluation.annotations import Annotation, annotations_of, missing_labels
 from starktrack.evaluation.attributes import read_attributes, with_derived_attributes
 from starktrack.evaluation.dialects import Dialect, dialect
-from starktrack.evaluation.result_files import read_results
+from starktrack.evaluation.result_files import TrackerResults, read_repetitions
 from starktrack.evaluation.scoring import Evaluation, evaluate, join
 
 DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
@@ -78,10 +80,27 @@ def default_dialect(dataset: str) -> str:
 def score_results(tracker: str, results: Path, truth: Truth) -> Evaluation:
     """Return the scores of one tracker's folder or zip of results.
 
+    A tracker that ran several times (`_001`, `_002` …) is scored over all its runs. Each sequence gets the mean of
+    its runs: the GOT-10k toolkit puts all runs into one list, which is the same, for they have equally many frames.
+
     Raises:
         ResultFileError: A result is missing, damaged, or breaks a rule of its dialect; names the file.
     """
-    found = read_results(results, [annotation.name for annotation in truth.annotations])
+    runs = read_repetitions(results, [annotation.name for annotation in truth.annotations])
+    scored = [_score_run(tracker, run, truth) for run in runs]
+    if len(scored) == 1:
+        return scored[0]
+    _tell(f"{tracker}: scored over {len(scored)} runs of every sequence")
+    first, speeds = scored[0], [run.frames_per_second for run in scored if run.frames_per_second]
+    return replace(
+        first,
+        curves={key: np.mean([run.curves[key] for run in scored], axis=0) for key in first.curves},
+        values={key: np.mean([run.values[key] for run in scored], axis=0) for key in first.values},
+        frames_per_second=float(np.mean(speeds)) if speeds else None,
+    )
+
+
+def _score_run(tracker: str, found: TrackerResults, truth: Truth) -> Evaluation:
     parts = [
         evaluate(tracker, part, found.boxes_xywh, annotations, rules, found.files)
         for part, (rules, annotations) in truth.parts.items()

@@ -185,12 +185,15 @@ def run(
     folder = workspace / "results" / label / experiment.value
     contestant = Contestant(label, weights, tracker, refine or "")
     benchmark = "vot_longterm" if experiment == Experiment.longterm else "vot"
-    told = describe_contestant(contestant, benchmark, ())
+    settings = Settings(
+        device.value, batch, workers=workers, nanotrack=nanotrack, opencv_python=opencv_python
+    )
+    told = describe_contestant(contestant, benchmark, settings)
     claim_folder(folder, {"dataset": benchmark, "experiment": experiment.value, "mask": mask, **told})
     job = VotJob(
         workspace,
         contestant,
-        Settings(device.value, batch, workers=workers, nanotrack=nanotrack, opencv_python=opencv_python),
+        settings,
         benchmark,
         mask,
         folder,

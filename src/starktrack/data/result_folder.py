@@ -65,11 +65,14 @@ def read_run_file(path: Path) -> dict[str, Any] | None:
     """
     file = path / RUN_FILE
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        told = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ResultFileError(f"{file} must be JSON written by starktrack, got: {error}") from error
+    if not isinstance(told, dict):
+        raise ResultFileError(f"{file} must be a JSON object written by starktrack, got: {told!r:.40}")
+    return told
 
 
 class ResultFolder:
@@ -121,7 +124,7 @@ class ResultFolder:
         with whole_file(self.path / STAGES / f"{sequence}.json") as partial:
             numbers = {"frames": len(trajectory), **{name: round(value, 6) for name, value in stages.items()}}
             partial.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
-        self._failure(sequence).unlink(missing_ok=True)
+        self.forget_failure(sequence)
         if integer:
             with whole_file(self._boxes(sequence)) as partial:
                 np.savetxt(partial, trajectory.boxes_xywh.astype(np.int64), fmt="%d", delimiter="\t")
@@ -133,6 +136,10 @@ class ResultFolder:
         path = self._failure(sequence)
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+    def forget_failure(self, sequence: str) -> None:
+        """Remove what an earlier run kept of a failure."""
+        self._failure(sequence).unlink(missing_ok=True)
 
     def has_failed(self, sequence: str, since: float) -> bool:
         """Return whether a failure was kept at or after a time, seconds since the epoch."""

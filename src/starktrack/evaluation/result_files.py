@@ -88,6 +88,33 @@ def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> Track
     )
 
 
+def read_repetitions(root: Path, names: Iterable[str]) -> list[TrackerResults]:
+    """Return every run that a folder or zip holds of a tracker that ran several times (`_001`, `_002` …).
+
+    Raises:
+        ResultFileError: As `read_results`, or some sequences were run more often than others.
+    """
+    names = list(names)
+    place = open_place(root, frozenset({".txt"}), ResultFileError, "results")
+    wanted = _spellings(names)
+    runs: dict[str, set[int]] = {}
+    for path in filter(_is_result, place.files):
+        numbered = _REPETITION.search(path.stem)
+        # A sequence whose own name ends in three digits is no run of another.
+        if numbered and _wanted(path.stem, wanted) is None:
+            name = _wanted(_REPETITION.sub("", path.stem), wanted)
+            runs.setdefault(name or "", set()).add(int(numbered[1]))
+    runs.pop("", None)
+    first = next(iter(runs), "")
+    for name, numbers in runs.items():
+        if numbers != runs[first]:
+            raise ResultFileError(
+                f"{root} must hold the same runs of every sequence, got {sorted(runs[first])} of {first} and "
+                f"{sorted(numbers)} of {name}; finish them, or move the others away"
+            )
+    return [read_results(root, names, number) for number in sorted(runs.get(first, {1}))]
+
+
 def plain_name(name: str) -> str:
     """Return the name by which all spellings of a sequence agree.
 
@@ -132,13 +159,25 @@ def _read_boxes(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, "num
     if text.startswith("m") or (first.strip().isdigit() and len(first.strip()) == 1):
         return np.array([region_box(parse_region(line, where)) for line in text.split()])
     boxes = parse_boxes(text, where, ResultFileError)
-    written = place.text(path.parent / STAGES / f"{path.stem}.json")
-    if written is not None and len(boxes) != (count := json.loads(written)["frames"]):
+    count = _num_written(place, path.parent / STAGES / f"{path.stem}.json")
+    if count is not None and len(boxes) != count:
         raise ResultFileError(
             f"{where} must hold the {count} boxes that were written, got {len(boxes)}; "
             "delete it and track the sequence again"
         )
     return boxes
+
+
+def _num_written(place: TextPlace, path: PurePosixPath) -> int | None:
+    """Return how many boxes were written, None where nothing says so."""
+    text = place.text(path)
+    try:
+        return None if text is None else int(json.loads(text)["frames"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultFileError(
+            f"{place.label}/{path} must be JSON with a number of frames, got {text!r:.40}; "
+            "delete it and the sequence's boxes, and track it again"
+        ) from error
 
 
 def _read_times(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, " num_frames"]:

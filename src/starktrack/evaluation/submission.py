@@ -3,6 +3,7 @@
 Source: GOT-10k toolkit (folder per sequence, commas only), TrackingNet devkit (flat zip of `<seq>.txt`).
 """
 
+import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.number_text import parse_boxes
+from starktrack.data.number_text import parse_boxes, parse_numbers
 from starktrack.errors import InputError, ResultFileError, nearest_name
 from starktrack.evaluation.result_files import TrackerResults
 from starktrack.evaluation.text_files import TextPlace, open_place
@@ -97,7 +98,7 @@ def submission_problems(target: Server, path: Path, first_frames: Iterable[First
     Raises:
         ResultFileError: The zip is missing or not a zip.
     """
-    place = open_place(path, frozenset({".txt"}), ResultFileError, "a submission")
+    place = open_place(path, None, ResultFileError, "a submission")
     told = {frame.name: frame for frame in first_frames}
     expected = {PurePosixPath(target.boxes_name.format(name=name)): name for name in told}
     found = _without_top_folder(place, set(expected))
@@ -107,10 +108,21 @@ def submission_problems(target: Server, path: Path, first_frames: Iterable[First
     problems += [f"{path} is missing" for path in expected if path not in found]
     problems += [f"{path} is not part of the test set" for path in found if _is_extra(path, target, told)]
     for path_in_zip, name in expected.items():
+        boxes = [path for path in found if _is_run(path, path_in_zip, target)]
+        for path in sorted(boxes):
+            problems += _file_problems(place, found[path], told[name])
         if path_in_zip in found:
-            problems += _file_problems(place, found[path_in_zip], told[name])
             problems += _time_problems(target, place, found, name)
     return problems
+
+
+def _is_run(path: PurePosixPath, first: PurePosixPath, target: Server) -> bool:
+    """Return whether a file holds a sequence's boxes; GOT-10k's server takes several runs, `_001` and so on."""
+    if target.times_name is None or path.parent != first.parent:
+        return path == first
+    return (
+        re.fullmatch(re.escape(first.stem[:-3]) + r"\d{3}", path.stem) is not None and path.suffix == ".txt"
+    )
 
 
 def _without_top_folder(place: TextPlace, expected: set[PurePosixPath]) -> dict[PurePosixPath, PurePosixPath]:
@@ -125,11 +137,16 @@ def _without_top_folder(place: TextPlace, expected: set[PurePosixPath]) -> dict[
 
 def _is_extra(path: PurePosixPath, target: Server, told: Mapping[str, FirstFrame]) -> bool:
     name = path.parent.name if target.times_name else path.stem
-    return name not in told or len(path.parts) != len(PurePosixPath(target.boxes_name).parts)
+    first = PurePosixPath(target.boxes_name.format(name=name))
+    times = {PurePosixPath(target.times_name.format(name=name))} if target.times_name else set()
+    return name not in told or not (_is_run(path, first, target) or path in times)
 
 
 def _file_problems(place: TextPlace, path: PurePosixPath, published: FirstFrame) -> list[str]:
-    text = place.text(path) or ""
+    try:
+        text = place.text(path) or ""
+    except ResultFileError as error:
+        return [str(error)]
     if "\t" in text or " " in text.strip():
         return [f"{path} must separate numbers by commas only, got tabs or spaces"]
     try:
@@ -166,8 +183,16 @@ def _time_problems(
     if path not in found:
         return [f"{path} is missing"]
     boxes_path = found[PurePosixPath(target.boxes_name.format(name=name))]
-    counts = [len((place.text(p) or "").splitlines()) for p in (found[path], boxes_path)]
-    return [] if counts[0] == counts[1] else [f"{path} must hold {counts[1]} times, got {counts[0]}"]
+    try:
+        times = parse_numbers(place.text(found[path]) or "", str(path), ResultFileError)
+        count = len((place.text(boxes_path) or "").splitlines())
+    except ResultFileError as error:
+        return [str(error)]
+    wrong = times[~(np.isfinite(times) & (times >= 0))]
+    return [
+        *([f"{path} must hold seconds, finite and not negative, got {wrong[0]:g}"] if len(wrong) else []),
+        *([f"{path} must hold {count} times, got {len(times)}"] if len(times) != count else []),
+    ]
 
 
 def _rows(values: Float[np.ndarray, "num_rows num_columns"], form: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -39,8 +40,18 @@ class TextPlace:
             raise self.error_class(f"{self.label}/{path} must be text, got bytes: {error}") from error
 
 
-def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError], what: str) -> TextPlace:
-    """Return the files of these kinds (`.txt` …) in a folder or zip.
+def read_names(path: Path) -> list[str]:
+    """Return the names in a text file, separated by spaces or line ends; InputError when it is no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} must be a text file of sequence names, got: {error}") from error
+
+
+def open_place(
+    root: Path, kinds: frozenset[str] | None, error_class: type[InputError], what: str
+) -> TextPlace:
+    """Return the files of these kinds (`.txt` …; None for all) in a folder or zip.
 
     Raises:
         InputError: Of the given class; the place is missing or neither folder nor zip.
@@ -53,16 +64,20 @@ def open_place(root: Path, kinds: frozenset[str], error_class: type[InputError],
             return TextPlace(str(root), dict(_members(archive, kinds)), error_class)
     except FileNotFoundError as error:
         raise error_class(f"{what} must be a folder or a zip, {root} does not exist") from error
-    except zipfile.BadZipFile as error:
-        raise error_class(f"{what} must be a folder or a zip, got {root}: {error}") from error
+    # What zipfile raises for no zip, a wrong checksum, damaged packing, and a password or a method it lacks.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise error_class(
+            f"{what} must be a folder or a zip that can be read whole, got {root}: {error}"
+        ) from error
 
 
-def _files(root: Path, kinds: frozenset[str]) -> Iterator[Path]:
+def _files(root: Path, kinds: frozenset[str] | None) -> Iterator[Path]:
     for folder, _, names in os.walk(root):
-        yield from (Path(folder, name) for name in names if Path(name).suffix in kinds)
+        yield from (Path(folder, name) for name in names if kinds is None or Path(name).suffix in kinds)
 
 
-def _members(archive: zipfile.ZipFile, kinds: frozenset[str]) -> Iterator[tuple[PurePosixPath, bytes]]:
+def _members(archive: zipfile.ZipFile, kinds: frozenset[str] | None) -> Iterator[tuple[PurePosixPath, bytes]]:
     for info in archive.infolist():
-        if PurePosixPath(info.filename).suffix in kinds:
+        wanted = kinds is None or PurePosixPath(info.filename).suffix in kinds
+        if wanted and not info.is_dir():
             yield PurePosixPath(info.filename), archive.read(info)

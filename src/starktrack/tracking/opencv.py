@@ -44,7 +44,7 @@ class OpenCvFactory:
         self._kind = kind
         self._folder = str((folder or Path.cwd()).resolve())
         if kind == "nanotrack":
-            _require_onnx(folder)
+            require_nanotrack(folder)
         known = python is None and hasattr(cv2, CLASSES[kind])
         start = [sys.executable] if known else _python(kind, python)
         self._command = [*start, opencv_worker.__file__, kind, self._folder]
@@ -68,16 +68,31 @@ class OpenCvFactory:
             self._worker = None
 
 
-def _require_onnx(folder: Path | None) -> None:
+def require_nanotrack(folder: Path | None) -> list[Path]:
+    """Return NanoTrack's backbone and head; InputError when they are not there."""
     if folder is None:
         raise InputError(
             "nanotrack needs the folder of its two ONNX files, got none; give --nanotrack FOLDER"
         )
     try:
-        for part in ("backbone", "head"):
-            find_onnx(folder, part)
+        return [find_onnx(folder, part) for part in ("backbone", "head")]
     except FileNotFoundError as error:
         raise InputError(str(error)) from error
+
+
+def opencv_version(kind: str, python: Path | None) -> str:
+    """Return the version of the OpenCV that runs a kind of tracker; the wheel's name where `uv` chooses it.
+
+    Raises:
+        InputError: The named Python has no OpenCV.
+    """
+    if python is None:
+        return cv2.__version__ if hasattr(cv2, CLASSES[kind]) else CONTRIB
+    ask = [str(python), "-c", "import cv2; print(cv2.__version__)"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"--opencv-python must be a Python with OpenCV, {python} is not: {error}") from error
 
 
 def _python(kind: str, python: Path | None) -> Sequence[str]:
