@@ -158,3 +158,9 @@ def test_a_data_set_that_fits_in_nothing_is_told_at_the_first_attempt():
     with pytest.raises(NothingUsableError, match=r"a video of at least 20 frames .*got none in 1000 draws"):
         samples[0, 0]
     assert Counting.reads <= 1000
+
+
+def test_a_template_may_not_be_moved_off_its_target():
+    data = DataConfig(jitter=JitterConfig(template_centre=2.0))
+    with pytest.raises(ConfigError, match=r"template_centre must be less than template\.factor=2, .*got 2;"):
+        samples(small_collection(), data)

@@ -256,3 +256,10 @@ def test_a_mixture_keeps_the_last_few_sequences_and_no_more():
     for index in range(10):
         mixture.sequence(0, index)
     assert Counting.reads == 10 and mixture.sequence(0, 1).name == "1" and Counting.reads == 11
+
+
+def test_one_video_of_many_that_is_long_enough_is_found():
+    mixture = Mixture((Memory([video("tiny", 5)] * 19_999 + [video("long", 30)]),), (1.0,))
+    config = SamplingConfig(min_length=20)
+    triplet = draw_triplet(mixture, config, np.random.default_rng(0), num_templates=1)
+    assert find(mixture, triplet.search).name == "long"

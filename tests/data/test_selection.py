@@ -24,6 +24,11 @@ def test_only_and_exclude_are_patterns_of_names(whole):
     assert list(select(whole, exclude=["otb_*"]).names) == ["uav_car"]
 
 
+def test_positions_take_eight_bytes_each(whole):
+    part = select(whole, only=["*_car", "otb_Dog"])
+    assert part.positions.tolist() == [1, 2] and part.positions.nbytes == 16
+
+
 def test_without_patterns_the_data_set_itself_comes_back(whole):
     assert select(whole) is whole
 

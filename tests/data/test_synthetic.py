@@ -221,3 +221,17 @@ def test_a_background_is_mirrored_beyond_its_edge():
 def test_light_multiplies_each_channel_and_stops_at_white():
     lit = relight(np.full((1, 1, 3), 100, np.uint8), np.array([0.5, 1.0, 3.0]))
     assert lit[0, 0].tolist() == [50, 100, 255]
+
+
+@pytest.mark.parametrize("values", [{"min_visible_share": 0}, {"smallest": 0.5, "largest": 0.4}])
+def test_videos_whose_targets_cannot_be_are_refused(values):
+    with pytest.raises(
+        ValueError, match=r"greater than 0|smallest must be at most largest, got 0\.5 and 0\.4"
+    ):
+        SyntheticConfig(**values)
+
+
+def test_one_picture_of_many_that_can_be_cut_out_is_found():
+    speck = Sequence("speck", MemoryFrames((60, 80), 1, 0), np.array([[1.0, 1, 3, 3]]), np.ones(1, bool))
+    objects = MemoryCollection([speck] * 5000 + [pictures()[0]])
+    assert SyntheticVideos(objects, pictures(), LONELY, 0)[0].visible.all()

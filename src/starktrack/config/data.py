@@ -3,7 +3,7 @@
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.schema import Count, PositiveInt
@@ -48,7 +48,7 @@ class JitterConfig:
         search_centre: Must be less than the search region's factor, or targets lie outside it; left out, it
             is 0.9 times that factor, which is the published 4.5 for 5.
         search_scale: Of the search region.
-        template_centre: Of templates.
+        template_centre: Of templates; must be less than their factor.
         template_scale: Of templates.
 
     Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
@@ -146,4 +146,12 @@ class SyntheticConfig:
     occlusion: Probability = 0.5
     leaving: Probability = 0.25
     exposure: Amount = 0.6
-    min_visible_share: Probability = 0.25
+    min_visible_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "SyntheticConfig":
+        if self.smallest > self.largest:
+            raise ValueError(
+                f"smallest must be at most largest, got {self.smallest:g} and {self.largest:g}; swap them"
+            )
+        return self

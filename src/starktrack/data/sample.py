@@ -70,7 +70,7 @@ class Samples:
         seed: Another seed gives other samples.
 
     Raises:
-        ConfigError: The jitter would move targets out of the search region.
+        ConfigError: The jitter would move targets out of the search region or of a template.
     """
 
     mixture: Mixture
@@ -84,6 +84,12 @@ class Samples:
             raise ConfigError(
                 f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
                 f"outside its crop, got {self.search_centre:g}; leave it out"
+            )
+        factor, centre = self.model.template.factor, self.data.jitter.template_centre
+        if centre >= factor:
+            raise ConfigError(
+                f"jitter.template_centre must be less than template.factor={factor:g}, or a target may lie "
+                f"outside its crop, got {centre:g}; leave it out"
             )
 
     @property

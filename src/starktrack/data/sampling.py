@@ -6,6 +6,7 @@ for any number of processes, in any order, and after a restart.
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterator
 from collections.abc import Sequence as List
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
@@ -22,6 +23,9 @@ GAP_STEP = 5
 
 MAX_DRAWS = 1000
 """Draws before a collection is said to hold nothing that can be used."""
+
+MAX_SCANNED = 20_000
+"""Sequences that are then looked at one by one, before that is said."""
 
 KEPT_SEQUENCES = 4
 """Sequences kept ready: synthetic ones hold pictures."""
@@ -231,6 +235,14 @@ def has_box(sequence: Sequence) -> Bool[np.ndarray, " num_frames"]:
     return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
 
 
+def one_by_one(collection: SequenceCollection, rng: np.random.Generator) -> Iterator[int]:
+    """Yield positions in random order, none twice: the last resort where draws have found nothing that fits.
+
+    Convention: at most `MAX_SCANNED`, for there may be a million videos that are made when asked for.
+    """
+    yield from rng.permutation(len(collection))[:MAX_SCANNED].tolist()
+
+
 def _draw_sequence(
     mixture: Mixture, config: SamplingConfig, min_visible: int, rng: np.random.Generator
 ) -> tuple[tuple[int, int], Sequence]:
@@ -242,9 +254,14 @@ def _draw_sequence(
         sequence = mixture.sequence(which, index)
         if _is_eligible(sequence, config, min_visible):
             return (which, index), sequence
+    for index in one_by_one(collection, rng):
+        sequence = mixture.sequence(which, index)
+        if _is_eligible(sequence, config, min_visible):
+            return (which, index), sequence
     raise NothingUsableError(
         f"a data set must hold a visible image of at least {config.min_side:g} pixels, or a video of at least "
         f"{config.min_length} frames with the target visible in {min_visible}, got none in {MAX_DRAWS} draws "
+        f"and {min(len(collection), MAX_SCANNED)} looked at one by one "
         f"from data set {which} of the mixture ({len(collection)} sequences, the last one drawn is "
         f"{sequence.name!r}); lower sampling.min_side or sampling.min_length"
     )

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from starktrack.arrays import Boxes, Image
 from starktrack.config.data import SyntheticConfig
 from starktrack.data.cutouts import CutOut, cut_out, mean_colour, recolour
 from starktrack.data.motion import Poses, draw_poses, excursion, passing, wandering, wave
-from starktrack.data.sampling import SequenceCollection
+from starktrack.data.sampling import SequenceCollection, one_by_one
+from starktrack.data.sequence import Sequence
 from starktrack.errors import NothingUsableError
 
 MIN_OBJECT_SIDE = 16
@@ -123,21 +124,34 @@ def _draw_background(
 
 
 def _draw_cutout(objects: SequenceCollection, side: float, rng: np.random.Generator) -> CutOut:
+    sequence, index = _draw_object(objects, rng)
+    box = sequence.boxes_xywh[index]
+    side = min(side, MAX_ENLARGEMENT * float(np.sqrt(box[2] * box[3])))
+    mask = sequence.masks.read(index) if sequence.masks else None
+    image = sequence.frames.read(index)
+    cutout = cut_out(image, box, mask, side=side, roundness=float(rng.uniform(2, 5)))
+    return replace(cutout, origins=sequence.origins)
+
+
+def _draw_object(objects: SequenceCollection, rng: np.random.Generator) -> tuple[Sequence, int]:
     for _ in range(MAX_DRAWS):
         sequence = objects[int(rng.integers(len(objects)))]
         index = int(rng.integers(len(sequence)))
-        box = sequence.boxes_xywh[index]
-        if not sequence.visible[index] or not box[2:].min() >= MIN_OBJECT_SIDE:
-            continue
-        side = min(side, MAX_ENLARGEMENT * float(np.sqrt(box[2] * box[3])))
-        mask = sequence.masks.read(index) if sequence.masks else None
-        image = sequence.frames.read(index)
-        cutout = cut_out(image, box, mask, side=side, roundness=float(rng.uniform(2, 5)))
-        return replace(cutout, origins=sequence.origins)
+        if _is_large(sequence)[index]:
+            return sequence, index
+    for position in one_by_one(objects, rng):
+        sequence = objects[position]
+        large = np.flatnonzero(_is_large(sequence))
+        if len(large):
+            return sequence, int(rng.choice(large))
     raise NothingUsableError(
         f"objects to cut out must be visible and at least {MIN_OBJECT_SIDE} pixels wide and high, "
-        f"got none in {MAX_DRAWS} draws from {len(objects)} sequences"
+        f"got none in {MAX_DRAWS} draws from {len(objects)} sequences, and none looking at them one by one"
     )
+
+
+def _is_large(sequence: Sequence) -> Bool[np.ndarray, " num_frames"]:
+    return sequence.visible & (sequence.boxes_xywh[:, 2:].min(axis=1) >= MIN_OBJECT_SIDE)
 
 
 def _harmonised(cutout: CutOut, background: Image, rng: np.random.Generator) -> CutOut:

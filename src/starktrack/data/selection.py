@@ -5,23 +5,26 @@ from collections.abc import Sequence as List
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import numpy as np
+from jaxtyping import Int64
+
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.sequence import Sequence
 from starktrack.errors import DatasetError, nearest_name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Selection:
     """Some sequences of a data set, itself a `SequenceCollection`."""
 
     whole: SequenceCollection
-    positions: tuple[int, ...]
+    positions: Int64[np.ndarray, " num_chosen"]
 
     @property
     def names(self) -> List[str]:
         """Return the name of every chosen sequence."""
         names = self.whole.names
-        return [names[position] for position in self.positions]
+        return [names[position] for position in self.positions.tolist()]
 
     def __len__(self) -> int:
         """Return how many were chosen."""
@@ -29,7 +32,7 @@ class Selection:
 
     def __getitem__(self, index: int, /) -> Sequence:
         """Return chosen sequence `index` (from 0)."""
-        return self.whole[self.positions[index]]
+        return self.whole[int(self.positions[index])]
 
 
 def select(
@@ -52,12 +55,10 @@ def select(
             raise DatasetError(
                 f"a pattern of only or exclude must match a sequence, got {pattern!r}{_hint(pattern, names)}"
             )
-    kept = tuple(
-        position
-        for position, name in enumerate(names)
-        if (not only or _matches(name, only)) and not _matches(name, exclude)
+    kept = np.flatnonzero(
+        [(not only or _matches(name, only)) and not _matches(name, exclude) for name in names]
     )
-    if not kept:
+    if not len(kept):
         raise DatasetError(f"only={list(only)} and exclude={list(exclude)} must leave sequences, got none")
     return Selection(collection, kept)
 
@@ -68,8 +69,8 @@ def outlined(collection: SequenceCollection) -> Selection:
     Raises:
         DatasetError: There is none.
     """
-    kept = tuple(position for position in range(len(collection)) if collection[position].masks is not None)
-    if not kept:
+    kept = np.flatnonzero([collection[position].masks is not None for position in range(len(collection))])
+    if not len(kept):
         raise DatasetError("outlined = true needs sequences with masks or polygons, got none; leave it out")
     return Selection(collection, kept)
 

@@ -17,7 +17,8 @@ def prepare(network: nn.Module, stage: StageConfig) -> None:
 
     Parts without a trainable parameter are in eval mode, so that neither dropout nor batch statistics of a
     frozen network disturb what is trained on top of it (the authors leave them in train mode). An auxiliary head
-    is trained by the stages that weigh its loss: processes that share a run wait for ever for gradients of others.
+    is trained by the stages that weigh its loss: in the others it has no gradient, on which processes that share
+    a run fail.
     """
     trains_score = stage.trains == "score"
     for name, part in network.named_children():
