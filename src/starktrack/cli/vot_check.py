@@ -21,6 +21,11 @@ from starktrack.errors import InputError, MissingExtraError, StarktrackError
 from starktrack.geometry.boxes import whole_pixels
 
 NUM_FRAMES = 5
+_RAISED_BY_TRACKERS = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""The families of errors in anybody's code; our own errors are clear as they are."""
 
 
 def check_tracker(entry: Mapping[str, str], workspace: Path, timeout: float) -> str:
@@ -66,8 +71,7 @@ def _check_python(
         tracker = make(**arguments)
         answers = [tracker.initialize(paths[0], (tuple(box_xywh.tolist()), {}))]
         answers += [tracker.update(path, [], {}) for path in paths[1:]]
-    # A tracker is anybody's code and may raise anything.
-    except Exception as error:
+    except _RAISED_BY_TRACKERS as error:
         raise StarktrackError(
             f"the tracker {entry['command']} failed: {type(error).__name__}: {error}"
         ) from error
