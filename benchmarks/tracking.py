@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,15 @@ from starktrack.data.video_writer import VideoWriter
 from starktrack.engines.profile import hardware
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.runner import track_frames
+from starktrack.tracking.team import PluginTracker
 
 NUM_FRAMES = 150
 
 Run = Callable[[], int]
 """Tracks the clip once and returns how many frames it had."""
+
+Prepare = Callable[[], Run]
+"""Loads or starts a tracker, which is not timed."""
 
 
 def main() -> None:
@@ -64,8 +69,8 @@ def _write_clip(folder: Path) -> tuple[Path, Sequence[float]]:
     return folder / "clip.mp4", clip[0].box_xywh.tolist()
 
 
-def _ours(video: Path, box: Sequence[float], targets: Sequence[int]) -> dict[str, Run]:
-    found: dict[str, Run] = {}
+def _ours(video: Path, box: Sequence[float], targets: Sequence[int]) -> dict[str, Prepare]:
+    found: dict[str, Prepare] = {}
     for engine in ("onnx", "torch", "torch compiled"):
         tracker = starktrack.load(engine="onnx" if engine == "onnx" else "torch", device="cpu")
         if engine == "torch compiled":
@@ -82,29 +87,33 @@ def _compile(tracker: starktrack.Tracker) -> None:
     network.locate = torch.compile(network.locate)
 
 
-def _own(tracker: starktrack.Tracker, video: Path, boxes: Sequence[Sequence[float]]) -> Run:
+def _own(tracker: starktrack.Tracker, video: Path, boxes: Sequence[Sequence[float]]) -> Prepare:
     def run() -> int:
         with open_frames(str(video)) as frames:
             return sum(1 for _ in track_frames(tracker, frames, boxes))
 
-    return run
+    return lambda: run
 
 
-def _rival(factory: Callable, video: Path, box: Sequence[float]) -> Run:
-    def run() -> int:
-        tracker = factory()
-        with open_frames(str(video)) as frames:
-            stream = iter(frames)
-            tracker.start(next(stream).image, np.asarray(box, float))
-            return 1 + sum(1 for frame in stream if tracker.update(frame.image) is not None)
+def _rival(factory: Callable, video: Path, box: Sequence[float]) -> Prepare:
+    def prepare() -> Run:
+        return partial(_follow, factory(), video, box)
 
-    return run
+    return prepare
 
 
-def _report(contestants: dict[str, Run], rounds: int) -> None:
+def _follow(tracker: PluginTracker, video: Path, box: Sequence[float]) -> int:
+    with open_frames(str(video)) as frames:
+        stream = iter(frames)
+        tracker.start(next(stream).image, np.asarray(box, float))
+        return 1 + sum(1 for frame in stream if tracker.update(frame.image) is not None)
+
+
+def _report(contestants: dict[str, Prepare], rounds: int) -> None:
     speeds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
-        for name, run in contestants.items():
+        for name, prepare in contestants.items():
+            run = prepare()
             start = time.perf_counter()
             count = run()
             if number:

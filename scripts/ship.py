@@ -25,8 +25,8 @@ from starktrack.data.synthetic import SyntheticVideos
 from starktrack.engines.export import export_onnx
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import ConfigError
+from starktrack.evaluation.calibration import lost_threshold, tracked_threshold
 from starktrack.evaluation.metrics import overlaps
-from starktrack.evaluation.presence import lost_threshold, tracked_threshold
 from starktrack.models.weights import load_network, save_weights
 from starktrack.tracking.protocol import Engine, Views
 from starktrack.tracking.tracker import advance, begin
@@ -47,14 +47,13 @@ def main() -> None:
     )
     parser.add_argument("weights", type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--recipe", default="mobile")
     parser.add_argument("--out", type=Path, default=FOLDER)
     options = parser.parse_args()
     config, network = load_network(options.weights)
     if not config.model.score_head:
         raise ConfigError(f"shipped weights must have a score, {config.name} has none")
     engine = TorchEngine(network, config, device=torch.device("cpu"))
-    scores, on_target = measure(engine, options.recipe, options.data)
+    scores, on_target = measure(engine, options.data)
     config = calibrated(config, scores, on_target)
     file = options.out / config.name
     # First what may be refused, so that the two files never hold different networks.
@@ -83,16 +82,16 @@ def calibrated(config: Config, scores: np.ndarray, on_target: np.ndarray) -> Con
     )
 
 
-def measure(engine: Engine, recipe: str, data: Path) -> tuple[np.ndarray, np.ndarray]:
+def measure(engine: Engine, data: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return scores, and whether each box was on its target, over all frames of the calibration."""
-    found = [run for run in runs(engine, recipe, data) if len(run)]
+    found = [run for run in runs(engine, data) if len(run)]
     table = np.concatenate(found)
     return table[:, 0], table[:, 1] > 0
 
 
-def runs(engine: Engine, recipe: str, data: Path) -> Iterator[np.ndarray]:
+def runs(engine: Engine, data: Path) -> Iterator[np.ndarray]:
     """Yield [frames, 2] of score and whether the box was on the target, a run at a time."""
-    plan = read_recipe(recipe)
+    plan = read_recipe("mobile")
     collections = open_collections(plan.validation.datasets, data, 0)
     held_out = [
         sequence

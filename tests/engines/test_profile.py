@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,14 @@ def test_a_cost_is_plain_numbers():
 def test_the_table_of_costs_is_what_is_counted(name):
     cost = count(preset(name))
     assert COSTS[name] == PresetCost(cost.parameters, cost.frame_macs)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_readme_tells_the_size_that_is_counted(name):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    line = next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |"))
+    assert f"{COSTS[name].parameters / 1e6:.2f} M" in line
+    assert f"/ {COSTS[name].frame_macs / 1e9:.1f} G" in line
 
 
 def test_every_preset_has_its_cost():

@@ -18,7 +18,7 @@ def features(tokens: torch.Tensor, mask: torch.Tensor | None = None) -> Features
 
 
 def test_cells_count_by_how_far_inside_the_box_they_lie():
-    weight = inside(BOX, (torch.arange(4) + 0.5) / 4, 4).unflatten(1, (4, 4))[0]
+    weight = inside(BOX, (torch.arange(4) + 0.5) / 4).unflatten(1, (4, 4))[0]
     edge = 1 / (1 + math.exp(-1.0)) * (1 / (1 + math.exp(-3.0)))
     assert abs(weight[1, 1].item() - edge**2) < 1e-6
     assert weight[0, 0] < 0.1 < 0.4 < weight[1, 2]
@@ -51,7 +51,7 @@ def test_the_score_depends_on_the_look_inside_the_box_and_not_outside_the_image(
     mask[0, 0] = True
 
     def score(search: torch.Tensor) -> float:
-        return head(features(template), features(search, mask), encoded, embedding, box).item()
+        return head.logit(features(template), features(search, mask), encoded, embedding, box).item()
 
     changed_inside, changed_in_padding = search.clone(), search.clone()
     changed_inside[0, 5] += 3
@@ -70,7 +70,7 @@ def test_what_a_template_shows_beyond_the_image_does_not_count():
     mask = torch.tensor([[False, False, False, True]])
 
     def score(tokens: torch.Tensor, mask: torch.Tensor | None) -> float:
-        return head(features(tokens, mask), search, search.tokens, torch.zeros(1, 8), box).item()
+        return head.logit(features(tokens, mask), search, search.tokens, torch.zeros(1, 8), box).item()
 
     assert score(template, mask) == score(changed, mask)
     assert score(template, None) != score(changed, None)

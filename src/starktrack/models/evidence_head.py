@@ -35,12 +35,11 @@ class EvidenceScoreHead(nn.Module):
         self.perceptron = Perceptron(4 * width + 3 * num_maps, width, 1)
         centre = (torch.arange(cells) + 0.5) / cells
         self.register_buffer("centre", centre, persistent=False)
-        self.cells = cells
         target = torch.tensor([[0.5 - 0.5 / template_factor] * 2 + [0.5 + 0.5 / template_factor] * 2])
         place = (torch.arange(template_cells) + 0.5) / template_cells
-        self.register_buffer("on_target", inside(target, place, template_cells)[0], persistent=False)
+        self.register_buffer("on_target", inside(target, place)[0], persistent=False)
 
-    def forward(
+    def logit(
         self,
         templates: Features,
         search: Features,
@@ -57,7 +56,7 @@ class EvidenceScoreHead(nn.Module):
             embedding: What the decoder gathered.
             box: What the box head found.
         """
-        weight = inside(box.box_xyxy.float(), self.centre, self.cells)
+        weight = inside(box.box_xyxy.float(), self.centre)
         if search.padding_mask is not None:
             weight = weight * ~search.padding_mask
         weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-6)
@@ -72,9 +71,10 @@ class EvidenceScoreHead(nn.Module):
 
 
 def inside(
-    box_xyxy: Float[Tensor, "batch 4"], centre: Float[Tensor, " cells"], cells: int
+    box_xyxy: Float[Tensor, "batch 4"], centre: Float[Tensor, " cells"]
 ) -> Float[Tensor, "batch cells_squared"]:
     """Return how far inside each box each cell lies, from 0 to 1, a half on its edge."""
+    cells = centre.shape[0]
     near, far = box_xyxy[:, :2, None], box_xyxy[:, 2:, None]
     along = ((centre - near) * cells * EDGE).sigmoid() * ((far - centre) * cells * EDGE).sigmoid()
     return (along[:, 1, :, None] * along[:, 0, None, :]).flatten(1)

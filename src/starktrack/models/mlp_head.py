@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from starktrack.geometry.boxes import cxcywh_to_xyxy
+from starktrack.models.features import Features
 from starktrack.models.prediction import BoxPrediction
 
 
@@ -33,6 +34,17 @@ class ScoreHead(Perceptron):
 
     def __init__(self, width: int) -> None:
         super().__init__(width, width, 1)
+
+    def logit(
+        self,
+        templates: Features,
+        search: Features,
+        encoded: Float[Tensor, "batch cells width"],
+        embedding: Float[Tensor, "batch width"],
+        box: BoxPrediction,
+    ) -> Float[Tensor, " batch"]:
+        """Return the logit, from the embedding alone; `EvidenceScoreHead` uses the rest."""
+        return self(embedding)[:, 0]
 
 
 class MlpHead(Perceptron):

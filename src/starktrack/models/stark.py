@@ -120,10 +120,8 @@ class Stark(nn.Module):
         """Return what the heads say."""
         box = self.box_head.box(encoded, embedding)
         score_logit = None
-        if isinstance(self.score_head, ScoreHead):
-            score_logit = self.score_head(embedding)[:, 0]
-        elif self.score_head is not None:
-            score_logit = self.score_head(templates, search, encoded, embedding, box)
+        if self.score_head is not None:
+            score_logit = self.score_head.logit(templates, search, encoded, embedding, box)
         centre = box.centre
         if self.auxiliary_head is not None:
             centre = self.auxiliary_head.maps(encoded, embedding)

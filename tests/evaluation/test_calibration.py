@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starktrack.errors import InputError
-from starktrack.evaluation.presence import Threshold, lost_threshold, tracked_threshold
+from starktrack.evaluation.calibration import Threshold, lost_threshold, tracked_threshold
 
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.3, 0.2])
 ON_TARGET = np.array([True, True, True, False, True, False])
