@@ -3,10 +3,13 @@ import typer
 from typer.testing import CliRunner
 
 import starktrack
+from starktrack.api import load_refiner
 from starktrack.cli.export import export
+from starktrack.engines.agreement import compare_refiners
 from starktrack.engines.export import compare
 from starktrack.engines.onnx_engine import OnnxEngine
 from starktrack.errors import CheckpointError, ConfigError, InputError
+from starktrack.shipped import shipped_weights
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(export)
@@ -33,6 +36,19 @@ def test_a_preset_with_weights_in_the_package_is_exported_with_them(tmp_path):
         starktrack.load(weights=file).engine for file in (tmp_path / "mobile.onnx", "stark_mobile")
     )
     assert compare(shipped, again).corner_difference < 1e-6
+
+
+@pytest.mark.parametrize("form", ["name", "file"])
+def test_a_refiner_is_exported_by_name_and_by_file(form, tmp_path):
+    source = "refine_mobile" if form == "name" else shipped_weights("refine_mobile", "torch")
+    result = run(source, tmp_path / "refiner.onnx")
+    assert result.exit_code == 0, result.output
+    assert "is refine_mobile" in result.output and "probabilities of the outline within" in result.output
+    refiners = (
+        load_refiner(tmp_path / "refiner.onnx"),
+        load_refiner("refine_mobile", engine="torch", device="cpu"),
+    )
+    assert compare_refiners(*refiners).holds
 
 
 def test_a_target_of_another_kind_is_refused(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from starktrack.data.image_files import read_image
 from starktrack.data.result_files import read_boxes
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.data.video_writer import VideoWriter
@@ -91,6 +92,14 @@ def test_the_plain_install_tracks_and_shows_the_demo_with_the_weights_of_the_pac
             writer.write(frame.image)
     box = ",".join(map(str, clip[0].box_xywh))
     run(installed / "starktrack", "track", "clip.mp4", "--box", box, "--save", "boxes.txt", cwd=tmp_path)
+    run(installed / "starktrack", "track", "clip.mp4", "--box", box, "--masks", "masks", cwd=tmp_path)
+    outlines = [read_image(path) for path in sorted((tmp_path / "masks").glob("*.png"))]
+    # Most of the box of a made object is the object.
+    shown = [
+        (outline.max(axis=2) > 0).sum() / frame.box_xywh[2:].prod()
+        for outline, frame in zip(outlines, clip, strict=True)
+    ]
+    assert min(shown) > 0.3 and max(shown) < 1.2
     found = overlap(
         *(
             xywh_to_xyxy(boxes)
