@@ -24,7 +24,7 @@ from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_na
 from starktrack.tracking.opencv_worker import CLASSES
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.protocol import Refiner
-from starktrack.tracking.refined_team import RefinedTeam
+from starktrack.tracking.refined_team import ExactTeam
 from starktrack.tracking.shares import Share, threads_each
 from starktrack.tracking.team import EngineTeam, PluginTeam, Team
 
@@ -134,7 +134,7 @@ class EvaluationJob:
     def _refined(self, team: Team, share: Share) -> Team:
         if not self.contestant.refine:
             return team
-        return RefinedTeam(team, open_refiner(self.contestant, self.settings, share))
+        return ExactTeam(team, open_refiner(self.contestant, self.settings, share))
 
     def _keep(self, outcome: Finished | Failed, folder: ResultFolder) -> Done | Broken:
         if isinstance(outcome, Failed):
@@ -182,10 +182,8 @@ def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> C
     Raises:
         ConfigError: An override of something else than tracking, or a bad one.
         CheckpointError: The checkpoint is missing or damaged.
+        MissingExtraError: It needs PyTorch, which is not installed; an exported network does not.
     """
-    from starktrack.api import require_torch
-
-    require_torch("tracking with weights")
     return _configure(_stored_config(weights), benchmark, overrides)
 
 
@@ -252,6 +250,9 @@ def _stored_config(weights: Path) -> Config:
         from starktrack.engines.onnx_engine import open_onnx
 
         return open_onnx(weights).config
+    from starktrack.api import require_torch
+
+    require_torch("tracking with a checkpoint")
     from starktrack.models.weights import read_config
 
     return read_config(weights)

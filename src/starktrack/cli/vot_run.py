@@ -22,7 +22,6 @@ from starktrack.cli.evaluation_job import (
     Settings,
     broken,
     describe_contestant,
-    open_refiner,
     open_team,
 )
 from starktrack.cli.options import Device, DeviceOption, RefineOption
@@ -32,7 +31,7 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import ConfigError, DatasetError
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
-from starktrack.tracking.refined_team import OutlinedTeam, RefinedTarget
+from starktrack.tracking.refined_team import RefinedTarget, RefinedTeam
 from starktrack.tracking.refinement import tight_region
 from starktrack.tracking.shares import Lost, Share, shares_here, work_here
 from starktrack.tracking.team import Team
@@ -119,7 +118,7 @@ class VotJob:
         dataset = open_dataset("vot", self.workspace, "all")
         tasks = [Task(run.name, partial(_clip, dataset, run)) for run in self.left(share)]
         with open_team(self.contestant, self.benchmark, self.settings, share) as team:
-            for event in run_campaign(self._outlined(team, share), tasks):
+            for event in run_campaign(self._refined(team), tasks):
                 if isinstance(event, Standing):
                     yield event
                 elif isinstance(event, Failed):
@@ -128,10 +127,12 @@ class VotJob:
                     self._write(self.runs[event.name], event)
                     yield Done(event.name, len(event.trajectory))
 
-    def _outlined(self, team: Team, share: Share) -> Team:
+    def _refined(self, team: Team) -> Team:
         if not self.contestant.refine:
             return team
-        return OutlinedTeam(team, open_refiner(self.contestant, self.settings, share))
+        from starktrack.api import load_refiner
+
+        return RefinedTeam(team, load_refiner(self.contestant.refine, device=self.settings.device))
 
     def _regions(self, event: Finished) -> list[Mask | Rectangle]:
         boxes = event.trajectory.boxes_xywh

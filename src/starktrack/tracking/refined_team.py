@@ -24,7 +24,7 @@ class RefinedTarget:
     Attributes:
         own: What the team itself remembers.
         look: What the refiner remembers.
-        regions: The outline in every frame so far, the first included; of an `OutlinedTeam` alone.
+        regions: The outline in every frame so far, the first included; of a `RefinedTeam` alone.
     """
 
     own: Any
@@ -32,7 +32,7 @@ class RefinedTarget:
     regions: list[Mask] = field(default_factory=list)
 
 
-class RefinedTeam:
+class ExactTeam:
     """Fulfils `tracking.team.Team` with exact boxes; the team goes on from its own.
 
     Args:
@@ -67,8 +67,8 @@ class RefinedTeam:
         return refine(self._refiner, _views(images, boxes), [target.look for target in targets])
 
 
-class OutlinedTeam(RefinedTeam):
-    """A refined team that keeps the outline of every frame with its target."""
+class RefinedTeam(ExactTeam):
+    """A team with exact boxes that keeps the outline of every frame with its target."""
 
     def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
         """Return what is remembered of a target from its first frame, its outline there included."""
