@@ -183,6 +183,7 @@ def test_vot_results_are_explained_compared_and_set_beside_published_ones(comman
     assert "a run fails where the overlap is at most 0.1 for 10 frames" in done.output
     assert "| STARK-ST50 † | 0.308 |  |  |" in done.output
     assert "† STARK-ST50: Yan et al., ICCV 2021, section 4.2" in done.stderr
+    assert "| RPT † | 0.530 |  |  |" in done.output
     assert "† not here: table 3 of the paper: accuracy and robustness" in done.stderr
     assert "intervals: 95 % by bootstrap over sequences" in done.output
     assert "| EAO | +0.0000 [+0.0000, +0.0000] |  | 1.000 |" in done.output

@@ -39,7 +39,7 @@ def run(
     """Run an experiment and write the toolkit's result files; goes on where it stopped.
 
     Under `torchrun` every process does its share, and the first waits for the others.
-    The realtime experiment needs the toolkit's clock and is not run here: starktrack vot init, then vot evaluate.
+    The realtime experiment needs the toolkit's clock: starktrack vot init, then vot evaluate of toolkit 0.7.3.
     Score them with `starktrack report` or with `vot analysis`.
     """
     if (weights is None) == (not tracker):

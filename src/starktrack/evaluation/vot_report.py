@@ -182,11 +182,13 @@ def vot_table(scores: Mapping[str, VotScore], title: str, published: Iterable[Pu
     """Return one row per tracker, ± half its 95 % interval: percent for long-term, in [0, 1] else."""
     kind = _kind(scores)
     rows = [(name, *_with_intervals(score)) for name, score in scores.items()]
-    told: dict[str, dict[str, float]] = {}
+    told: dict[str, dict[str, str]] = {}
     for number in published:
-        told.setdefault(number.tracker, {})[number.measure] = number.value
+        told.setdefault(number.tracker, {})[number.measure] = (
+            f"{number.value:.{1 if kind is LongTermScore else 3}f}"
+        )
     rows += [
-        (f"{name} {PUBLISHED_MARK}", *(str(values.get(key, "")) for key in MEASURES[kind]))
+        (f"{name} {PUBLISHED_MARK}", *(values.get(key, "") for key in MEASURES[kind]))
         for name, values in told.items()
         if values.keys() & MEASURES[kind].keys()
     ]
