@@ -11,7 +11,7 @@ from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.sample import Samples
 from starktrack.data.sampling import Mixture
-from starktrack.data.staging import SearchView, surrounded, with_decoys
+from starktrack.data.staging import SearchView, surrounded, with_decoys, with_intruder
 from starktrack.errors import ConfigError
 from starktrack.geometry.crop import crop_transform, cut
 
@@ -82,6 +82,35 @@ def test_tiny_targets_and_those_outside_the_frame_are_not_copied(box):
     np.testing.assert_array_equal(staged.frame, view.frame)
 
 
+def blue_picture():
+    return np.full((60, 60, 3), [0, 0, 250], np.uint8), np.array([20.0, 20.0, 16.0, 20.0])
+
+
+def test_another_object_lies_near_the_target_and_hides_half_of_it_at_most():
+    view, hidden, places = red_target(), [], []
+    x, y, w, h = BOX.astype(int)
+    for seed in range(40):
+        staged = with_intruder(view, *blue_picture(), None, np.random.default_rng(seed))
+        np.testing.assert_array_equal(staged.box_xywh, BOX)
+        rows, columns = (staged.frame[..., 2] > 150).nonzero()
+        if len(rows):
+            places.append(np.hypot(columns.mean() - x - w / 2, rows.mean() - y - h / 2))
+            hidden.append((staged.frame[y : y + h, x : x + w, 2] > 150).mean())
+    assert len(places) >= 35 and max(hidden) <= 0.5 and np.mean(hidden) > 0.02
+    assert np.median(places) < 2 * np.sqrt(w * h)
+
+
+def test_without_an_object_to_cut_out_the_view_stays():
+    view, (picture, box) = red_target(), blue_picture()
+    empty = np.zeros(picture.shape[:2], bool)
+    assert with_intruder(view, picture, box, empty, np.random.default_rng(0)) is view
+    assert (
+        with_intruder(view, picture, box + np.array([200, 0, 0, 0]), None, np.random.default_rng(0)) is view
+    )
+    tiny = np.array([20.0, 20.0, 5.0, 20.0])
+    assert with_intruder(view, picture, tiny, None, np.random.default_rng(0)) is view
+
+
 def test_surroundings_fill_the_padding_and_nothing_else():
     view = red_target(size_hw=(90, 110))
     picture = np.full((50, 70, 3), 7, np.uint8)
@@ -121,7 +150,7 @@ def samples(staging, collection=None, model=MODEL):
 
 
 def test_samples_are_staged_in_the_search_region_alone():
-    plain, staged = samples(StagingConfig()), samples(StagingConfig(surroundings=1, decoys=1))
+    plain, staged = samples(StagingConfig()), samples(StagingConfig(surroundings=1, decoys=1, intruders=1))
     differing = 0
     for index in range(12):
         one, other = plain[0, index], staged[0, index]
@@ -140,9 +169,11 @@ def test_samples_are_staged_in_the_search_region_alone():
     assert differing >= 10
 
 
-def test_a_lone_picture_has_no_other_to_go_on_as():
+def test_a_lone_picture_has_no_other_to_borrow_from():
     lone = MemoryCollection([moving_video(1, length=1)])
-    sample = samples(StagingConfig(surroundings=1), lone)[0, 0]
+    sample = samples(StagingConfig(surroundings=1, intruders=1), lone)[0, 0]
+    frame = sample.frames[sample.frame_index[-1]]
+    np.testing.assert_array_equal(frame, lone[0].frames.read(0))
     assert cut(sample.frames[sample.frame_index[-1]], sample.windows[-1], "exact").padding_mask.any()
 
 

@@ -103,18 +103,20 @@ class StagingConfig:
     Args:
         decoys: Probability of copies of the target beside it.
         most_decoys: At most this many of them.
+        intruders: Probability of another object, near the target or in front of half of it.
         surroundings: Probability that a frame goes on as another picture where it ends, in a region that would
             be padding for a good part.
     """
 
     decoys: Probability = 0.0
     most_decoys: PositiveInt = 2
+    intruders: Probability = 0.0
     surroundings: Probability = 0.0
 
     @property
     def changes_anything(self) -> bool:
         """Whether anything is staged."""
-        return bool(self.decoys or self.surroundings)
+        return bool(self.decoys or self.intruders or self.surroundings)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -12,7 +12,8 @@ from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
 from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.data.staging import SearchView, surrounded, with_decoys
+from starktrack.data.sequence import Sequence
+from starktrack.data.staging import SearchView, surrounded, with_decoys, with_intruder
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
@@ -161,11 +162,23 @@ class Samples:
         mask = None if sequence.masks is None else sequence.masks.read(place.frame)
         view = SearchView(frame, sequence.boxes_xywh[place.frame], mask, window)
         if rng.random() < config.surroundings:
-            collection = self.mixture.collections[place.collection]
-            other = self.mixture.sequence(place.collection, int(rng.integers(len(collection))))
-            if not other.origins & sequence.origins:
-                view = surrounded(view, other.frames.read(int(rng.integers(len(other)))), rng)
-        return with_decoys(view, config, rng) if rng.random() < config.decoys else view
+            other, index = self._other(place, rng)
+            view = view if other is None else surrounded(view, other.frames.read(index), rng)
+        if rng.random() < config.decoys:
+            view = with_decoys(view, config, rng)
+        if rng.random() < config.intruders:
+            other, index = self._other(place, rng)
+            if other is not None and other.visible[index]:
+                mask = None if other.masks is None else other.masks.read(index)
+                view = with_intruder(view, other.frames.read(index), other.boxes_xywh[index], mask, rng)
+        return view
+
+    def _other(self, place: FramePlace, rng: np.random.Generator) -> tuple[Sequence | None, int]:
+        """Return a sequence of any data set and a frame of it; None where it may show the target."""
+        which = int(rng.integers(len(self.mixture.collections)))
+        other = self.mixture.sequence(which, int(rng.integers(len(self.mixture.collections[which]))))
+        shares = other.origins & find(self.mixture, place).origins
+        return None if shares else other, int(rng.integers(len(other)))
 
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, look: Look

@@ -1,7 +1,8 @@
-"""What else a search region shows: copies of the target beside it, and another picture where its own ends.
+"""What else a search region shows: copies of the target, other objects, another picture where its own ends.
 
 Copies lie farther from the middle of the search region than the target, for that is where the tracker saw it
-last; so a network learns to stay with the nearest of equals. Pictures often end close to their object; a search
+last; so a network learns to stay with the nearest of equals. Other objects lie where they fall, in the middle too, so
+that it does not learn to stay with whatever is nearest. Pictures often end close to their object; a search
 region around it is mostly padding then, and asks nothing of a network.
 """
 
@@ -36,6 +37,12 @@ SIZE_DEVIATION = 0.12
 
 TINTED, MAX_TINT = 0.5, 0.1
 """Share of the copies whose channels are at most about this share darker or lighter."""
+
+MAX_HIDDEN = 0.5
+"""Another object hides at most this share of the target's box."""
+
+INTRUDER_DISTANCE, INTRUDER_SIZES = 0.8, (0.5, 1.2)
+"""Deviation of its place from the target's, and its size, both in square roots of the target's area."""
 
 MAX_INSIDE = 0.8
 """Regions of which more than this share lies on their picture are left as they are."""
@@ -97,6 +104,41 @@ def with_decoys(view: SearchView, config: StagingConfig, rng: np.random.Generato
     return replace(view, frame=painted)
 
 
+def with_intruder(
+    view: SearchView,
+    picture: Image,
+    box_xywh: Box,
+    mask: Bool[np.ndarray, "height width"] | None,
+    rng: np.random.Generator,
+) -> SearchView:
+    """Return the view with an object of another picture near its target, or the view itself if none fits.
+
+    Args:
+        view: The search region.
+        picture: Shows the other object.
+        box_xywh: Where in that picture.
+        mask: Its pixels, where they are known.
+        rng: The source of randomness.
+    """
+    target, size = view.box_xywh[:2] + view.box_xywh[2:] / 2, view.box_xywh[2:]
+    side = float(np.sqrt(size.prod()))
+    copy = _cut(picture, box_xywh, mask, side * float(rng.uniform(*INTRUDER_SIZES)), rng)
+    if copy is None or min(box_xywh[2:].min(), size.min()) < MIN_SIDE:
+        return view
+    extent = np.array(copy.pixels.shape[1::-1])
+    for _ in range(MAX_PLACES):
+        place = target + rng.normal(0, INTRUDER_DISTANCE * side, 2)
+        shared = (
+            np.minimum(place + extent / 2, target + size / 2)
+            - np.maximum(place - extent / 2, target - size / 2)
+        ).clip(0)
+        if shared.prod() <= MAX_HIDDEN * size.prod():
+            painted = view.frame.copy()
+            paint(painted, copy, _pose(copy, place, rng), 0, exposure=0.0)
+            return replace(view, frame=painted)
+    return view
+
+
 def _share_inside(view: SearchView) -> float:
     """Return which share of the region lies on the frame."""
     side, size_wh = view.window.side[0], np.array(view.frame.shape[1::-1])
@@ -131,12 +173,21 @@ def _place(view: SearchView, rng: np.random.Generator) -> Float[np.ndarray, "2"]
 
 def _copy(view: SearchView, side: float, rng: np.random.Generator) -> CutOut | None:
     gains = np.exp(rng.uniform(-MAX_TINT, MAX_TINT, 3)) if rng.random() < TINTED else np.ones(3)
-    roundness = float(rng.uniform(2, 5))
+    copy = _cut(view.frame, view.box_xywh, view.mask, side, rng)
+    return None if copy is None else recolour(copy, gains)
+
+
+def _cut(
+    picture: Image,
+    box_xywh: Box,
+    mask: Bool[np.ndarray, "height width"] | None,
+    side: float,
+    rng: np.random.Generator,
+) -> CutOut | None:
     try:
-        copy = cut_out(view.frame, view.box_xywh, view.mask, side=side, roundness=roundness)
+        return cut_out(picture, box_xywh, mask, side=side, roundness=float(rng.uniform(2, 5)))
     except DatasetError:
-        return None  # the box lies outside the frame, or its mask is empty: there is nothing to copy
-    return recolour(copy, gains)
+        return None  # the box lies outside the picture, or its mask is empty: there is nothing to cut out
 
 
 def _pose(copy: CutOut, place_xy: Float[np.ndarray, "2"], rng: np.random.Generator) -> Poses:
