@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 from importlib.util import find_spec
 
@@ -125,7 +127,7 @@ def test_an_unknown_entry_is_named(workspace, weights):
     assert "must have an entry 'fix'; did you mean 'fox'?" in str(ended.exception)
 
 
-def test_the_python_protocol_is_checked_in_this_process(workspace, weights):
+def test_the_python_protocol_is_checked_in_a_process_of_its_own(workspace, weights):
     invoke("init", workspace, "--weights", weights, "--name", "fox", "--device", "cpu")
     ended = invoke("check", workspace, "fox_python")
     assert ended.exit_code == 0, ended.exception
@@ -158,11 +160,86 @@ def test_a_tracker_that_never_answers_is_given_up(tmp_path):
         check_tracker({"protocol": "trax", "command": command}, tmp_path, 1.0)
 
 
-def test_a_factory_of_the_python_protocol_that_raises_is_one_clear_error(tmp_path, monkeypatch):
-    (tmp_path / "raising_factory.py").write_text("def make(): raise ZeroDivisionError('no weights')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(StarktrackError, match="raising_factory:make failed: ZeroDivisionError: no weights"):
-        check_tracker({"protocol": "python", "command": "raising_factory:make"}, tmp_path, 1.0)
+@needs_trax
+def test_a_tracker_is_started_in_an_empty_folder_as_the_toolkit_does(tmp_path):
+    (tmp_path / "here.sh").write_text("#!/bin/sh\n")
+    with pytest.raises(InputError, match=r"must start from any folder, \./here\.sh does not"):
+        check_tracker({"protocol": "trax", "command": "./here.sh"}, tmp_path, 5.0)
+
+
+@needs_trax
+def test_paths_are_for_traxpython_alone(tmp_path):
+    with pytest.raises(InputError, match="protocol trax must not have paths, the toolkit refuses it"):
+        check_tracker({"protocol": "trax", "command": "x", "paths": "lib"}, tmp_path, 5.0)
+
+
+SPEAKS_TRAX = """
+import os, trax
+def main():
+    with trax.Server([trax.Region.RECTANGLE], [trax.Image.PATH]) as server:
+        while server.wait().type != trax.TraxStatus.QUIT:
+            server.status([(trax.Rectangle.create(1, 2, int(os.environ["WIDTH"]), 4), {})])
+if __name__ == "__main__":
+    main()
+"""
+
+
+@needs_trax
+@pytest.mark.parametrize("command", ["mine_trax", "import mine_trax; mine_trax.main()"])
+def test_traxpython_finds_a_module_or_runs_a_line_of_python(tmp_path, command):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "mine_trax.py").write_text(SPEAKS_TRAX)
+    entry = {"protocol": "traxpython", "command": command, "paths": "lib", "env_WIDTH": "33"}
+    told = check_tracker({**entry, "python": sys.executable}, tmp_path, 30.0)
+    assert "works: 5 frames over traxpython" in told and "33" in told
+
+
+def python_tracker(tmp_path, monkeypatch, name, text, **entry):
+    """Check a module that the toolkit's own environment can import."""
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    return check_tracker({"protocol": "python", "command": f"{name}:make", **entry}, tmp_path)
+
+
+def test_a_factory_of_the_python_protocol_that_raises_is_shown_with_all_it_printed(tmp_path, monkeypatch):
+    text = "def make():\n    print('hello')\n    raise ZeroDivisionError('no weights')\n"
+    with pytest.raises(StarktrackError) as caught:
+        python_tracker(tmp_path, monkeypatch, "raising_factory", text)
+    assert "the tracker ended with code 1 after 0 frames; it printed:\nhello" in str(caught.value)
+    assert "ZeroDivisionError: no weights" in str(caught.value)
+
+
+def test_a_python_tracker_that_dies_or_hangs_does_not_take_us_with_it(tmp_path, monkeypatch):
+    with pytest.raises(StarktrackError, match="ended with code 9 after 0 frames; it printed:\nnothing"):
+        python_tracker(tmp_path, monkeypatch, "deadly", "import os\ndef make(): os._exit(9)\n")
+    with pytest.raises(StarktrackError, match=r"must answer within 3 s, and did not after 0 frames"):
+        slow = "import time\ndef make(): time.sleep(60)\n"
+        python_tracker(tmp_path, monkeypatch, "sleepy", slow, timeout="3")
+
+
+def test_a_python_tracker_may_take_fewer_arguments_as_the_toolkit_lets_it(tmp_path, monkeypatch):
+    text = (
+        "class Tracker:\n"
+        "    def __init__(self, width): self.width = width\n"
+        "    def init(self, frame, new): return new[0]\n"
+        "    def update(self, frame): return 1, 2, int(self.width), 4\n"
+        "def make(width): return Tracker(width)\n"
+    )
+    told = python_tracker(tmp_path, monkeypatch, "frugal", text, arg_width="77")
+    assert told == "works: 5 frames over python; the last answer is (1, 2, 77, 4)"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"protocol": "python", "command": "nothing"}, "must be module:factory, got 'nothing'"),
+        ({"protocol": "matlab", "command": "x"}, "the protocol trax, traxpython, python, got 'matlab'"),
+        ({"protocol": "trax", "command": "x", "timeout": "soon"}, "timeout must be seconds, got 'soon'"),
+    ],
+)
+def test_an_entry_that_cannot_be_started_is_refused(tmp_path, entry, message):
+    with pytest.raises(InputError, match=message):
+        check_tracker(entry, tmp_path)
 
 
 def test_anchors_are_run_forward_and_backward_into_the_toolkits_files(workspace, monkeypatch):
@@ -277,3 +354,56 @@ def test_a_run_with_a_refiner_writes_the_outlines_of_any_tracker(workspace, refi
     region = run.regions[1]
     assert (region.corner_xy, region.pixels.shape, region.pixels.all()) == ((30, 20), (40, 40), True)
     assert len(run.regions) == len(truth.truth) == NUM_FRAMES
+
+
+FAILING = """
+import os, time
+class Fails:
+    def start(self, image, box_xywh):
+        self.box, self.num_frames = box_xywh, 0
+    def update(self, image):
+        self.num_frames += 1
+        # Only the run from the fourth frame has four more to go.
+        if os.environ.get("FAILS") and self.num_frames == 5:
+            raise RuntimeError("lost my mind")
+        return self.box
+if os.environ.get("RANK") == "1":
+    time.sleep(float(os.environ.get("LATE_SECONDS", "0")))
+"""
+
+
+def test_a_failed_run_keeps_its_reason_until_it_is_finished(workspace, monkeypatch):
+    (workspace / "fails.py").write_text(FAILING)
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("FAILS", "1")
+    arguments = ["run", ".", "--experiment", "baseline", "--tracker", "fails:Fails", "--name", "f"]
+    ended = invoke(*arguments)
+    assert ended.exit_code == 1
+    assert "1 of 3 runs are in results/f/baseline" in ended.stdout
+    assert "failed: f on clip_00000000, frame 5: RuntimeError: lost my mind; all of it: " in ended.stderr
+    reason = workspace / "results/f/baseline/failed/clip_00000000.txt"
+    assert 'raise RuntimeError("lost my mind")' in reason.read_text()
+    half = workspace / "results/f/baseline/clip/.clip_00000000.12.partial.txt"
+    half.write_text("1\n")
+    monkeypatch.delenv("FAILS")
+    assert invoke(*arguments).exit_code == 0
+    assert not reason.exists() and not half.exists()
+
+
+def test_under_torchrun_a_failed_run_does_not_end_the_others(workspace):
+    (workspace / "fails.py").write_text(FAILING)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+    command += ["starktrack", "vot", "run", ".", "--experiment", "baseline", "--tracker", "fails:Fails"]
+
+    def launch(**more):
+        return subprocess.run(
+            command, cwd=workspace, env={**os.environ, **more}, capture_output=True, text=True, check=False
+        )
+
+    ended = launch(FAILS="1", LATE_SECONDS="4")
+    assert ended.returncode != 0
+    assert "1 of 3 runs are in results/fails.Fails/baseline" in ended.stdout
+    assert ended.stderr.count("RuntimeError: lost my mind; all of it:") == 2
+    mended = launch(LATE_SECONDS="4")
+    assert mended.returncode == 0, mended.stderr
+    assert "3 of 3 runs are in results/fails.Fails/baseline" in mended.stdout

@@ -1,11 +1,14 @@
 """Files that appear under their name only when they are whole."""
 
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from starktrack.errors import InputError
+
+_PARTIAL = re.compile(r"\.(?P<stem>.+)\.\d+\.partial(?P<suffix>(\..*)?)")
 
 
 class OutputFile:
@@ -43,6 +46,16 @@ def whole_file(path: Path) -> Iterator[Path]:
             file.keep()
     finally:
         file.discard()
+
+
+def discard_leftovers(paths: Iterable[Path]) -> None:
+    """Remove what killed processes left half written of these files; nobody may be writing them now."""
+    wanted = set(paths)
+    for folder in {path.parent for path in wanted if path.parent.is_dir()}:
+        for file in list(folder.iterdir()):
+            found = _PARTIAL.fullmatch(file.name)
+            if found and folder / f"{found['stem']}{found['suffix']}" in wanted:
+                file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -50,6 +50,14 @@ def clip_file(small_clip, tmp_path_factory):
 
 
 @pytest.fixture
+def work(tmp_path):
+    """Return a folder with four OTB sequences whose target moves by two pixels a frame, and with trackers."""
+    from tests.cli import mini_otb
+
+    return mini_otb.write(tmp_path)
+
+
+@pytest.fixture
 def image_folder(small_clip, tmp_path):
     """Return the same frames as a folder of pictures."""
     folder = tmp_path / "frames"

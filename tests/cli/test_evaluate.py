@@ -1,108 +1,18 @@
 """The command as people run it, on a miniature OTB, with a tracker of one's own and a tiny network."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from tests.cli.mini_otb import LENGTHS, NAMES, command, environment, results, run
 from typer.testing import CliRunner
 
 from starktrack.cli.main import app
-
-TRACKERS = '''
-import os, time
-import numpy as np
-
-class Still:
-    def start(self, image, box_xywh):
-        self.box = box_xywh
-    def update(self, image):
-        with open(os.environ["CALLS"], "a") as file:
-            file.write("x")
-        return self.box
-
-class Right(Still):
-    def update(self, image):
-        self.box = self.box + [2, 0, 0, 0]
-        return self.box
-
-class Crashing(Still):
-    """Crashes on the sequence whose frames are brightest."""
-    def update(self, image):
-        if image[-1, -1, 0] > 150:
-            raise RuntimeError("lost my mind")
-        return super().update(image)
-
-class Slow(Still):
-    def update(self, image):
-        time.sleep(0.02)
-        return super().update(image)
-
-def deadly():
-    os._exit(9)
-'''
-
-NAMES = ("Basketball", "Biker", "Bird1", "BlurBody")
-LENGTHS = (6, 9, 4, 7)
-
-
-@pytest.fixture
-def work(tmp_path):
-    """A folder with four OTB sequences whose target moves by two pixels a frame, and with trackers."""
-    for number, (name, length) in enumerate(zip(NAMES, LENGTHS, strict=True)):
-        folder = tmp_path / "data" / name
-        (folder / "img").mkdir(parents=True)
-        lines = []
-        for index in range(length):
-            image = np.full((48, 64, 3), 60 * number, np.uint8)
-            image[10:22, 10 + 2 * index : 24 + 2 * index] = 255
-            cv2.imwrite(str(folder / "img" / f"{index + 1:04d}.jpg"), image)
-            lines.append(f"{10 + 2 * index},10,14,12\n")
-        (folder / "groundtruth_rect.txt").write_text("".join(lines))
-    (tmp_path / "mine.py").write_text(TRACKERS)
-    return tmp_path
-
-
-def command(*arguments):
-    return [
-        sys.executable,
-        "-m",
-        "starktrack",
-        "evaluate",
-        "otb",
-        "--root",
-        "data",
-        "--allow-missing",
-        *arguments,
-    ]
-
-
-def environment(work):
-    source = Path(__file__).parents[2] / "src"
-    return {**os.environ, "PYTHONPATH": str(source), "CALLS": str(work / "calls"), "COLUMNS": "200"}
-
-
-def run(work, *arguments, **more):
-    return subprocess.run(
-        command(*arguments),
-        cwd=work,
-        env={**environment(work), **more},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def results(work, tracker):
-    folder = work / "results" / "otb_test" / tracker
-    return {name: (folder / f"{name}.txt").read_text() for name in NAMES if (folder / f"{name}.txt").exists()}
 
 
 def test_one_command_tracks_scores_and_resumes(work):
@@ -181,55 +91,6 @@ def test_machines_do_their_shares_and_the_first_one_has_the_table(work):
     second = run(work, "--tracker", "mine:Right", RANK="1", WORLD_SIZE="2")
     assert sorted(results(work, "mine.Right")) == sorted(NAMES)
     assert second.stdout == ""
-    third = run(work, "--tracker", "mine:Right", RANK="0", WORLD_SIZE="2", TORCHELASTIC_RUN_ID="none")
-    assert "4 sequences" in third.stdout
-
-
-def test_under_torchrun_the_first_process_waits_for_what_others_finish_or_fail(tmp_path, monkeypatch):
-    from starktrack.cli import evaluate
-    from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings
-    from starktrack.data.result_folder import ResultFolder
-
-    folder, begun, waits = ResultFolder(tmp_path / "r"), time.time() - 1, []
-    folder.claim({})
-    (folder.path / "a.txt").write_text("1,2,3,4\n")
-
-    def others_work(seconds):
-        waits.append(seconds)
-        folder.write_failure("b", "why") if len(waits) == 2 else None
-
-    monkeypatch.setattr(evaluate.time, "sleep", others_work)
-    place = DataPlace("otb", tmp_path, None, allow_missing=True)
-    evaluate._wait_for_others(
-        [EvaluationJob(place, Contestant("x"), Settings(), folder.path, ("a", "b"))], begun
-    )
-    assert len(waits) == 2
-
-
-def test_under_torchrun_a_failure_from_before_our_clock_ends_the_wait(tmp_path):
-    from starktrack.cli import evaluate
-    from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings
-    from starktrack.data.result_folder import ResultFolder
-
-    folder = ResultFolder(tmp_path / "r")
-    folder.claim({})
-    folder.write_failure("b", "why")
-    os.utime(folder.path / "failed" / "b.txt", (time.time() - 30,) * 2)
-    place = DataPlace("otb", tmp_path, None, allow_missing=True)
-    jobs = [EvaluationJob(place, Contestant("x"), Settings(), folder.path, ("b",))]
-    evaluate._wait_for_others(jobs, time.time())
-    assert evaluate._unfinished(jobs)
-
-
-def test_under_torchrun_only_the_first_process_exits_with_an_error(work):
-    launched = {"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}
-    # The brightest sequence, the fourth, is in the second share.
-    second = run(work, "--tracker", "mine:Crashing", RANK="1", **launched)
-    assert second.returncode == 0
-    assert "mine.Crashing on BlurBody, frame 1: RuntimeError: lost my mind" in second.stderr
-    first = run(work, "--tracker", "mine:Crashing", RANK="0", **launched)
-    assert first.returncode == 1
-    assert "3 of 4 sequences are finished by every tracker" in first.stderr
 
 
 def test_a_tracker_whose_source_changed_is_refused(work):

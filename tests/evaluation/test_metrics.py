@@ -85,3 +85,23 @@ def test_bad_rows_repeat_the_last_good_one_over_a_gap():
     rows = boxes([1, 1, 1, 1], [2, 2, 2, 2], [3, 3, 3, 3], [4, 4, 4, 4])
     filled = metrics.forward_fill(rows, np.array([True, False, True, True]))
     assert filled[:, 0].tolist() == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("rule", "speed"),
+    [
+        # Three frames after the starts take 0.4 s; means of (1, 10, 10) and (20, 5), and of the five.
+        ("overall", 3 / 0.4),
+        ("sequences", (21 / 3 + 25 / 2) / 2),
+        ("frames", 46 / 5),
+    ],
+)
+def test_speed_follows_the_rule_of_the_toolkit(rule, speed):
+    seconds = [np.array([1.0, 0.1, 0.1]), np.array([0.05, 0.2])]
+    assert metrics.frames_per_second(seconds, rule) == pytest.approx(speed)
+
+
+@pytest.mark.parametrize("rule", ["overall", "sequences", "frames"])
+def test_without_times_there_is_no_speed(rule):
+    assert metrics.frames_per_second([], rule) is None
+    assert metrics.frames_per_second([np.zeros(3)], rule) is None

@@ -131,11 +131,29 @@ def test_a_list_of_names_selects_sequences(command, folders):
     assert "custom, 2 sequences, stark dialect" in done.output
 
 
+def test_the_speed_of_got10k_is_the_one_that_its_toolkit_prints(
+    command, oracle_program, golden_folder, tmp_path
+):
+    program = oracle_program("oracle_got10k")
+    program.write_got10k(tmp_path, program.synthetic())
+    results = tmp_path / "results" / "GOT-10k" / "ours"
+    options = ["--dataset", "got10k_val", "--annotations", tmp_path, "--form", "csv", "--explain"]
+    done = command(results, *options)
+    speed = json.loads((golden_folder / "oracle_got10k.json").read_text())["got10k"]["speed_fps"]
+    (row,) = [line for line in done.output.splitlines() if line.startswith("ours,")]
+    assert row.endswith(f",{speed:.1f}")
+    assert "FPS: mean of 1/seconds over the frames of all sequences, initialisations included" in done.output
+    assert (
+        "FPS: frames of all sequences over their seconds"
+        in command(results, *options, "--dialect", "stark").output
+    )
+
+
 def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp_path):
     oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
     place, workspace = tmp_path / "ws" / "results" / "Ours", tmp_path / "ws"
     done = command(place, "--dataset", "vot2020lt", "--annotations", workspace, "--form", "markdown")
-    assert "| Ours | 62.19 | 64.82 | 63.48 |" in done.output
+    assert "| Ours | 62.19 ±8.61 | 64.82 ±7.65 | 63.48 ±7.27 |" in done.output
     done = command(
         place,
         "--dataset",
@@ -149,6 +167,9 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
     )
     told = json.loads((tmp_path / "v" / "vot.json").read_text())["experiments"]
     assert len(told["baseline"]["Ours"]["eao_curve"]) == 755
+    low, high = told["baseline"]["Ours"]["intervals"]["robustness"]
+    assert 0 < low < told["baseline"]["Ours"]["robustness"] < high < 1
+    assert told["baseline"]["Ours"]["tags"] == {}
     assert list(told) == ["baseline", "unsupervised"]
     assert done.output.splitlines()[1].startswith("Ours,")
 
@@ -162,12 +183,36 @@ def test_vot_results_are_explained_compared_and_set_beside_published_ones(comman
     assert "a run fails where the overlap is at most 0.1 for 10 frames" in done.output
     assert "| STARK-ST50 † | 0.308 |  |  |" in done.output
     assert "† STARK-ST50: Yan et al., ICCV 2021, section 4.2" in done.stderr
-    assert "| EAO | +0.0000 |  |  |" in done.output
-    assert "| R | +0.0000 | 0 | 0 |" in done.output
+    assert "| RPT † | 0.530 |  |  |" in done.output
+    assert "† not here: table 3 of the paper: accuracy and robustness" in done.stderr
+    assert "intervals: 95 % by bootstrap over sequences" in done.output
+    assert "| EAO | +0.0000 [+0.0000, +0.0000] |  | 1.000 |" in done.output
+    assert "| R | +0.0000 [+0.0000, +0.0000] | 0 / 0 | 1.000 |" in done.output
     assert "| sequence | Ours A | Ours R | again A | again R |" in done.output
     assert "vot2020 unsupervised, one run per sequence" in done.output
-    done = command(place, "--dataset", "vot2020lt", *options[:2], "--per", "attribute")
+    done = command(place, "--dataset", "vot2020lt", *options[:2], "--per", "colour")
     assert isinstance(done.exception, ConfigError)
+    assert "must be sequence or attribute, got 'colour'" in str(done.exception)
+
+
+def test_vot_results_are_reported_per_tag_of_the_workspace_or_per_attribute_of_the_boxes(
+    command, oracle_program, tmp_path
+):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    place, options = tmp_path / "ws" / "results" / "Ours", ["--form", "markdown", "--per", "attribute"]
+    for dataset, heading in (
+        ("vot2020", "Ours EAO | Ours A | Ours R"),
+        ("vot2020lt", "Ours Pr | Ours Re | Ours F"),
+    ):
+        done = command(place, "--dataset", dataset, "--annotations", tmp_path / "ws", *options)
+        assert f"| attribute (sequences) | {heading} |" in done.output, done.exception
+        assert "| absence (1) |" in done.output
+    (tmp_path / "ws/sequences/boxes/occlusion.tag").write_text("0\n" * 20 + "1\n" * 7)
+    done = command(place, "--dataset", "vot2020", "--annotations", tmp_path / "ws", *options)
+    assert "vot2020 baseline, per tag over its frames" in done.output
+    assert "| tag (frames) | Ours A | Ours R |" in done.output
+    assert "| occlusion (7) | " in done.output
+    assert "attribute (sequences)" not in done.output
 
 
 @pytest.mark.shared

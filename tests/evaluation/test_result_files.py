@@ -44,12 +44,7 @@ def test_times_and_side_files_are_told_apart_from_boxes(tmp_path):
     write(tmp_path / "cat-1_all_boxes.txt", "1,2,3,4\n")
     results = read_results(tmp_path, ["cat-1"])
     assert results.boxes_xywh["cat-1"].shape == (3, 4)
-    assert results.frames_per_second == pytest.approx(20)
-
-
-def test_without_times_there_is_no_speed(tmp_path):
-    write(tmp_path / "a.txt", "1,2,3,4")
-    assert read_results(tmp_path, ["a"]).frames_per_second is None
+    assert results.seconds["cat-1"].tolist() == [9.0, 0.05, 0.05]
 
 
 def test_a_repetition_is_chosen_by_number(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from starktrack.errors import DatasetError, ResultFileError
 from starktrack.evaluation.annotations import Annotation, annotations_of, open_truth
 from starktrack.evaluation.dialects import DIALECTS, dialect
+from starktrack.evaluation.metrics import frames_per_second
 from starktrack.evaluation.scoring import evaluate, join, score_sequence
 
 GOLDEN_MEASURES = ("auc", "op50", "op75", "precision", "normalised_precision")
@@ -93,6 +94,16 @@ def test_validation_scores_equal_the_got10k_package(oracle):
     assert result.overall("sr50") == pytest.approx(expected["sr"], abs=1e-9)
     assert result.overall("sr75") == pytest.approx(expected["succ_curve"][75], abs=1e-9)
     np.testing.assert_allclose(result.mean_curve("success"), expected["succ_curve"], atol=1e-9)
+
+
+@pytest.mark.parametrize(("dataset", "part"), [("got10k_val", "got10k"), ("otb", "otb")])
+def test_speeds_equal_the_got10k_package(oracle, oracle_program, dataset, part):
+    annotations, _, numbers = oracle
+    seconds = [oracle_program("oracle_got10k").seconds_of(a.name, len(a)) for a in annotations]
+    speed = frames_per_second(seconds, dialect("got10k", dataset).speed)
+    assert speed == pytest.approx(numbers[part]["speed_fps"], abs=1e-9)
+    # Ours elsewhere: the mean of 1/seconds is never below 1 over the mean of seconds.
+    assert frames_per_second(seconds, dialect("stark", dataset).speed) < speed
 
 
 def test_otb_curves_equal_the_got10k_package(oracle):

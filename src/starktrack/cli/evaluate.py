@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from starktrack.cli.evaluation_job import (
     Settings,
     describe,
 )
+from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
 from starktrack.cli.options import Device, DeviceOption, named
 from starktrack.cli.tables import Form
 from starktrack.config.presets import PRESETS
@@ -26,10 +26,7 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
 from starktrack.shipped import DEFAULT
 from starktrack.tracking.campaign import Standing
-from starktrack.tracking.shares import POLL_SECONDS, Lost, Share, shares_here, work_here
-
-START_MARGIN_SECONDS = 120.0
-"""How much earlier than ours the clock of another process of one `torchrun` may have begun."""
+from starktrack.tracking.shares import Lost, Share, shares_here, work_here
 
 
 def evaluate(
@@ -101,17 +98,17 @@ def evaluate(
     ]
     for job in jobs:
         ResultFolder(job.folder).claim(describe(job, opened))
-    begun = time.time()
+        _clear(job)
+    meet()
     problems = [problem for job in jobs for problem in _run(job)]
-    is_first, launched = os.environ.get("RANK", "0") == "0", "TORCHELASTIC_RUN_ID" in os.environ
-    if is_first:
-        if launched:
-            _wait_for_others(jobs, begun)
+    if is_first():
+        if is_launched():
+            for job in jobs:
+                wait_for_others(ResultFolder(job.folder).is_over, job.names)
         _report(opened, jobs, per_sequence=per_sequence, form=form, json_path=json_path)
     for problem in problems:
         sys.stderr.write(f"failed: {problem}\n")
-    # torchrun ends every process when one exits with an error; the first, which ends last, does so for all.
-    if _unfinished(jobs) if launched and is_first else problems and not launched:
+    if ends_badly(problems, lambda: _unfinished(jobs)):
         raise typer.Exit(1)
 
 
@@ -152,17 +149,23 @@ def _chosen(dataset: Dataset, wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted or dataset.names)
 
 
+def _clear(job: EvaluationJob) -> None:
+    """Remove what earlier runs left of the sequences that this process has to do: failures and half files."""
+    ResultFolder(job.folder).clear(_share_of(job))
+
+
+def _share_of(job: EvaluationJob) -> list[str]:
+    shares = shares_here(job.settings.workers, os.environ)
+    return [name for share in shares for name in share.of(job.names)]
+
+
 def _run(job: EvaluationJob) -> list[str]:
     """Track what this process has to do of a job; return what went wrong."""
-    shares = shares_here(job.settings.workers, os.environ)
-    folder = ResultFolder(job.folder)
-    mine = [name for share in shares for name in share.of(job.names)]
-    left = sum(not folder.is_finished(name) for name in mine)
+    shares, mine = shares_here(job.settings.workers, os.environ), _share_of(job)
+    left = sum(not ResultFolder(job.folder).is_finished(name) for name in mine)
     if not left:
         sys.stderr.write(f"{job.contestant.name}: all {len(mine)} sequences were finished before\n")
         return []
-    for name in mine:
-        folder.forget_failure(name)
     problems: list[str] = []
     with campaign_progress(job.contestant.name, left) as progress:
         try:
@@ -188,16 +191,6 @@ def _take(job: EvaluationJob, share: Share, event: Any) -> list[str]:
             folder.write_failure(name, event.reason)
         return [f"{who}, worker {share.index}: {event.reason.strip()}; unfinished: {', '.join(left[:5])}"]
     return []
-
-
-def _wait_for_others(jobs: Sequence[EvaluationJob], begun: float) -> None:
-    """Return when every sequence is finished or has failed; `torchrun` ends us where another process dies."""
-    since = begun - START_MARGIN_SECONDS
-    for job in jobs:
-        folder = ResultFolder(job.folder)
-        for name in job.names:
-            while not (folder.is_finished(name) or folder.has_failed(name, since=since)):
-                time.sleep(POLL_SECONDS)
 
 
 def _unfinished(jobs: Sequence[EvaluationJob]) -> bool:

@@ -18,7 +18,7 @@ from starktrack.errors import ConfigError, nearest_name
 from starktrack.evaluation import report as tables
 from starktrack.evaluation.annotations import NAMES, open_truth
 from starktrack.evaluation.dialects import explain
-from starktrack.evaluation.published import Published, published_for
+from starktrack.evaluation.published import Published, not_published_here, published_for
 from starktrack.evaluation.scoring import Evaluation
 from starktrack.evaluation.text_files import read_names
 
@@ -126,12 +126,14 @@ def told_by(places: Sequence[Path], key: str) -> str:
 
 
 def tell_sources(numbers: Sequence[Published], dataset: str) -> None:
-    """Print where published numbers are from, on standard error."""
+    """Print where published numbers are from, and which are not here, on standard error."""
     if not numbers:
         sys.stderr.write(f"no published numbers of {dataset} are known here\n")
     for source in dict.fromkeys(number.source for number in numbers):
         trackers = dict.fromkeys(number.tracker for number in numbers if number.source == source)
         sys.stderr.write(f"{tables.PUBLISHED_MARK} {', '.join(trackers)}: {source}\n")
+    if lacking := not_published_here(dataset):
+        sys.stderr.write(f"{tables.PUBLISHED_MARK} not here: {lacking}\n")
 
 
 def _explain(truth: Truth) -> None:

@@ -18,6 +18,7 @@ from starktrack.evaluation.vot_report import (
     score_longterm_results,
     score_unsupervised_results,
     to_json,
+    vot_attribute_table,
     vot_comparison_table,
     vot_sequence_table,
     vot_table,
@@ -54,35 +55,46 @@ def report_vot(
         ConfigError: A table is asked for that VOT's protocols have not.
         InputError: A run is missing or malformed, or the workspace is.
     """
-    unknown = [kind for kind in per if kind != "sequence"]
+    unknown = [kind for kind in per if kind not in ("sequence", "attribute")]
     if unknown:
-        raise ConfigError(f"--per must be sequence for a VOT data set, got {unknown[0]!r}")
-    found = score_vot(trackers, dataset, annotations)
+        raise ConfigError(f"--per must be sequence or attribute, got {unknown[0]!r}")
+    sequences = read_workspace(annotations)
+    found = score_vot(trackers, dataset, sequences)
     for experiment, scores in found.items():
         title = f"{dataset} {experiment}"
         if explained:
             typer.echo("\n".join(explain_vot(scores)))
         show(vot_table(scores, title, published if experiment in ("baseline", "longterm") else ()), form)
-        if per:
+        if "sequence" in per:
             show(vot_sequence_table(scores, title), form)
+        if "attribute" in per:
+            show(vot_attribute_table(scores, sequences, title), form)
         if compare:
             show(vot_comparison_table(scores, title), form)
     if json_path is not None:
         write_json(json_path, to_json(found, dataset))
 
 
+def read_workspace(annotations: Sequence[str]) -> list[VotSequence]:
+    """Return the sequences of the one workspace that is named.
+
+    Raises:
+        ConfigError: Not one is named.
+        DatasetError: It is malformed.
+    """
+    if len(annotations) != 1:
+        raise ConfigError(f"--annotations must name one VOT workspace, got {len(annotations)}")
+    return read_sequences(Path(annotations[0]))
+
+
 def score_vot(
-    trackers: Mapping[str, Path], dataset: str, annotations: Sequence[str]
+    trackers: Mapping[str, Path], dataset: str, sequences: Sequence[VotSequence]
 ) -> dict[str, dict[str, VotScore]]:
     """Return scores by experiment and tracker.
 
     Raises:
-        ConfigError: Not one workspace is named.
-        InputError: A run is missing or malformed, or the workspace is.
+        InputError: A run is missing or malformed, or the sequences have no anchors.
     """
-    if len(annotations) != 1:
-        raise ConfigError(f"--annotations must name one VOT workspace, got {len(annotations)}")
-    sequences = read_sequences(Path(annotations[0]))
     if dataset in LONG_TERM:
         return {"longterm": {who: score_longterm_results(sequences, at) for who, at in trackers.items()}}
     return {each: _score(each, sequences, trackers) for each in _experiments(trackers)}
@@ -93,7 +105,7 @@ def draw_vot(
 ) -> list[Path]:
     """Draw the curves of results in a workspace and return the pictures."""
     paths = []
-    for experiment, scores in score_vot(trackers, dataset, annotations).items():
+    for experiment, scores in score_vot(trackers, dataset, read_workspace(annotations)).items():
         longterm = {who: score for who, score in scores.items() if isinstance(score, LongTermScore)}
         anchors = {who: score for who, score in scores.items() if isinstance(score, AnchorScore)}
         path = out / f"{dataset}_{experiment}.{form}"

@@ -12,6 +12,7 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.evaluation.annotations import Annotation, annotations_of, missing_labels
 from starktrack.evaluation.attributes import read_attributes, with_derived_attributes
 from starktrack.evaluation.dialects import Dialect, dialect
+from starktrack.evaluation.metrics import frames_per_second
 from starktrack.evaluation.result_files import TrackerResults, read_repetitions
 from starktrack.evaluation.scoring import Evaluation, evaluate, join
 
@@ -108,7 +109,8 @@ def _score_run(tracker: str, found: TrackerResults, truth: Truth) -> Evaluation:
         for part, (rules, annotations) in truth.parts.items()
     ]
     scored = parts[0] if len(parts) == 1 else join(truth.dataset, parts)
-    return replace(scored, frames_per_second=found.frames_per_second)
+    rules, _ = next(iter(truth.parts.values()))
+    return replace(scored, frames_per_second=frames_per_second(list(found.seconds.values()), rules.speed))
 
 
 def _tell(line: str) -> None:

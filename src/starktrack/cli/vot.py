@@ -97,7 +97,10 @@ def init(
 def check(
     workspace: WorkspaceArgument,
     name: Annotated[str, typer.Argument(metavar="TRACKER", help="An entry of trackers.ini.")],
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the greeting.")] = 60.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds to wait for each answer; default: what the entry says."),
+    ] = None,
 ) -> None:
     """Start a tracker as the toolkit would, follow an object for a few frames, and show what it printed."""
     from starktrack.cli.vot_check import check_tracker
@@ -155,5 +158,6 @@ def _python_entry(label: str, weights: Path, benchmark: Benchmark, device: Devic
     return (
         f"# In the toolkit's own process: install starktrack[torch] where the toolkit is.\n"
         f"[{label}]\nlabel = {label}\nprotocol = python\ncommand = starktrack.vot:tracker\n"
-        f"multiobject = False\narg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n"
+        f"timeout = {TIMEOUT_SECONDS}\nmultiobject = False\n"
+        f"arg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n"
     )

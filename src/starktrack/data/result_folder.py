@@ -12,7 +12,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from jaxtyping import Float
 from starktrack.data.result_files import write_boxes
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
-from starktrack.output_file import whole_file
+from starktrack.output_file import discard_leftovers, whole_file
 
 RUN_FILE, STAGES, FAILURES = "run.json", "stages", "failed"
 
@@ -138,13 +138,26 @@ class ResultFolder:
         path.write_text(text, encoding="utf-8")
 
     def forget_failure(self, sequence: str) -> None:
-        """Remove what an earlier run kept of a failure."""
+        """Remove what was kept of a failure."""
         self._failure(sequence).unlink(missing_ok=True)
 
-    def has_failed(self, sequence: str, since: float) -> bool:
-        """Return whether a failure was kept at or after a time, seconds since the epoch."""
-        path = self._failure(sequence)
-        return path.is_file() and path.stat().st_mtime >= since
+    def is_over(self, sequence: str) -> bool:
+        """Return whether a sequence is finished or has failed."""
+        return self.is_finished(sequence) or self.has_failed(sequence)
+
+    def has_failed(self, sequence: str) -> bool:
+        """Return whether a failure was kept since the last `forget_failure`."""
+        return self._failure(sequence).is_file()
+
+    def clear(self, sequences: Sequence[str]) -> None:
+        """Remove failures of earlier runs, and what killed ones left half written, of these sequences."""
+        for sequence in sequences:
+            self.forget_failure(sequence)
+        discard_leftovers(file for sequence in sequences for file in self._files(sequence))
+
+    def _files(self, sequence: str) -> list[Path]:
+        beside = [self._beside(sequence, what) for what in ("time", "all_scores")]
+        return [self._boxes(sequence), *beside, self.path / STAGES / f"{sequence}.json"]
 
     def _boxes(self, sequence: str) -> Path:
         return self.path / f"{sequence}.txt"

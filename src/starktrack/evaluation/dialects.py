@@ -75,6 +75,7 @@ class Dialect:
     normalised_if_absent: Literal["failure", "success"] = "failure"
     overlap_rule: Literal[">", ">="] = ">"
     smallest_true_size: float = 0.0
+    speed: Literal["overall", "sequences", "frames"] = "overall"
 
     def thresholds(self, curve: CurveName) -> Thresholds:
         """Return the thresholds of one of the three curves."""
@@ -166,6 +167,11 @@ WORDS: dict[str, dict[Any, str]] = {
         ">": "an overlap passes above the threshold, not at it",
         ">=": "an overlap passes at the threshold",
     },
+    "speed": {
+        "overall": "FPS: frames of all sequences over their seconds, without the initialisations",
+        "sequences": "FPS: mean over sequences of the mean of 1/seconds over their frames, initialisation included",
+        "frames": "FPS: mean of 1/seconds over the frames of all sequences, initialisations included",
+    },
 }
 
 POOLING_WORDS = {
@@ -250,6 +256,7 @@ DIALECTS: dict[str, Dialect] = {
         absent_flags="ignored",
         denominator="valid",
         smallest_true_size=1.0,
+        speed="sequences",
     ),
     "trackingnet": Dialect(
         name="trackingnet",
@@ -305,6 +312,7 @@ OVERRIDES: dict[tuple[str, str], dict[str, Any]] = {
         "first_frame": "left_out",
         "clip_to_image": True,
         "absent_flags": "invalid",
+        "speed": "frames",
     },
 }
 """What a toolkit does differently on some data sets: (toolkit, start of the data set's name) -> fields."""

@@ -5,6 +5,7 @@ at x + w - 1), which changes no value but for the last binary digit; these funct
 at a threshold the last digit decides whether a frame counts.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -89,3 +90,28 @@ def _length(difference: Float[np.ndarray, "num_boxes 2"]) -> Scores:
 
 def _share(counts: np.ndarray, num_frames: int) -> Curve:
     return counts / max(num_frames, 1)
+
+
+def frames_per_second(
+    seconds: Sequence[Float[np.ndarray, " _"]], rule: Literal["overall", "sequences", "frames"]
+) -> float | None:
+    """Return a tracker's speed from its seconds per frame, a list per sequence; None where nothing is told.
+
+    Args:
+        seconds: The first of each list is the initialisation.
+        rule: See `dialects.WORDS`; means of 1/seconds leave out what is not above zero.
+
+    Example:
+        >>> times = [np.array([1.0, 0.1, 0.1])]
+        >>> [round(frames_per_second(times, rule), 2) for rule in ("overall", "frames")]
+        [10.0, 7.0]
+    """
+    if rule == "overall":
+        total = sum(float(times[1:].sum()) for times in seconds)
+        return sum(len(times) - 1 for times in seconds) / total if total > 0 else None
+    speeds = [1 / times[times > 0] for times in seconds if (times > 0).any()]
+    if not speeds:
+        return None
+    if rule == "sequences":
+        return float(np.mean([speed.mean() for speed in speeds]))
+    return float(np.concatenate(speeds).mean())

@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Published:
 
     Attributes:
         tracker: Published name.
-        dataset: `lasot`, `got10k_test`, `trackingnet`, `vot2020`, `vot2020lt`, or `speed`.
+        dataset: As in `report --dataset`, or `speed`.
         measure: Key of the measure in our tables; `fps` for speed.
         value: As printed: percent, but EAO in [0, 1] and speed in frames per second.
         source: Where it is printed.
@@ -26,12 +27,17 @@ class Published:
 
 
 @cache
+def _read() -> dict[str, Any]:
+    text = files("starktrack.evaluation").joinpath("published.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+@cache
 def published_numbers() -> tuple[Published, ...]:
     """Return every published number that ships with the package."""
-    text = files("starktrack.evaluation").joinpath("published.toml").read_text(encoding="utf-8")
     return tuple(
         Published(tracker, table["dataset"], table["measures"][index], float(value), table["source"])
-        for table in tomllib.loads(text)["table"]
+        for table in _read()["table"]
         for tracker, values in table["trackers"].items()
         for index, value in enumerate(values)
         if value >= 0
@@ -46,3 +52,8 @@ def published_for(dataset: str) -> list[Published]:
     """Return the published numbers of a data set, in the order of their sources."""
     wanted = ALIASES.get(dataset, dataset)
     return [number for number in published_numbers() if number.dataset == wanted]
+
+
+def not_published_here(dataset: str) -> str:
+    """Return which of the paper's numbers on a data set no source at hand gives; "" where all are there."""
+    return str(_read()["incomplete"].get(ALIASES.get(dataset, dataset), ""))

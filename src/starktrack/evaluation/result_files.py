@@ -43,12 +43,6 @@ class TrackerResults:
     seconds: dict[str, Float[np.ndarray, " _"]]
     files: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def frames_per_second(self) -> float | None:
-        """Frames over seconds, initialisation left out; None where no time is told."""
-        total = sum(float(times[1:].sum()) for times in self.seconds.values())
-        return sum(len(times) - 1 for times in self.seconds.values()) / total if total > 0 else None
-
 
 def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> TrackerResults:
     """Return the boxes of the named sequences that a folder or zip holds; others are left out.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from starktrack.errors import InputError
 from starktrack.evaluation.scoring import Evaluation, weighted_mean
@@ -11,6 +11,7 @@ from starktrack.evaluation.scoring import Evaluation, weighted_mean
 NUM_SAMPLES = 2000
 
 PerSequence = Float[np.ndarray, " num_sequences"]
+PerSample = Float[np.ndarray, " num_samples"]
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,44 @@ class Comparison:
     reversal: float
 
 
+def draw(num_sequences: int, seed: int = 0, num_samples: int = NUM_SAMPLES) -> Int[np.ndarray, "_ _"]:
+    """Return sequences drawn with replacement: their indices, [num_samples, num_sequences]."""
+    return np.random.default_rng(seed).integers(0, num_sequences, (num_samples, num_sequences))
+
+
+def draw_counts(num_sequences: int, seed: int = 0) -> Float[np.ndarray, "num_samples num_sequences"]:
+    """Return how often each sequence is drawn in each sample; the same draws as `draw`."""
+    draws = draw(num_sequences, seed)
+    return np.stack([np.bincount(one, minlength=num_sequences) for one in draws]).astype(float)
+
+
 def bootstrap_means(
     values: PerSequence, weights: PerSequence, seed: int = 0, num_samples: int = NUM_SAMPLES
-) -> Float[np.ndarray, " num_samples"]:
+) -> PerSample:
     """Return weighted means over sequences drawn with replacement."""
-    draws = np.random.default_rng(seed).integers(0, len(values), (num_samples, len(values)))
+    draws = draw(len(values), seed, num_samples)
     drawn = weights[draws]
     return (values[draws] * drawn).sum(axis=1) / np.maximum(drawn.sum(axis=1), np.finfo(float).tiny)
 
 
 def interval(values: PerSequence, weights: PerSequence, level: float = 0.95, seed: int = 0) -> Interval:
-    """Return the weighted mean with its bootstrap percentile interval.
+    """Return the weighted mean with its bootstrap percentile interval."""
+    return percentile_interval(weighted_mean(values, weights), bootstrap_means(values, weights, seed), level)
+
+
+def percentile_interval(value: float, samples: PerSample, level: float = 0.95) -> Interval:
+    """Return a value with the interval that holds that share of its bootstrap samples.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     tail = (1 - level) / 2
-    low, high = np.quantile(bootstrap_means(values, weights, seed), [tail, 1 - tail])
-    return Interval(weighted_mean(values, weights), float(low), float(high))
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
+
+
+def reversal(value: float, samples: PerSample) -> float:
+    """Return how often a sample has not the sign of the value, [0, 1]."""
+    return float((samples * np.sign(value) <= 0).mean())
 
 
 def compare(
@@ -79,5 +101,5 @@ def compare(
         difference,
         int((differences > 0).sum()),
         int((differences < 0).sum()),
-        float((means * np.sign(difference.value) <= 0).mean()),
+        reversal(difference.value, means),
     )

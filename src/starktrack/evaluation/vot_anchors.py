@@ -4,7 +4,7 @@ Source: Kristan et al., The Eighth Visual Object Tracking VOT2020 Challenge Resu
 details: the first frame counts with overlap 0, the mean of a failed run repeats once after its end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from starktrack.evaluation.vot_regions import is_empty, region_overlap
 from starktrack.evaluation.vot_results import VotRun, VotSequence, anchor_frames
+from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames
 
 FAILURE_OVERLAP = 0.1
 """A run fails where the overlap stays at or below this …"""
@@ -36,6 +37,41 @@ class RunScore:
     progress: int
 
 
+@dataclass(frozen=True, eq=False)
+class AnchorParts:
+    """What each sequence adds to the scores.
+
+    Attributes:
+        accuracy: [0, 1].
+        robustness: [0, 1].
+        progress: Frames before failure, which weigh the accuracy.
+        length: Frames, which weigh the robustness.
+        curve_sum: Sum over runs of the mean overlap so far, per length.
+        curve_count: Runs that count, per length.
+        interval: Sequence lengths over which the curve is averaged.
+    """
+
+    accuracy: Float[np.ndarray, " num_sequences"]
+    robustness: Float[np.ndarray, " num_sequences"]
+    progress: Float[np.ndarray, " num_sequences"]
+    length: Float[np.ndarray, " num_sequences"]
+    curve_sum: Float[np.ndarray, "num_sequences num_lengths"]
+    curve_count: Float[np.ndarray, "num_sequences num_lengths"]
+    interval: tuple[int, int]
+
+    def measures(
+        self, counts: Float[np.ndarray, "num_samples num_sequences"]
+    ) -> dict[str, Float[np.ndarray, " num_samples"]]:
+        """Return the scores where each sequence counts as often as told, one for each row."""
+        curve = (counts @ self.curve_sum) / np.maximum(counts @ self.curve_count, 1)
+        low, high = self.interval
+        return {
+            "eao": curve[:, low : high + 1].mean(axis=1),
+            "accuracy": (counts @ (self.accuracy * self.progress)) / np.maximum(counts @ self.progress, 1),
+            "robustness": (counts @ (self.robustness * self.length)) / np.maximum(counts @ self.length, 1),
+        }
+
+
 @dataclass(frozen=True)
 class AnchorScore:
     """Scores over all sequences, in [0, 1].
@@ -44,6 +80,8 @@ class AnchorScore:
         eao_curve: Expected average overlap for sequences of 0, 1, 2 … frames.
         sequence_accuracy: By sequence name.
         sequence_robustness: By sequence name.
+        parts: What each sequence adds.
+        tags: Accuracy and robustness over the frames with a tag, by its name.
     """
 
     eao: float
@@ -52,6 +90,8 @@ class AnchorScore:
     eao_curve: Float[np.ndarray, " num_lengths"]
     sequence_accuracy: dict[str, float]
     sequence_robustness: dict[str, float]
+    parts: AnchorParts
+    tags: dict[str, TagScore]
 
 
 def score_run(run: VotRun, sequence: VotSequence, anchor: int) -> RunScore:
@@ -90,18 +130,50 @@ def score_anchors(
         interval: Sequence lengths over which the curve is averaged.
     """
     runs = {s.name: [score_run(read(s, anchor), s, anchor) for anchor in s.anchors] for s in sequences}
-    progress = {name: sum(run.progress for run in scored) for name, scored in runs.items()}
-    accuracy = {name: _accuracy(scored) for name, scored in runs.items()}
-    robustness = {name: progress[name] / sum(len(r.overlap) for r in scored) for name, scored in runs.items()}
-    curve = eao_curve([run for scored in runs.values() for run in scored], interval[1])
+    parts = _parts(sequences, runs, interval)
+    everything = np.ones((1, len(sequences)))
+    measures = {key: float(values[0]) for key, values in parts.measures(everything).items()}
     return AnchorScore(
-        float(curve[interval[0] : interval[1] + 1].mean()),
-        _mean(accuracy, progress),
-        _mean(robustness, {s.name: len(s) for s in sequences}),
-        curve,
-        accuracy,
-        robustness,
+        **measures,
+        eao_curve=parts.curve_sum.sum(axis=0) / np.maximum(parts.curve_count.sum(axis=0), 1),
+        sequence_accuracy=dict(zip(runs, parts.accuracy.tolist(), strict=True)),
+        sequence_robustness=dict(zip(runs, parts.robustness.tolist(), strict=True)),
+        parts=parts,
+        tags={tag: _over_tag(tag, num, sequences, runs) for tag, num in tagged_frames(sequences).items()},
     )
+
+
+def _parts(
+    sequences: Sequence[VotSequence], runs: Mapping[str, Sequence[RunScore]], interval: tuple[int, int]
+) -> AnchorParts:
+    progress = np.array([sum(run.progress for run in scored) for scored in runs.values()], float)
+    tracked = np.array([sum(len(run.overlap) for run in scored) for scored in runs.values()], float)
+    curves = [_curve_parts(scored, interval[1]) for scored in runs.values()]
+    return AnchorParts(
+        np.array([_accuracy(scored) for scored in runs.values()]),
+        progress / np.maximum(tracked, 1),
+        progress,
+        np.array([len(sequence) for sequence in sequences], float),
+        np.stack([total for total, _ in curves]),
+        np.stack([active for _, active in curves]),
+        interval,
+    )
+
+
+def _over_tag(
+    tag: str, num_frames: int, sequences: Sequence[VotSequence], runs: Mapping[str, Sequence[RunScore]]
+) -> TagScore:
+    """Return accuracy and robustness over the frames with a tag, each as often as runs pass it."""
+    overlap, num_kept, num_passed = 0.0, 0, 0
+    for sequence in sequences:
+        flags = sequence.tags.get(tag, np.zeros(len(sequence), bool))
+        for anchor, run in zip(sequence.anchors, runs[sequence.name], strict=True):
+            tagged = flags[np.array(anchor_frames(sequence, anchor))]
+            kept = tagged[: run.progress]
+            overlap += float(run.overlap[: run.progress][kept].sum())
+            num_kept, num_passed = num_kept + int(kept.sum()), num_passed + int(tagged.sum())
+    values = {"accuracy": share(overlap, num_kept), "robustness": share(num_kept, num_passed)}
+    return TagScore(num_frames, values)
 
 
 def eao_curve(runs: Sequence[RunScore], num_lengths: int) -> Float[np.ndarray, " num_lengths"]:
@@ -109,12 +181,19 @@ def eao_curve(runs: Sequence[RunScore], num_lengths: int) -> Float[np.ndarray, "
 
     A run that did not fail counts while it lasts; one that failed counts on with overlap 0.
     """
+    total, active = _curve_parts(runs, num_lengths)
+    return total / np.maximum(active, 1)
+
+
+def _curve_parts(
+    runs: Sequence[RunScore], num_lengths: int
+) -> tuple[Float[np.ndarray, " num_lengths"], Float[np.ndarray, " num_lengths"]]:
     total, active = np.zeros(num_lengths), np.zeros(num_lengths)
     for run in runs:
         values = _run_curve(run, num_lengths)
         total[1 : len(values) + 1] += values
         active[1 : len(values) + 1] += 1
-    return total / np.maximum(active, 1)
+    return total, active
 
 
 def _run_curve(run: RunScore, num_lengths: int) -> Float[np.ndarray, " num_values"]:
@@ -130,8 +209,3 @@ def _run_curve(run: RunScore, num_lengths: int) -> Float[np.ndarray, " num_value
 def _accuracy(runs: Sequence[RunScore]) -> float:
     progress = sum(run.progress for run in runs)
     return float(sum(run.overlap[: run.progress].sum() for run in runs) / progress) if progress else 0.0
-
-
-def _mean(values: dict[str, float], weights: dict[str, int]) -> float:
-    total = sum(weights.values())
-    return sum(values[name] * weights[name] for name in values) / total if total else 0.0

@@ -12,8 +12,30 @@ from jaxtyping import Float
 from starktrack.data.regions import Rectangle, Special
 from starktrack.evaluation.vot_regions import rectangle_overlaps, region_overlap
 from starktrack.evaluation.vot_results import VotRun, VotSequence
+from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames
 
 NUM_THRESHOLDS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class LongTermParts:
+    """Precision and recall of each sequence over all thresholds, in [0, 1]."""
+
+    precision: Float[np.ndarray, "num_sequences num_thresholds"]
+    recall: Float[np.ndarray, "num_sequences num_thresholds"]
+
+    def measures(
+        self, counts: Float[np.ndarray, "num_samples num_sequences"]
+    ) -> dict[str, Float[np.ndarray, " num_samples"]]:
+        """Return the scores where each sequence counts as often as told, one for each row.
+
+        The thresholds stay those of all sequences.
+        """
+        total = np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        precision, recall = (counts @ self.precision) / total, (counts @ self.recall) / total
+        f_score = f_scores(precision, recall)
+        best = np.arange(len(counts)), f_score.argmax(axis=1)
+        return {"precision": precision[best], "recall": recall[best], "f_score": f_score[best]}
 
 
 @dataclass(frozen=True)
@@ -23,6 +45,8 @@ class LongTermScore:
     Attributes:
         sequence_precision: At that threshold, by sequence name.
         sequence_recall: The same.
+        parts: Curves of each sequence.
+        tags: Precision, recall and F at that threshold over the frames with a tag, by its name.
     """
 
     precision: float
@@ -33,6 +57,8 @@ class LongTermScore:
     thresholds: Float[np.ndarray, " num_thresholds"]
     sequence_precision: dict[str, float]
     sequence_recall: dict[str, float]
+    parts: LongTermParts
+    tags: dict[str, TagScore]
 
     @property
     def f_curve(self) -> Float[np.ndarray, " num_thresholds"]:
@@ -44,16 +70,42 @@ def score_longterm(sequences: Sequence[VotSequence], runs: Mapping[str, VotRun])
     """Return the scores of one tracker with a run per sequence."""
     thresholds = confidence_thresholds(np.concatenate([runs[s.name].confidence for s in sequences]))
     curves = [_curves(runs[s.name], s, thresholds) for s in sequences]
-    precision = np.mean([one[0] for one in curves], axis=0)
-    recall = np.mean([one[1] for one in curves], axis=0)
+    parts = LongTermParts(np.stack([one[0] for one in curves]), np.stack([one[1] for one in curves]))
+    precision, recall = parts.precision.mean(axis=0), parts.recall.mean(axis=0)
     best = int(f_scores(precision, recall).argmax())
-    f_score = float(f_scores(precision, recall)[best])
-    at_best = [
-        {s.name: float(one[side][best]) for s, one in zip(sequences, curves, strict=True)} for side in (0, 1)
-    ]
+    names = [sequence.name for sequence in sequences]
     return LongTermScore(
-        float(precision[best]), float(recall[best]), f_score, precision, recall, thresholds, *at_best
+        float(precision[best]),
+        float(recall[best]),
+        float(f_scores(precision, recall)[best]),
+        precision,
+        recall,
+        thresholds,
+        dict(zip(names, parts.precision[:, best].tolist(), strict=True)),
+        dict(zip(names, parts.recall[:, best].tolist(), strict=True)),
+        parts,
+        _over_tags(sequences, runs, float(thresholds[best])),
     )
+
+
+def _over_tags(
+    sequences: Sequence[VotSequence], runs: Mapping[str, VotRun], threshold: float
+) -> dict[str, TagScore]:
+    """Return precision, recall and F at one threshold over the frames with each tag."""
+    found = tagged_frames(sequences)
+    if not found:
+        return {}
+    overlap = np.concatenate([run_overlaps(runs[s.name], s) for s in sequences])
+    told = np.concatenate([runs[s.name].confidence for s in sequences]) >= threshold
+    visible = np.array([not isinstance(true, Special) for s in sequences for true in s.truth])
+    scores = {}
+    for tag, num_frames in found.items():
+        tagged = np.concatenate([s.tags.get(tag, np.zeros(len(s), bool)) for s in sequences])
+        shared = float(overlap[tagged & told].sum())
+        precision, recall = share(shared, (tagged & told).sum()), share(shared, (tagged & visible).sum())
+        f_score = share(2 * precision * recall, precision + recall)
+        scores[tag] = TagScore(num_frames, {"precision": precision, "recall": recall, "f_score": f_score})
+    return scores
 
 
 def confidence_thresholds(
@@ -68,8 +120,8 @@ def confidence_thresholds(
 
 
 def f_scores(
-    precision: Float[np.ndarray, " num_thresholds"], recall: Float[np.ndarray, " num_thresholds"]
-) -> Float[np.ndarray, " num_thresholds"]:
+    precision: Float[np.ndarray, "*shape"], recall: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
     """Return the harmonic means; 0 where both are."""
     total = precision + recall
     return 2 * precision * recall / np.where(total > 0, total, 1)

@@ -2,15 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from jaxtyping import Float
 
+from starktrack.data.sources.vot import region_box
 from starktrack.errors import InputError
+from starktrack.evaluation.annotations import Annotation
+from starktrack.evaluation.attributes import derive_attributes
 from starktrack.evaluation.published import Published
 from starktrack.evaluation.report import PUBLISHED_MARK, Table
+from starktrack.evaluation.statistics import Interval, draw_counts, percentile_interval, reversal
 from starktrack.evaluation.vot_anchors import (
     EAO_INTERVAL,
     FAILURE_OVERLAP,
@@ -56,10 +61,12 @@ WORDS: dict[type, tuple[str, ...]] = {
         "R: frames before failure over all frames of the runs; sequences weighted by their length",
         f"EAO: mean over lengths {EAO_INTERVAL[0]} to {EAO_INTERVAL[1]} of the mean overlap of runs so far; "
         "failed runs go on with overlap 0",
+        "per tag: A and R over the frames with the tag, each as often as a run passes it; EAO has no value there",
     ),
     UnsupervisedScore: (
         "one run over the whole sequence; the first frame and frames without target do not count",
         "A: mean overlap of whole pixels inside the image; sequences weighted by their length",
+        "per tag: mean overlap of the frames with the tag, those of all sequences in one",
     ),
     LongTermScore: (
         "one run over the whole sequence, with a confidence per frame; the first frame has overlap 0",
@@ -67,8 +74,14 @@ WORDS: dict[type, tuple[str, ...]] = {
         "Pr: mean overlap of the frames told at least as confident; 1 where there are none",
         "Re: sum of these overlaps over the frames with a target",
         "F: highest harmonic mean of Pr and Re, each averaged over sequences",
+        "per tag: the same at that threshold over the frames with the tag, those of all sequences in one",
     ),
 }
+
+
+INTERVAL_WORDS = (
+    "intervals: 95 % by bootstrap over sequences; a comparison draws the same sequences for both trackers"
+)
 
 
 def score_anchor_results(
@@ -127,38 +140,69 @@ def _single_runs(sequences: Sequence[VotSequence], results: Path, experiment: st
 
 
 def to_json(scores: Mapping[str, Mapping[str, VotScore]], dataset: str) -> str:
-    """Return all scores and curves as JSON, by experiment and tracker; infinite thresholds are text."""
+    """Return all scores, intervals and curves as JSON, by experiment and tracker; infinite thresholds are text."""
     told = {
-        experiment: {
-            name: {key: _plain(value) for key, value in asdict(score).items()}
-            for name, score in by_name.items()
-        }
+        experiment: {name: _as_mapping(score) for name, score in by_name.items()}
         for experiment, by_name in scores.items()
     }
     return json.dumps({"dataset": dataset, "experiments": told}, indent=1)
 
 
+def _as_mapping(score: VotScore) -> dict[str, Any]:
+    known = {f.name: _plain(getattr(score, f.name)) for f in fields(score) if f.name not in ("parts", "tags")}
+    tags = {tag: {"frames": one.num_frames, **one.values} for tag, one in score.tags.items()}
+    return {
+        **known,
+        "intervals": {key: [found.low, found.high] for key, found in _intervals(score).items()},
+        "tags": {tag: {key: _plain(value) for key, value in one.items()} for tag, one in tags.items()},
+    }
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return [number if np.isfinite(number) else str(number) for number in value.tolist()]
-    return value
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _intervals(score: VotScore) -> dict[str, Interval]:
+    samples = _samples(score)
+    return {key: percentile_interval(getattr(score, key), values) for key, values in samples.items()}
+
+
+def _samples(score: VotScore) -> dict[str, Float[np.ndarray, " num_samples"]]:
+    """Return every measure over sequences drawn with replacement; the same draws for every tracker."""
+    return score.parts.measures(draw_counts(len(_sequence_values(score))))
+
+
+def _sequence_values(score: VotScore) -> dict[str, float]:
+    return score.sequence_recall if isinstance(score, LongTermScore) else score.sequence_accuracy
 
 
 def vot_table(scores: Mapping[str, VotScore], title: str, published: Iterable[Published] = ()) -> Table:
-    """Return one row per tracker: EAO in [0, 1], all others in percent for long-term, in [0, 1] else."""
+    """Return one row per tracker, ± half its 95 % interval: percent for long-term, in [0, 1] else."""
     kind = _kind(scores)
-    rows = [(name, *(_shown(score, key) for key in MEASURES[kind])) for name, score in scores.items()]
-    told: dict[str, dict[str, float]] = {}
+    rows = [(name, *_with_intervals(score)) for name, score in scores.items()]
+    told: dict[str, dict[str, str]] = {}
     for number in published:
-        told.setdefault(number.tracker, {})[number.measure] = number.value
+        told.setdefault(number.tracker, {})[number.measure] = (
+            f"{number.value:.{1 if kind is LongTermScore else 3}f}"
+        )
     rows += [
-        (f"{name} {PUBLISHED_MARK}", *(str(values.get(key, "")) for key in MEASURES[kind]))
+        (f"{name} {PUBLISHED_MARK}", *(values.get(key, "") for key in MEASURES[kind]))
         for name, values in told.items()
         if values.keys() & MEASURES[kind].keys()
     ]
     headings = ("tracker", *(heading for heading, _ in MEASURES[kind].values()))
     note = f", {PUBLISHED_MARK} published" if told else ""
     return Table(f"{title}, {PROTOCOLS[kind]}{note}", headings, tuple(rows))
+
+
+def _with_intervals(score: VotScore) -> list[str]:
+    found = _intervals(score)
+    return [
+        f"{_shown(score, found[key].value)} ±{_shown(score, (found[key].high - found[key].low) / 2)}"
+        for key in MEASURES[type(score)]
+    ]
 
 
 def vot_sequence_table(scores: Mapping[str, VotScore], title: str) -> Table:
@@ -174,8 +218,53 @@ def vot_sequence_table(scores: Mapping[str, VotScore], title: str) -> Table:
     return Table(f"{title}, per sequence", ("sequence", *(head for head, _ in columns)), rows)
 
 
+def vot_attribute_table(
+    scores: Mapping[str, VotScore], sequences: Sequence[VotSequence], title: str
+) -> Table:
+    """Return one row per tag of the workspace, over its frames; without tags one per attribute of whole sequences.
+
+    The attributes follow from the true boxes, as for the other data sets; see `attributes.derive_attributes`.
+    """
+    first = next(iter(scores.values()))
+    measures = MEASURES[type(first)]
+    if first.tags:
+        shown = [key for key in measures if key in next(iter(first.tags.values())).values]
+        cells = {
+            f"{tag} ({one.num_frames})": [
+                _shown(s, s.tags[tag].values[key]) for s in scores.values() for key in shown
+            ]
+            for tag, one in first.tags.items()
+        }
+        heading, what = "tag (frames)", "per tag over its frames"
+    else:
+        shown = list(measures)
+        cells = {
+            f"{name} ({int(mask.sum())})": [_over(s, mask, key) for s in scores.values() for key in shown]
+            for name, mask in _derived(sequences).items()
+        }
+        heading, what = "attribute (sequences)", "per attribute derived from boxes"
+    columns = [f"{name} {measures[key][0]}" for name in scores for key in shown]
+    return Table(
+        f"{title}, {what}", (heading, *columns), tuple((row, *texts) for row, texts in cells.items())
+    )
+
+
+def _derived(sequences: Sequence[VotSequence]) -> dict[str, Float[np.ndarray, " num_sequences"]]:
+    """Return by attribute which sequences have it, as 0 and 1."""
+    known = [
+        derive_attributes(Annotation(s.name, np.array([region_box(region) for region in s.truth])))
+        for s in sequences
+    ]
+    names = sorted({name for of_sequence in known for name in of_sequence})
+    return {name: np.array([float(name in of_sequence) for of_sequence in known]) for name in names}
+
+
+def _over(score: VotScore, mask: Float[np.ndarray, " num_sequences"], key: str) -> str:
+    return _shown(score, float(score.parts.measures(mask[None])[key][0]))
+
+
 def vot_comparison_table(scores: Mapping[str, VotScore], title: str) -> Table:
-    """Return one row per measure: the first tracker minus the second, and on how many sequences it is better.
+    """Return one row per measure: the first tracker minus the second, with its 95 % interval over sequences.
 
     Raises:
         InputError: There are not two trackers.
@@ -183,28 +272,43 @@ def vot_comparison_table(scores: Mapping[str, VotScore], title: str) -> Table:
     if len(scores) < 2:
         raise InputError(f"--compare needs two trackers, got {len(scores)}; name a second folder")
     (first, a), (second, b) = list(scores.items())[:2]
+    samples = [_samples(score) for score in (a, b)]
     rows = []
     for key, (heading, field) in MEASURES[_kind(scores)].items():
-        better = worse = ""
-        if field:
-            pairs = [(value, getattr(b, field)[name]) for name, value in getattr(a, field).items()]
-            better, worse = str(sum(x > y for x, y in pairs)), str(sum(x < y for x, y in pairs))
-        rows.append((heading, f"{getattr(a, key) - getattr(b, key):+.4f}", better, worse))
-    return Table(
-        f"{first} minus {second}, {title}", ("measure", "difference", "better", "worse"), tuple(rows)
-    )
+        differences, value = samples[0][key] - samples[1][key], getattr(a, key) - getattr(b, key)
+        found = percentile_interval(value, differences)
+        rows.append(
+            (
+                heading,
+                f"{_signed(a, value)} [{_signed(a, found.low)}, {_signed(a, found.high)}]",
+                _better_and_worse(a, b, field) if field else "",
+                f"{reversal(value, differences):.3f}",
+            )
+        )
+    headings = ("measure", "difference [95 %]", "better / worse", "sign reversed")
+    return Table(f"{first} minus {second}, {title}", headings, tuple(rows))
+
+
+def _better_and_worse(a: VotScore, b: VotScore, field: str) -> str:
+    pairs = [(value, getattr(b, field)[name]) for name, value in getattr(a, field).items()]
+    return f"{sum(x > y for x, y in pairs)} / {sum(x < y for x, y in pairs)}"
 
 
 def explain_vot(scores: Mapping[str, VotScore]) -> list[str]:
     """Return every convention of the protocol in words, one per line."""
     kind = _kind(scores)
-    return [f"VOT toolkit 0.9.0, {PROTOCOLS[kind]}", *WORDS[kind]]
+    return [f"VOT toolkit 0.9.0, {PROTOCOLS[kind]}", *WORDS[kind], INTERVAL_WORDS]
 
 
 def _kind(scores: Mapping[str, VotScore]) -> type:
     return type(next(iter(scores.values())))
 
 
-def _shown(score: VotScore, key: str) -> str:
-    value = getattr(score, key)
+def _shown(score: VotScore, value: float) -> str:
+    if np.isnan(value):
+        return ""
     return f"{100 * value:.2f}" if isinstance(score, LongTermScore) else f"{value:.4f}"
+
+
+def _signed(score: VotScore, value: float) -> str:
+    return ("+" if value >= 0 else "") + _shown(score, value)

@@ -1,11 +1,11 @@
 """Files of a VOT workspace: sequences with anchors, and a tracker's runs in the toolkit's own text form."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from starktrack.data.region_bytes import decode_regions
 from starktrack.data.regions import INITIALISATION, Region, Special, format_region
@@ -15,6 +15,7 @@ from starktrack.data.sources.registry import open_dataset
 from starktrack.data.sources.vot import read_regions
 from starktrack.errors import ResultFileError
 from starktrack.evaluation.vot_regions import parse_region, tight
+from starktrack.output_file import whole_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +26,14 @@ class VotSequence:
         size_wh: Width and height of the frames, pixels.
         truth: One region per frame.
         anchors: Frame to start at -> direction, 1 forward or -1 backward.
+        tags: What the workspace says of single frames, by the name of the tag.
     """
 
     name: str
     size_wh: tuple[int, int]
     truth: tuple[Region, ...]
     anchors: dict[int, int]
+    tags: dict[str, Bool[np.ndarray, " num_frames"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -70,11 +73,14 @@ def _read_sequence(dataset: VideoDataset, name: str) -> VotSequence:
     facts = dataset.facts(name)
     truth = tuple(tight(region) for region in read_regions(dataset.entry(name)))
     anchors = {} if facts.anchors is None else dict(enumerate(np.sign(facts.anchors).astype(int).tolist()))
+    files = dataset.entry(name).labels.files()
+    tags = sorted(file.removesuffix(".tag") for file in files if file.endswith(".tag"))
     return VotSequence(
         name,
         facts.resolution_wh or _size_of_frames(dataset[name]),
         truth,
         {frame: direction for frame, direction in anchors.items() if direction},
+        {tag: facts.attributes[tag] > 0 for tag in tags},
     )
 
 
@@ -122,15 +128,28 @@ def write_run(
 ) -> None:
     """Write one run as the toolkit would: regions, `_time.value`, and `_confidence.value` if given.
 
-    The first region is written as the code for initialisation, the first confidence as an empty line.
+    The first region is written as the code for initialisation, the first confidence as an empty line. Each file
+    appears whole, and that of the regions last: its presence says that the run is finished.
+
+    Raises:
+        InputError: The place cannot be written to, or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     told = [Special(INITIALISATION), *regions[1:]]
-    path.write_text("".join(format_region(region) + "\n" for region in told), encoding="utf-8")
-    _beside(path, "time").write_text("".join(f"{value:.6f}\n" for value in seconds), encoding="utf-8")
+    _write_lines(_beside(path, "time"), [f"{value:.6f}" for value in seconds])
     if confidence is not None:
-        lines = ["", *(f"{value:.6f}" for value in confidence[1:])]
-        _beside(path, "confidence").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _write_lines(_beside(path, "confidence"), ["", *(f"{value:.6f}" for value in confidence[1:])])
+    _write_lines(path, [format_region(region) for region in told])
+
+
+def run_files(path: Path) -> list[Path]:
+    """Return the files that `write_run` may write."""
+    return [path, _beside(path, "time"), _beside(path, "confidence")]
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with whole_file(path) as partial:
+        partial.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
 def _beside(path: Path, what: str) -> Path:

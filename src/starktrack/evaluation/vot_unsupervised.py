@@ -4,31 +4,63 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from starktrack.evaluation.vot_longterm import run_overlaps
 from starktrack.evaluation.vot_regions import is_empty
 from starktrack.evaluation.vot_results import VotRun, VotSequence
+from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames
 
 BURN_IN = 1
 """Frames at the start that do not count: the first is given."""
 
 
+@dataclass(frozen=True, eq=False)
+class UnsupervisedParts:
+    """Mean overlap of each sequence, [0, 1], and its frames."""
+
+    accuracy: Float[np.ndarray, " num_sequences"]
+    length: Float[np.ndarray, " num_sequences"]
+
+    def measures(
+        self, counts: Float[np.ndarray, "num_samples num_sequences"]
+    ) -> dict[str, Float[np.ndarray, " num_samples"]]:
+        """Return the score where each sequence counts as often as told, one for each row."""
+        return {"accuracy": (counts @ (self.accuracy * self.length)) / np.maximum(counts @ self.length, 1)}
+
+
 @dataclass(frozen=True)
 class UnsupervisedScore:
-    """Mean overlap, [0, 1]: over sequences weighted by their length, and by sequence name."""
+    """Mean overlap, [0, 1]: over sequences weighted by their length, by sequence name, and over tagged frames."""
 
     accuracy: float
     sequence_accuracy: dict[str, float]
+    parts: UnsupervisedParts
+    tags: dict[str, TagScore]
 
 
 def score_unsupervised(sequences: Sequence[VotSequence], runs: Mapping[str, VotRun]) -> UnsupervisedScore:
     """Return the mean overlap of one tracker with a run per sequence; frames without target do not count."""
-    accuracy = {s.name: _accuracy(runs[s.name], s) for s in sequences}
-    weights = [len(sequence) for sequence in sequences]
-    return UnsupervisedScore(float(np.average(list(accuracy.values()), weights=weights)), accuracy)
+    overlap = {s.name: run_overlaps(runs[s.name], s) for s in sequences}
+    counted = {s.name: _counted(s) for s in sequences}
+    accuracy = {name: _mean(overlap[name][counted[name]]) for name in overlap}
+    parts = UnsupervisedParts(
+        np.array(list(accuracy.values())), np.array([len(sequence) for sequence in sequences], float)
+    )
+    tags = {}
+    for tag, num_frames in tagged_frames(sequences).items():
+        chosen = [overlap[s.name][counted[s.name] & s.tags[tag]] for s in sequences if tag in s.tags]
+        values = np.concatenate(chosen)
+        tags[tag] = TagScore(num_frames, {"accuracy": share(values.sum(), len(values))})
+    (overall,) = parts.measures(np.ones((1, len(sequences))))["accuracy"].tolist()
+    return UnsupervisedScore(overall, accuracy, parts, tags)
 
 
-def _accuracy(run: VotRun, sequence: VotSequence) -> float:
-    present = np.array([not is_empty(region) for region in sequence.truth[BURN_IN:]])
-    overlap = run_overlaps(run, sequence)[BURN_IN:][present]
-    return float(overlap.mean()) if len(overlap) else 0.0
+def _counted(sequence: VotSequence) -> Bool[np.ndarray, " num_frames"]:
+    present = np.array([not is_empty(region) for region in sequence.truth])
+    present[:BURN_IN] = False
+    return present
+
+
+def _mean(values: Float[np.ndarray, " n"]) -> float:
+    return float(values.mean()) if len(values) else 0.0

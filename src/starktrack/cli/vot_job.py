@@ -1,0 +1,166 @@
+"""The runs of a VOT experiment: what every worker process is given, and what it tells."""
+
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, broken, open_team
+from starktrack.data.regions import Mask, Rectangle
+from starktrack.data.result_folder import ResultFolder
+from starktrack.data.sources.dataset import Dataset
+from starktrack.data.sources.registry import open_dataset
+from starktrack.errors import DatasetError
+from starktrack.output_file import discard_leftovers
+from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
+from starktrack.tracking.refined_team import RefinedTarget, RefinedTeam
+from starktrack.tracking.refinement import tight_region
+from starktrack.tracking.shares import Share
+from starktrack.tracking.team import Team
+
+
+class Experiment(StrEnum):
+    """Experiments of the VOT2020 stacks: `baseline` starts at the anchors, the others at the first frame."""
+
+    baseline = "baseline"
+    unsupervised = "unsupervised"
+    longterm = "longterm"
+
+
+@dataclass(frozen=True)
+class VotRun:
+    """One start of an experiment.
+
+    Attributes:
+        sequence: Its name.
+        label: What its files are called after: the anchor in eight digits, or 001.
+        start: First frame.
+        step: 1 forward to the last frame, -1 backward to the first.
+    """
+
+    sequence: str
+    label: str
+    start: int
+    step: int
+
+    @property
+    def name(self) -> str:
+        """Return what the run is called in messages."""
+        return f"{self.sequence}_{self.label}"
+
+    def order(self, num_frames: int) -> range:
+        """Return the frames in the order in which the tracker sees them."""
+        return range(self.start, num_frames if self.step > 0 else -1, self.step)
+
+
+def plan(dataset: Dataset, experiment: Experiment) -> list[VotRun]:
+    """Return the runs of an experiment.
+
+    Raises:
+        DatasetError: The anchor experiment is asked for and a sequence has no anchors.
+    """
+    if experiment != Experiment.baseline:
+        return [VotRun(name, "001", 0, 1) for name in dataset.names]
+    runs: list[VotRun] = []
+    for name in dataset.names:
+        anchors = dataset.facts(name).anchors
+        if anchors is None or not anchors.any():
+            raise DatasetError(
+                f"{name} must have anchor.value to start from, got none; is this a long-term set?"
+            )
+        frames = np.flatnonzero(anchors).tolist()
+        runs += [VotRun(name, f"{frame:08d}", frame, 1 if anchors[frame] > 0 else -1) for frame in frames]
+    return runs
+
+
+@dataclass(frozen=True)
+class VotJob:
+    """The runs of one tracker; sent to every worker, which does its share."""
+
+    workspace: Path
+    contestant: Contestant
+    settings: Settings
+    benchmark: str
+    as_mask: bool
+    folder: Path
+    runs: Mapping[str, VotRun]
+
+    def path(self, run: VotRun) -> Path:
+        """Return the file of a run's regions; its presence says that the run is finished."""
+        return self.folder / run.sequence / f"{run.name}.txt"
+
+    def is_finished(self, name: str) -> bool:
+        """Return whether a run went to its end."""
+        return self.path(self.runs[name]).exists()
+
+    def is_over(self, name: str) -> bool:
+        """Return whether a run is finished or has failed."""
+        return self.is_finished(name) or self.failures.has_failed(name)
+
+    @property
+    def failures(self) -> ResultFolder:
+        """Return where reasons of failed runs are kept."""
+        return ResultFolder(self.folder)
+
+    def clear(self, share: Share) -> None:
+        """Remove failures of earlier attempts, and what killed ones left half written, of a share."""
+        from starktrack.evaluation.vot_results import run_files
+
+        runs = [self.runs[name] for name in share.of(list(self.runs))]
+        for run in runs:
+            self.failures.forget_failure(run.name)
+        discard_leftovers(file for run in runs for file in run_files(self.path(run)))
+
+    def left(self, share: Share) -> list[VotRun]:
+        """Return the unfinished runs of a share."""
+        return [self.runs[name] for name in share.of(list(self.runs)) if not self.is_finished(name)]
+
+    def __call__(self, share: Share) -> Iterator[Done | Broken | Standing]:
+        """Do what is unfinished of a share and yield what there is to tell."""
+        left = self.left(share)
+        if not left:
+            return
+        dataset = open_dataset("vot", self.workspace, "all")
+        tasks = [Task(run.name, partial(_clip, dataset, run)) for run in left]
+        with open_team(self.contestant, self.benchmark, self.settings, share) as team:
+            for event in run_campaign(self._refined(team), tasks):
+                if isinstance(event, Standing):
+                    yield event
+                elif isinstance(event, Failed):
+                    self.failures.write_failure(event.name, "".join(traceback.format_exception(event.error)))
+                    yield broken(event)
+                else:
+                    self._write(self.runs[event.name], event)
+                    yield Done(event.name, len(event.trajectory))
+
+    def _refined(self, team: Team) -> Team:
+        if not self.contestant.refine:
+            return team
+        from starktrack.api import load_refiner
+
+        return RefinedTeam(team, load_refiner(self.contestant.refine, device=self.settings.device))
+
+    def _regions(self, event: Finished) -> list[Mask | Rectangle]:
+        boxes = event.trajectory.boxes_xywh
+        if not self.as_mask:
+            return [Rectangle(box) for box in boxes]
+        if isinstance(event.target, RefinedTarget):
+            return list(event.target.regions)
+        return [tight_region(np.zeros((1, 1), bool), box) for box in boxes]
+
+    def _write(self, run: VotRun, event: Finished) -> None:
+        from starktrack.evaluation.vot_results import write_run
+
+        trajectory, regions = event.trajectory, self._regions(event)
+        known = not np.isnan(trajectory.scores).all()
+        scores = trajectory.scores.tolist() if known else None
+        write_run(self.path(run), regions, trajectory.seconds, scores)
+
+
+def _clip(dataset: Dataset, run: VotRun) -> Clip:
+    sequence = dataset[run.sequence]
+    return Clip(sequence.frames, run.order(len(sequence)), sequence.boxes_xywh[run.start])

@@ -1,0 +1,34 @@
+"""Tags of a VOT workspace: what it says of single frames, and how well a tracker does on these."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import SupportsFloat
+
+from starktrack.evaluation.vot_results import VotSequence
+
+
+@dataclass(frozen=True)
+class TagScore:
+    """Scores over the frames that carry a tag, those of all sequences in one.
+
+    Attributes:
+        num_frames: How many there are.
+        values: By the measure's key; NaN where no frame counts.
+    """
+
+    num_frames: int
+    values: dict[str, float]
+
+
+def tagged_frames(sequences: Sequence[VotSequence]) -> dict[str, int]:
+    """Return how many frames carry each tag, by name; tags of no frame are left out."""
+    found: dict[str, int] = {}
+    for sequence in sequences:
+        for tag, flags in sequence.tags.items():
+            found[tag] = found.get(tag, 0) + int(flags.sum())
+    return {tag: found[tag] for tag in sorted(found) if found[tag]}
+
+
+def share(part: SupportsFloat, whole: SupportsFloat) -> float:
+    """Return part over whole; NaN where there is nothing."""
+    return float(part) / float(whole) if float(whole) else float("nan")
