@@ -38,6 +38,15 @@ def test_every_peers_form_and_spelling_is_read(tmp_path, form, spelling):
     assert boxes[0].tolist() == ([0, 0, 0, 0] if form.startswith("vot") else [1, 2, 3, 4])
 
 
+def test_the_name_that_got10k_gives_human4_is_known(tmp_path):
+    write(tmp_path / "OTB2015/ours/Human4.txt", "1.000,2.000,3.000,4.000\n")
+    write(tmp_path / "OTB2015/ours/times/Human4_time.txt", "0.5\n")
+    for name in ("Human4_2", "otb_Human4_2"):
+        found = read_results(tmp_path, [name, "Human3"])
+        assert found.boxes_xywh[name].tolist() == [[1, 2, 3, 4]]
+        assert found.seconds[name].tolist() == [0.5]
+
+
 def test_times_and_side_files_are_told_apart_from_boxes(tmp_path):
     write(tmp_path / "cat-1.txt", "1,2,3,4\n1,2,3,4\n1,2,3,4")
     write(tmp_path / "cat-1_time.txt", "9.0\n0.05\n0.05\n")

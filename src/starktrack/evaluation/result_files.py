@@ -25,6 +25,9 @@ from starktrack.evaluation.vot_regions import parse_region
 _PREFIXES = re.compile(r"^(uav123|uav|nfs|otb|tc128|tpl|tlp|lasot|trackingnet|got10k|davis|vot)_")
 """What toolkits and unions of data sets write before the name of a sequence; `tpl` is TC128."""
 
+_UNNUMBERED = {"Human4": "Human4_2"}
+"""How got10k names a target whose number the others write: it leaves out the empty file of Human4's first."""
+
 _ASIDE = re.compile(r"_(time|all_boxes|all_scores|object_presence_scores|confidence|times)$")
 _REPETITION = re.compile(r"_(\d{3})$")
 
@@ -126,7 +129,9 @@ def _spelt(name: str) -> str:
 def _spellings(names: Iterable[str]) -> dict[str, str]:
     """Return the wanted names by every spelling; what the data set says goes before what it may be short for."""
     names = list(names)
-    return {plain_name(name): name for name in names} | {_spelt(name): name for name in names}
+    plain = {plain_name(name): name for name in names}
+    unnumbered = {short: plain[full] for short, full in _UNNUMBERED.items() if full in plain}
+    return unnumbered | plain | {_spelt(name): name for name in names}
 
 
 def _is_result(path: PurePosixPath) -> bool:
