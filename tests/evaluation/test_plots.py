@@ -105,6 +105,9 @@ def test_the_command_draws_curves_and_one_sequence(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == drawn
     assert CliRunner().invoke(app, [*arguments, "--dataset", "trackingnet"]).exit_code == 0
     assert (tmp_path / "out" / "trackingnet_success.png").exists()
+    assert CliRunner().invoke(app, [*arguments, "--dataset", "trackingnet", "--form", "svg"]).exit_code == 0
+    # The axis names what stands for success in the data set's own toolkit: there it is not called AUC.
+    assert "<!-- Success on trackingnet, % -->" in (tmp_path / "out" / "trackingnet_speed.svg").read_text()
     done = CliRunner().invoke(
         app, [*arguments, "--sequence", "airplane-1", "--frames", str(tmp_path / "img")]
     )

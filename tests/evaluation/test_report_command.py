@@ -174,6 +174,15 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
     assert done.output.splitlines()[1].startswith("Ours,")
 
 
+@pytest.mark.parametrize("dataset", ["vot2020", "vot2020lt"])
+def test_vot_results_must_be_a_folder(command, oracle_program, tmp_path, dataset):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    packed = shutil.make_archive(str(tmp_path / "Ours"), "zip", tmp_path / "ws" / "results" / "Ours")
+    done = command(packed, "--dataset", dataset, "--annotations", tmp_path / "ws")
+    assert "must be a tracker's folder, results/<tracker>" in str(done.exception)
+    assert "unpack it if it is a zip" in str(done.exception)
+
+
 def test_vot_results_are_explained_compared_and_set_beside_published_ones(command, oracle_program, tmp_path):
     oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
     place = tmp_path / "ws" / "results" / "Ours"

@@ -37,7 +37,7 @@ class SpeedPoint:
 
     Attributes:
         frames_per_second: Measured or published speed.
-        success: AUC, percent.
+        success: What stands for success on the data set (AUC, AO …), percent.
         ours: Drawn filled and bold.
     """
 
@@ -66,8 +66,16 @@ def plot_curves(evaluations: Sequence[Evaluation], curve: CurveName, path: Path)
     save_figure(figure, path)
 
 
-def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT") -> None:
+def plot_speed(
+    points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT", *, measure: str = "AUC"
+) -> None:
     """Draw success against speed; a larger circle is a better sum of both, after Figure 1.
+
+    Args:
+        points: One per tracker.
+        path: Its ending chooses the format.
+        dataset: Its name on the axis.
+        measure: Heading of the number that stands for success there: AUC, AO …
 
     Source: Yan et al., ICCV 2021, figure 1.
     """
@@ -77,7 +85,7 @@ def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT")
     axes.set_xscale("log")
     axes.set(xlim=(min(speeds) / 2, max(speeds) * 2), ylim=(min(scores) - margin, max(scores) + margin))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set(xlabel="speed, frames per second", ylabel=f"success (AUC) on {dataset}, %")
+    axes.set(xlabel="speed, frames per second", ylabel=f"{measure} on {dataset}, %")
     axes.axvline(REAL_TIME, color=INK, linewidth=0.8, linestyle=":")
     lowest = (REAL_TIME, min(scores) - margin)
     axes.annotate("real time", lowest, (4, 6), textcoords="offset points", fontsize=8, color=INK)
