@@ -8,7 +8,14 @@ from starktrack.cli.plot import plot
 from starktrack.errors import DatasetError
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import dialect
-from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed, worst_failures
+from starktrack.evaluation.plots import (
+    SpeedPoint,
+    failure_window,
+    plot_curves,
+    plot_sequence,
+    plot_speed,
+    worst_failures,
+)
 from starktrack.evaluation.scoring import evaluate
 
 pytest.importorskip("matplotlib")
@@ -53,6 +60,26 @@ def test_the_longest_failures_are_shown_in_order_of_time():
 def test_without_failures_the_lowest_frames_apart_are_shown():
     overlap = np.linspace(1, 0.5, 100)
     assert worst_failures(overlap, 2) == [89, 99]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "window"),
+    [
+        # 60 x 20 around (130, 60): twice 60 of 400 pixels is 0.3 of the width.
+        ([[100, 50, 20, 20], [140, 50, 20, 20]], (70, 30, 190, 90)),
+        # A small one: a quarter of each side.
+        ([[198, 98, 4, 4]], (150, 75, 250, 125)),
+        # At the border, and beyond: the window stays inside.
+        ([[0, 0, 4, 4]], (0, 0, 100, 50)),
+        ([[390, 190, 50, 50], [np.nan] * 4], (300, 150, 400, 200)),
+        # Far apart, or nothing at all: everything.
+        ([[0, 0, 9, 9], [390, 190, 9, 9]], (0, 0, 400, 200)),
+        ([[np.nan] * 4], (0, 0, 400, 200)),
+    ],
+)
+def test_the_part_of_a_picture_around_the_boxes_is_shown(boxes, window):
+    found = failure_window([np.array(box, float) for box in boxes], (200, 400))
+    np.testing.assert_allclose(found, window, atol=1e-9)
 
 
 def test_failed_frames_are_shown_with_boxes(tmp_path):

@@ -189,14 +189,38 @@ def _draw_picture(
     trackers: list[str],
 ) -> None:
     axes.imshow(image)
-    for name, box_at in boxes.items():
-        x, y, w, h = box_at(frame).tolist()
+    shown = {name: box_at(frame) for name, box_at in boxes.items()}
+    for name, box in shown.items():
+        x, y, w, h = box.tolist()
         colour = "white" if name == "truth" else line_style(trackers.index(name))["color"]
         line = [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)]
-        for width, drawn in ((3.5, _TRUTH), (1.8, colour)):
+        for width, drawn in ((2.4, _TRUTH), (1.2, colour)):
             axes.plot(*zip(*line, strict=True), color=drawn, linewidth=width)
-    axes.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0), xticks=[], yticks=[])
+    left, top, right, bottom = failure_window(list(shown.values()), image.shape[:2])
+    axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
     axes.set_title(f"{'abcdefgh'[column]}: frame {frame}", fontsize=9, color=INK)
+
+
+def failure_window(boxes_xywh: Sequence[Box], size_hw: tuple[int, int]) -> _Area:
+    """Return the part of a picture to show, of the picture's shape: left, top, right, bottom, pixels.
+
+    Twice as large as what holds the boxes, at least a quarter of the picture's sides, inside the picture.
+
+    Args:
+        boxes_xywh: What to show; NaN where a tracker has none.
+        size_hw: Of the picture, pixels.
+    """
+    height, width = size_hw
+    told = np.array([box for box in boxes_xywh if np.isfinite(box).all()])
+    if not len(told):
+        return 0.0, 0.0, float(width), float(height)
+    limits = (width, height, width, height)
+    edges = np.clip(np.concatenate([told[:, :2], told[:, :2] + told[:, 2:]], axis=1), 0, limits)
+    start, stop = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
+    scale = min(max((2 * (stop - start) / (width, height)).max(), 0.25), 1.0)
+    side = scale * np.array([width, height])
+    corner = np.clip((start + stop - side) / 2, 0, (width, height) - side)
+    return (*corner.tolist(), *(corner + side).tolist())
 
 
 def _lowest_apart(overlap: Overlap, count: int) -> list[int]:
