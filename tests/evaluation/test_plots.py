@@ -9,8 +9,10 @@ from starktrack.errors import DatasetError
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import dialect
 from starktrack.evaluation.plots import (
+    LABEL_SIZE,
     SpeedPoint,
     failure_window,
+    label_corners,
     plot_curves,
     plot_sequence,
     plot_speed,
@@ -48,6 +50,13 @@ def test_curves_are_drawn_in_a_colour_per_tracker(tmp_path):
 def test_speed_is_drawn_even_for_a_single_tracker(tmp_path):
     plot_speed([SpeedPoint("STARK", 40.0, 66.4, ours=True)], tmp_path / "speed.svg")
     assert "<svg" in (tmp_path / "speed.svg").read_text()
+
+
+def test_labels_of_many_trackers_in_one_place_do_not_cover_each_other():
+    centres = np.array([[200.0 + 9 * (index % 3), 150.0 + 9 * (index // 3)] for index in range(6)])
+    corners = label_corners(centres, [8.0] * 6, ["STARK-ST50"] * 6)
+    apart = np.abs(corners[:, None] - corners[None]) >= np.array([10 * LABEL_SIZE[0], LABEL_SIZE[1]]) - 1e-9
+    assert (apart.any(axis=-1) | np.eye(6, dtype=bool)).all()
 
 
 def test_the_longest_failures_are_shown_in_order_of_time():

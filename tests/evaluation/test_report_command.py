@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from starktrack.cli.report import KNOWN, check_known, report
 from starktrack.cli.report_vot import LONG_TERM
 from starktrack.errors import ConfigError, ResultFileError
-from starktrack.evaluation.annotations import annotations_of, open_truth
+from starktrack.evaluation.annotations import NAMES, annotations_of, open_truth
 
 
 @pytest.fixture
@@ -183,6 +183,15 @@ def test_vot_results_must_be_a_folder(command, oracle_program, tmp_path, dataset
     assert "unpack it if it is a zip" in str(done.exception)
 
 
+def test_a_folder_of_a_vot_experiment_is_told_from_that_of_its_tracker(command, tmp_path):
+    (tmp_path / "ours" / "longterm").mkdir(parents=True)
+    told = {"dataset": "vot_longterm", "experiment": "longterm"}
+    (tmp_path / "ours" / "longterm" / "run.json").write_text(json.dumps(told))
+    done = command(tmp_path / "ours" / "longterm", "--annotations", tmp_path)
+    assert isinstance(done.exception, ConfigError)
+    assert "name the folder above it, and --dataset vot2020 or vot2020lt" in str(done.exception)
+
+
 def test_vot_results_are_explained_compared_and_set_beside_published_ones(command, oracle_program, tmp_path):
     oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
     place = tmp_path / "ws" / "results" / "Ours"
@@ -246,5 +255,5 @@ def test_an_unknown_data_set_is_refused_with_the_nearest():
 
 
 def test_every_long_term_set_of_vot_is_known():
-    assert set(LONG_TERM) <= set(KNOWN)
+    assert set(LONG_TERM) <= set(KNOWN) and len(set(NAMES)) == len(NAMES)
     assert "vot_longterm" in LONG_TERM

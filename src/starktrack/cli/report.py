@@ -115,9 +115,16 @@ def told_by(places: Sequence[Path], key: str) -> str:
     """Return what the `run.json` of all results say of a key.
 
     Raises:
-        ConfigError: They say nothing, or different things.
+        ConfigError: They say nothing, or different things, or are of a VOT experiment.
     """
-    told = {str((ResultFolder(place).run() or {}).get(key, "")) for place in places if place.is_dir()}
+    runs = {place: ResultFolder(place).run() or {} for place in places if place.is_dir()}
+    for place, run in runs.items():
+        if "experiment" in run:
+            raise ConfigError(
+                f"results of a VOT experiment are scored by its protocol, got {place}; name the folder above it, "
+                "and --dataset vot2020 or vot2020lt"
+            )
+    told = {str(run.get(key, "")) for run in runs.values()}
     if len(told) != 1 or "" in told:
         raise ConfigError(
             f"the results do not say one {key} in their run.json, got {sorted(told) or 'none'}; give --{key}"

@@ -64,9 +64,7 @@ def run(
         device.value, batch, workers=workers, nanotrack=nanotrack, opencv_python=opencv_python
     )
     told = describe_contestant(contestant, benchmark, settings)
-    claim_folder(
-        folder, {"dataset": benchmark, "split": "all", "experiment": experiment.value, "mask": mask, **told}
-    )
+    claim_folder(folder, {"dataset": benchmark, "experiment": experiment.value, "mask": mask, **told})
     job = VotJob(
         workspace,
         contestant,
