@@ -114,8 +114,13 @@ def test_a_union_of_data_sets_is_one_table(command, folders):
     union = [
         word for part, place in places.items() for word in ("--annotations", f"{part}={folders / place}")
     ]
-    done = command(folders / "good", "--dataset", "notu", *union, "--form", "markdown", "--per", "sequence")
+    options = ["--form", "markdown", "--per", "sequence", "--json", folders / "out.json"]
+    done = command(folders / "good", "--dataset", "notu", *union, *options)
     assert "notu, 3 sequences" in done.output
+    told = json.loads((folders / "out.json").read_text())["conventions"]
+    # UAV123 alone passes frames without target in the precision plot.
+    assert set(told) == {"otb", "tc128", "uav123"}
+    assert told["otb"] == told["tc128"] != told["uav123"]
     assert "| uav123_bike1 |" in done.output
     assert "annotations of 3 of the 301 sequences" in done.stderr
     done = command(folders / "good", "--dataset", "notu", *[word.partition("=")[2] or word for word in union])

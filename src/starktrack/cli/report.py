@@ -17,7 +17,6 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, nearest_name
 from starktrack.evaluation import report as tables
 from starktrack.evaluation.annotations import NAMES, open_truth
-from starktrack.evaluation.dialects import explain
 from starktrack.evaluation.published import Published, not_published_here, published_for
 from starktrack.evaluation.scoring import Evaluation
 from starktrack.evaluation.text_files import read_names
@@ -79,7 +78,7 @@ def report(
     if compare:
         show(_comparison(evaluations), form)
     if json_path is not None:
-        write_json(json_path, tables.to_json(evaluations))
+        write_json(json_path, tables.to_json(evaluations, truth.conventions))
 
 
 def open_annotations(dataset: str, places: Sequence[str], split: str | None) -> Dataset:
@@ -144,8 +143,8 @@ def tell_sources(numbers: Sequence[Published], dataset: str) -> None:
 
 
 def _explain(truth: Truth) -> None:
-    for part, (rules, _) in truth.parts.items():
-        lines = [f"{part}, by the conventions of {rules.name}:", *explain(rules)]
+    for part, told in truth.conventions.items():
+        lines = [f"{part}, by the conventions of {truth.parts[part][0].name}:", *told]
         Console(soft_wrap=True).print("\n".join(lines), highlight=False, markup=False)
 
 

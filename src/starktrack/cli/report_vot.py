@@ -14,9 +14,6 @@ from starktrack.evaluation.vot_longterm import LongTermScore
 from starktrack.evaluation.vot_report import (
     VotScore,
     explain_vot,
-    score_anchor_results,
-    score_longterm_results,
-    score_unsupervised_results,
     to_json,
     vot_attribute_table,
     vot_comparison_table,
@@ -24,6 +21,11 @@ from starktrack.evaluation.vot_report import (
     vot_table,
 )
 from starktrack.evaluation.vot_results import VotSequence, read_sequences
+from starktrack.evaluation.vot_scoring import (
+    score_anchor_results,
+    score_longterm_results,
+    score_unsupervised_results,
+)
 
 LONG_TERM = ("vot_longterm", "vot2019lt", "vot2020lt")
 VOT_NAMES = ("vot", "vot2020", *LONG_TERM)
