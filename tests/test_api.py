@@ -114,3 +114,10 @@ def test_the_nearest_name_is_suggested_or_all_are_listed():
 
     assert nearest_name("serch", ["search", "template"]) == "; did you mean 'search'?"
     assert nearest_name("zzz", ["search", "template"]) == "; known: search, template"
+
+
+def test_a_file_in_the_place_of_a_model_is_told_where_files_go(small_checkpoint):
+    with pytest.raises(ConfigError, match=r"got the file '.*\.safetensors'; write weights='"):
+        starktrack.load(str(small_checkpoint))
+    with pytest.raises(ConfigError, match="got 'stark_s5'; did you mean 'stark_s50'"):
+        starktrack.load("stark_s5")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from starktrack.cli.main import app
 from starktrack.cli.vot_check import check_tracker
 from starktrack.data.synthetic_clip import synthetic_clip
-from starktrack.errors import InputError, StarktrackError
+from starktrack.errors import CheckpointError, InputError, StarktrackError
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
 from starktrack.tracking.tracker import Tracker, TrackOutput
 from starktrack.vot import ToolkitTracker
@@ -318,6 +318,17 @@ def test_an_anchor_run_without_anchors_is_refused(workspace):
     (workspace / "sequences" / "clip" / "anchor.value").unlink()
     ended = invoke("run", workspace, "--experiment", "baseline", "--tracker", "mil")
     assert "clip must have anchor.value to start from, got none" in str(ended.exception)
+    # A folder of the experiment would say that the tracker ran it.
+    assert not (workspace / "results").exists()
+
+
+def test_a_preset_is_run_with_its_weights_of_the_package(workspace):
+    ended = invoke("run", workspace, "--experiment", "unsupervised", "--tracker", "stark_mobile")
+    assert ended.exit_code == 0, ended.exception
+    assert (workspace / "results/stark_mobile/unsupervised/clip/clip_001.txt").exists()
+    ended = invoke("run", workspace, "--experiment", "unsupervised", "--tracker", "stark_s50")
+    assert isinstance(ended.exception, CheckpointError)
+    assert "stark_s50 needs weights" in str(ended.exception)
 
 
 @pytest.fixture(scope="module")

@@ -97,8 +97,7 @@ def load_engine(
     engine: EngineName = "auto",
 ) -> Engine:
     """Return the network behind a tracker, to be shared by several; arguments and errors as `load`."""
-    if model is not None:
-        preset(model)
+    _check_model(model)
     _check_engine(engine)
     if weights is None:
         weights = shipped_file(model or DEFAULT, device, engine)
@@ -184,6 +183,16 @@ def _suiting(device: str, engine: str) -> str:
     if engine != "auto":
         return engine
     return "onnx" if device in ("auto", "cpu") else "torch"
+
+
+def _check_model(model: str | None) -> None:
+    if model is None or model in PRESETS:
+        return
+    if Path(model).suffix in (".safetensors", ".onnx") or Path(model).is_file():
+        raise ConfigError(
+            f"a model must be one of the presets, got the file {model!r}; write weights={model!r}"
+        )
+    preset(model)
 
 
 def _check_engine(engine: str) -> None:

@@ -73,5 +73,7 @@ def test_every_part_of_a_union_is_tracked_with_its_own_update_interval(two_sets,
 def test_the_metadata_of_a_union_tell_the_interval_of_every_part(two_sets, paper_weights):
     whole = job(two_sets, paper_weights)
     assert describe(whole, whole.data.open())["update_intervals"] == {"otb": 200, "vot": 10}
+    some = dataclasses.replace(whole, names=("otb_Dog",))
+    assert describe(some, whole.data.open()) == describe(whole, whole.data.open())
     own = job(two_sets, paper_weights, "tracking.update_interval=7")
     assert describe(own, own.data.open())["update_intervals"] == {"otb": 7, "vot": 7}

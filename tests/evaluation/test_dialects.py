@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from starktrack.errors import ConfigError
-from starktrack.evaluation.dialects import DIALECTS, OVERRIDES, WORDS, dialect, explain, matlab_range
+from starktrack.evaluation.conventions import WORDS, explain
+from starktrack.evaluation.dialects import DIALECTS, OVERRIDES, dialect, matlab_range
 
 
 def test_unknown_toolkit_names_the_nearest():

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from starktrack.evaluation.vot_report import (
+from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path, write_run
+from starktrack.evaluation.vot_scoring import (
     score_anchor_results,
     score_longterm_results,
     score_unsupervised_results,
 )
-from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path, write_run
 
 
 def run_oracle(variable, program, *arguments):

@@ -8,7 +8,16 @@ from starktrack.cli.plot import plot
 from starktrack.errors import DatasetError
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import dialect
-from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed, worst_failures
+from starktrack.evaluation.plots import (
+    LABEL_SIZE,
+    SpeedPoint,
+    failure_window,
+    label_corners,
+    plot_curves,
+    plot_sequence,
+    plot_speed,
+    worst_failures,
+)
 from starktrack.evaluation.scoring import evaluate
 
 pytest.importorskip("matplotlib")
@@ -43,6 +52,13 @@ def test_speed_is_drawn_even_for_a_single_tracker(tmp_path):
     assert "<svg" in (tmp_path / "speed.svg").read_text()
 
 
+def test_labels_of_many_trackers_in_one_place_do_not_cover_each_other():
+    centres = np.array([[200.0 + 9 * (index % 3), 150.0 + 9 * (index // 3)] for index in range(6)])
+    corners = label_corners(centres, [8.0] * 6, ["STARK-ST50"] * 6)
+    apart = np.abs(corners[:, None] - corners[None]) >= np.array([10 * LABEL_SIZE[0], LABEL_SIZE[1]]) - 1e-9
+    assert (apart.any(axis=-1) | np.eye(6, dtype=bool)).all()
+
+
 def test_the_longest_failures_are_shown_in_order_of_time():
     overlap = np.ones(100)
     overlap[10:12] = overlap[40:60] = overlap[80:90] = 0.05
@@ -53,6 +69,26 @@ def test_the_longest_failures_are_shown_in_order_of_time():
 def test_without_failures_the_lowest_frames_apart_are_shown():
     overlap = np.linspace(1, 0.5, 100)
     assert worst_failures(overlap, 2) == [89, 99]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "window"),
+    [
+        # 60 x 20 around (130, 60): twice 60 of 400 pixels is 0.3 of the width.
+        ([[100, 50, 20, 20], [140, 50, 20, 20]], (70, 30, 190, 90)),
+        # A small one: a quarter of each side.
+        ([[198, 98, 4, 4]], (150, 75, 250, 125)),
+        # At the border, and beyond: the window stays inside.
+        ([[0, 0, 4, 4]], (0, 0, 100, 50)),
+        ([[390, 190, 50, 50], [np.nan] * 4], (300, 150, 400, 200)),
+        # Far apart, or nothing at all: everything.
+        ([[0, 0, 9, 9], [390, 190, 9, 9]], (0, 0, 400, 200)),
+        ([[np.nan] * 4], (0, 0, 400, 200)),
+    ],
+)
+def test_the_part_of_a_picture_around_the_boxes_is_shown(boxes, window):
+    found = failure_window([np.array(box, float) for box in boxes], (200, 400))
+    np.testing.assert_allclose(found, window, atol=1e-9)
 
 
 def test_failed_frames_are_shown_with_boxes(tmp_path):
@@ -105,6 +141,9 @@ def test_the_command_draws_curves_and_one_sequence(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == drawn
     assert CliRunner().invoke(app, [*arguments, "--dataset", "trackingnet"]).exit_code == 0
     assert (tmp_path / "out" / "trackingnet_success.png").exists()
+    assert CliRunner().invoke(app, [*arguments, "--dataset", "trackingnet", "--form", "svg"]).exit_code == 0
+    # The axis names what stands for success in the data set's own toolkit: there it is not called AUC.
+    assert "<!-- Success on trackingnet, % -->" in (tmp_path / "out" / "trackingnet_speed.svg").read_text()
     done = CliRunner().invoke(
         app, [*arguments, "--sequence", "airplane-1", "--frames", str(tmp_path / "img")]
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from starktrack.errors import ConfigError, DatasetError, InputError
 from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.attributes import derive_attributes, read_attributes, with_derived_attributes
+from starktrack.evaluation.conventions import explain
 from starktrack.evaluation.dialects import dialect
 from starktrack.evaluation.published import not_published_here, published_for, published_numbers
 from starktrack.evaluation.report import (
@@ -94,15 +95,16 @@ def test_a_name_in_brackets_is_no_markup_for_the_terminal():
     assert all(text in console.file.getvalue() for text in ("[bold]", "[a]", "[red]ours"))
 
 
-def test_names_of_vot_workspaces_stand_for_the_challenge_with_published_numbers():
+def test_other_names_of_a_data_set_have_its_published_numbers():
     assert published_for("vot") == published_for("vot2020")
+    assert published_for("uav") == published_for("uav123") != []
     assert published_for("vot2019lt") == published_for("vot_longterm") == published_for("vot2020lt") != []
 
 
 def test_json_tells_conventions_measures_curves_and_sequences(evaluations):
-    told = json.loads(to_json(evaluations))
+    told = json.loads(to_json(evaluations, {"otb": explain(evaluations[0].dialect)}))
     assert told["dialect"] == "stark"
-    assert len(told["conventions"]) > 15
+    assert len(told["conventions"]["otb"]) > 15
     good = told["trackers"]["good"]
     assert good["measures"]["auc"] == pytest.approx(evaluations[0].overall("auc"), abs=1e-12)
     assert np.mean(good["curves"]["success"]) == pytest.approx(good["measures"]["auc"], abs=1e-12)
@@ -148,6 +150,8 @@ def test_published_numbers_have_sources_and_known_values():
     assert found["STARK-ST101", "trackingnet", "normalised_precision"] == 86.9
     assert found["SiamRPN++", "trackingnet", "success"] == 73.3
     assert found["LT_DSE", "vot2020lt", "f_score"] == 69.5
+    assert found["STARK-ST101", "notu", "auc"] == 66.1
+    assert found["PrDiMP50", "lasot", "auc"] == 59.8
     datasets = {number.dataset for number in numbers}
     assert {
         "lasot",
@@ -158,6 +162,7 @@ def test_published_numbers_have_sources_and_known_values():
         "otb",
         "nfs",
         "uav123",
+        "notu",
         "speed",
     } <= datasets
 
@@ -166,7 +171,7 @@ def test_what_is_not_published_here_is_told():
     assert not_published_here("got10k_test") == ""
     assert not_published_here("vot") == not_published_here("vot2020")
     assert "table 3 of the paper: accuracy and robustness" in not_published_here("vot")
-    assert published_for("notu") == [] and "table 5" in not_published_here("notu")
+    assert "table 5 of the paper: precision" in not_published_here("notu")
 
 
 def test_attributes_follow_from_the_boxes():

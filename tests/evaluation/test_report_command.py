@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from starktrack.cli.report import KNOWN, check_known, report
 from starktrack.cli.report_vot import LONG_TERM
 from starktrack.errors import ConfigError, ResultFileError
-from starktrack.evaluation.annotations import annotations_of, open_truth
+from starktrack.evaluation.annotations import NAMES, annotations_of, open_truth
 
 
 @pytest.fixture
@@ -114,8 +114,13 @@ def test_a_union_of_data_sets_is_one_table(command, folders):
     union = [
         word for part, place in places.items() for word in ("--annotations", f"{part}={folders / place}")
     ]
-    done = command(folders / "good", "--dataset", "notu", *union, "--form", "markdown", "--per", "sequence")
+    options = ["--form", "markdown", "--per", "sequence", "--json", folders / "out.json"]
+    done = command(folders / "good", "--dataset", "notu", *union, *options)
     assert "notu, 3 sequences" in done.output
+    told = json.loads((folders / "out.json").read_text())["conventions"]
+    # UAV123 alone passes frames without target in the precision plot.
+    assert set(told) == {"otb", "tc128", "uav123"}
+    assert told["otb"] == told["tc128"] != told["uav123"]
     assert "| uav123_bike1 |" in done.output
     assert "annotations of 3 of the 301 sequences" in done.stderr
     done = command(folders / "good", "--dataset", "notu", *[word.partition("=")[2] or word for word in union])
@@ -172,6 +177,24 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
     assert told["baseline"]["Ours"]["tags"] == {}
     assert list(told) == ["baseline", "unsupervised"]
     assert done.output.splitlines()[1].startswith("Ours,")
+
+
+@pytest.mark.parametrize("dataset", ["vot2020", "vot2020lt"])
+def test_vot_results_must_be_a_folder(command, oracle_program, tmp_path, dataset):
+    oracle_program("oracle_vot").write_workspace(tmp_path / "ws")
+    packed = shutil.make_archive(str(tmp_path / "Ours"), "zip", tmp_path / "ws" / "results" / "Ours")
+    done = command(packed, "--dataset", dataset, "--annotations", tmp_path / "ws")
+    assert "must be a tracker's folder, results/<tracker>" in str(done.exception)
+    assert "unpack it if it is a zip" in str(done.exception)
+
+
+def test_a_folder_of_a_vot_experiment_is_told_from_that_of_its_tracker(command, tmp_path):
+    (tmp_path / "ours" / "longterm").mkdir(parents=True)
+    told = {"dataset": "vot_longterm", "experiment": "longterm"}
+    (tmp_path / "ours" / "longterm" / "run.json").write_text(json.dumps(told))
+    done = command(tmp_path / "ours" / "longterm", "--annotations", tmp_path)
+    assert isinstance(done.exception, ConfigError)
+    assert "name the folder above it, and --dataset vot2020 or vot2020lt" in str(done.exception)
 
 
 def test_vot_results_are_explained_compared_and_set_beside_published_ones(command, oracle_program, tmp_path):
@@ -237,5 +260,5 @@ def test_an_unknown_data_set_is_refused_with_the_nearest():
 
 
 def test_every_long_term_set_of_vot_is_known():
-    assert set(LONG_TERM) <= set(KNOWN)
+    assert set(LONG_TERM) <= set(KNOWN) and len(set(NAMES)) == len(NAMES)
     assert "vot_longterm" in LONG_TERM

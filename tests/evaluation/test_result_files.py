@@ -1,3 +1,4 @@
+import struct
 import zipfile
 
 import numpy as np
@@ -36,6 +37,35 @@ def test_every_peers_form_and_spelling_is_read(tmp_path, form, spelling):
     assert boxes.shape == (2, 4)
     assert boxes[1].tolist() == [5, 6, 7, 8]
     assert boxes[0].tolist() == ([0, 0, 0, 0] if form.startswith("vot") else [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_vot_toolkits_binary_form_is_read(tmp_path, packed):
+    # Version 1, two regions: the code 1, and the rectangle 5,6,7,8.
+    content = struct.pack("<HIBIB4f", 1, 2, 0, 1, 1, 5, 6, 7, 8)
+    if packed:
+        with zipfile.ZipFile(tmp_path / "ours.zip", "w") as archive:
+            archive.writestr("cat/cat_001.bin", content)
+    else:
+        (tmp_path / "ours.zip" / "cat").mkdir(parents=True)
+        (tmp_path / "ours.zip" / "cat" / "cat_001.bin").write_bytes(content)
+    (run,) = read_repetitions(tmp_path / "ours.zip", ["cat"])
+    assert run.boxes_xywh["cat"].tolist() == [[0, 0, 0, 0], [5, 6, 7, 8]]
+
+
+def test_a_binary_result_that_is_cut_off_is_named(tmp_path):
+    (tmp_path / "cat_001.bin").write_bytes(struct.pack("<HI", 1, 2))
+    with pytest.raises(ResultFileError, match=r"cat_001\.bin must be a whole binary result"):
+        read_results(tmp_path, ["cat"])
+
+
+def test_the_name_that_got10k_gives_human4_is_known(tmp_path):
+    write(tmp_path / "OTB2015/ours/Human4.txt", "1.000,2.000,3.000,4.000\n")
+    write(tmp_path / "OTB2015/ours/times/Human4_time.txt", "0.5\n")
+    for name in ("Human4_2", "otb_Human4_2"):
+        found = read_results(tmp_path, [name, "Human3"])
+        assert found.boxes_xywh[name].tolist() == [[1, 2, 3, 4]]
+        assert found.seconds[name].tolist() == [0.5]
 
 
 def test_times_and_side_files_are_told_apart_from_boxes(tmp_path):

@@ -15,8 +15,8 @@ from starktrack.evaluation.vot_regions import (
     rectangle_overlaps,
     region_overlap,
 )
-from starktrack.evaluation.vot_report import score_unsupervised_results
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path, write_run
+from starktrack.evaluation.vot_scoring import score_unsupervised_results
 
 
 @pytest.fixture(scope="module")

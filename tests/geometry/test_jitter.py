@@ -29,3 +29,18 @@ def test_the_target_stays_within_the_reach_of_its_new_size():
     distance = np.abs(centre - [25, 40]).max(axis=1) / np.sqrt(jittered[:, 2:].prod(axis=1))
     assert 2.1 < distance.max() <= 2.25
     assert np.log(jittered[:, 2] / 30).std() == pytest.approx(0.5, abs=0.03)
+
+
+def test_concentration_keeps_the_reach_and_draws_to_the_middle():
+    wide, narrow = (
+        np.stack(
+            [
+                jitter_box(BOX, np.random.default_rng(seed), scale=0.0, centre=4.0, concentration=power)[:2]
+                for seed in range(400)
+            ]
+        )
+        for power in (1.0, 2.0)
+    )
+    wide, narrow = ((drawn - BOX[:2]) / (2 * np.sqrt(30 * 40)) for drawn in (wide, narrow))
+    np.testing.assert_allclose(narrow, wide * np.abs(wide), atol=1e-9)
+    assert np.median(np.abs(narrow)) < 0.3 < 0.45 < np.median(np.abs(wide))

@@ -17,11 +17,11 @@ from starktrack.cli.evaluation_job import (
     EvaluationJob,
     Settings,
     describe,
+    named_contestant,
 )
 from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
 from starktrack.cli.options import Device, DeviceOption, RefineOption, named
 from starktrack.cli.tables import Form
-from starktrack.config.presets import PRESETS
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
@@ -125,16 +125,8 @@ def _contestants(weights: Sequence[str], trackers: Sequence[str], device: str) -
         CheckpointError: A preset has no weights in the package.
         ConfigError: Nobody, or two of one name.
     """
-    from starktrack.api import shipped_file
-
-    ours = [(name or Path(value).stem, value) for name, value in map(named, weights)]
-    theirs = [(name or value.replace(":", "."), value) for name, value in map(named, trackers)]
-    found = [Contestant(name, weights=Path(value)) for name, value in ours]
-    for name, value in theirs:
-        if value in PRESETS:
-            found.append(Contestant(name, weights=shipped_file(value, device)))
-        else:
-            found.append(Contestant(name, plugin=value))
+    found = [Contestant(name or Path(value).stem, Path(value)) for name, value in map(named, weights)]
+    found += [named_contestant(value, device, name) for name, value in map(named, trackers)]
     names = [contestant.name for contestant in found]
     if not names:
         raise ConfigError(

@@ -14,6 +14,7 @@ from typing import Any
 
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.config.loading import override, to_mapping
+from starktrack.config.presets import PRESETS
 from starktrack.config.schema import Config
 from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
 from starktrack.data.result_folder import ResultFolder
@@ -60,6 +61,26 @@ class Contestant:
     weights: Path | None = None
     plugin: str = ""
     refine: str = ""
+
+
+def named_contestant(tracker: str, device: str, name: str = "", refine: str = "") -> Contestant:
+    """Return a tracker by name; that of a preset stands for its weights of the package.
+
+    Args:
+        tracker: A preset, or what `tracking.plugin.load_factory` knows.
+        device: Where the network of a preset runs.
+        name: In tables and folders; the tracker's own by default.
+        refine: See `Contestant`.
+
+    Raises:
+        CheckpointError: The preset has no weights in the package.
+    """
+    label = name or tracker.replace(":", ".")
+    if tracker not in PRESETS:
+        return Contestant(label, plugin=tracker, refine=refine)
+    from starktrack.api import shipped_file
+
+    return Contestant(label, weights=shipped_file(tracker, device), refine=refine)
 
 
 @dataclass(frozen=True)
@@ -198,7 +219,8 @@ def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
         **describe_contestant(job.contestant, job.data.name, job.settings),
     }
     weights, overrides = job.contestant.weights, job.settings.overrides
-    parts = by_benchmark(dataset, job.names)
+    # Of the whole data set, so that a run of some sequences goes on with all.
+    parts = by_benchmark(dataset, dataset.names)
     if weights is not None and list(parts) != [job.data.name]:
         resolved = {part: resolve_config(weights, part, overrides).tracking for part in parts}
         told["update_intervals"] = {part: tracking.update_interval for part, tracking in resolved.items()}

@@ -27,4 +27,4 @@ def print_tables(
     if per_sequence:
         show(tables.sequence_table(evaluations), form)
     if json_path is not None:
-        write_json(json_path, tables.to_json(evaluations))
+        write_json(json_path, tables.to_json(evaluations, truth.conventions))

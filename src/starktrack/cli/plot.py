@@ -85,15 +85,15 @@ def _draw_curves(evaluations: list[Evaluation], dataset: str, out: Path, form: P
 
 
 def _draw_speed(evaluations: list[Evaluation], dataset: str, path: Path, *, published: bool) -> list[Path]:
-    key = evaluations[0].dialect.measures[0].key
-    points = _published_points(dataset, key) if published else []
+    measure = evaluations[0].dialect.measures[0]
+    points = _published_points(dataset, measure.key) if published else []
     points += [
-        SpeedPoint(e.tracker, e.frames_per_second, 100 * e.overall(key), ours=True)
+        SpeedPoint(e.tracker, e.frames_per_second, 100 * e.overall(measure.key), ours=True)
         for e in evaluations
         if e.frames_per_second is not None
     ]
     if points:
-        plot_speed(points, path, dataset)
+        plot_speed(points, path, dataset, measure=measure.label)
     return [path] if points else []
 
 

@@ -17,7 +17,6 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, nearest_name
 from starktrack.evaluation import report as tables
 from starktrack.evaluation.annotations import NAMES, open_truth
-from starktrack.evaluation.dialects import explain
 from starktrack.evaluation.published import Published, not_published_here, published_for
 from starktrack.evaluation.scoring import Evaluation
 from starktrack.evaluation.text_files import read_names
@@ -79,7 +78,7 @@ def report(
     if compare:
         show(_comparison(evaluations), form)
     if json_path is not None:
-        write_json(json_path, tables.to_json(evaluations))
+        write_json(json_path, tables.to_json(evaluations, truth.conventions))
 
 
 def open_annotations(dataset: str, places: Sequence[str], split: str | None) -> Dataset:
@@ -115,9 +114,16 @@ def told_by(places: Sequence[Path], key: str) -> str:
     """Return what the `run.json` of all results say of a key.
 
     Raises:
-        ConfigError: They say nothing, or different things.
+        ConfigError: They say nothing, or different things, or are of a VOT experiment.
     """
-    told = {str((ResultFolder(place).run() or {}).get(key, "")) for place in places if place.is_dir()}
+    runs = {place: ResultFolder(place).run() or {} for place in places if place.is_dir()}
+    for place, run in runs.items():
+        if "experiment" in run:
+            raise ConfigError(
+                f"results of a VOT experiment are scored by its protocol, got {place}; name the folder above it, "
+                "and --dataset vot2020 or vot2020lt"
+            )
+    told = {str(run.get(key, "")) for run in runs.values()}
     if len(told) != 1 or "" in told:
         raise ConfigError(
             f"the results do not say one {key} in their run.json, got {sorted(told) or 'none'}; give --{key}"
@@ -137,8 +143,8 @@ def tell_sources(numbers: Sequence[Published], dataset: str) -> None:
 
 
 def _explain(truth: Truth) -> None:
-    for part, (rules, _) in truth.parts.items():
-        lines = [f"{part}, by the conventions of {rules.name}:", *explain(rules)]
+    for part, told in truth.conventions.items():
+        lines = [f"{part}, by the conventions of {truth.parts[part][0].name}:", *told]
         Console(soft_wrap=True).print("\n".join(lines), highlight=False, markup=False)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from starktrack.cli.tables import Form, show, write_json
-from starktrack.errors import ConfigError
+from starktrack.errors import ConfigError, InputError
 from starktrack.evaluation.plots_vot import plot_eao, plot_longterm
 from starktrack.evaluation.published import Published
 from starktrack.evaluation.vot_anchors import AnchorScore
@@ -14,9 +14,6 @@ from starktrack.evaluation.vot_longterm import LongTermScore
 from starktrack.evaluation.vot_report import (
     VotScore,
     explain_vot,
-    score_anchor_results,
-    score_longterm_results,
-    score_unsupervised_results,
     to_json,
     vot_attribute_table,
     vot_comparison_table,
@@ -24,6 +21,11 @@ from starktrack.evaluation.vot_report import (
     vot_table,
 )
 from starktrack.evaluation.vot_results import VotSequence, read_sequences
+from starktrack.evaluation.vot_scoring import (
+    score_anchor_results,
+    score_longterm_results,
+    score_unsupervised_results,
+)
 
 LONG_TERM = ("vot_longterm", "vot2019lt", "vot2020lt")
 VOT_NAMES = ("vot", "vot2020", *LONG_TERM)
@@ -93,8 +95,14 @@ def score_vot(
     """Return scores by experiment and tracker.
 
     Raises:
-        InputError: A run is missing or malformed, or the sequences have no anchors.
+        InputError: Results are no folder, a run is missing or malformed, or the sequences have no anchors.
     """
+    for place in trackers.values():
+        if not place.is_dir():
+            raise InputError(
+                f"results of a VOT workspace must be a tracker's folder, results/<tracker>, got {place}; "
+                "unpack it if it is a zip"
+            )
     if dataset in LONG_TERM:
         return {"longterm": {who: score_longterm_results(sequences, at) for who, at in trackers.items()}}
     return {each: _score(each, sequences, trackers) for each in _experiments(trackers)}

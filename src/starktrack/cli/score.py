@@ -11,6 +11,7 @@ from starktrack.data.collection import by_benchmark
 from starktrack.data.sources.dataset import Dataset
 from starktrack.evaluation.annotations import Annotation, annotations_of, missing_labels
 from starktrack.evaluation.attributes import read_attributes, with_derived_attributes
+from starktrack.evaluation.conventions import explain
 from starktrack.evaluation.dialects import Dialect, dialect
 from starktrack.evaluation.metrics import frames_per_second
 from starktrack.evaluation.result_files import TrackerResults, read_repetitions
@@ -38,6 +39,11 @@ class Truth:
     def annotations(self) -> list[Annotation]:
         """Return all sequences."""
         return [annotation for _, annotations in self.parts.values() for annotation in annotations]
+
+    @property
+    def conventions(self) -> dict[str, list[str]]:
+        """Return by data set every convention of its dialect in words."""
+        return {part: explain(rules) for part, (rules, _) in self.parts.items()}
 
 
 def read_truth(

@@ -32,7 +32,7 @@ class Experiment(StrEnum):
 
 
 @dataclass(frozen=True)
-class VotRun:
+class VotStart:
     """One start of an experiment.
 
     Attributes:
@@ -57,15 +57,15 @@ class VotRun:
         return range(self.start, num_frames if self.step > 0 else -1, self.step)
 
 
-def plan(dataset: Dataset, experiment: Experiment) -> list[VotRun]:
+def plan(dataset: Dataset, experiment: Experiment) -> list[VotStart]:
     """Return the runs of an experiment.
 
     Raises:
         DatasetError: The anchor experiment is asked for and a sequence has no anchors.
     """
     if experiment != Experiment.baseline:
-        return [VotRun(name, "001", 0, 1) for name in dataset.names]
-    runs: list[VotRun] = []
+        return [VotStart(name, "001", 0, 1) for name in dataset.names]
+    runs: list[VotStart] = []
     for name in dataset.names:
         anchors = dataset.facts(name).anchors
         if anchors is None or not anchors.any():
@@ -73,7 +73,7 @@ def plan(dataset: Dataset, experiment: Experiment) -> list[VotRun]:
                 f"{name} must have anchor.value to start from, got none; is this a long-term set?"
             )
         frames = np.flatnonzero(anchors).tolist()
-        runs += [VotRun(name, f"{frame:08d}", frame, 1 if anchors[frame] > 0 else -1) for frame in frames]
+        runs += [VotStart(name, f"{frame:08d}", frame, 1 if anchors[frame] > 0 else -1) for frame in frames]
     return runs
 
 
@@ -87,9 +87,9 @@ class VotJob:
     benchmark: str
     as_mask: bool
     folder: Path
-    runs: Mapping[str, VotRun]
+    runs: Mapping[str, VotStart]
 
-    def path(self, run: VotRun) -> Path:
+    def path(self, run: VotStart) -> Path:
         """Return the file of a run's regions; its presence says that the run is finished."""
         return self.folder / run.sequence / f"{run.name}.txt"
 
@@ -115,7 +115,7 @@ class VotJob:
             self.failures.forget_failure(run.name)
         discard_leftovers(file for run in runs for file in run_files(self.path(run)))
 
-    def left(self, share: Share) -> list[VotRun]:
+    def left(self, share: Share) -> list[VotStart]:
         """Return the unfinished runs of a share."""
         return [self.runs[name] for name in share.of(list(self.runs)) if not self.is_finished(name)]
 
@@ -150,7 +150,7 @@ class VotJob:
             return list(event.target.regions)
         return [tight_region(np.zeros((1, 1), bool), box) for box in boxes]
 
-    def _write(self, run: VotRun, event: Finished) -> None:
+    def _write(self, run: VotStart, event: Finished) -> None:
         from starktrack.evaluation.vot_results import write_run
 
         trajectory, regions = event.trajectory, self._regions(event)
@@ -159,6 +159,6 @@ class VotJob:
         write_run(self.path(run), regions, trajectory.seconds, scores)
 
 
-def _clip(dataset: Dataset, run: VotRun) -> Clip:
+def _clip(dataset: Dataset, run: VotStart) -> Clip:
     sequence = dataset[run.sequence]
     return Clip(sequence.frames, run.order(len(sequence)), sequence.boxes_xywh[run.start])

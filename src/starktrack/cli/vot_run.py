@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from starktrack.cli.campaign_progress import campaign_progress
-from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, describe_contestant
+from starktrack.cli.evaluation_job import (
+    Broken,
+    Contestant,
+    Done,
+    Settings,
+    describe_contestant,
+    named_contestant,
+)
 from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
 from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_job import Experiment, VotJob, plan
@@ -49,9 +56,13 @@ def run(
     if (weights is None) == (not tracker):
         raise ConfigError("a run needs either --weights FILE or --tracker NAME, got both or none")
     dataset = open_dataset("vot", workspace, "all")
-    label = name or (weights.stem if weights else tracker.replace(":", "."))
-    folder = workspace / "results" / label / experiment.value
-    contestant = Contestant(label, weights, tracker, refine or "")
+    runs = {each.name: each for each in plan(dataset, experiment)}
+    contestant = (
+        Contestant(name or weights.stem, weights, refine=refine or "")
+        if weights
+        else named_contestant(tracker, device.value, name, refine or "")
+    )
+    folder = workspace / "results" / contestant.name / experiment.value
     benchmark = "vot_longterm" if experiment == Experiment.longterm else "vot"
     settings = Settings(
         device.value,
@@ -70,7 +81,7 @@ def run(
         benchmark,
         mask,
         folder,
-        {each.name: each for each in plan(dataset, experiment)},
+        runs,
     )
     shares = shares_here(workers, os.environ)
     for share in shares:

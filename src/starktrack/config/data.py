@@ -48,6 +48,8 @@ class JitterConfig:
         search_centre: Must be less than the search region's factor, or targets lie outside it; left out, it
             is 0.9 times that factor, which is the published 4.5 for 5.
         search_scale: Of the search region.
+        search_concentration: Power of the uniform draw that moves the centre: 1 spreads targets evenly, as published; 2
+            keeps most near the middle, where a tracker's targets are.
         template_centre: Of templates; must be less than their factor.
         template_scale: Of templates.
 
@@ -56,6 +58,7 @@ class JitterConfig:
 
     search_centre: Amount | None = None
     search_scale: Amount = 0.5
+    search_concentration: Annotated[float, Field(ge=1)] = 1.0
     template_centre: Amount = 0.0
     template_scale: Amount = 0.0
 
@@ -94,6 +97,29 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class StagingConfig:
+    """What else search regions of positive samples show, see `data.staging`; ours, the paper has none.
+
+    Args:
+        decoys: Probability of copies of the target beside it.
+        most_decoys: At most this many of them.
+        intruders: Probability of another object, near the target or in front of half of it.
+        surroundings: Probability that a frame goes on as another picture where it ends, in a region that would
+            be padding for a good part.
+    """
+
+    decoys: Probability = 0.0
+    most_decoys: PositiveInt = 2
+    intruders: Probability = 0.0
+    surroundings: Probability = 0.0
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether anything is staged."""
+        return bool(self.decoys or self.intruders or self.surroundings)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class LoaderConfig:
     """How samples reach the network.
 
@@ -116,6 +142,7 @@ class DataConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     jitter: JitterConfig = field(default_factory=JitterConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    staging: StagingConfig = field(default_factory=StagingConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from starktrack.arrays import Box
+from starktrack.arrays import Box, Image
 from starktrack.config.data import DataConfig
 from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
 from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
+from starktrack.data.sequence import Sequence
+from starktrack.data.staging import SearchView, surrounded, with_decoys, with_intruder
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
@@ -70,7 +72,8 @@ class Samples:
         seed: Another seed gives other samples.
 
     Raises:
-        ConfigError: The jitter would move targets out of the search region or of a template.
+        ConfigError: The jitter would move targets out of the search region or of a template, or search regions
+            would be staged for a refiner.
     """
 
     mixture: Mixture
@@ -79,6 +82,11 @@ class Samples:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.model, RefineModel) and self.data.staging.changes_anything:
+            raise ConfigError(
+                "data.staging must be left out for a refiner, whose outlines are those of the frames as they are, "
+                f"got {self.data.staging}"
+            )
         factor = self.model.search.factor
         if self.search_centre >= factor:
             raise ConfigError(
@@ -134,6 +142,10 @@ class Samples:
         ]
         aimed.append(self._aim_search(places[-1], sizes[-1], rng))
         windows, labels = zip(*aimed, strict=True)
+        if triplet.is_positive and self.data.staging.changes_anything:
+            view = self._staged(places[-1], frames[frame_index[-1]], windows[-1], rng)
+            frames, frame_index = _with_search_frame(frames, frame_index, view.frame)
+            windows = (*windows[:-1], view.window)
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
         name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
@@ -141,6 +153,32 @@ class Samples:
         return Sample(
             frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, outline, skipped
         )
+
+    def _staged(
+        self, place: FramePlace, frame: Image, window: CropTransform, rng: np.random.Generator
+    ) -> SearchView:
+        """Return the search region with what else it shall show."""
+        config, sequence = self.data.staging, find(self.mixture, place)
+        mask = None if sequence.masks is None else sequence.masks.read(place.frame)
+        view = SearchView(frame, sequence.boxes_xywh[place.frame], mask, window)
+        if rng.random() < config.surroundings:
+            other, index = self._other(place, rng)
+            view = view if other is None else surrounded(view, other.frames.read(index), rng)
+        if rng.random() < config.decoys:
+            view = with_decoys(view, config, rng)
+        if rng.random() < config.intruders:
+            other, index = self._other(place, rng)
+            if other is not None and other.visible[index]:
+                mask = None if other.masks is None else other.masks.read(index)
+                view = with_intruder(view, other.frames.read(index), other.boxes_xywh[index], mask, rng)
+        return view
+
+    def _other(self, place: FramePlace, rng: np.random.Generator) -> tuple[Sequence | None, int]:
+        """Return a sequence of any data set and a frame of it; None where it may show the target."""
+        which = int(rng.integers(len(self.mixture.collections)))
+        other = self.mixture.sequence(which, int(rng.integers(len(self.mixture.collections[which]))))
+        shares = other.origins & find(self.mixture, place).origins
+        return None if shares else other, int(rng.integers(len(other)))
 
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, look: Look
@@ -164,7 +202,13 @@ class Samples:
     ) -> tuple[CropTransform, Box]:
         sequence, jitter = find(self.mixture, place), self.data.jitter
         box = sequence.boxes_xywh[place.frame] if sequence.visible[place.frame] else absent_box(size_hw)
-        guess = jitter_box(box, rng, scale=jitter.search_scale, centre=self.search_centre)
+        guess = jitter_box(
+            box,
+            rng,
+            scale=jitter.search_scale,
+            centre=self.search_centre,
+            concentration=jitter.search_concentration,
+        )
         return self._window(guess, box, self.model.search, size_hw, f"{sequence.name}, frame {place.frame}")
 
     def _window(
@@ -181,6 +225,16 @@ class Samples:
                 f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
             )
         return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
+
+
+def _with_search_frame(
+    frames: tuple[Image, ...], frame_index: tuple[int, ...], searched: Image
+) -> tuple[tuple[Image, ...], tuple[int, ...]]:
+    """Return the frames with another one for the search region, and for each crop which it lies on."""
+    own = frame_index[-1]
+    if own in frame_index[:-1]:
+        return (*frames, searched), (*frame_index[:-1], len(frames))
+    return (*frames[:own], searched, *frames[own + 1 :]), frame_index
 
 
 def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig | RefineModel) -> bool:

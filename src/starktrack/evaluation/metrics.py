@@ -99,7 +99,7 @@ def frames_per_second(
 
     Args:
         seconds: The first of each list is the initialisation.
-        rule: See `dialects.WORDS`; means of 1/seconds leave out what is not above zero.
+        rule: See `conventions.WORDS`; means of 1/seconds leave out what is not above zero.
 
     Example:
         >>> times = [np.array([1.0, 0.1, 0.1])]

@@ -25,6 +25,10 @@ INK, _GRID, _TRUTH = "#333333", "#dddddd", "#111111"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#000000")
 _DASHES = ("-", "--", "-.", ":")
 _Area = tuple[float, float, float, float]
+LABEL_SIZE = (5.6, 10.0)
+"""Width of a letter and height of a line in the speed plot, points."""
+_LABEL_SIDES = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
+_LABEL_GAPS = (2.0, 12.0, 22.0, 32.0)
 REAL_TIME = 20.0
 """Frames per second from which the paper calls a tracker real-time."""
 FAILURE_OVERLAP = 0.1
@@ -37,7 +41,7 @@ class SpeedPoint:
 
     Attributes:
         frames_per_second: Measured or published speed.
-        success: AUC, percent.
+        success: What stands for success on the data set (AUC, AO …), percent.
         ours: Drawn filled and bold.
     """
 
@@ -66,8 +70,16 @@ def plot_curves(evaluations: Sequence[Evaluation], curve: CurveName, path: Path)
     save_figure(figure, path)
 
 
-def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT") -> None:
+def plot_speed(
+    points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT", *, measure: str = "AUC"
+) -> None:
     """Draw success against speed; a larger circle is a better sum of both, after Figure 1.
+
+    Args:
+        points: One per tracker.
+        path: Its ending chooses the format.
+        dataset: Its name on the axis.
+        measure: Heading of the number that stands for success there: AUC, AO …
 
     Source: Yan et al., ICCV 2021, figure 1.
     """
@@ -77,7 +89,7 @@ def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT")
     axes.set_xscale("log")
     axes.set(xlim=(min(speeds) / 2, max(speeds) * 2), ylim=(min(scores) - margin, max(scores) + margin))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set(xlabel="speed, frames per second", ylabel=f"success (AUC) on {dataset}, %")
+    axes.set(xlabel="speed, frames per second", ylabel=f"{measure} on {dataset}, %")
     axes.axvline(REAL_TIME, color=INK, linewidth=0.8, linestyle=":")
     lowest = (REAL_TIME, min(scores) - margin)
     axes.annotate("real time", lowest, (4, 6), textcoords="offset points", fontsize=8, color=INK)
@@ -89,26 +101,41 @@ def plot_speed(points: Sequence[SpeedPoint], path: Path, dataset: str = "LaSOT")
             *position, s=(2 * radius) ** 2, color=colour, alpha=0.75 if point.ours else 0.35, linewidths=0
         )
     centres = axes.transData.transform(list(zip(speeds, scores, strict=True))) * 72 / figure.dpi
-    corners = _label_corners(centres, radii, [p.tracker for p in points])
-    for point, offset in zip(points, corners - centres, strict=True):
-        place, weight = (point.frames_per_second, point.success), "bold" if point.ours else "normal"
-        axes.annotate(point.tracker, place, offset, textcoords="offset points", fontsize=9, fontweight=weight)
+    corners = label_corners(centres, radii, [p.tracker for p in points])
+    for point, offset, radius in zip(points, corners - centres, radii, strict=True):
+        # Where the label had to go further away, a line says whose it is.
+        far = _distance(offset, point.tracker) - radius > 2 * _LABEL_GAPS[0]
+        line = {"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": radius}
+        axes.annotate(
+            point.tracker,
+            (point.frames_per_second, point.success),
+            offset,
+            textcoords="offset points",
+            fontsize=9,
+            fontweight="bold" if point.ours else "normal",
+            arrowprops=line if far else None,
+        )
     save_figure(figure, path)
 
 
-def _label_corners(
+def label_corners(
     centres: Float[np.ndarray, "num_points 2"], radii: Sequence[float], labels: Sequence[str]
 ) -> Float[np.ndarray, "num_points 2"]:
-    """Return the lower left corner of each label, points, beside its circle and clear of what is drawn."""
+    """Return the lower left corner of each label, beside its circle and clear of what is drawn where it can be.
+
+    Args:
+        centres: Of the circles, points from the lower left.
+        radii: Of the circles, points.
+        labels: Texts; a letter takes `LABEL_SIZE`.
+    """
     taken = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(centres.tolist(), radii, strict=True)]
     corners = []
     for (x, y), r, label in zip(centres.tolist(), radii, labels, strict=True):
-        width, height = 5.6 * len(label), 10.0
+        width, height = _label_size(label)
         places = [
-            (x - width / 2, y + r + 2),
-            (x - width / 2, y - r - height),
-            (x + r + 3, y - height / 2),
-            (x - r - 3 - width, y - height / 2),
+            (x + across * (r + gap + width / 2) - width / 2, y + up * (r + gap + height / 2) - height / 2)
+            for gap in _LABEL_GAPS
+            for across, up in _LABEL_SIDES
         ]
         best = min(
             places, key=lambda corner: _crowding((*corner, corner[0] + width, corner[1] + height), taken)
@@ -116,6 +143,15 @@ def _label_corners(
         taken.append((*best, best[0] + width, best[1] + height))
         corners.append(best)
     return np.array(corners)
+
+
+def _label_size(label: str) -> tuple[float, float]:
+    return LABEL_SIZE[0] * len(label), LABEL_SIZE[1]
+
+
+def _distance(corner: Float[np.ndarray, "2"], label: str) -> float:
+    """Return how far a label with this lower left corner is from the origin, points."""
+    return float(np.hypot(*np.maximum(np.maximum(corner, -corner - _label_size(label)), 0)))
 
 
 def _crowding(area: _Area, taken: Sequence[_Area]) -> float:
@@ -181,14 +217,38 @@ def _draw_picture(
     trackers: list[str],
 ) -> None:
     axes.imshow(image)
-    for name, box_at in boxes.items():
-        x, y, w, h = box_at(frame).tolist()
+    shown = {name: box_at(frame) for name, box_at in boxes.items()}
+    for name, box in shown.items():
+        x, y, w, h = box.tolist()
         colour = "white" if name == "truth" else line_style(trackers.index(name))["color"]
         line = [(x, y), (x + w, y), (x + w, y + h), (x, y + h), (x, y)]
-        for width, drawn in ((3.5, _TRUTH), (1.8, colour)):
+        for width, drawn in ((2.4, _TRUTH), (1.2, colour)):
             axes.plot(*zip(*line, strict=True), color=drawn, linewidth=width)
-    axes.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0), xticks=[], yticks=[])
+    left, top, right, bottom = failure_window(list(shown.values()), image.shape[:2])
+    axes.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
     axes.set_title(f"{'abcdefgh'[column]}: frame {frame}", fontsize=9, color=INK)
+
+
+def failure_window(boxes_xywh: Sequence[Box], size_hw: tuple[int, int]) -> _Area:
+    """Return the part of a picture to show, of the picture's shape: left, top, right, bottom, pixels.
+
+    Twice as large as what holds the boxes, at least a quarter of the picture's sides, inside the picture.
+
+    Args:
+        boxes_xywh: What to show; NaN where a tracker has none.
+        size_hw: Of the picture, pixels.
+    """
+    height, width = size_hw
+    told = np.array([box for box in boxes_xywh if np.isfinite(box).all()])
+    if not len(told):
+        return 0.0, 0.0, float(width), float(height)
+    limits = (width, height, width, height)
+    edges = np.clip(np.concatenate([told[:, :2], told[:, :2] + told[:, 2:]], axis=1), 0, limits)
+    start, stop = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
+    scale = min(max((2 * (stop - start) / (width, height)).max(), 0.25), 1.0)
+    side = scale * np.array([width, height])
+    corner = np.clip((start + stop - side) / 2, 0, (width, height) - side)
+    return (*corner.tolist(), *(corner + side).tolist())
 
 
 def _lowest_apart(overlap: Overlap, count: int) -> list[int]:

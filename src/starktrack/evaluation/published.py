@@ -44,8 +44,8 @@ def published_numbers() -> tuple[Published, ...]:
     )
 
 
-ALIASES = {"vot": "vot2020", "vot_longterm": "vot2020lt", "vot2019lt": "vot2020lt"}
-"""Names of VOT's workspaces -> the challenge whose numbers apply; the sequences of LT2019 and LT2020 are the same."""
+ALIASES = {"vot": "vot2020", "vot_longterm": "vot2020lt", "vot2019lt": "vot2020lt", "uav": "uav123"}
+"""Other names of data sets -> the one whose numbers apply; the sequences of LT2019 and LT2020 are the same."""
 
 
 def published_for(dataset: str) -> list[Published]:

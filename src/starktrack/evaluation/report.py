@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from starktrack.errors import ConfigError, nearest_name
-from starktrack.evaluation.dialects import Measure, explain
+from starktrack.evaluation.dialects import Measure
 from starktrack.evaluation.published import Published, published_for
 from starktrack.evaluation.scoring import Evaluation, weighted_mean
 from starktrack.evaluation.statistics import compare, interval
@@ -121,14 +121,19 @@ def to_terminal(table: Table) -> RichTable:
     return shown
 
 
-def to_json(evaluations: Sequence[Evaluation]) -> str:
-    """Return everything as JSON: conventions, and per tracker measures, intervals, curves and sequences."""
+def to_json(evaluations: Sequence[Evaluation], conventions: Mapping[str, Sequence[str]]) -> str:
+    """Return everything as JSON: conventions, and per tracker measures, intervals, curves and sequences.
+
+    Args:
+        evaluations: One per tracker.
+        conventions: By data set what its dialect does, in words; a union has several.
+    """
     first = evaluations[0]
     return json.dumps(
         {
             "dataset": first.dataset,
             "dialect": first.dialect.name,
-            "conventions": explain(first.dialect),
+            "conventions": conventions,
             "trackers": {e.tracker: _as_mapping(e) for e in evaluations},
         },
         indent=1,

@@ -2,7 +2,7 @@
 
 Understood: our own (`data/result_folder.py`), pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k
 toolkit (`<seq>/<seq>_001.txt`), pysot and LaSOT (`<seq>.txt`), VOT (`<seq>/<seq>_001.txt` that starts with a
-code); in folders or zips.
+code, or the binary `.bin`); in folders or zips.
 """
 
 import json
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.data.number_text import parse_boxes, parse_numbers
+from starktrack.data.region_bytes import decode_regions
 from starktrack.data.result_folder import FAILURES, STAGES
 from starktrack.data.sources.vot import region_box
 from starktrack.data.sources.zip_table import is_leftover
@@ -24,6 +25,11 @@ from starktrack.evaluation.vot_regions import parse_region
 
 _PREFIXES = re.compile(r"^(uav123|uav|nfs|otb|tc128|tpl|tlp|lasot|trackingnet|got10k|davis|vot)_")
 """What toolkits and unions of data sets write before the name of a sequence; `tpl` is TC128."""
+
+_SUFFIXES = (".txt", ".bin")
+
+_UNNUMBERED = {"Human4": "Human4_2"}
+"""How got10k names a target whose number the others write: it leaves out the empty file of Human4's first."""
 
 _ASIDE = re.compile(r"_(time|all_boxes|all_scores|object_presence_scores|confidence|times)$")
 _REPETITION = re.compile(r"_(\d{3})$")
@@ -59,7 +65,7 @@ def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> Track
         ResultFileError: The place is missing, a file is damaged or shorter than it was written, or two files
             claim one sequence.
     """
-    place = open_place(root, frozenset({".txt", ".json"}), ResultFileError, "results")
+    place = open_place(root, frozenset({*_SUFFIXES, ".json"}), ResultFileError, "results")
     wanted = _spellings(names)
     boxes: dict[str, PurePosixPath] = {}
     times: dict[str, PurePosixPath] = {}
@@ -89,7 +95,7 @@ def read_repetitions(root: Path, names: Iterable[str]) -> list[TrackerResults]:
         ResultFileError: As `read_results`, or some sequences were run more often than others.
     """
     names = list(names)
-    place = open_place(root, frozenset({".txt"}), ResultFileError, "results")
+    place = open_place(root, frozenset(_SUFFIXES), ResultFileError, "results")
     wanted = _spellings(names)
     runs: dict[str, set[int]] = {}
     for path in filter(_is_result, place.files):
@@ -126,11 +132,13 @@ def _spelt(name: str) -> str:
 def _spellings(names: Iterable[str]) -> dict[str, str]:
     """Return the wanted names by every spelling; what the data set says goes before what it may be short for."""
     names = list(names)
-    return {plain_name(name): name for name in names} | {_spelt(name): name for name in names}
+    plain = {plain_name(name): name for name in names}
+    unnumbered = {short: plain[full] for short, full in _UNNUMBERED.items() if full in plain}
+    return unnumbered | plain | {_spelt(name): name for name in names}
 
 
 def _is_result(path: PurePosixPath) -> bool:
-    return path.suffix == ".txt" and FAILURES not in path.parts and not is_leftover(path.as_posix())
+    return path.suffix in _SUFFIXES and FAILURES not in path.parts and not is_leftover(path.as_posix())
 
 
 def _sequence_of(path: PurePosixPath, wanted: dict[str, str], repetition: int) -> str | None:
@@ -148,7 +156,11 @@ def _wanted(stem: str, wanted: dict[str, str]) -> str | None:
 
 
 def _read_boxes(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, "num_frames 4"]:
-    text, where = place.text(path) or "", f"{place.label}/{path}"
+    where = f"{place.label}/{path}"
+    if path.suffix == ".bin":
+        found = decode_regions(place.data(path) or b"", where, ResultFileError)
+        return np.array([region_box(region) for region in found]).reshape(-1, 4)
+    text = place.text(path) or ""
     first, _, _ = text.partition("\n")
     if text.startswith("m") or (first.strip().isdigit() and len(first.strip()) == 1):
         return np.array([region_box(parse_region(line, where)) for line in text.split()])

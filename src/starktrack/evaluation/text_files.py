@@ -24,16 +24,20 @@ class TextPlace:
     files: dict[PurePosixPath, Path | bytes]
     error_class: type[InputError]
 
+    def data(self, path: PurePosixPath) -> bytes | None:
+        """Return the bytes of a file, None where there is none."""
+        content = self.files.get(path)
+        return content.read_bytes() if isinstance(content, Path) else content
+
     def text(self, path: PurePosixPath) -> str | None:
         """Return what a file holds, None where there is none.
 
         Raises:
             InputError: Of the given class; the file is not text.
         """
-        content = self.files.get(path)
-        if content is None:
+        data = self.data(path)
+        if data is None:
             return None
-        data = content if isinstance(content, bytes) else content.read_bytes()
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:

@@ -1,9 +1,8 @@
-"""Scores of the VOT benchmarks as tables: a tracker's results in a workspace, read and scored."""
+"""Scores of the VOT benchmarks as tables and JSON, with intervals and conventions."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,11 +20,10 @@ from starktrack.evaluation.vot_anchors import (
     FAILURE_OVERLAP,
     GRACE,
     AnchorScore,
-    score_anchors,
 )
-from starktrack.evaluation.vot_longterm import NUM_THRESHOLDS, LongTermScore, score_longterm
-from starktrack.evaluation.vot_results import VotRun, VotSequence, anchor_frames, read_run, run_path
-from starktrack.evaluation.vot_unsupervised import UnsupervisedScore, score_unsupervised
+from starktrack.evaluation.vot_longterm import NUM_THRESHOLDS, LongTermScore
+from starktrack.evaluation.vot_results import VotSequence
+from starktrack.evaluation.vot_unsupervised import UnsupervisedScore
 
 VotScore: TypeAlias = AnchorScore | LongTermScore | UnsupervisedScore
 
@@ -82,61 +80,6 @@ WORDS: dict[type, tuple[str, ...]] = {
 INTERVAL_WORDS = (
     "intervals: 95 % by bootstrap over sequences; a comparison draws the same sequences for both trackers"
 )
-
-
-def score_anchor_results(
-    sequences: Sequence[VotSequence],
-    results: Path,
-    experiment: str = "baseline",
-    interval: tuple[int, int] = EAO_INTERVAL,
-) -> AnchorScore:
-    """Return accuracy, robustness and EAO of the runs in `results/<tracker>`.
-
-    Args:
-        sequences: All that count.
-        results: The tracker's folder, which holds a folder per experiment.
-        experiment: Which of them.
-        interval: Sequence lengths over which EAO is averaged.
-
-    Raises:
-        InputError: A run is missing or malformed, or no sequence has anchors.
-    """
-    if not any(sequence.anchors for sequence in sequences):
-        raise InputError(
-            "the anchor protocol needs anchor.value in the sequences, got none; is this a long-term set?"
-        )
-
-    def read(sequence: VotSequence, anchor: int) -> VotRun:
-        path = run_path(results, experiment, sequence.name, f"{anchor:08d}")
-        return read_run(path, len(anchor_frames(sequence, anchor)))
-
-    return score_anchors(sequences, read, interval)
-
-
-def score_longterm_results(
-    sequences: Sequence[VotSequence], results: Path, experiment: str = "longterm"
-) -> LongTermScore:
-    """Return precision, recall and F of the runs in `results/<tracker>`.
-
-    Raises:
-        InputError: A run is missing or malformed.
-    """
-    return score_longterm(sequences, _single_runs(sequences, results, experiment))
-
-
-def score_unsupervised_results(
-    sequences: Sequence[VotSequence], results: Path, experiment: str = "unsupervised"
-) -> UnsupervisedScore:
-    """Return the accuracy of the runs in `results/<tracker>`.
-
-    Raises:
-        InputError: A run is missing or malformed.
-    """
-    return score_unsupervised(sequences, _single_runs(sequences, results, experiment))
-
-
-def _single_runs(sequences: Sequence[VotSequence], results: Path, experiment: str) -> dict[str, VotRun]:
-    return {s.name: read_run(run_path(results, experiment, s.name, "001"), len(s)) for s in sequences}
 
 
 def to_json(scores: Mapping[str, Mapping[str, VotScore]], dataset: str) -> str:

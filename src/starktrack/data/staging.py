@@ -1,0 +1,196 @@
+"""What else a search region shows: copies of the target, other objects, another picture where its own ends.
+
+Copies lie farther from the middle of the search region than the target, for that is where the tracker saw it
+last; so a network learns to stay with the nearest of equals. Other objects lie where they fall, in the middle too, so
+that it does not learn to stay with whatever is nearest. Pictures often end close to their object; a search
+region around it is mostly padding then, and asks nothing of a network.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+
+from starktrack.arrays import Box, Image
+from starktrack.config.data import StagingConfig
+from starktrack.data.cutouts import CutOut, cut_out, recolour
+from starktrack.data.motion import Poses
+from starktrack.data.painting import paint
+from starktrack.errors import DatasetError
+from starktrack.geometry.crop import CropTransform
+
+MIN_SIDE = 8
+"""Narrower or lower targets are not copied, image pixels."""
+
+MAX_COVERED = 0.1
+"""A copy as large as the target hides at most this share of its box."""
+
+LEAD = 0.5
+"""How much nearer to the middle the target is than any copy, in square roots of its area."""
+
+MAX_PLACES = 10
+"""Places that are tried for a copy before it is left out."""
+
+SIZE_DEVIATION = 0.12
+"""Of the logarithm of a copy's size over that of the target."""
+
+TINTED, MAX_TINT = 0.5, 0.1
+"""Share of the copies whose channels are at most about this share darker or lighter."""
+
+MAX_HIDDEN = 0.5
+"""Another object hides at most this share of the target's box."""
+
+INTRUDER_DISTANCE, INTRUDER_SIZES = 0.8, (0.5, 1.2)
+"""Deviation of its place from the target's, and its size, both in square roots of the target's area."""
+
+MAX_INSIDE = 0.8
+"""Regions of which more than this share lies on their picture are left as they are."""
+
+ZOOMS = (1.0, 2.0)
+"""The picture around is shown so many times larger than would just fill the region."""
+
+
+@dataclass(frozen=True)
+class SearchView:
+    """A search region, the frame that it lies on, and where the target is.
+
+    Attributes:
+        frame: The whole frame.
+        box_xywh: The true box, frame pixels.
+        mask: The target's pixels, where they are known.
+        window: The search region, a batch of one.
+    """
+
+    frame: Image
+    box_xywh: Box
+    mask: Bool[np.ndarray, "height width"] | None
+    window: CropTransform
+
+
+def surrounded(view: SearchView, picture: Image, rng: np.random.Generator) -> SearchView:
+    """Return the same region on a frame that goes on as another picture where the view's own one ends.
+
+    A region that mostly lies on its frame is returned as it is.
+    """
+    if _share_inside(view) > MAX_INSIDE:
+        return view
+    side = int(view.window.side[0])
+    left, top = (int(edge) for edge in view.window.origin_xy[0])
+    height, width = view.frame.shape[:2]
+    canvas = _filled(picture, side, rng)
+    outline = None if view.mask is None else np.zeros((side, side), bool)
+    rows = slice(max(top, 0), min(top + side, height))
+    columns = slice(max(left, 0), min(left + side, width))
+    place = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+    canvas[place] = view.frame[rows, columns]
+    if outline is not None:
+        outline[place] = view.mask[rows, columns]
+    window = CropTransform(np.zeros((1, 2)), view.window.side, view.window.size)
+    return SearchView(canvas, view.box_xywh - [left, top, 0, 0], outline, window)
+
+
+def with_decoys(view: SearchView, config: StagingConfig, rng: np.random.Generator) -> SearchView:
+    """Return the view with copies of its target in the search region, as many as fit."""
+    if view.box_xywh[2:].min() < MIN_SIDE:
+        return view
+    side = float(np.sqrt(view.box_xywh[2:].prod()))
+    painted = view.frame.copy()
+    for _ in range(rng.integers(1, config.most_decoys + 1)):
+        place = _place(view, rng)
+        copy = _copy(view, side * float(np.exp(rng.normal(0, SIZE_DEVIATION))), rng)
+        if place is not None and copy is not None:
+            paint(painted, copy, _pose(copy, place, rng), 0, exposure=0.0)
+    return replace(view, frame=painted)
+
+
+def with_intruder(
+    view: SearchView,
+    picture: Image,
+    box_xywh: Box,
+    mask: Bool[np.ndarray, "height width"] | None,
+    rng: np.random.Generator,
+) -> SearchView:
+    """Return the view with an object of another picture near its target, or the view itself if none fits.
+
+    Args:
+        view: The search region.
+        picture: Shows the other object.
+        box_xywh: Where in that picture.
+        mask: Its pixels, where they are known.
+        rng: The source of randomness.
+    """
+    target, size = view.box_xywh[:2] + view.box_xywh[2:] / 2, view.box_xywh[2:]
+    side = float(np.sqrt(size.prod()))
+    copy = _cut(picture, box_xywh, mask, side * float(rng.uniform(*INTRUDER_SIZES)), rng)
+    if copy is None or min(box_xywh[2:].min(), size.min()) < MIN_SIDE:
+        return view
+    extent = np.array(copy.pixels.shape[1::-1])
+    for _ in range(MAX_PLACES):
+        place = target + rng.normal(0, INTRUDER_DISTANCE * side, 2)
+        shared = (
+            np.minimum(place + extent / 2, target + size / 2)
+            - np.maximum(place - extent / 2, target - size / 2)
+        ).clip(0)
+        if shared.prod() <= MAX_HIDDEN * size.prod():
+            painted = view.frame.copy()
+            paint(painted, copy, _pose(copy, place, rng), 0, exposure=0.0)
+            return replace(view, frame=painted)
+    return view
+
+
+def _share_inside(view: SearchView) -> float:
+    """Return which share of the region lies on the frame."""
+    side, size_wh = view.window.side[0], np.array(view.frame.shape[1::-1])
+    start = view.window.origin_xy[0]
+    covered = (np.minimum(start + side, size_wh) - np.maximum(start, 0)).clip(0)
+    return float(covered.prod() / side**2)
+
+
+def _filled(picture: Image, side: int, rng: np.random.Generator) -> Image:
+    """Return a random part of a picture, scaled to a square."""
+    part = max(2, int(min(picture.shape[:2]) / rng.uniform(*ZOOMS)))
+    top, left = (int(rng.integers(length - part + 1)) for length in picture.shape[:2])
+    square = picture[top : top + part, left : left + part]
+    method = cv2.INTER_AREA if part > side else cv2.INTER_LINEAR
+    return cv2.resize(square, (side, side), interpolation=method)
+
+
+def _place(view: SearchView, rng: np.random.Generator) -> Float[np.ndarray, "2"] | None:
+    """Return the middle of a copy, frame pixels."""
+    origin, side, size_wh = view.window.origin_xy[0], view.window.side[0], view.frame.shape[1::-1]
+    target, size = view.box_xywh[:2] + view.box_xywh[2:] / 2, view.box_xywh[2:]
+    middle = origin + side / 2
+    nearest = np.hypot(*(target - middle)) + LEAD * np.sqrt(size.prod())
+    for _ in range(MAX_PLACES):
+        place = origin + side * rng.random(2)
+        is_clear = (size - np.abs(place - target)).clip(0).prod() <= MAX_COVERED * size.prod()
+        is_inside = bool(((place >= 0) & (place < size_wh)).all())
+        if is_clear and is_inside and np.hypot(*(place - middle)) >= nearest:
+            return place
+    return None
+
+
+def _copy(view: SearchView, side: float, rng: np.random.Generator) -> CutOut | None:
+    gains = np.exp(rng.uniform(-MAX_TINT, MAX_TINT, 3)) if rng.random() < TINTED else np.ones(3)
+    copy = _cut(view.frame, view.box_xywh, view.mask, side, rng)
+    return None if copy is None else recolour(copy, gains)
+
+
+def _cut(
+    picture: Image,
+    box_xywh: Box,
+    mask: Bool[np.ndarray, "height width"] | None,
+    side: float,
+    rng: np.random.Generator,
+) -> CutOut | None:
+    try:
+        return cut_out(picture, box_xywh, mask, side=side, roundness=float(rng.uniform(2, 5)))
+    except DatasetError:
+        return None  # the box lies outside the picture, or its mask is empty: there is nothing to cut out
+
+
+def _pose(copy: CutOut, place_xy: Float[np.ndarray, "2"], rng: np.random.Generator) -> Poses:
+    mirror = np.diag([float(rng.choice([-1.0, 1.0])), 1.0])
+    middle = np.array(copy.pixels.shape[1::-1]) / 2
+    return Poses(mirror[None], (place_xy - mirror @ middle)[None])
