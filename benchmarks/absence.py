@@ -1,13 +1,16 @@
-"""Whether a target that was away is found again, by how far its search region may grow.
+"""Whether a target that was away is found again, by where it is searched and how far its search region may grow.
 
-    python benchmarks/absence.py WEIGHTS [--data OTB_ROOT] [--growth 1 1.5 2.5] [--gap 20]
+    python benchmarks/absence.py WEIGHTS [--data OTB_ROOT] [--growth 1.5 2 3] [--gap 20]
 
-Run by a person. Every sequence is cut to `BEFORE` frames, then the picture is blank for `gap` frames while the
-target goes on, then come `AFTER` more. Made clips (`--clips`) skip two seconds in the gap as well, so that their
-object comes back elsewhere. Told over the sequences that were tracked when the picture went, at the first growth
-given: how many are found again (mean overlap above a half over the last ten frames), the mean overlap before and
-after the gap, the frames until the first good box in state `tracked`, and in what share of the blank frames the
-tracker believed to see the target.
+Run by a person. `tracking.search_growth` does two things to a lost target, told apart here: it goes back to the last
+sure box, and it widens the region. Arms: `off` (the paper's), `back` (the last sure box, never wider), and for every
+growth `widen` (around the latest box, wherever that has drifted to) and `both` (the setting).
+
+Every sequence is cut to `BEFORE` frames, then the picture is blank for `gap` frames while the target goes on, then
+come `AFTER` more. Made clips (`--clips`) skip two seconds in the gap as well, so that their object comes back
+elsewhere. Told over the sequences that were tracked in the arm `off` when the picture went: how many are found again
+(mean overlap above a half over the last ten frames), the mean overlap before and after the gap, the frames until the
+first good box in state `tracked`, and in what share of the blank frames the tracker believed to see the target.
 """
 
 import argparse
@@ -18,12 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from starktrack.api import load
-from starktrack.arrays import Boxes, Image
+from starktrack.arrays import Box, Boxes, Image
 from starktrack.data.sources import open_dataset
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.evaluation.metrics import overlaps
 from starktrack.tracking.presence import TargetState
-from starktrack.tracking.tracker import Tracker
+from starktrack.tracking.protocol import Engine, Views
+from starktrack.tracking.search_growth import SearchGrowth
+from starktrack.tracking.tracker import advance, begin
 
 BEFORE, AFTER, JUMP, GOOD = 25, 30, 60, 0.5
 
@@ -59,6 +64,32 @@ class Return:
     believed: float
 
 
+class AroundLatest(SearchGrowth):
+    """Widens the region of a lost target around its latest box: growth without going back."""
+
+    def after(self, box_xywh: Box, state: TargetState) -> "AroundLatest":
+        """Return what is remembered after a frame; every box counts as seen."""
+        return AroundLatest(box_xywh, super().after(box_xywh, state).num_lost)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to search a lost target."""
+
+    name: str
+    growth: float
+    remembers: type[SearchGrowth] = SearchGrowth
+
+
+def _arms(growths: list[float]) -> Iterator[Arm]:
+    yield Arm("off", 1.0)
+    # A growth that is on and widens nothing.
+    yield Arm("back", 1.0 + 1e-9)
+    for growth in growths:
+        yield Arm(f"widen {growth:g}", growth, AroundLatest)
+        yield Arm(f"both {growth:g}", growth)
+
+
 def main() -> None:
     """Track and print."""
     parser = argparse.ArgumentParser(
@@ -67,19 +98,19 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--clips", type=int, default=4)
-    parser.add_argument("--growth", type=float, nargs="+", default=[1.0, 1.5, 2.5])
+    parser.add_argument("--growth", type=float, nargs="+", default=[1.5, 2.0, 3.0])
     parser.add_argument("--gap", type=int, default=20)
     options = parser.parse_args()
-    tracker = load(weights=options.weights)
+    engine = load(weights=options.weights).engine
     films = [*_real(options.data, options.gap)] if options.data else []
     films += [_made(seed, options.gap) for seed in range(options.clips)]
     chosen: list[str] = []
-    for growth in options.growth:
-        tracking = replace(tracker.engine.config.tracking, search_growth=growth)
-        tracker.engine.config = replace(tracker.engine.config, tracking=tracking)
-        results = {film.name: _track(tracker, film) for film in films}
+    for arm in _arms(options.growth):
+        tracking = replace(engine.config.tracking, search_growth=arm.growth)
+        engine.config = replace(engine.config, tracking=tracking)
+        results = {film.name: _track(engine, film, arm) for film in films}
         chosen = chosen or [name for name, each in results.items() if each.ready]
-        _print(growth, {name: results[name] for name in chosen})
+        _print(arm.name, {name: results[name] for name in chosen})
 
 
 def _real(root: Path, gap: int) -> Iterator[Film]:
@@ -104,9 +135,10 @@ def _blanked(name: str, images: list[Image], boxes_xywh: Boxes, gap: int) -> Fil
     return Film(name, [*images[:BEFORE], *grey, *images[BEFORE + gap :]], boxes_xywh, gap)
 
 
-def _track(tracker: Tracker, film: Film) -> Return:
-    tracker.start(film.images[0], box_xywh=film.boxes_xywh[0])
-    outputs = [tracker.update(image) for image in film.images[1:]]
+def _track(engine: Engine, film: Film, arm: Arm) -> Return:
+    (target,) = begin(engine, Views([film.images[0]], np.zeros(1, np.int64), film.boxes_xywh[:1]))
+    target.growth = arm.remembers(film.boxes_xywh[0])
+    outputs = [advance(engine, [target], [image], [0])[0] for image in film.images[1:]]
     found = np.stack([film.boxes_xywh[0], *(output.box_xywh for output in outputs)])
     overlap = overlaps(found, film.boxes_xywh)
     sure = np.array([True, *(output.state is TargetState.TRACKED for output in outputs)])
@@ -122,11 +154,11 @@ def _track(tracker: Tracker, film: Film) -> Return:
     )
 
 
-def _print(growth: float, results: dict[str, Return]) -> None:
+def _print(arm: str, results: dict[str, Return]) -> None:
     again = sum(each.late_overlap > GOOD for each in results.values())
     waits = [each.frames for each in results.values() if each.frames is not None]
     print(
-        f"growth {growth}: found again {again} of {len(results)}, "
+        f"{arm}: found again {again} of {len(results)}, "
         f"overlap before {np.mean([each.before for each in results.values()]):.3f} "
         f"and after {np.mean([each.overlap for each in results.values()]):.3f}, "
         f"frames until back (median of {len(waits)}) {np.median(waits) if waits else '-'}, "

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 import starktrack
+from starktrack.api import load_refiner
 from starktrack.data.image_files import read_image
+from starktrack.data.sources import open_dataset
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.data.video_writer import VideoWriter
+from starktrack.engines.agreement import compare_refiners
 from starktrack.engines.export import compare
 from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap, xywh_to_xyxy
 from starktrack.shipped import DEFAULT, shipped_card, shipped_weights
-from starktrack.tracking.protocol import Views
+from starktrack.tracking.protocol import Refinement, Views
 
 MOST_BYTES = 12_000_000
 
@@ -104,8 +107,40 @@ def test_the_man_of_otb_is_followed_to_the_end_of_an_mp4_with_a_box_alone(shared
     assert len(outputs) == len(true) and each.mean() > 0.6 and each[-10:].min() > 0.3
 
 
+def refiner_of(kind: str):
+    return load_refiner("refine_mobile", engine=kind, device="cpu")
+
+
+def test_both_files_of_the_refiner_hold_the_same_network():
+    for kind in ("torch", "onnx"):
+        assert shipped_weights("refine_mobile", kind).stat().st_size < MOST_BYTES
+    first, second = refiner_of("torch"), refiner_of("onnx")
+    assert first.config == second.config and first.config.name == "refine_mobile"
+    assert compare_refiners(first, second).holds
+
+
+@pytest.mark.shared
+def test_both_files_of_the_refiner_draw_the_same_outlines_on_real_pictures(shared):
+    answers: dict[str, list[Refinement]] = {"torch": [], "onnx": []}
+    dataset = open_dataset("davis", shared / "data" / "train" / "davis", "all", allow_missing=True)
+    for sequence in dataset:
+        index = np.flatnonzero(sequence.visible)[[0, -1]]
+        pictures = [sequence.frames.read(int(each)) for each in index]
+        views = Views(pictures, np.arange(2), sequence.boxes_xywh[index])
+        for kind, refiner in ((kind, refiner_of(kind)) for kind in answers):
+            answers[kind].append(refiner.refine(views, refiner.embed(views)))
+    assert len(answers["onnx"]) == 10
+    boxes, logits = (
+        [np.concatenate([getattr(each, part) for each in of_kind]) for of_kind in answers.values()]
+        for part in ("boxes_cxcywh", "mask_logits")
+    )
+    assert overlap(*(cxcywh_to_xyxy(each) for each in boxes)).min() > 0.999
+    drawn = [each > 0 for each in logits]
+    assert (drawn[0] == drawn[1]).mean() > 0.9999 and 0.05 < drawn[0].mean() < 0.5
+
+
 def test_the_shipped_refiner_outlines_the_target_and_reads_its_box():
-    assert shipped_weights("refine_mobile", "torch").stat().st_size < MOST_BYTES
+    assert type(starktrack.load(refine="refine_mobile").refiner).__name__ == "OnnxRefiner"
     assert "J" in shipped_card("refine_mobile")
     frames = list(synthetic_clip(4, seed=1))
     plain, outlining = (starktrack.load(device="cpu", refine=name) for name in (None, "refine_mobile"))

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -279,6 +280,16 @@ def test_two_trackers_of_one_name_are_not_mixed(workspace, monkeypatch):
     assert "tracker was 'two:Still' there, and is 'two:Other' now" in str(ended.exception)
     (workspace / "results/still/unsupervised/run.json").unlink()
     assert "it has no run.json" in str(invoke(*arguments, "two:Still").exception)
+
+
+def test_a_long_run_may_let_the_search_region_grow(workspace, weights):
+    arguments = ["run", workspace, "--experiment", "longterm", "--weights", weights, "--device", "cpu"]
+    grown = [*arguments, "--name", "grown", "--set", "tracking.search_growth=2"]
+    assert invoke(*grown).exit_code == 0
+    told = json.loads((workspace / "results/grown/longterm/run.json").read_text())
+    assert told["config"]["tracking"]["search_growth"] == 2
+    ended = invoke(*arguments, "--name", "grown")
+    assert "search_growth was 2.0 there, and is 1.0 now" in str(ended.exception)
 
 
 @pytest.mark.parametrize("name", ["stark.v2", "a b", "a/b", "é"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from starktrack.config.presets import PRESETS, preset
-from starktrack.config.refine import REFINERS
+from starktrack.config.refine import DEFAULT_REFINER, REFINERS
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
 from starktrack.shipped import DEFAULT, shipped_weights
 from starktrack.tracking.protocol import Engine, Refiner
@@ -32,8 +32,8 @@ def load(
         device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
         engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the
             file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
-        refine: Weights of a refiner written by `starktrack train`, or the name of one that comes with the package
-            (`refine_mobile`): boxes become exact, and `TrackOutput.mask` is the target's outline (needs PyTorch).
+        refine: Weights of a refiner, a checkpoint or an exported one, or the name of one that comes with the
+            package (`refine_mobile`): boxes become exact, and `TrackOutput.mask` is the target's outline.
 
     Raises:
         ConfigError: Unknown model or engine.
@@ -42,7 +42,8 @@ def load(
         MissingExtraError: PyTorch is needed and not installed.
     """
     chosen = load_engine(model, weights=weights, device=device, engine=engine)
-    return Tracker(chosen, None if refine is None else load_refiner(refine, device=device))
+    # An engine that was asked for is the tracker's; for weights of the package it is the refiner's as well.
+    return Tracker(chosen, None if refine is None else load_refiner(refine, device=device, engine=engine))
 
 
 def from_pretrained(
@@ -117,8 +118,7 @@ def shipped_file(model: str, device: str = "auto", engine: str = "auto") -> Path
     Raises:
         CheckpointError: None of this model come with the package.
     """
-    suits = "onnx" if device in ("auto", "cpu") else "torch"
-    found = shipped_weights(model, suits if engine == "auto" else engine)
+    found = shipped_weights(model, _suiting(device, engine))
     if found is None:
         raise CheckpointError(
             f"{model} needs weights, got none; train some (starktrack train), or convert the authors' "
@@ -127,32 +127,62 @@ def shipped_file(model: str, device: str = "auto", engine: str = "auto") -> Path
     return found
 
 
-def load_refiner(weights: str | Path, *, device: str = "auto") -> Refiner:
+def load_refiner(
+    weights: str | Path, *, device: str = "auto", engine: EngineName = "auto", threads: int = 0
+) -> Refiner:
     """Return the network that makes a tracker's boxes exact, to be shared by several trackers.
 
     Args:
-        weights: A refiner's weights, or the name of one that comes with the package.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        weights: A refiner's checkpoint or exported network, or the name of one that comes with the package.
+        device: `auto`, `cpu`, `cuda` or `mps`; an exported refiner runs on the CPU.
+        engine: Of the weights of the package: which of their two files is taken. A file that is given runs on
+            the engine for its kind.
+        threads: Threads of one call of an exported refiner; 0 takes a thread for each core.
 
     Raises:
         CheckpointError: No such weights, damaged ones, or a tracker's.
-        DeviceError: This machine has no such device.
-        MissingExtraError: PyTorch is not installed.
+        DeviceError: This machine has no such device, or the refiner was exported and another than the CPU is
+            asked for.
+        MissingExtraError: PyTorch is needed and not installed.
     """
-    require_torch("a refiner")
+    file = refiner_file(weights, device, engine)
+    if file.suffix == ".onnx":
+        _check_onnx_device(device)
+        from starktrack.engines.onnx_refiner import open_onnx_refiner
+
+        return open_onnx_refiner(file, threads=threads)
+    require_torch(f"the refiner {file.name}")
     from starktrack.engines.torch_engine import resolve_device
     from starktrack.engines.torch_refiner import TorchRefiner
     from starktrack.models.weights import load_refiner as read
 
     where = resolve_device(device)
-    config, network = read(refiner_file(weights))
+    config, network = read(file)
     return TorchRefiner(network, config, device=where)
 
 
-def refiner_file(weights: str | Path) -> Path:
-    """Return where a refiner's weights lie, those of the package by their name."""
-    shipped = shipped_weights(str(weights), "torch") if str(weights) in REFINERS else None
-    return shipped or Path(weights)
+def refiner_file(weights: str | Path, device: str = "auto", engine: str = "auto") -> Path:
+    """Return where a refiner's weights lie, those of the package by their name.
+
+    Raises:
+        CheckpointError: None of this refiner come with the package.
+    """
+    if str(weights) not in REFINERS or Path(weights).exists():
+        return Path(weights)
+    found = shipped_weights(str(weights), _suiting(device, engine))
+    if found is None:
+        raise CheckpointError(
+            f"{weights} needs weights, got none; train some (starktrack train refine) and give their file; "
+            f"those of {DEFAULT_REFINER} come with the package"
+        )
+    return found
+
+
+def _suiting(device: str, engine: str) -> str:
+    """Return which engine runs weights of the package: on a CPU the one that needs no PyTorch and is faster."""
+    if engine != "auto":
+        return engine
+    return "onnx" if device in ("auto", "cpu") else "torch"
 
 
 def _check_model(model: str | None) -> None:
@@ -197,13 +227,17 @@ def _open_torch(weights: Path, device: str) -> Engine:
 
 
 def _open_onnx(weights: Path, device: str) -> Engine:
+    _check_onnx_device(device)
+    from starktrack.engines.onnx_engine import open_onnx
+
+    return open_onnx(weights)
+
+
+def _check_onnx_device(device: str) -> None:
     if device not in ("auto", "cpu"):
         raise DeviceError(
             f"the onnx engine runs on the CPU, got device {device!r}; use cpu, or a .safetensors checkpoint"
         )
-    from starktrack.engines.onnx_engine import open_onnx
-
-    return open_onnx(weights)
 
 
 _OPEN = {"torch": _open_torch, "onnx": _open_onnx}

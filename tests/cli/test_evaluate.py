@@ -115,6 +115,27 @@ def test_nanotrack_is_described_by_its_files_and_opencv(tmp_path):
     assert told["opencv"] == cv2.__version__
 
 
+def test_refined_results_have_a_name_of_their_own(work):
+    plain = run(work, "--tracker", "right=mine:Right")
+    assert plain.returncode == 0, plain.stderr
+    refined = run(work, "--tracker", "right=mine:Right", "--refine", "refine_mobile", "--device", "cpu")
+    assert refined.returncode == 0, refined.stderr
+    assert "right+refine_mobile" in refined.stdout
+    before, after = results(work, "right"), results(work, "right+refine_mobile")
+    assert set(before) == set(after) == set(NAMES)
+    for name in NAMES:
+        first, later = (text.splitlines() for text in (before[name], after[name]))
+        assert len(first) == len(later) and first[0] == later[0] and first[1:] != later[1:]
+    told = json.loads((work / "results/otb_test/right+refine_mobile/run.json").read_text())
+    assert told["refine"] == "refine_mobile.onnx" and len(told["refine_weights"]) == 64
+    mixed = run(work, "--tracker", "right+refine_mobile=mine:Right")
+    assert mixed.returncode == 1 and "another run (refine was 'refine_mobile.onnx' there" in mixed.stderr
+    absent = run(work, "--tracker", "right=mine:Right", "--refine", "none.safetensors")
+    assert absent.returncode == 1
+    assert "--refine must be a refiner's weights or the name of one" in absent.stderr
+    assert not (work / "results/otb_test/right+none").exists()
+
+
 def test_a_refiner_is_described_by_its_file(tmp_path):
     from starktrack.cli.evaluation_job import Contestant, Settings, describe_contestant
 

@@ -1,12 +1,18 @@
 import pytest
 import typer
+from tests.data.test_outline import MODEL
 from typer.testing import CliRunner
 
 import starktrack
+from starktrack.api import load_refiner
 from starktrack.cli.export import export
+from starktrack.config.refine import RefineConfig
+from starktrack.engines.agreement import compare_refiners
 from starktrack.engines.export import compare
 from starktrack.engines.onnx_engine import OnnxEngine
 from starktrack.errors import CheckpointError, ConfigError, InputError
+from starktrack.models.refine import build_refiner
+from starktrack.models.weights import save_weights
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(export)
@@ -33,6 +39,22 @@ def test_a_preset_with_weights_in_the_package_is_exported_with_them(tmp_path):
         starktrack.load(weights=file).engine for file in (tmp_path / "mobile.onnx", "stark_mobile")
     )
     assert compare(shipped, again).corner_difference < 1e-6
+
+
+@pytest.mark.parametrize("form", ["name", "file"])
+def test_a_refiner_is_exported_by_name_and_by_file(form, tmp_path):
+    source, name = "refine_mobile", "refine_mobile with the weights of the package"
+    if form == "file":
+        source, name = tmp_path / "small.safetensors", "small"
+        save_weights(source, build_refiner(MODEL).state_dict(), RefineConfig(name="small", model=MODEL))
+    result = run(source, tmp_path / "refiner.onnx")
+    assert result.exit_code == 0, result.output
+    assert f"is {name}: wrote" in result.output and "probabilities of the outline within" in result.output
+    refiners = (
+        load_refiner(tmp_path / "refiner.onnx"),
+        load_refiner(source, engine="torch", device="cpu"),
+    )
+    assert compare_refiners(*refiners).holds
 
 
 def test_a_target_of_another_kind_is_refused(tmp_path):

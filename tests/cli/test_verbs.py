@@ -15,6 +15,7 @@ import torch
 
 import starktrack as package
 from starktrack.config.presets import PRESETS
+from starktrack.config.refine import REFINERS
 from starktrack.models.weights import read_config, read_weights
 
 SOURCE = Path(package.__file__).parents[1]
@@ -160,11 +161,29 @@ def test_models_lists_every_preset_with_size_cost_and_weights(starktrack, tmp_pa
         assert words in lines["stark_s50"]
     for words in ("28.23 M", "2 x 128", "yes"):
         assert words in lines["stark_st50"]
-    assert "shipped, the default, stark_mobile.safetensors" in lines["stark_mobile"]
+    assert "shipped, stark_mobile.safetensors" in lines["stark_mobile"]
     plain = next(line for line in starktrack("models").out.splitlines() if "stark_mobile" in line)
-    assert "shipped, the default" in plain and ".safetensors" not in plain
+    assert "shipped" in plain and ".safetensors" not in plain
     refused = starktrack("models", "--weights", tmp_path / "nowhere")
     assert refused.code == 1 and "--weights must be a folder" in refused.err
+
+
+def test_models_lists_refiners_with_what_they_need(starktrack):
+    out = starktrack("models").out
+    lines = {name: next(line for line in out.splitlines() if name in line) for name in REFINERS}
+    for words in ("mobilenetv2_100", "0.75 M", "0.48 G", "256", "nothing", "shipped"):
+        assert words in lines["refine_mobile"]
+    for words in ("resnet34", "9.05 M", "PyTorch, training"):
+        assert words in lines["refine_r34"]
+
+
+def test_models_shows_the_card_of_a_shipped_refiner(starktrack):
+    done = starktrack("models", "--card", "refine_mobile")
+    assert done.code == 0 and "pixel-wise correlation" in " ".join(done.out.split())
+    none = starktrack("models", "--card", "refine_r34")
+    assert none.code == 1 and "no weights of refine_r34 come with the package" in none.err
+    unknown = starktrack("models", "--card", "refine_mobil")
+    assert unknown.code == 1 and "did you mean 'refine_mobile'?" in unknown.err
 
 
 def test_models_shows_the_card_of_shipped_weights(starktrack):

@@ -68,6 +68,16 @@ def test_a_recipe_survives_the_round_trip_through_plain_values():
     assert from_mapping(Recipe, to_mapping(recipe)) == recipe
 
 
+def test_a_recipe_may_be_called_as_its_file_is_in_the_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_recipe("recipes/refine.toml") == read_recipe("refine")
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "refine.toml").write_text('base = "mobile"\n')
+    assert read_recipe("recipes/refine.toml") == read_recipe("mobile"), "one's own file comes first"
+    with pytest.raises(ConfigError, match=r"recipes/mine\.toml"):
+        read_recipe("recipes/mine.toml")
+
+
 def test_a_wrong_recipe_name_is_answered_with_the_nearest():
     with pytest.raises(ConfigError, match=r"got 's5O'; did you mean 's50'\?"):
         read_recipe("s5O")

@@ -7,7 +7,7 @@ import torch
 
 import starktrack
 from starktrack.config.schema import Config
-from starktrack.engines import export
+from starktrack.engines import export, onnx_graph
 from starktrack.engines.export import Agreement, compare, export_onnx
 from starktrack.engines.onnx_engine import open_onnx
 from starktrack.engines.torch_engine import TorchEngine
@@ -80,11 +80,11 @@ def test_exporting_leaves_the_network_as_it_was(config, tmp_path, monkeypatch):
 
 def test_colours_are_normalised_as_in_training(network):
     crops = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).reshape(2, 4, 4, 3)
-    assert torch.allclose(export._Graph(network)._normalise(crops), normalise(crops), atol=1e-6)
+    assert torch.allclose(export._Graph(network).normalise(crops), normalise(crops), atol=1e-6)
 
 
 def test_without_onnx_the_extra_is_named(network, config, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx_graph, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'needs the package onnx, .* "starktrack\[export\]"'):
         export_onnx(network, config, tmp_path / "tiny.onnx")
 

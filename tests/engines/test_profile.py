@@ -4,13 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from starktrack.config.costs import COSTS, PresetCost
+from starktrack.config.costs import COSTS, REFINER_COSTS, PresetCost
 from starktrack.config.presets import PRESETS, preset
+from starktrack.config.refine import REFINERS
 from starktrack.config.schema import Config
 from starktrack.data.video_writer import VideoWriter
 from starktrack.engines.profile import TimedEngine, count, hardware, measure
 from starktrack.engines.torch_engine import TorchEngine
+from starktrack.models.refine import build_refiner
 from starktrack.models.weights import load_network
 from starktrack.tracking.tracker import Tracker
 
@@ -96,3 +99,17 @@ def test_the_readme_tells_the_size_that_is_counted(name):
 
 def test_every_preset_has_its_cost():
     assert set(COSTS) == set(PRESETS)
+    assert set(REFINER_COSTS) == set(REFINERS)
+
+
+@pytest.mark.parametrize("name", REFINERS)
+def test_the_table_of_refiners_costs_is_what_is_counted(name):
+    model = REFINERS[name]().model
+    with torch.device("meta"):
+        network = build_refiner(model).eval().requires_grad_(False)
+        crop = torch.zeros(1, 3, model.crop.side, model.crop.side)
+        template = network.embed(crop, torch.zeros(1, 4))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    with FlopCounterMode(display=False) as counter:
+        network.refine(template, crop)
+    assert REFINER_COSTS[name] == PresetCost(parameters, counter.get_total_flops() // 2)

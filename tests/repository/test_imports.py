@@ -44,6 +44,7 @@ WITHOUT_TORCH = (
     "data.sources",
     "data.trajectory",
     "engines.onnx_engine",
+    "engines.onnx_refiner",
     "evaluation",
     "geometry",
     "tracking",

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from starktrack.data.image_files import read_image
 from starktrack.data.result_files import read_boxes
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.data.video_writer import VideoWriter
@@ -69,6 +71,13 @@ def exported(tmp_path_factory):
     return path
 
 
+def write_otb(folder, frames):
+    (folder / "img").mkdir(parents=True)
+    for number, frame in enumerate(frames, start=1):
+        cv2.imwrite(str(folder / "img" / f"{number:04d}.jpg"), frame.image[..., ::-1])
+    np.savetxt(folder / "groundtruth_rect.txt", [frame.box_xywh for frame in frames], delimiter=",")
+
+
 def test_the_plain_install_has_no_torch_and_tracks_a_clip(installed, exported, tmp_path):
     with VideoWriter(tmp_path / "clip.mp4", (240, 320), 30.0) as writer:
         for frame in synthetic_clip(10, size_hw=(240, 320)):
@@ -91,6 +100,14 @@ def test_the_plain_install_tracks_and_shows_the_demo_with_the_weights_of_the_pac
             writer.write(frame.image)
     box = ",".join(map(str, clip[0].box_xywh))
     run(installed / "starktrack", "track", "clip.mp4", "--box", box, "--save", "boxes.txt", cwd=tmp_path)
+    run(installed / "starktrack", "track", "clip.mp4", "--box", box, "--masks", "masks", cwd=tmp_path)
+    outlines = [read_image(path) for path in sorted((tmp_path / "masks").glob("*.png"))]
+    # Most of the box of a made object is the object.
+    shown = [
+        (outline.max(axis=2) > 0).sum() / frame.box_xywh[2:].prod()
+        for outline, frame in zip(outlines, clip, strict=True)
+    ]
+    assert min(shown) > 0.3 and max(shown) < 1.2
     found = overlap(
         *(
             xywh_to_xyxy(boxes)
@@ -98,6 +115,10 @@ def test_the_plain_install_tracks_and_shows_the_demo_with_the_weights_of_the_pac
         )
     )
     assert found.mean() > 0.6
+    write_otb(tmp_path / "data" / "Bird1", clip[:5])
+    asked = ("--root", "data", "--allow-missing", "--tracker", "stark_mobile", "--refine", "refine_mobile")
+    scored = run(installed / "starktrack", "evaluate", "otb", *asked, cwd=tmp_path)
+    assert "stark_mobile+refine_mobile" in scored.stdout
     shown = run(installed / "starktrack", "demo", cwd=tmp_path)
     assert float(re.search(r"mean overlap (\d\.\d+)", shown.stdout)[1]) > 0.6
     assert (tmp_path / "demo" / "tracked.mp4").stat().st_size > 1000

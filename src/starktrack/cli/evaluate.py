@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from starktrack.cli.evaluation_job import (
     named_contestant,
 )
 from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
-from starktrack.cli.options import Device, DeviceOption, named
+from starktrack.cli.options import Device, DeviceOption, RefineOption, named
 from starktrack.cli.tables import Form
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
@@ -46,6 +47,7 @@ def evaluate(
             "own; repeat for more.",
         ),
     ] = None,
+    refine: RefineOption = None,
     split: Annotated[str | None, typer.Option(help="Part of the data set; default: the benchmark's.")] = None,
     sequence: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this sequence; repeat for more.")
@@ -82,13 +84,17 @@ def evaluate(
 ) -> None:
     """Track a data set, go on where an earlier run stopped, and print a table.
 
+    With --refine every tracker's boxes are refined, and their results are those of TRACKER+REFINER.
+
     Under `torchrun` every process does its share, and the first waits for the others and prints the table.
     """
     place = DataPlace(dataset, root, split, allow_missing)
     settings = Settings(
         device.value, batch, tuple(overrides or ()), integer, workers, nanotrack, opencv_python
     )
-    contestants = _contestants(weights or [], tracker or [], device.value)
+    contestants = [
+        _refined(each, refine) for each in _contestants(weights or [], tracker or [], device.value)
+    ]
     opened = place.open()
     names = _chosen(opened, sequence or [])
     home = out / f"{opened.name}_{opened.split.replace('/', '-')}"
@@ -130,6 +136,13 @@ def _contestants(weights: Sequence[str], trackers: Sequence[str], device: str) -
     if len(set(names)) < len(names):
         raise ConfigError(f"trackers must differ in name, got {', '.join(names)}; write NAME=…")
     return found
+
+
+def _refined(contestant: Contestant, refine: str | None) -> Contestant:
+    """Return the contestant with the refiner behind it, under a name that says so."""
+    if refine is None:
+        return contestant
+    return replace(contestant, name=f"{contestant.name}+{Path(refine).stem}", refine=refine)
 
 
 def _chosen(dataset: Dataset, wanted: Sequence[str]) -> tuple[str, ...]:

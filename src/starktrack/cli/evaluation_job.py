@@ -19,11 +19,13 @@ from starktrack.config.schema import Config
 from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
-from starktrack.errors import ConfigError
+from starktrack.errors import CheckpointError, ConfigError
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
 from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_nanotrack
 from starktrack.tracking.opencv_worker import CLASSES
 from starktrack.tracking.plugin import load_factory
+from starktrack.tracking.protocol import Refiner
+from starktrack.tracking.refined_team import ExactTeam
 from starktrack.tracking.shares import Share, threads_each
 from starktrack.tracking.team import EngineTeam, PluginTeam, Team
 
@@ -144,11 +146,16 @@ class EvaluationJob:
             tasks = (Task(name, partial(_clip, dataset, name)) for name in unfinished)
             now = before
             with open_team(self.contestant, benchmark, self.settings, share) as team:
-                for event in run_campaign(team, tasks):
+                for event in run_campaign(self._refined(team, share), tasks):
                     if isinstance(event, Standing):
                         now = Standing(before.clips + event.clips, before.frames + event.frames)
                     yield now if isinstance(event, Standing) else self._keep(event, folder)
             before = now
+
+    def _refined(self, team: Team, share: Share) -> Team:
+        if not self.contestant.refine:
+            return team
+        return ExactTeam(team, open_refiner(self.contestant, self.settings, share))
 
     def _keep(self, outcome: Finished | Failed, folder: ResultFolder) -> Done | Broken:
         if isinstance(outcome, Failed):
@@ -180,16 +187,24 @@ def open_team(contestant: Contestant, benchmark: str, settings: Settings, share:
             factory.close()
 
 
+def open_refiner(contestant: Contestant, settings: Settings, share: Share) -> Refiner:
+    """Return the refiner behind a contestant that has one; errors as `starktrack.load`."""
+    from starktrack.api import load_refiner, refiner_file
+
+    file = refiner_file(contestant.refine, settings.device)
+    if file.suffix == ".onnx":
+        return load_refiner(file, device=settings.device, threads=_onnx_threads(settings))
+    return load_refiner(file, device=_torch_device(settings, share))
+
+
 def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> Config:
     """Return the configuration in a checkpoint, with the benchmark's settings and one's own on top.
 
     Raises:
         ConfigError: An override of something else than tracking, or a bad one.
         CheckpointError: The checkpoint is missing or damaged.
+        MissingExtraError: It needs PyTorch, which is not installed; an exported network does not.
     """
-    from starktrack.api import require_torch
-
-    require_torch("tracking with weights")
     return _configure(_stored_config(weights), benchmark, overrides)
 
 
@@ -214,18 +229,23 @@ def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
 
 def describe_contestant(contestant: Contestant, benchmark: str, settings: Settings) -> Mapping[str, Any]:
     """Return what decides the boxes of a tracker, as JSON values: of every file its digest, not its place."""
-    refined = _describe_refiner(contestant.refine) if contestant.refine else {}
+    refined = _describe_refiner(contestant.refine, settings.device) if contestant.refine else {}
     if contestant.weights is None:
         return {**refined, "tracker": contestant.plugin, **_describe_plugin(contestant.plugin, settings)}
     config = resolve_config(contestant.weights, benchmark, settings.overrides)
     return {**refined, "weights": digest(contestant.weights), "config": to_mapping(config)}
 
 
-def _describe_refiner(weights: str) -> Mapping[str, Any]:
+def _describe_refiner(weights: str, device: str) -> Mapping[str, Any]:
     from starktrack.api import refiner_file
 
-    file = refiner_file(weights)
-    return {"refine": weights, "refine_weights": digest(file) if file.is_file() else None}
+    file = refiner_file(weights, device)
+    if not file.is_file():
+        raise CheckpointError(
+            f"--refine must be a refiner's weights or the name of one that comes with the package, got {weights}, "
+            "which is no file"
+        )
+    return {"refine": file.name, "refine_weights": digest(file)}
 
 
 def _describe_plugin(plugin: str, settings: Settings) -> Mapping[str, Any]:
@@ -252,6 +272,9 @@ def _stored_config(weights: Path) -> Config:
         from starktrack.engines.onnx_engine import open_onnx
 
         return open_onnx(weights).config
+    from starktrack.api import require_torch
+
+    require_torch("tracking with a checkpoint")
     from starktrack.models.weights import read_config
 
     return read_config(weights)
@@ -270,14 +293,17 @@ def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share
     if weights.suffix == ".onnx":
         from starktrack.engines.onnx_engine import open_onnx
 
-        threads = threads_each(settings.workers) if settings.workers > 1 else 0
-        device, engine = "cpu", open_onnx(weights, threads=threads)
+        device, engine = "cpu", open_onnx(weights, threads=_onnx_threads(settings))
     else:
         device = _torch_device(settings, share)
         engine = load_engine(weights=weights, device=device)
     engine.config = _configure(engine.config, benchmark, settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
     return EngineTeam(engine, batch)
+
+
+def _onnx_threads(settings: Settings) -> int:
+    return threads_each(settings.workers) if settings.workers > 1 else 0
 
 
 def _torch_device(settings: Settings, share: Share) -> str:

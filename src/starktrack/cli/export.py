@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from starktrack.config.schema import Config
-    from starktrack.models.stark import Stark
+    from starktrack.engines.agreement import Agreement, RefinerAgreement
 
 
 class Format(StrEnum):
@@ -23,44 +22,81 @@ def export(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Checkpoint (.safetensors), or a preset: its weights of the package, else random ones, "
-            "which only serve to measure speed.",
+            help="Checkpoint of a tracker or a refiner (.safetensors), or a preset: its weights of the package, "
+            "else random ones, which only serve to measure speed.",
         ),
     ],
     target: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Where to write the network.")],
     file_format: Annotated[Format, typer.Option("--format", help="Kind of file.")] = Format.onnx,
 ) -> None:
-    """Write a network as ONNX, which runs without PyTorch.
+    """Write a network as ONNX, which runs without PyTorch: a tracker's or a refiner's.
 
-    The file is written only if it finds the boxes that PyTorch finds. Any batch size runs.
+    The file is written only if it finds the boxes and outlines that PyTorch finds. Any batch size runs.
     """
     from starktrack.api import require_torch
     from starktrack.output_file import check_output_path
 
     check_output_path(target, (f".{file_format}",), "an exported network")
     require_torch("exporting a network")
-    from starktrack.engines.export import export_onnx
-
-    config, network, kind = _network(source)
-    agreement = export_onnx(network, config, target)
-    sys.stdout.write(
-        f"{source} is {config.name}{kind}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on "
-        f"{agreement.num_crops} crops corners are within {agreement.corner_difference:.1e} crops of PyTorch's, "
-        f"scores within {agreement.score_difference:.1e}\n"
-    )
+    found = _export_refiner(source, target) if _is_refiner(source) else _export_tracker(source, target)
+    sys.stdout.write(f"{source} is {found}\n")
 
 
-def _network(source: str) -> tuple["Config", "Stark", str]:
-    """Return configuration, network, and what is to be said of its weights."""
+def _is_refiner(source: str) -> bool:
+    from starktrack.config.refine import REFINERS
+    from starktrack.models.weights import is_refiner
+
+    return is_refiner(Path(source)) if Path(source).suffix else source in REFINERS
+
+
+def _export_tracker(source: str, target: Path) -> str:
+    """Write the file; return what was done, in words."""
     from starktrack.config.presets import preset
+    from starktrack.engines.export import export_onnx
     from starktrack.models.build import build_network
     from starktrack.models.weights import load_network
+
+    file, kind = _weights(source)
+    config, network = load_network(file) if file else (preset(source), build_network(preset(source).model))
+    agreement = export_onnx(network, config, target)
+    differences = f"scores within {agreement.score_difference:.1e}"
+    return _told(config.name, kind, target, agreement, differences)
+
+
+def _export_refiner(source: str, target: Path) -> str:
+    """Write the file; return what was done, in words."""
+    from starktrack.config.refine import refiner_preset
+    from starktrack.engines.export_refiner import export_refiner
+    from starktrack.models.refine import build_refiner
+    from starktrack.models.weights import load_refiner
+
+    file, kind = _weights(source)
+    if file:
+        config, network = load_refiner(file)
+    else:
+        config = refiner_preset(source)
+        network = build_refiner(config.model)
+    agreement = export_refiner(network, config, target)
+    differences = f"probabilities of the outline within {agreement.mask_difference:.1e}"
+    return _told(config.name, kind, target, agreement, differences)
+
+
+def _weights(source: str) -> tuple[Path | None, str]:
+    """Return the weights, None for random ones, and what is to be said of them."""
     from starktrack.shipped import shipped_weights
 
     if Path(source).suffix:
-        return *load_network(Path(source)), ""
-    config = preset(source)
-    shipped = shipped_weights(config.name, "torch")
+        return Path(source), ""
+    shipped = shipped_weights(source, "torch")
     if shipped is not None:
-        return *load_network(shipped), " with the weights of the package"
-    return config, build_network(config.model), " with RANDOM weights, which find nothing"
+        return shipped, " with the weights of the package"
+    return None, " with RANDOM weights, which find nothing"
+
+
+def _told(
+    name: str, kind: str, target: Path, agreement: "Agreement | RefinerAgreement", differences: str
+) -> str:
+    return (
+        f"{name}{kind}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on {agreement.num_crops} crops "
+        f"corners are within {agreement.corner_difference:.1e} crops of PyTorch's, {differences}"
+    )

@@ -1,14 +1,16 @@
-"""`starktrack models`: a table of presets."""
+"""`starktrack models`: tables of presets, trackers and refiners."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starktrack.errors import CheckpointError, InputError
+from starktrack.errors import CheckpointError, ConfigError, InputError, nearest_name
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from starktrack.config.costs import PresetCost
 
 
 def models(
@@ -25,7 +27,7 @@ def models(
         ),
     ] = None,
 ) -> None:
-    """List the presets: size, cost, inputs, and whether weights are at hand."""
+    """List the presets, trackers and refiners: size, cost, inputs, and whether weights are at hand."""
     from rich.console import Console
 
     if card is not None:
@@ -35,35 +37,42 @@ def models(
         return
     if weights is not None and not weights.is_dir():
         raise InputError(f"--weights must be a folder, got {weights}")
-    Console().print(_table(weights))
+    Console().print(_trackers(weights), _refiners(weights), sep="\n")
 
 
 def _card(name: str) -> str:
-    from starktrack.config.presets import preset
+    from starktrack.config.presets import PRESETS
+    from starktrack.config.refine import DEFAULT_REFINER, REFINERS
     from starktrack.shipped import DEFAULT, shipped_card
 
-    text = shipped_card(preset(name).name)
+    known = [*PRESETS, *REFINERS]
+    if name not in known:
+        raise ConfigError(f"--card must name one of the presets, got {name!r}{nearest_name(name, known)}")
+    text = shipped_card(name)
     if text is None:
-        raise CheckpointError(f"no weights of {name} come with the package; those of {DEFAULT} do")
+        raise CheckpointError(
+            f"no weights of {name} come with the package; those of {DEFAULT} and {DEFAULT_REFINER} do"
+        )
     return text
 
 
-def _table(folder: Path | None) -> "Table":
+def _trackers(folder: Path | None) -> "Table":
     from rich.table import Table
 
     from starktrack.config.costs import COSTS
     from starktrack.config.presets import PRESETS
 
-    table = Table(title="MACs are those of a frame, in full; sides are in pixels", padding=0)
+    table = Table(
+        title="MACs are those of a frame, in full; sides in pixels; shipped: the default", padding=0
+    )
     for heading in ("model", "backbone", "params", "MACs", "search", "templates", "score", "weights"):
         table.add_column(heading, no_wrap=True)
     for name, build in PRESETS.items():
-        model, cost = build().model, COSTS[name]
+        model = build().model
         table.add_row(
             name,
             model.backbone.name,
-            f"{cost.parameters / 1e6:.2f} M",
-            f"{cost.frame_macs / 1e9:.2f} G",
+            *_cost(COSTS[name]),
             str(model.search.side),
             f"{model.num_templates} x {model.template.side}",
             "yes" if model.score_head else "no",
@@ -72,12 +81,38 @@ def _table(folder: Path | None) -> "Table":
     return table
 
 
-def _weights(name: str, folder: Path | None) -> str:
-    from starktrack.shipped import DEFAULT, shipped_weights
+def _refiners(folder: Path | None) -> "Table":
+    from rich.table import Table
 
-    found = []
-    if shipped_weights(name, "onnx"):
-        found.append("shipped, the default" if name == DEFAULT else "shipped")
+    from starktrack.config.costs import REFINER_COSTS
+    from starktrack.config.refine import REFINERS
+
+    table = Table(
+        title="Refiners: exact boxes and outlines behind any tracker (--refine, --masks)", padding=0
+    )
+    for heading in ("refiner", "backbone", "params", "MACs", "crop", "needs", "weights"):
+        table.add_column(heading, no_wrap=True)
+    for name, build in REFINERS.items():
+        model, weights = build().model, _weights(name, folder)
+        table.add_row(
+            name,
+            model.backbone.name,
+            *_cost(REFINER_COSTS[name]),
+            str(model.crop.side),
+            "PyTorch, training" if weights == "-" else "nothing",
+            weights,
+        )
+    return table
+
+
+def _cost(cost: "PresetCost") -> tuple[str, str]:
+    return f"{cost.parameters / 1e6:.2f} M", f"{cost.frame_macs / 1e9:.2f} G"
+
+
+def _weights(name: str, folder: Path | None) -> str:
+    from starktrack.shipped import shipped_weights
+
+    found = ["shipped"] if shipped_weights(name, "onnx") else []
     if folder is not None:
         found += [
             file.name

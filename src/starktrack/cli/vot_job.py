@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, broken, open_team
+from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, broken, open_refiner, open_team
 from starktrack.data.regions import Mask, Rectangle
 from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
@@ -127,7 +127,7 @@ class VotJob:
         dataset = open_dataset("vot", self.workspace, "all")
         tasks = [Task(run.name, partial(_clip, dataset, run)) for run in left]
         with open_team(self.contestant, self.benchmark, self.settings, share) as team:
-            for event in run_campaign(self._refined(team), tasks):
+            for event in run_campaign(self._refined(team, share), tasks):
                 if isinstance(event, Standing):
                     yield event
                 elif isinstance(event, Failed):
@@ -137,12 +137,10 @@ class VotJob:
                     self._write(self.runs[event.name], event)
                     yield Done(event.name, len(event.trajectory))
 
-    def _refined(self, team: Team) -> Team:
+    def _refined(self, team: Team, share: Share) -> Team:
         if not self.contestant.refine:
             return team
-        from starktrack.api import load_refiner
-
-        return RefinedTeam(team, load_refiner(self.contestant.refine, device=self.settings.device))
+        return RefinedTeam(team, open_refiner(self.contestant, self.settings, share))
 
     def _regions(self, event: Finished) -> list[Mask | Rectangle]:
         boxes = event.trajectory.boxes_xywh

@@ -37,6 +37,10 @@ def run(
         bool, typer.Option("--mask", help="Answer masks: outlines with --refine, else the box filled.")
     ] = False,
     refine: RefineOption = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.search_growth=2."),
+    ] = None,
     workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine.")] = 1,
     batch: Annotated[int, typer.Option(metavar="B", min=0, help="Runs in one forward pass.")] = 0,
     device: DeviceOption = Device.auto,
@@ -61,7 +65,12 @@ def run(
     folder = workspace / "results" / contestant.name / experiment.value
     benchmark = "vot_longterm" if experiment == Experiment.longterm else "vot"
     settings = Settings(
-        device.value, batch, workers=workers, nanotrack=nanotrack, opencv_python=opencv_python
+        device.value,
+        batch,
+        tuple(overrides or ()),
+        workers=workers,
+        nanotrack=nanotrack,
+        opencv_python=opencv_python,
     )
     told = describe_contestant(contestant, benchmark, settings)
     claim_folder(folder, {"dataset": benchmark, "experiment": experiment.value, "mask": mask, **told})

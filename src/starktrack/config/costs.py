@@ -23,3 +23,8 @@ COSTS = {
     "stark_lightning": PresetCost(2_349_986, 1_536_970_752),
     "stark_mobile": PresetCost(2_169_859, 734_094_464),
 }
+
+REFINER_COSTS = {
+    "refine_r34": PresetCost(9_047_491, 4_773_666_816),
+    "refine_mobile": PresetCost(754_403, 477_997_056),
+}

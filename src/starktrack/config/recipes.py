@@ -56,8 +56,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _locate(name_or_path: str) -> Path:
-    if name_or_path.endswith((".toml", ".json")):
-        return Path(name_or_path)
+    path = Path(name_or_path)
+    if path.parts == ("recipes", f"{path.stem}.toml") and path.stem in recipe_names() and not path.exists():
+        return Path(str(_folder() / path.name))  # as the file is called in the source
+    if path.suffix in (".toml", ".json"):
+        return path
     if name_or_path not in recipe_names():
         raise ConfigError(
             f"a recipe must be a TOML or JSON file or one of ours, got {name_or_path!r}"

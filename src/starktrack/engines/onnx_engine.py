@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from jaxtyping import Bool, Float, UInt8
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from starktrack.config.schema import Config, CropConfig
 from starktrack.config.stored import from_metadata
-from starktrack.errors import CheckpointError
-from starktrack.geometry.crop import crop_transform, cut
+from starktrack.engines.onnx_session import cut_views, empty_inputs, open_session
+from starktrack.geometry.crop import crop_transform
 from starktrack.tracking.protocol import Prediction, Views
 
 TEMPLATE_INPUTS = ("template_crops", "template_masks")
@@ -25,8 +24,6 @@ SEARCH_INPUTS = ("search_crops", "search_masks", "tokens", "padding_mask", "posi
 TEMPLATE_OUTPUTS = ("template_tokens", "template_padding_mask", "template_position")
 SEARCH_OUTPUTS = ("box_cxcywh", "score")
 """Names in the graph; `score` only with a score head. Crops are uint8, masks True outside the image."""
-
-_DTYPES = {"tensor(uint8)": np.uint8, "tensor(bool)": np.bool_, "tensor(float)": np.float32}
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,7 @@ class OnnxEngine:
     def __init__(self, session: onnxruntime.InferenceSession, config: Config) -> None:
         self.config = config
         self._session = session
-        self._none = {
-            each.name: np.zeros((0, *each.shape[1:]), _DTYPES[each.type]) for each in session.get_inputs()
-        }
+        self._none = empty_inputs(session)
 
     def embed(self, views: Views) -> list[OnnxTemplate]:
         """Return the tokens of a template crop around each box."""
@@ -84,12 +79,8 @@ class OnnxEngine:
         self, views: Views, crop: CropConfig
     ) -> tuple[UInt8[np.ndarray, "batch side side 3"], Bool[np.ndarray, "batch side side"]]:
         """Return crops around each box and their padding masks."""
-        transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
-        crops = [
-            cut(views.images[image], transform, self.config.model.geometry, index)
-            for index, image in enumerate(views.image_index)
-        ]
-        return np.stack([each.image for each in crops]), np.stack([each.padding_mask for each in crops])
+        windows = crop_transform(views.boxes_xywh, crop.factor, crop.side)
+        return cut_views(views, windows, self.config.model.geometry)
 
 
 def open_onnx(path: Path, *, threads: int = 0) -> OnnxEngine:
@@ -101,24 +92,5 @@ def open_onnx(path: Path, *, threads: int = 0) -> OnnxEngine:
     Raises:
         CheckpointError: The file is missing, damaged, or not written by `starktrack export`.
     """
-    if not path.is_file():
-        raise CheckpointError(f"weights must be a file, {path} does not exist")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that spin while they wait take the cores from the decoder, and from whoever else runs there.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (
-        runtime_errors.Fail,
-        runtime_errors.InvalidArgument,
-        runtime_errors.InvalidGraph,
-        runtime_errors.InvalidProtobuf,
-        runtime_errors.NotImplemented,
-        UnicodeDecodeError,  # of names in a damaged graph
-    ) as error:
-        raise CheckpointError(
-            f"weights ending in .onnx must be an ONNX graph, {path} is not or is truncated ({error}); "
-            "write it anew: starktrack export"
-        ) from error
-    return OnnxEngine(session, from_metadata(path, session.get_modelmeta().custom_metadata_map))
+    session, metadata = open_session(path, threads=threads)
+    return OnnxEngine(session, from_metadata(path, metadata))

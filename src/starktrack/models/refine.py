@@ -136,8 +136,9 @@ class NonLocal(nn.Module):
         self, features: Float[Tensor, "batch width rows columns"]
     ) -> Float[Tensor, "batch width rows columns"]:
         """Return the features with what they gathered."""
-        tokens = [part(features).flatten(2).mT for part in (self.query, self.key, self.value)]
-        gathered = functional.scaled_dot_product_attention(*tokens)
+        # With an axis for the one head, without which it cannot be exported.
+        tokens = [part(features).flatten(2).mT[:, None] for part in (self.query, self.key, self.value)]
+        gathered = functional.scaled_dot_product_attention(*tokens)[:, 0]
         return features + self.out(gathered.mT.unflatten(2, features.shape[2:]))
 
 

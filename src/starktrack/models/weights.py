@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
-from starktrack.config.stored import from_metadata, refiner_from_metadata, to_metadata
+from starktrack.config.stored import REFINER_KEY, from_metadata, refiner_from_metadata, to_metadata
 from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
@@ -78,6 +78,15 @@ def read_refiner_weights(path: Path) -> tuple[RefineConfig, dict[str, Tensor]]:
         CheckpointError: The file is missing, damaged, or not a refiner of ours.
     """
     return _read(path, refiner_from_metadata, tensors=True)
+
+
+def is_refiner(path: Path) -> bool:
+    """Return whether a checkpoint is a refiner's, without reading its tensors.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    return _read(path, lambda _, metadata: REFINER_KEY in metadata, tensors=False)[0]
 
 
 def load_refiner(path: Path) -> tuple[RefineConfig, Refiner]:

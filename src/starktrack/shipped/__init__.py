@@ -1,5 +1,5 @@
-"""The trained weights that come with the package: `stark_mobile`, as a checkpoint and as an exported network, and
-the refiner `refine_mobile`.
+"""The trained weights that come with the package: `stark_mobile` and the refiner `refine_mobile`, each as a
+checkpoint and as an exported network.
 
 The `.md` beside each is its card: data, recipe, numbers, limits, licences.
 """

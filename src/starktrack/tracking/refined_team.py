@@ -1,4 +1,4 @@
-"""Any team with a refiner behind it: exact boxes, and the outlines of a run kept with its target."""
+"""Any team with a refiner behind it: exact boxes, and where they are wanted the outlines of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from starktrack.arrays import Box, Image
 from starktrack.data.regions import Mask
 from starktrack.geometry.boxes import clip_xywh
 from starktrack.tracking.protocol import Refiner, Template, Views
-from starktrack.tracking.refinement import refine, tight_region
+from starktrack.tracking.refinement import Refined, refine, tight_region
 from starktrack.tracking.team import Sighting, Team
 
 MARGIN = 10.0
@@ -24,7 +24,7 @@ class RefinedTarget:
     Attributes:
         own: What the team itself remembers.
         look: What the refiner remembers.
-        regions: The outline in every frame so far, the first included.
+        regions: The outline in every frame so far, the first included; of a `RefinedTeam` alone.
     """
 
     own: Any
@@ -32,8 +32,8 @@ class RefinedTarget:
     regions: list[Mask] = field(default_factory=list)
 
 
-class RefinedTeam:
-    """Fulfils `tracking.team.Team`; the team goes on from its own boxes.
+class ExactTeam:
+    """Fulfils `tracking.team.Team` with exact boxes; the team goes on from its own.
 
     Args:
         team: What tracks.
@@ -53,23 +53,36 @@ class RefinedTeam:
     def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
         """Return what is remembered of a target from its first frame."""
         (look,) = self._refiner.embed(_views([image], [box_xywh]))
-        target = RefinedTarget(self._team.start(image, box_xywh), look)
-        self._refine([target], [image], [box_xywh])
-        return target
+        return RefinedTarget(self._team.start(image, box_xywh), look)
 
     def advance(self, targets: Sequence[RefinedTarget], images: Sequence[Image]) -> list[Sighting]:
         """Find each target in its next frame."""
         found = self._team.advance([target.own for target in targets], images)
-        boxes = self._refine(targets, images, [box for box, _ in found])
-        return [(box, score) for box, (_, score) in zip(boxes, found, strict=True)]
+        refined = self._refined(targets, images, [box for box, _ in found])
+        return [(exact.box_xywh, score) for exact, (_, score) in zip(refined, found, strict=True)]
 
-    def _refine(
+    def _refined(
         self, targets: Sequence[RefinedTarget], images: Sequence[Image], boxes: Sequence[Box]
-    ) -> list[Box]:
-        refined = refine(self._refiner, _views(images, boxes), [target.look for target in targets])
+    ) -> list[Refined]:
+        return refine(self._refiner, _views(images, boxes), [target.look for target in targets])
+
+
+class RefinedTeam(ExactTeam):
+    """A team with exact boxes that keeps the outline of every frame with its target."""
+
+    def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
+        """Return what is remembered of a target from its first frame, its outline there included."""
+        target = super().start(image, box_xywh)
+        self._refined([target], [image], [box_xywh])
+        return target
+
+    def _refined(
+        self, targets: Sequence[RefinedTarget], images: Sequence[Image], boxes: Sequence[Box]
+    ) -> list[Refined]:
+        refined = super()._refined(targets, images, boxes)
         for target, each in zip(targets, refined, strict=True):
             target.regions.append(tight_region(each.mask, each.box_xywh))
-        return [each.box_xywh for each in refined]
+        return refined
 
 
 def _views(images: Sequence[Image], boxes: Sequence[Box]) -> Views:

@@ -1,0 +1,123 @@
+"""Whether two engines of one network give the same answers, on crops of a clip."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap
+from starktrack.tracking.protocol import Engine, Prediction, Refinement, Refiner, Views
+
+LEAST_OVERLAP = 0.999
+LARGEST_SCORE_DIFFERENCE = 1e-3
+"""Of probabilities: that the target is there, or that a cell is the target's."""
+SAME_CORNERS = 1e-5
+"""Of the crop. Boxes with corners this close overlap fully, whatever their area: those of an untrained network
+have hardly any."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far an exported network is from the one it was made of, over all crops of the check.
+
+    Attributes:
+        overlap: Least overlap of the boxes; 1 where corners are within `SAME_CORNERS`.
+        corner_difference: Largest distance of box edges, in crops.
+        score_difference: Largest distance of scores, 0 without a score head.
+        num_crops: Search crops that were compared.
+    """
+
+    overlap: float
+    corner_difference: float
+    score_difference: float
+    num_crops: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether both may be called the same network; never where an answer is not finite."""
+        return self.overlap > LEAST_OVERLAP and self.score_difference <= LARGEST_SCORE_DIFFERENCE
+
+
+@dataclass(frozen=True)
+class RefinerAgreement:
+    """How far an exported refiner is from the one it was made of, over all crops of the check.
+
+    Attributes:
+        overlap: Least overlap of the boxes; 1 where corners are within `SAME_CORNERS`.
+        corner_difference: Largest distance of box edges, in crops.
+        mask_difference: Largest distance of a cell's probability of being the target's.
+        num_crops: Crops that were compared.
+    """
+
+    overlap: float
+    corner_difference: float
+    mask_difference: float
+    num_crops: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether both may be called the same network; never where an answer is not finite."""
+        return self.overlap > LEAST_OVERLAP and self.mask_difference <= LARGEST_SCORE_DIFFERENCE
+
+
+def compare(reference: Engine, exported: Engine) -> Agreement:
+    """Return how two engines of one network agree on crops of a clip, some of them padded, in one batch and alone."""
+    pairs = [
+        (_predict(reference, views, others), _predict(exported, views, others))
+        for views, others in _views_to_compare()
+    ]
+    least, distance, count = _boxes_compared(*zip(*pairs, strict=True))
+    scores = [np.abs(a.scores - b.scores).max() for a, b in pairs if a.scores is not None]
+    return Agreement(least, distance, float(np.max(scores, initial=0.0)), count)
+
+
+def compare_refiners(reference: Refiner, exported: Refiner) -> RefinerAgreement:
+    """Return how two engines of one refiner agree on crops of a clip, each with the template of its own box."""
+    asked = [views for views, _ in _views_to_compare()]
+    pairs = [
+        tuple(each.refine(views, each.embed(views)) for each in (reference, exported)) for views in asked
+    ]
+    least, distance, count = _boxes_compared(*zip(*pairs, strict=True))
+    masks = [np.abs(_probability(a) - _probability(b)).max() for a, b in pairs]
+    return RefinerAgreement(least, distance, float(np.max(masks)), count)
+
+
+def _boxes_compared(
+    expected: Sequence[Prediction | Refinement], found: Sequence[Prediction | Refinement]
+) -> tuple[float, float, int]:
+    """Return the least overlap, the largest distance of edges (crops), and how many boxes there are."""
+    corners = [
+        cxcywh_to_xyxy(np.concatenate([each.boxes_cxcywh for each in side])) for side in (expected, found)
+    ]
+    distance = np.abs(corners[0] - corners[1]).max(axis=1)
+    overlaps = np.where(distance <= SAME_CORNERS, 1.0, overlap(*corners))
+    return float(overlaps.min()), float(distance.max()), len(distance)
+
+
+def _probability(refinement: Refinement) -> Float[np.ndarray, "batch cells cells"]:
+    return 1 / (1 + np.exp(-refinement.mask_logits.astype(np.float64)))
+
+
+def _views_to_compare() -> Iterator[tuple[Views, Sequence[int]]]:
+    """Yield views of a batch of three and of each alone, and for each view whose template to take after its own."""
+    frames = [next(synthetic_clip(1, seed=seed, object_seed=seed)) for seed in range(3)]
+    height, width = frames[0].image.shape[:2]
+    images = [frame.image for frame in frames]
+    over_a_corner = np.array([[-20.0, -15, 90, 60], [width - 30.0, height - 40, 60, 50]])
+    for boxes in (
+        np.stack([frame.box_xywh for frame in frames]),
+        np.stack([frames[0].box_xywh, *over_a_corner]),
+    ):
+        yield Views(images, np.arange(3), boxes), (1, 2, 0)
+        for index in range(3):
+            yield Views(images[index : index + 1], np.zeros(1, np.int64), boxes[index : index + 1]), (0,)
+
+
+def _predict(engine: Engine, views: Views, others: Sequence[int]) -> Prediction:
+    own: list[Any] = engine.embed(views)
+    num_others = engine.config.model.num_templates - 1
+    templates = [[template, *[own[other]] * num_others] for template, other in zip(own, others, strict=True)]
+    return engine.predict(views, templates)
