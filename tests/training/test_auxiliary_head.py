@@ -18,7 +18,11 @@ def test_a_recipe_with_a_centre_loss_trains_an_auxiliary_head():
     assert recipe.has_auxiliary_head
     assert not read_recipe("s50").has_auxiliary_head
     assert not override(
-        recipe, ["config.model.box_head.kind=centre", "stages.localise.loss.corner=0"]
+        recipe,
+        [
+            "config.model.box_head.kind=centre",
+            *(f"stages.{name}.loss.corner=0" for name in ("localise", "harden")),
+        ],
     ).has_auxiliary_head
 
 
