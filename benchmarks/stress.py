@@ -1,13 +1,13 @@
 """What makes a tracker lose its target: look-alikes, things in front, missing frames; on the real sequences that
 the recipe `mobile` keeps out of training.
 
-    python benchmarks/stress.py WEIGHTS... --data ROOT [--rivals FOLDER] [--csv FILE]
+    python benchmarks/stress.py WEIGHTS... --data ROOT [--rivals FOLDER]
 
 Run by a person. Every sequence is tracked forwards and backwards, as it is and with each trial: `beside`, a copy of
 the target stays one and a quarter of its sides away; `crossing`, a copy passes it twice at that distance; `hidden`,
-another object passes in front of it; `skipping`, only every fourth frame is there. Told: the mean overlap (frames
-after the first in which the target can be seen), and in how many runs it was lost at the end (overlap below 0.1 in
-all of the last five frames).
+another part of the first frame, as large as the target, passes in front of it; `skipping`, only every fourth frame is
+there. Told: the mean overlap (frames after the first in which the target can be seen), and in how many runs it was lost
+at the end (overlap below 0.1 in all of the last five frames).
 """
 
 import argparse

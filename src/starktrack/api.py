@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from starktrack.config.presets import PRESETS, preset
 from starktrack.config.refine import DEFAULT_REFINER, REFINERS
-from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError
+from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, nearest_name
 from starktrack.shipped import DEFAULT, shipped_weights
 from starktrack.tracking.protocol import Engine, Refiner
 from starktrack.tracking.tracker import Tracker, TrackOutput
@@ -165,10 +165,15 @@ def refiner_file(weights: str | Path, device: str = "auto", engine: str = "auto"
     """Return where a refiner's weights lie, those of the package by their name.
 
     Raises:
-        CheckpointError: None of this refiner come with the package.
+        CheckpointError: None of this refiner come with the package, or no file and no refiner has this name.
     """
-    if str(weights) not in REFINERS or Path(weights).exists():
+    if Path(weights).exists() or Path(weights).suffix:
         return Path(weights)
+    if str(weights) not in REFINERS:
+        raise CheckpointError(
+            "a refiner's weights must be a file or come with the package, "
+            f"got {str(weights)!r}{nearest_name(str(weights), REFINERS)}"
+        )
     found = shipped_weights(str(weights), _suiting(device, engine))
     if found is None:
         raise CheckpointError(

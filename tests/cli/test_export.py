@@ -66,9 +66,11 @@ def test_a_target_of_another_kind_is_refused(tmp_path):
     ("source", "kind", "text"),
     [
         ("stark_lightening", ConfigError, "did you mean 'stark_lightning'?"),
+        ("refine_mobil", ConfigError, "did you mean 'refine_mobile'?"),
         ("none.safetensors", CheckpointError, "none.safetensors is no such file"),
+        ("small.onnx", InputError, "small.onnx is exported already; give the .safetensors"),
     ],
 )
-def test_a_source_that_is_not_there_is_named(source, kind, text, tmp_path):
+def test_a_source_that_cannot_be_exported_is_named(source, kind, text, tmp_path):
     error = run(source, tmp_path / "out.onnx").exception
     assert isinstance(error, kind) and text in str(error)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.memory import MemoryCollection, moving_video, small_collection
 
-from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, StagingConfig
+from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig, StagingConfig
 from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.sample import Samples
@@ -40,23 +40,22 @@ def red_pixels(frame):
 
 def test_copies_are_farther_from_the_middle_than_the_target_and_leave_it_alone():
     moved = BOX + np.array([12.0, 4.0, 0.0, 0.0])
-    view, copies = red_target(around=moved), 0
+    view, distances = red_target(around=moved), []
     middle = moved[:2] + moved[2:] / 2
     lead = np.hypot(12, 4) + 0.5 * np.sqrt(20 * 16)
-    for seed in range(20):
+    for seed in range(60):
         staged = with_decoys(view, StagingConfig(decoys=1, most_decoys=1), np.random.default_rng(seed))
         np.testing.assert_array_equal(staged.box_xywh, BOX)
         assert staged.window is view.window
         changed = (staged.frame != view.frame).any(axis=2)
         new = red_pixels(np.where(changed[..., None], staged.frame, 0))
-        copies += len(new) > 0
         if len(new):
-            assert np.hypot(*(new.mean(axis=0) - middle)) > lead - 6  # some of it may lie outside the frame
+            distances.append(np.hypot(*(new.mean(axis=0) - middle)))
         x, y, w, h = BOX.astype(int)
         assert (
             changed[y : y + h, x : x + w].mean() <= 0.35
         )  # a tenth, a larger copy's more, and its soft edge
-    assert copies >= 15
+    assert len(distances) >= 45 and min(distances) > lead - 1  # whole pixels, the window's and the copy's
 
 
 def test_a_copy_looks_like_its_target():
@@ -140,8 +139,9 @@ def test_a_region_that_lies_on_its_frame_keeps_it():
     assert surrounded(view, np.zeros((50, 70, 3), np.uint8), np.random.default_rng(0)) is view
 
 
-def samples(staging, collection=None, model=MODEL):
+def samples(staging, collection=None, model=MODEL, negative_share=0.0):
     data = DataConfig(
+        sampling=SamplingConfig(negative_share=negative_share),
         jitter=JitterConfig(search_centre=0, search_scale=0),
         augment=AugmentConfig(grayscale=0, joint_flip=0, flip=0, brightness=0),
         staging=staging,
@@ -175,6 +175,26 @@ def test_a_lone_picture_has_no_other_to_borrow_from():
     frame = sample.frames[sample.frame_index[-1]]
     np.testing.assert_array_equal(frame, lone[0].frames.read(0))
     assert cut(sample.frames[sample.frame_index[-1]], sample.windows[-1], "exact").padding_mask.any()
+
+
+def test_negative_samples_show_what_is_there():
+    everything = StagingConfig(surroundings=1, decoys=1, intruders=1)
+    plain, staged = (samples(each, negative_share=1) for each in (StagingConfig(), everything))
+    for index in range(12):
+        one, other = plain[0, index], staged[0, index]
+        assert not other.is_positive
+        for before, after in zip(one.frames, other.frames, strict=True):
+            np.testing.assert_array_equal(before, after)
+
+
+def test_what_cannot_be_seen_is_no_intruder():
+    away = [moving_video(seed, length=1, hidden=[0]) for seed in range(1, 6)]
+    staged = samples(StagingConfig(intruders=1), MemoryCollection([moving_video(0), *away]))
+    for index in range(12):
+        sample = staged[0, index]
+        searched = sample.frames[sample.frame_index[-1]]
+        shown = [moving_video(0).frames.read(frame) for frame in range(30)]
+        assert any(np.array_equal(searched, frame) for frame in shown)
 
 
 def test_refiners_are_not_staged():

@@ -128,5 +128,7 @@ def test_what_is_no_refiner_is_refused(tmp_path):
         load_refiner(shipped_weights("stark_mobile", "onnx"))
     with pytest.raises(CheckpointError, match=r"must be a file, .*none\.onnx does not exist"):
         load_refiner(tmp_path / "none.onnx")
+    with pytest.raises(CheckpointError, match="got 'refine_mobil'; did you mean 'refine_mobile'"):
+        load_refiner("refine_mobil")
     with pytest.raises(CheckpointError, match="refine_r34 needs weights, got none; train some"):
         load_refiner("refine_r34")

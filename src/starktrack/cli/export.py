@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from starktrack.errors import ConfigError, InputError, nearest_name
+
 if TYPE_CHECKING:
     from starktrack.engines.agreement import Agreement, RefinerAgreement
 
@@ -43,10 +45,24 @@ def export(
 
 
 def _is_refiner(source: str) -> bool:
+    from starktrack.config.presets import PRESETS
     from starktrack.config.refine import REFINERS
     from starktrack.models.weights import is_refiner
 
-    return is_refiner(Path(source)) if Path(source).suffix else source in REFINERS
+    if Path(source).suffix == ".onnx":
+        raise InputError(
+            f"what is exported must be a checkpoint or a preset, {source} is exported already; "
+            "give the .safetensors that it was made of"
+        )
+    if Path(source).suffix:
+        return is_refiner(Path(source))
+    known = [*PRESETS, *REFINERS]
+    if source not in known:
+        raise ConfigError(
+            f"a model must be a checkpoint (.safetensors) or one of the presets, got {source!r}"
+            f"{nearest_name(source, known)}"
+        )
+    return source in REFINERS
 
 
 def _export_tracker(source: str, target: Path) -> str:
