@@ -121,3 +121,11 @@ def test_a_file_in_the_place_of_a_model_is_told_where_files_go(small_checkpoint)
         starktrack.load(str(small_checkpoint))
     with pytest.raises(ConfigError, match="got 'stark_s5'; did you mean 'stark_s50'"):
         starktrack.load("stark_s5")
+
+
+def test_a_folder_named_like_a_model_does_not_hide_the_weights_of_the_package(tmp_path, monkeypatch):
+    for name in ("stark_mobile", "refine_mobile"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    tracker = starktrack.load(weights="stark_mobile", refine="refine_mobile", device="cpu")
+    assert tracker.engine.config.name == "stark_mobile" and tracker.refiner is not None

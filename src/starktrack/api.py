@@ -33,7 +33,7 @@ def load(
         engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the
             file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
         refine: Weights of a refiner, a checkpoint or an exported one, or the name of one that comes with the
-            package (`refine_mobile`): boxes become exact, and `TrackOutput.mask` is the target's outline.
+            package (`refine_mobile`): boxes are refined, and `TrackOutput.mask` is the target's outline.
 
     Raises:
         ConfigError: Unknown model or engine.
@@ -101,7 +101,7 @@ def load_engine(
     _check_engine(engine)
     if weights is None:
         weights = shipped_file(model or DEFAULT, device, engine)
-    elif str(weights) in PRESETS and not Path(weights).exists():
+    elif str(weights) in PRESETS and not Path(weights).is_file():
         weights = shipped_file(str(weights), device, engine)
     opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
     if model is not None and opened.config.name != model:
@@ -130,7 +130,7 @@ def shipped_file(model: str, device: str = "auto", engine: str = "auto") -> Path
 def load_refiner(
     weights: str | Path, *, device: str = "auto", engine: EngineName = "auto", threads: int = 0
 ) -> Refiner:
-    """Return the network that makes a tracker's boxes exact, to be shared by several trackers.
+    """Return the network that refines a tracker's boxes, to be shared by several trackers.
 
     Args:
         weights: A refiner's checkpoint or exported network, or the name of one that comes with the package.
@@ -167,7 +167,7 @@ def refiner_file(weights: str | Path, device: str = "auto", engine: str = "auto"
     Raises:
         CheckpointError: None of this refiner come with the package, or no file and no refiner has this name.
     """
-    if Path(weights).exists() or Path(weights).suffix:
+    if Path(weights).is_file() or Path(weights).suffix:
         return Path(weights)
     if str(weights) not in REFINERS:
         raise CheckpointError(

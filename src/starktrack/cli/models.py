@@ -88,7 +88,7 @@ def _refiners(folder: Path | None) -> "Table":
     from starktrack.config.refine import REFINERS
 
     table = Table(
-        title="Refiners: exact boxes and outlines behind any tracker (--refine, --masks)", padding=0
+        title="Refiners: outlines and refined boxes behind any tracker (--refine, --masks)", padding=0
     )
     for heading in ("refiner", "backbone", "params", "MACs", "crop", "needs", "weights"):
         table.add_column(heading, no_wrap=True)

@@ -48,7 +48,7 @@ RefineOption = Annotated[
     typer.Option(
         "--refine",
         metavar="FILE",
-        help="Weights of a refiner, or the name of one of ours (refine_mobile): exact boxes, and outlines.",
+        help="Weights of a refiner, or the name of one of ours (refine_mobile): refined boxes, and outlines.",
     ),
 ]
 DeviceOption = Annotated[
