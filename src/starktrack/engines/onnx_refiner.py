@@ -46,7 +46,7 @@ class OnnxRefiner:
         return list(features)
 
     def refine(self, views: Views, templates: Sequence[Float[np.ndarray, "width bins bins"]]) -> Refinement:
-        """Return exact box and outline in the crop around each box."""
+        """Return refined box and outline in the crop around each box."""
         crops = self._crops(views, self._windows(views))
         fed = dict(zip(CROP_INPUTS, (np.stack(templates), crops), strict=True))
         boxes, logits = self._session.run(CROP_OUTPUTS, {**self._none, **fed})

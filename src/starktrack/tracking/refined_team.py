@@ -1,4 +1,4 @@
-"""Any team with a refiner behind it: exact boxes, and where they are wanted the outlines of a run."""
+"""Any team with a refiner behind it: refined boxes, and where they are wanted the outlines of a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class RefinedTarget:
 
 
 class ExactTeam:
-    """Fulfils `tracking.team.Team` with exact boxes; the team goes on from its own.
+    """Fulfils `tracking.team.Team` with refined boxes; the team goes on from its own.
 
     Args:
         team: What tracks.
@@ -68,7 +68,7 @@ class ExactTeam:
 
 
 class RefinedTeam(ExactTeam):
-    """A team with exact boxes that keeps the outline of every frame with its target."""
+    """A team with refined boxes that keeps the outline of every frame with its target."""
 
     def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
         """Return what is remembered of a target from its first frame, its outline there included."""

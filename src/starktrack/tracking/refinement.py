@@ -36,7 +36,7 @@ class Refined:
 
 
 def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> list[Refined]:
-    """Return exact boxes and outlines of what a tracker found.
+    """Return refined boxes and outlines of what a tracker found.
 
     Args:
         refiner: The network.
