@@ -2,9 +2,12 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
+
+import typer
 
 from starktrack.cli.progress import PLAIN_INTERVAL_SECONDS
 from starktrack.tracking.campaign import Standing
@@ -89,3 +92,30 @@ def campaign_progress(title: str, total: int) -> Iterator[CampaignProgress]:
                 shown.update(task, completed=self.clips, rate=self.rate, left=self.remaining())
 
         yield _Bar(title, total)
+
+
+def follow(
+    name: str, left: int, events: Iterable[tuple[Share, Any]], problem_of: Callable[[Share, Any], list[str]]
+) -> list[str]:
+    """Show the progress of all shares of one tracker until they are done; return what went wrong.
+
+    Args:
+        name: Of the tracker.
+        left: Sequences or runs that are still to do.
+        events: What the shares tell.
+        problem_of: Returns the problem that an event tells of, if it does.
+
+    Raises:
+        typer.Exit: The user pressed Ctrl-C; what was finished is kept.
+    """
+    problems: list[str] = []
+    with campaign_progress(name, left) as progress:
+        try:
+            for share, event in events:
+                problems += problem_of(share, event)
+                if isinstance(event, Standing):
+                    progress.update(share, event)
+        except KeyboardInterrupt as error:
+            sys.stderr.write("stopped; the same command goes on where it was\n")
+            raise typer.Exit(130) from error
+    return problems

@@ -4,12 +4,13 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from starktrack.cli.campaign_progress import campaign_progress
+from starktrack.cli.campaign_progress import follow
 from starktrack.cli.evaluation_job import (
     Broken,
     Contestant,
@@ -26,7 +27,6 @@ from starktrack.data.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
 from starktrack.shipped import DEFAULT
-from starktrack.tracking.campaign import Standing
 from starktrack.tracking.shares import Lost, Share, shares_here, work_here
 
 
@@ -171,17 +171,7 @@ def _run(job: EvaluationJob) -> list[str]:
     if not left:
         sys.stderr.write(f"{job.contestant.name}: all {len(mine)} sequences were finished before\n")
         return []
-    problems: list[str] = []
-    with campaign_progress(job.contestant.name, left) as progress:
-        try:
-            for share, event in work_here(job, shares):
-                problems += _take(job, share, event)
-                if isinstance(event, Standing):
-                    progress.update(share, event)
-        except KeyboardInterrupt as error:
-            sys.stderr.write("stopped; the same command goes on where it was\n")
-            raise typer.Exit(130) from error
-    return problems
+    return follow(job.contestant.name, left, work_here(job, shares), partial(_take, job))
 
 
 def _take(job: EvaluationJob, share: Share, event: Any) -> list[str]:

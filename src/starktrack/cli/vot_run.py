@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from starktrack.cli.campaign_progress import campaign_progress
+from starktrack.cli.campaign_progress import follow
 from starktrack.cli.evaluation_job import (
     Broken,
     Contestant,
@@ -103,17 +104,7 @@ def _follow(job: VotJob, shares: Sequence[Share]) -> list[str]:
     left = sum(len(job.left(share)) for share in shares)
     if not left:
         return []
-    problems: list[str] = []
-    with campaign_progress(job.contestant.name, left) as progress:
-        try:
-            for share, event in work_here(job, shares):
-                problems += _take(job, share, event)
-                if isinstance(event, Standing):
-                    progress.update(share, event)
-        except KeyboardInterrupt as error:
-            sys.stderr.write("stopped; the same command goes on where it was\n")
-            raise typer.Exit(130) from error
-    return problems
+    return follow(job.contestant.name, left, work_here(job, shares), partial(_take, job))
 
 
 def _take(job: VotJob, share: Share, event: Done | Broken | Standing | Lost) -> list[str]:
