@@ -94,6 +94,7 @@ def test_without_onnx_the_extra_is_named(network, config, tmp_path, monkeypatch)
     [
         ("score_head=true", "score_from=evidence", "num_templates=2"),
         ("box_head.kind=centre", "score_head=true", "score_from=evidence"),
+        ("box_head.kind=guided", "box_head.width=8", "score_head=true", "score_from=evidence"),
         ("box_head.kind=mlp",),
     ],
 )

@@ -106,17 +106,19 @@ class StagingConfig:
         intruders: Probability of another object, near the target or in front of half of it.
         surroundings: Probability that a frame goes on as another picture where it ends, in a region that would
             be padding for a good part.
+        warps: Probability that the search region is turned, sheared and bent, see `data.warping`.
     """
 
     decoys: Probability = 0.0
     most_decoys: PositiveInt = 2
     intruders: Probability = 0.0
     surroundings: Probability = 0.0
+    warps: Probability = 0.0
 
     @property
     def changes_anything(self) -> bool:
         """Whether anything is staged."""
-        return bool(self.decoys or self.intruders or self.surroundings)
+        return bool(self.decoys or self.intruders or self.surroundings or self.warps)
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -93,18 +93,19 @@ class BoxHeadConfig:
 
     Args:
         kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning), `mlp`
-            (three-layer perceptron, Table 7, row 4) or `centre` (heat map of the centre, and size; ours).
+            (three-layer perceptron, Table 7, row 4), `centre` (heat map of the centre, and size; ours) or `guided`
+            (corners near the box of the centre's peak; ours).
         width: Channels of the first layer; the corner head halves them three times.
         cell_offset: Where in its cell a corner lies, in cells: 0 as published for S and ST, 0.5 the centre.
     """
 
-    kind: Literal["corner", "corner_rep", "mlp", "centre"] = "corner"
+    kind: Literal["corner", "corner_rep", "mlp", "centre", "guided"] = "corner"
     width: Channels = 256
     cell_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
     def _width_can_be_halved(self) -> "BoxHeadConfig":
-        if self.kind == "corner" and self.width % 8:
+        if self.kind in ("corner", "guided") and self.width % 8:
             raise ValueError(
                 f"width must be a multiple of 8 (halved three times), got {self.width}; "
                 f"use {self.width + 8 - self.width % 8}"

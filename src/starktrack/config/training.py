@@ -17,6 +17,9 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+WITH_CENTRE = ("centre", "guided")
+"""Box heads that have centre maps of their own."""
+
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DatasetConfig:
@@ -32,6 +35,7 @@ class DatasetConfig:
         exclude: Patterns of sequence names that are left out, kept for validation say.
         allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
         outlined: Take only sequences whose target has an outline (masks, polygons).
+        parts: Take a part of each target in place of the whole, see `data.parts`; for still pictures.
         objects: For `synthetic`: name of the run's data set that objects are cut from.
         backgrounds: For `synthetic`: name of the run's data set whose pictures they are laid on.
         synthetic: For `synthetic`: what happens in a video.
@@ -45,6 +49,7 @@ class DatasetConfig:
     exclude: tuple[str, ...] = ()
     allow_missing: bool = False
     outlined: bool = False
+    parts: bool = False
     objects: str = ""
     backgrounds: str = ""
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
@@ -235,8 +240,8 @@ def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
         )
     if stage.loss.centre and kind == "mlp":
         raise ValueError(f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps")
-    if stage.trains != "score" and kind == "centre" and not stage.loss.centre:
-        raise ValueError(f"stages.{name}.loss.centre must be above 0 for box_head.kind = 'centre', got 0")
+    if stage.trains != "score" and kind in WITH_CENTRE and not stage.loss.centre:
+        raise ValueError(f"stages.{name}.loss.centre must be above 0 for box_head.kind = {kind!r}, got 0")
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -311,7 +316,7 @@ class Recipe:
     def has_auxiliary_head(self) -> bool:
         """Whether a centre head is trained beside the box head; it is not shipped."""
         centre = any(stage.loss.centre > 0 for stage in self.stages.values())
-        return centre and self.config.model.box_head.kind != "centre"
+        return centre and self.config.model.box_head.kind not in WITH_CENTRE
 
     def stage_starts(self) -> Iterator[tuple[int, str, StageConfig]]:
         """Yield each stage with the epochs that came before it."""

@@ -14,6 +14,7 @@ from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
 from starktrack.data.sequence import Sequence
 from starktrack.data.staging import SearchView, surrounded, with_decoys, with_intruder
+from starktrack.data.warping import warped
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
@@ -143,9 +144,11 @@ class Samples:
         aimed.append(self._aim_search(places[-1], sizes[-1], rng))
         windows, labels = zip(*aimed, strict=True)
         if triplet.is_positive and self.data.staging.changes_anything:
-            view = self._staged(places[-1], frames[frame_index[-1]], windows[-1], rng)
+            plain = self._view(places[-1], frames[frame_index[-1]], windows[-1])
+            view = self._staged(plain, places[-1], rng)
             frames, frame_index = _with_search_frame(frames, frame_index, view.frame)
             windows = (*windows[:-1], view.window)
+            labels = (*labels[:-1], _label_of(view, plain, labels[-1]))
         looks = draw_looks(self.data.augment, np.stack(labels), rng)
         box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
         name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
@@ -154,16 +157,19 @@ class Samples:
             frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, outline, skipped
         )
 
-    def _staged(
-        self, place: FramePlace, frame: Image, window: CropTransform, rng: np.random.Generator
-    ) -> SearchView:
-        """Return the search region with what else it shall show."""
-        config, sequence = self.data.staging, find(self.mixture, place)
+    def _view(self, place: FramePlace, frame: Image, window: CropTransform) -> SearchView:
+        sequence = find(self.mixture, place)
         mask = None if sequence.masks is None else sequence.masks.read(place.frame)
-        view = SearchView(frame, sequence.boxes_xywh[place.frame], mask, window)
+        return SearchView(frame, sequence.boxes_xywh[place.frame], mask, window)
+
+    def _staged(self, view: SearchView, place: FramePlace, rng: np.random.Generator) -> SearchView:
+        """Return the search region with what else it shall show."""
+        config = self.data.staging
         if rng.random() < config.surroundings:
             other, index = self._other(place, rng)
             view = view if other is None else surrounded(view, other.frames.read(index), rng)
+        if config.warps and rng.random() < config.warps:
+            view = warped(view, rng)
         if rng.random() < config.decoys:
             view = with_decoys(view, config, rng)
         if rng.random() < config.intruders:
@@ -225,6 +231,15 @@ class Samples:
                 f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
             )
         return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
+
+
+def _label_of(view: SearchView, plain: SearchView, label_cxcywh: Box) -> Box:
+    """Return the label of a staged view, crop units, from that of the plain one.
+
+    What staging did to the box in the region is added to the label, whose quirks (`label_transform`) stay.
+    """
+    now, before = (each.window.to_crop(each.box_xywh[None])[0] for each in (view, plain))
+    return label_cxcywh + (now - before)
 
 
 def _with_search_frame(

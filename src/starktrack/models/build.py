@@ -14,6 +14,7 @@ from starktrack.models.evidence_head import EvidenceScoreHead
 from starktrack.models.frameworks.hungarian import NUM_QUERIES, HungarianStark
 from starktrack.models.frameworks.query_update import QueryUpdateStark
 from starktrack.models.frameworks.template_query import TemplateQueryStark
+from starktrack.models.guided_head import GuidedHead
 from starktrack.models.lightning import RepCornerHead
 from starktrack.models.mlp_head import MlpHead, ScoreHead
 from starktrack.models.position import LearnedPosition, NoPosition, SinePosition
@@ -88,14 +89,15 @@ def _box_head(config: ModelConfig) -> BoxHead:
     cells = config.search.side // config.backbone.stride
     match head.kind:
         case "corner":
-            weighted = config.transformer.num_decoder_layers > 0
-            return CornerHead(width, head.width, cells, head.cell_offset, weighted)
+            return _corner_head(config)
         case "corner_rep":
             return RepCornerHead(width, cells, head.cell_offset)
         case "mlp":
             return MlpHead(width, head.width)
         case "centre":
             return _centre_head(config)
+        case "guided":
+            return GuidedHead(_corner_head(config), _centre_head(config))
 
 
 def _score_head(config: ModelConfig) -> ScoreHead | EvidenceScoreHead:
@@ -106,8 +108,14 @@ def _score_head(config: ModelConfig) -> ScoreHead | EvidenceScoreHead:
         config.search.side // config.backbone.stride,
         config.template.side // config.backbone.stride,
         config.template.factor,
-        num_maps=1 if config.box_head.kind == "centre" else 2,
+        num_maps={"centre": 1, "guided": 3}.get(config.box_head.kind, 2),
     )
+
+
+def _corner_head(config: ModelConfig) -> CornerHead:
+    weighted = config.transformer.num_decoder_layers > 0
+    cells, head = config.search.side // config.backbone.stride, config.box_head
+    return CornerHead(config.transformer.width, head.width, cells, head.cell_offset, weighted)
 
 
 def _centre_head(config: ModelConfig) -> CentreHead:

@@ -1,8 +1,8 @@
 """The centre head: where the target's centre is, as a heat map, and how large the target is there.
 
 Ours, not the paper's: it learns sooner than corner maps where data are few, and its peak never lies between
-two look-alikes. `BoxHeadConfig.kind = "centre"` reads the box with it; as the auxiliary head it is trained
-beside another.
+two look-alikes. `BoxHeadConfig.kind = "centre"` reads the box with it, `guided` lets it guide the corner head; as
+the auxiliary head it is trained beside another.
 """
 
 import torch

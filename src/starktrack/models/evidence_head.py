@@ -25,7 +25,7 @@ class EvidenceScoreHead(nn.Module):
         cells: Cells along one side of the search region.
         template_cells: Cells along one side of a template.
         template_factor: Side of a template over that of the target.
-        num_maps: Maps of the box head: two corners, or one centre.
+        num_maps: Maps of the box head: two corners, one centre, or all three.
     """
 
     def __init__(
@@ -82,7 +82,8 @@ def inside(
 
 def sharpness(box: BoxPrediction) -> Float[Tensor, "batch numbers"]:
     """Return of each map of the box head its highest logit, and peak (logarithm) and entropy of its softmax."""
-    maps = box.corner_logits if box.corner_logits is not None else box.centre.heat_logits[:, None]
+    heat = None if box.centre is None else box.centre.heat_logits[:, None]
+    maps = torch.cat([each for each in (box.corner_logits, heat) if each is not None], dim=1)
     log_probability = maps.float().log_softmax(dim=-1)
     entropy = -(log_probability.exp() * log_probability).sum(dim=-1)
     return torch.cat([maps.float().amax(dim=-1), log_probability.amax(dim=-1), entropy], dim=1)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from starktrack.config.training import DatasetConfig
+from starktrack.data.parts import Parts
 from starktrack.data.sampling import Mixture, SequenceCollection
 from starktrack.data.selection import outlined, select
 from starktrack.data.sources import indexed, open_dataset
@@ -23,7 +24,7 @@ def open_collections(
     Args:
         datasets: What to open.
         root: Folder that their own roots lie below.
-        seed: Of synthetic videos.
+        seed: Of synthetic videos and of parts.
         progress: Called while an index is built, with name, sequences read so far, and all.
 
     Raises:
@@ -37,7 +38,8 @@ def open_collections(
             )
             whole = indexed(found, lambda done, total, name=name: progress(name, done, total))
             chosen = select(whole, only=config.only, exclude=config.exclude)
-            opened[name] = outlined(chosen) if config.outlined else chosen
+            chosen = outlined(chosen) if config.outlined else chosen
+            opened[name] = Parts(chosen, seed) if config.parts else chosen
     for name, config in datasets.items():
         if config.source == SYNTHETIC:
             opened[name] = SyntheticVideos(
