@@ -10,11 +10,8 @@ length, and prints the memory of the process on the way.
 """
 
 import argparse
-import os
-import platform
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from conditions import conditions
 
 from starktrack.api import load_engine
 from starktrack.arrays import Image
@@ -53,27 +51,11 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=RUNS)
     options = parser.parse_args()
-    print(_machine())
+    print(conditions())
     if options.what == "speed":
         _speed(options)
     else:
         _memory(options.weights, options.device, options.frames)
-
-
-def _machine() -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    cores = f"{_processor()}, {os.cpu_count()} cores, load {load}"
-    return f"{time.strftime('%Y-%m-%d')}, {cores}, {platform.platform()}, Python {platform.python_version()}, {commit}"
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in lines if "model name" in line), platform.processor()
-    )
 
 
 def _speed(options: argparse.Namespace) -> None:

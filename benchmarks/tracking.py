@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from conditions import conditions
 
 import starktrack
 from starktrack.cli.options import parse_box
 from starktrack.data.frames import open_frames
 from starktrack.data.synthetic_clip import synthetic_clip
 from starktrack.data.video_writer import VideoWriter
-from starktrack.engines.profile import hardware
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.runner import track_frames
 from starktrack.tracking.team import PluginTracker
@@ -57,7 +57,7 @@ def main() -> None:
         for name in options.rivals:
             factory = load_factory(name, nanotrack=options.nanotrack, opencv_python=options.opencv_python)
             contestants[name] = _rival(factory, video, box)
-        print(", ".join(f"{key} {value}" for key, value in hardware(torch.device("cpu")).items()))
+        print(conditions())
         _report(contestants, options.rounds)
 
 

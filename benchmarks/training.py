@@ -7,16 +7,15 @@ Run by a person. Every figure is the median over the steps after a warm-up of th
 """
 
 import argparse
-import platform
 import resource
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from conditions import conditions
 
 from starktrack.config.loading import override
 from starktrack.config.presets import preset
@@ -46,7 +45,8 @@ def main() -> None:
     parser.add_argument("--crops", action="store_true")
     options = parser.parse_args()
     device = resolve_device(options.device)
-    print(_machine(device))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    print(f"{conditions()}, on {name}, {torch.get_num_threads()} threads")
     for model in options.models:
         recipe = _recipe(model, options.overrides)
         for place in ("worker", "device") if options.crops else ("auto",):
@@ -124,17 +124,6 @@ def _peak(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def _machine(device: torch.device) -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "CPU"
-    threads = torch.get_num_threads()
-    return (
-        f"{name}, {threads} threads, torch {torch.__version__}, commit {commit.stdout.strip() or 'unknown'}"
-    )
 
 
 if __name__ == "__main__":

@@ -67,6 +67,9 @@ split = "all"
 [stages.localise]
 epochs = 2
 
+[stages.localise.loss]
+centre = 0.5
+
 [stages.localise.data.sampling]
 min_length = 5
 

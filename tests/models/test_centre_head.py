@@ -42,7 +42,9 @@ def test_before_training_hardly_any_cell_is_a_centre():
 
 def test_an_auxiliary_head_adds_its_maps_and_leaves_the_box_to_the_corners():
     torch.manual_seed(0)
-    network = build_network(preset("stark_mobile").model, auxiliary_head=True).eval()
+    model = preset("stark_mobile").model
+    head = dataclasses.replace(model.box_head, kind="corner")
+    network = build_network(dataclasses.replace(model, box_head=head), auxiliary_head=True).eval()
     crops = torch.randn(1, 2, 3, 128, 128), None, torch.randn(1, 3, 256, 256), None
     beside = network(*crops)
     network.auxiliary_head = None

@@ -1,12 +1,9 @@
 """The guided corner head: which object from the heat, where its corners are from the corner maps."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from starktrack.config.presets import preset
-from starktrack.config.schema import ModelConfig
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 from starktrack.models.build import build_network
 from starktrack.models.centre_head import RARE, CentreHead
@@ -69,14 +66,9 @@ def test_alone_the_corners_would_lie_between_them_and_that_is_what_trains():
     assert prediction.centre is not None
 
 
-def guided() -> ModelConfig:
-    model = preset("stark_mobile").model
-    return dataclasses.replace(model, box_head=dataclasses.replace(model.box_head, kind="guided"))
-
-
 def test_a_network_with_it_answers_with_all_maps():
     torch.manual_seed(0)
-    network = build_network(guided()).eval()
+    network = build_network(preset("stark_mobile").model).eval()
     crops = torch.randn(2, 2, 3, 128, 128), None, torch.randn(2, 3, 256, 256), None
     output = network(*crops)
     assert output.corner_logits.shape == (2, 2, 256) and output.centre.heat_logits.shape == (2, 256)
@@ -86,7 +78,7 @@ def test_a_network_with_it_answers_with_all_maps():
 
 
 def test_every_part_of_it_is_trained():
-    network = build_network(guided()).train()
+    network = build_network(preset("stark_mobile").model).train()
     output = network(torch.randn(2, 2, 3, 128, 128), None, torch.randn(2, 3, 256, 256), None)
     (output.box_cxcywh.sum() + output.centre.heat_logits.sum() + output.centre.size.sum()).backward()
     for part in ("corner.top_left.0.0", "corner.bottom_right.0.0", "centre.tower.0.0"):

@@ -12,11 +12,14 @@ from starktrack.models.stark import AUXILIARY
 from starktrack.training.state import without_auxiliary
 from starktrack.training.trainable import prepare
 
+CORNERS = ["config.model.box_head.kind=corner"]
+
 
 def test_a_recipe_with_a_centre_loss_trains_an_auxiliary_head():
     recipe = read_recipe("mobile")
-    assert recipe.has_auxiliary_head
+    assert override(recipe, CORNERS).has_auxiliary_head
     assert not read_recipe("s50").has_auxiliary_head
+    assert not recipe.has_auxiliary_head  # its guided head has a centre head of its own
     assert not override(
         recipe,
         [
@@ -37,7 +40,7 @@ def test_a_stage_without_its_loss_freezes_the_auxiliary_head_and_trains_the_rest
 
 
 def test_shipped_weights_fit_a_network_without_it():
-    model = read_recipe("mobile").config.model
+    model = override(read_recipe("mobile"), CORNERS).config.model
     weights = build_network(model, auxiliary_head=True).state_dict()
     assert any(name.startswith(AUXILIARY) for name in weights)
     build_network(model).load_state_dict(without_auxiliary(weights))
@@ -64,6 +67,7 @@ def test_shipped_weights_fit_a_network_without_it():
             ],
             "loss.centre must be above 0",
         ),
+        (["stages.localise.loss.centre=0"], "loss.centre must be above 0 for box_head.kind = 'guided', got 0"),
     ],
 )
 def test_losses_without_their_maps_and_heads_without_their_loss_are_refused(overrides, message):

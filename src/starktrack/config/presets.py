@@ -66,7 +66,7 @@ def stark_mobile() -> Config:
                 num_decoder_layers=1,
                 encoder_queries="search",
             ),
-            box_head=BoxHeadConfig(width=128, cell_offset=0.5),
+            box_head=BoxHeadConfig(kind="guided", width=128, cell_offset=0.5),
             score_head=True,
             score_from="evidence",
             num_templates=2,
