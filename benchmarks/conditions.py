@@ -1,4 +1,4 @@
-"""What a measurement was made under: day, processor, load, versions, commit. Every benchmark prints it first."""
+"""What a measurement was made under: day, processor, load, versions, commit."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from starktrack.cli.train_plan import show_plan
 from starktrack.cli.validation import choose_sequences, score_boxes, score_sequence, track_and_score
 from starktrack.config.training import ValidationConfig
 from starktrack.data.sequence import Sequence
-from starktrack.errors import ConfigError, DatasetError
+from starktrack.errors import CheckpointError, ConfigError, DatasetError
 from starktrack.models import build as build_module
 from starktrack.tracking.tracker import Tracker, TrackOutput
 from starktrack.training.distributed import Processes
@@ -128,6 +129,17 @@ def test_a_run_ends_with_weights_that_can_be_tracked_with(tmp_path, command):
         image = np.zeros((48, 64, 3), np.uint8)
         tracker.start(image, box_xywh=(10, 10, 16, 16))
         assert np.isfinite(tracker.update(image).box_xywh).all()
+
+
+def test_weights_of_another_network_are_refused_with_the_settings_that_differ(tmp_path, command, arguments):
+    assert command("config.model.box_head.kind=corner", "stages.localise.epochs=1").exit_code == 0
+    other = tmp_path / "corner.safetensors"
+    (tmp_path / "run" / "weights.safetensors").rename(other)
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(CheckpointError) as refused:
+        CliRunner().invoke(app, arguments("--weights", str(other)), catch_exceptions=False)
+    message = str(refused.value)
+    assert "the recipe has box_head.kind = 'guided', not 'corner'; change" in message and len(message) < 500
 
 
 def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path, command):

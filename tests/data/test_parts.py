@@ -1,10 +1,14 @@
 """Parts of targets as targets."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
+import pytest
 from tests.memory import MemoryCollection, moving_video
 
-from starktrack.config.training import DatasetConfig
+from starktrack.config.recipes import read_recipe
+from starktrack.config.training import DatasetConfig, Recipe
 from starktrack.data.parts import MIN_SIDE, SHARES, Parts
 from starktrack.training.datasets import open_collections
 
@@ -54,3 +58,23 @@ def test_a_data_set_of_a_recipe_can_be_one_of_parts(tmp_path, monkeypatch):
     whole, part = (opened[name][0].boxes_xywh[0] for name in datasets)
     np.testing.assert_array_equal(whole, [2, 2, 60, 44])
     assert (part[2:] < whole[2:]).all()
+
+
+@pytest.mark.parametrize(
+    "other", [{"source": "synthetic", "objects": "own", "backgrounds": "own"}, {"outlined": True}]
+)
+def test_parts_of_what_has_no_parts_are_refused(other):
+    recipe = read_recipe("mobile")
+    odd = DatasetConfig(**{"source": "coco", "parts": True, **other})
+    datasets = {"own": DatasetConfig(source="coco"), "odd": odd}
+    with pytest.raises(ValueError, match=r"datasets.odd.parts must be false"):
+        Recipe(config=recipe.config, datasets=datasets, stages=recipe.stages)
+
+
+def test_frames_without_a_box_stay_without():
+    video = moving_video(0, length=3, size_hw=(120, 160), box=(10.0, 8.0, 60.0, 40.0), hidden=[1])
+    video.boxes_xywh[1] = np.nan
+    part = Parts(MemoryCollection([video]))[0]
+    assert np.isnan(part.boxes_xywh[1]).all() and np.isfinite(part.boxes_xywh[[0, 2]]).all()
+    unseen = replace(video, visible=np.zeros(3, bool))
+    assert len(Parts(MemoryCollection([unseen]))[0]) == 3

@@ -139,11 +139,11 @@ def test_a_region_that_lies_on_its_frame_keeps_it():
     assert surrounded(view, np.zeros((50, 70, 3), np.uint8), np.random.default_rng(0)) is view
 
 
-def samples(staging, collection=None, model=MODEL, negative_share=0.0):
+def samples(staging, collection=None, model=MODEL, negative_share=0.0, flip=0):
     data = DataConfig(
         sampling=SamplingConfig(negative_share=negative_share),
         jitter=JitterConfig(search_centre=0, search_scale=0),
-        augment=AugmentConfig(grayscale=0, joint_flip=0, flip=0, brightness=0),
+        augment=AugmentConfig(grayscale=0, joint_flip=0, flip=flip, brightness=0),
         staging=staging,
     )
     return Samples(Mixture((small_collection() if collection is None else collection,), (1.0,)), model, data)

@@ -37,6 +37,15 @@ def test_a_centre_head_gives_one_map():
     assert sharpness(BoxPrediction(BOX, centre=maps)).shape == (1, 3)
 
 
+def test_a_guided_head_gives_three_maps_the_corners_first():
+    maps = CentreMaps(torch.full((1, 16), 2.0), torch.rand(1, 2, 16), torch.rand(1, 2, 16))
+    box = BoxPrediction(BOX, torch.stack([torch.zeros(16), torch.ones(16)])[None], maps)
+    highest, peak, entropy = sharpness(box)[0].split(3)
+    assert highest.tolist() == [0, 1, 2]
+    torch.testing.assert_close(peak, torch.full((3,), -math.log(16)))
+    torch.testing.assert_close(entropy, torch.full((3,), math.log(16)))
+
+
 def test_the_score_depends_on_the_look_inside_the_box_and_not_outside_the_image():
     torch.manual_seed(0)
     head = EvidenceScoreHead(8, cells=4, template_cells=2, template_factor=2.0, num_maps=2).eval()

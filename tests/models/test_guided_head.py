@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from starktrack.config.presets import preset
+from starktrack.config.schema import BoxHeadConfig
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 from starktrack.models.build import build_network
 from starktrack.models.centre_head import RARE, CentreHead
@@ -73,8 +74,38 @@ def test_a_network_with_it_answers_with_all_maps():
     output = network(*crops)
     assert output.corner_logits.shape == (2, 2, 256) and output.centre.heat_logits.shape == (2, 256)
     assert output.score_logit.shape == (2,)
-    expected = network.box_head.corner.expectation(output.corner_logits).box_xyxy
-    torch.testing.assert_close(cxcywh_to_xyxy(output.box_cxcywh), expected)
+    alone = network.box_head.corner.expectation(output.corner_logits).box_xyxy  # the maps are not narrowed
+    assert (cxcywh_to_xyxy(output.box_cxcywh) - alone).abs().max() > 1e-3
+
+
+def test_maps_are_the_same_whether_it_trains_or_tracks():
+    head = look_alikes((3, 3))
+    trains, tracks = head.train().box(*TOKENS), head.eval().box(*TOKENS)
+    torch.testing.assert_close(trains.corner_logits, tracks.corner_logits)
+    assert (trains.box_xyxy - tracks.box_xyxy).abs().max() > 0.1
+
+
+def test_corners_are_looked_for_a_quarter_of_the_box_away_and_a_cell_at_least():
+    head = look_alikes((3, 3)).eval()
+    near = head._near(torch.tensor([[0.25, 0.25, 0.75, 0.5]])).unflatten(2, (CELLS, CELLS))
+    steps = near[0, 0].diff(n=2, dim=1)[0, 0], near[0, 0].diff(n=2, dim=0)[0, 0]  # of -x^2 / 2 / deviation^2
+    across, down = ((1 / CELLS) ** 2 / -step for step in steps)
+    assert across.sqrt().item() == pytest.approx(0.125, rel=1e-3) and down.sqrt().item() == pytest.approx(
+        1 / CELLS
+    )
+    assert near[0, 1].argmax() // CELLS in (7, 8) and near[0, 1].argmax() % CELLS in (11, 12)
+
+
+def test_in_half_precision_corners_are_exact():
+    head = look_alikes((3, 3)).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        box = head.box(*TOKENS).box_xyxy
+    torch.testing.assert_close(box, head.box(*TOKENS).box_xyxy)
+
+
+def test_the_width_of_its_towers_can_be_halved():
+    with pytest.raises(ValueError, match="width must be a multiple of 8"):
+        BoxHeadConfig(kind="guided", width=12)
 
 
 def test_every_part_of_it_is_trained():

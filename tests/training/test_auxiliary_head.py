@@ -67,7 +67,10 @@ def test_shipped_weights_fit_a_network_without_it():
             ],
             "loss.centre must be above 0",
         ),
-        (["stages.localise.loss.centre=0"], "loss.centre must be above 0 for box_head.kind = 'guided', got 0"),
+        (
+            ["stages.localise.loss.centre=0"],
+            "loss.centre must be above 0 for box_head.kind = 'guided', got 0",
+        ),
     ],
 )
 def test_losses_without_their_maps_and_heads_without_their_loss_are_refused(overrides, message):

@@ -10,10 +10,10 @@ import typer
 
 from starktrack.cli.options import Device, DeviceOption
 from starktrack.cli.progress import Progress, progress_of
-from starktrack.config.loading import override
+from starktrack.config.loading import override, to_mapping
 from starktrack.config.recipes import read_recipe
 from starktrack.config.training import DatasetConfig, Recipe, RefineRecipe
-from starktrack.errors import ConfigError
+from starktrack.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +121,7 @@ def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | No
     """Return the network that a fresh run starts from: given weights, or those of its backbone."""
     from starktrack.models.stark import AUXILIARY
     from starktrack.models.weights import fill, read_refiner_weights, read_weights
+    from starktrack.training.resume import different_settings
 
     if weights is None:
         file = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
@@ -132,7 +133,17 @@ def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | No
     if not weights.suffix:
         weights = shipped_weights(str(weights), "torch") or weights
     read = read_refiner_weights if isinstance(recipe, RefineRecipe) else read_weights
-    fill(network, {**fresh, **read(weights)[1]}, source=str(weights))
+    config, state = read(weights)
+    try:
+        fill(network, {**fresh, **state}, source=str(weights))
+    except CheckpointError as error:
+        different = different_settings(to_mapping(config.model), to_mapping(recipe.config.model))
+        if not different:
+            raise
+        raise CheckpointError(
+            f"weights to start from must be of the recipe's network, {weights} is of another: the recipe has "
+            f"{'; '.join(different)}; change config.model of the recipe, or take other weights"
+        ) from error
     return network
 
 

@@ -108,8 +108,12 @@ def _check_base(base: Recipe) -> None:
         )
     model = base.config.model
     layers = min(model.transformer.num_encoder_layers, model.transformer.num_decoder_layers)
-    has_corners = model.box_head.kind.startswith("corner")
-    if model.framework != "stark" or layers < 1 or not has_corners or model.num_templates < 2:
+    if (
+        model.framework != "stark"
+        or layers < 1
+        or not model.box_head.has_corner_maps
+        or model.num_templates < 2
+    ):
         raise ConfigError(
             "a recipe to ablate must have encoder, decoder, corner head and a dynamic template, "
             f"got {base.config.name}; use ablation, st50 or st101"

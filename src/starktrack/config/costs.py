@@ -21,7 +21,7 @@ COSTS = {
     "stark_st50": PresetCost(28_227_395, 13_010_518_272),
     "stark_st101": PresetCost(47_167_299, 20_586_479_872),
     "stark_lightning": PresetCost(2_349_986, 1_536_970_752),
-    "stark_mobile": PresetCost(2_169_859, 734_094_464),
+    "stark_mobile": PresetCost(2_429_384, 800_269_824),
 }
 
 REFINER_COSTS = {

@@ -103,6 +103,16 @@ class BoxHeadConfig:
     width: Channels = 256
     cell_offset: Annotated[float, Field(ge=0, le=1)] = 0.0
 
+    @property
+    def has_corner_maps(self) -> bool:
+        """Whether it computes a map for each of two corners."""
+        return self.kind in ("corner", "corner_rep", "guided")
+
+    @property
+    def has_centre_maps(self) -> bool:
+        """Whether it computes heat, offset and size of the centre."""
+        return self.kind in ("centre", "guided")
+
     @model_validator(mode="after")
     def _width_can_be_halved(self) -> "BoxHeadConfig":
         if self.kind in ("corner", "guided") and self.width % 8:

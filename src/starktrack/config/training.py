@@ -17,9 +17,6 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-WITH_CENTRE = ("centre", "guided")
-"""Box heads that have centre maps of their own."""
-
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DatasetConfig:
@@ -63,9 +60,9 @@ class LossConfig:
         giou: Weight of 1 - generalised overlap.
         l1: Weight of the mean distance of the box edges, crop units.
         corner: Weight of the cross-entropy of the corner maps; not published, helps short runs.
-        centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. A network
-            with another head is trained with an auxiliary centre head then, so that its features learn sooner;
-            not published.
+        centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. Must be above
+            0 for the box heads `centre` and `guided`; any other head with maps is then trained with an auxiliary
+            centre head, not shipped, so that its features learn sooner; not published.
         mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).
@@ -233,16 +230,17 @@ class RunConfig:
 
 def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
     """Refuse loss terms of maps that the network does not have, and a centre head that nothing would train."""
-    kind = model.box_head.kind
-    if stage.loss.corner and kind in ("mlp", "centre"):
+    head, kind = model.box_head, model.box_head.kind
+    if stage.loss.corner and not head.has_corner_maps:
         raise ValueError(
             f"stages.{name}.loss.corner must be 0 for box_head.kind = {kind!r}, which has no corner maps"
         )
     if stage.loss.centre and kind == "mlp":
         raise ValueError(f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps")
-    if stage.trains != "score" and kind in WITH_CENTRE and not stage.loss.centre:
+    if stage.trains != "score" and head.has_centre_maps and not stage.loss.centre:
         raise ValueError(
-            f"stages.{name}.loss.centre must be above 0 for box_head.kind = {kind!r}, got 0; recipe mobile has 0.5"
+            f"stages.{name}.loss.centre must be above 0 for box_head.kind = {kind!r}, got 0; set it, "
+            "to 0.5 as in recipe mobile"
         )
 
 
@@ -278,6 +276,11 @@ class Recipe:
                 raise ValueError(
                     f"datasets.{name} must take objects and backgrounds from {real}, got {dataset.objects!r} "
                     f"and {dataset.backgrounds!r}"
+                )
+            if dataset.parts and (dataset.source == "synthetic" or dataset.outlined):
+                raise ValueError(
+                    f"datasets.{name}.parts must be false for synthetic video and with outlined = true (parts have "
+                    "no outline), got true"
                 )
 
     def _check_stages(self) -> None:
@@ -318,7 +321,7 @@ class Recipe:
     def has_auxiliary_head(self) -> bool:
         """Whether a centre head is trained beside the box head; it is not shipped."""
         centre = any(stage.loss.centre > 0 for stage in self.stages.values())
-        return centre and self.config.model.box_head.kind not in WITH_CENTRE
+        return centre and not self.config.model.box_head.has_centre_maps
 
     def stage_starts(self) -> Iterator[tuple[int, str, StageConfig]]:
         """Yield each stage with the epochs that came before it."""

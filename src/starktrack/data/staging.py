@@ -73,7 +73,7 @@ def surrounded(view: SearchView, picture: Image, rng: np.random.Generator) -> Se
 
     A region that mostly lies on its frame is returned as it is.
     """
-    if _share_inside(view) > MAX_INSIDE:
+    if share_inside(view) > MAX_INSIDE:
         return view
     side = int(view.window.side[0])
     left, top = (int(edge) for edge in view.window.origin_xy[0])
@@ -139,7 +139,7 @@ def with_intruder(
     return view
 
 
-def _share_inside(view: SearchView) -> float:
+def share_inside(view: SearchView) -> float:
     """Return which share of the region lies on the frame."""
     side, size_wh = view.window.side[0], np.array(view.frame.shape[1::-1])
     start = view.window.origin_xy[0]

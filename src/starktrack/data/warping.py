@@ -5,14 +5,16 @@ Convention: the region is sampled backwards; `places` are points of the old regi
 for each point of the new one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 
-from starktrack.arrays import Box, Image
-from starktrack.data.staging import SearchView
+from starktrack.arrays import Box
+from starktrack.data.staging import MAX_INSIDE, SearchView, share_inside
+from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+from starktrack.geometry.crop import LARGEST_PADDED_SIDE, CropTransform
 
 TURN, ASPECT, SHEAR = 0.15, 0.12, 0.08
 """Deviation of the rotation (radians), of the logarithm of the ratio of sides, and of the shear."""
@@ -21,6 +23,7 @@ KNOTS_PER_TARGET, BEND = 2.0, 0.05
 """Knots of the bending along one side of the target, and their deviation in sides of the target."""
 
 MAX_KNOTS = 16
+"""However small the target is in its region: each knot is a number to draw."""
 
 ROUNDNESS = 4.0
 """Exponent of the outline of a target without a mask: between an ellipse (2) and its box."""
@@ -28,41 +31,55 @@ ROUNDNESS = 4.0
 FINE = 384
 """Points along one side of the region at which the new box is looked for."""
 
+MIN_AGREEMENT = 0.9
+"""Overlap of the box and the extent of the mask from which on the mask says what the box is."""
+
+MAX_ENLARGED = 2
+"""Points along one side of the new frame are at most so many times the pixels of the crop."""
+
 MIN_SEEN = 0.5
 """The view stays as it is where less than this share of the box lies in the region."""
 
 MEAN_COLOUR = (124, 116, 104)
-"""Where the frame ends: what the network sees as nothing (the mean that pictures are normalised with)."""
+"""Where the frame ends: the mean that pictures are normalised with (`models.crops`)."""
 
 
 def warped(view: SearchView, rng: np.random.Generator) -> SearchView:
     """Return the search region turned, sheared and bent around its target, with the target's new box.
 
-    Only the region is kept: the new frame is as large, and what lay outside the frame is grey.
+    Only the region is kept, as a frame of its own; what little lay outside the frame is grey, and regions that would be
+    padding for a good part stay as they are. A mask moves with its target, but says what the box is only where it did
+    before: it may lack what is hidden, which boxes hold.
     """
     side = int(view.window.side[0])
-    origin = view.window.origin_xy[0].astype(int)
+    origin = view.window.origin_xy[0]
     box = view.box_xywh - [*origin, 0, 0]
     seen = (np.minimum(box[:2] + box[2:], side) - np.maximum(box[:2], 0)).clip(0)
-    if seen.prod() < MIN_SEEN * box[2:].prod():
+    if (
+        side > LARGEST_PADDED_SIDE
+        or share_inside(view) < MAX_INSIDE
+        or seen.prod() < MIN_SEEN * box[2:].prod()
+    ):
         return view
     bend = _draw_bend(box, side, rng)
-    mask = None if view.mask is None else _cropped(view.mask.astype(np.uint8), origin, side, 0)
-    new_box = _box_of(_on_target(bend.places(FINE), box, mask), side)
+    new_box = _box_of(_on_target(bend.places(FINE), box, _telling_mask(view), origin), side)
     if new_box is None:
         return view
-    places = (bend.places(side) - 0.5).astype(np.float32)
-    frame = cv2.remap(
-        _cropped(view.frame, origin, side, MEAN_COLOUR),
-        places,
-        None,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
-    if mask is not None:
-        mask = cv2.remap(mask, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT).astype(bool)
-    window = replace(view.window, origin_xy=np.zeros((1, 2)))
-    return replace(view, frame=frame, box_xywh=new_box, mask=mask, window=window)
+    count = min(side, MAX_ENLARGED * view.window.size)  # more is not seen in the crop
+    places = (bend.places(count) + origin - 0.5).astype(np.float32)
+    frame = cv2.remap(view.frame, places, None, cv2.INTER_LINEAR, borderValue=MEAN_COLOUR)
+    mask = None if view.mask is None else _sampled(view.mask, places)
+    window = CropTransform(np.zeros((1, 2)), np.array([float(count)]), view.window.size)
+    return SearchView(frame, new_box * count / side, mask, window)
+
+
+def _telling_mask(view: SearchView) -> Bool[np.ndarray, "height width"] | None:
+    """Return the mask where its extent is the box."""
+    if view.mask is None or not view.mask.any():
+        return None
+    rows, columns = np.flatnonzero(view.mask.any(axis=1)), np.flatnonzero(view.mask.any(axis=0))
+    extent = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
+    return view.mask if overlap(extent[None], xywh_to_xyxy(view.box_xywh[None]))[0] >= MIN_AGREEMENT else None
 
 
 @dataclass(frozen=True)
@@ -99,28 +116,19 @@ def _draw_bend(box_xywh: Box, side: int, rng: np.random.Generator) -> _Bend:
     return _Bend(linear, box_xywh[:2] + box_xywh[2:] / 2, knots, side)
 
 
-def _cropped(
-    picture: Image | UInt8[np.ndarray, "height width"], origin_xy: np.ndarray, side: int, border: object
-) -> np.ndarray:
-    """Return the region of a picture, with a border where the picture ends."""
-    shift = np.array([[1.0, 0, -origin_xy[0]], [0, 1, -origin_xy[1]]])
-    return cv2.warpAffine(
-        picture,
-        shift,
-        (side, side),
-        flags=cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=border,
-    )
+def _sampled(mask: Bool[np.ndarray, "height width"], places: np.ndarray) -> Bool[np.ndarray, "count count"]:
+    return cv2.remap(mask.astype(np.uint8), places, None, cv2.INTER_NEAREST).astype(bool)
 
 
 def _on_target(
-    places: Float[np.ndarray, "count count 2"], box_xywh: Box, mask: UInt8[np.ndarray, "side side"] | None
+    places: Float[np.ndarray, "count count 2"],
+    box_xywh: Box,
+    mask: Bool[np.ndarray, "height width"] | None,
+    origin_xy: Float[np.ndarray, "2"],
 ) -> Bool[np.ndarray, "count count"]:
     """Return which places lie on the target: on its mask, or else inside its box with rounded corners."""
     if mask is not None:
-        found = cv2.remap(mask, (places - 0.5).astype(np.float32), None, cv2.INTER_NEAREST)
-        return found.astype(bool)
+        return _sampled(mask, (places + origin_xy - 0.5).astype(np.float32))
     away = np.abs((places - box_xywh[:2]) * 2 / box_xywh[2:] - 1) ** ROUNDNESS
     return away.sum(axis=-1) <= 1
 

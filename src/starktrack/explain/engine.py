@@ -34,7 +34,8 @@ class Explanation:
             None without a decoder.
         corners: Probability of the top-left and of the bottom-right corner in every cell, or None where the
             head has no maps.
-        centre: Probability that the target's centre lies in each cell, or None but for the centre head.
+        centre: Probability that the target's centre lies in each cell, or None but for the heads
+            `centre` and `guided`.
         box_cxcywh: The answer, crop units [0, 1].
         score: The network's score, or None without one.
     """

@@ -108,7 +108,7 @@ def _score_head(config: ModelConfig) -> ScoreHead | EvidenceScoreHead:
         config.search.side // config.backbone.stride,
         config.template.side // config.backbone.stride,
         config.template.factor,
-        num_maps={"centre": 1, "guided": 3}.get(config.box_head.kind, 2),
+        num_maps=2 * config.box_head.has_corner_maps + config.box_head.has_centre_maps,
     )
 
 

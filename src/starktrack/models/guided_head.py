@@ -20,7 +20,8 @@ SPREAD = 0.25
 class GuidedHead(nn.Module):
     """A corner head and the centre head that guides its reading.
 
-    In train mode the box is that of the corner maps alone, so that each head learns for itself.
+    The maps that it returns are the corner maps as they are. In train mode the box is that of these alone, so that each
+    head learns for itself.
     """
 
     def __init__(self, corner: CornerHead, centre: CentreHead) -> None:
@@ -32,12 +33,12 @@ class GuidedHead(nn.Module):
     ) -> BoxPrediction:
         """Return the expected corners near the box at the peak of the heat, and all maps."""
         alone = self.corner.box(search, embedding)
-        if self.training:
-            return BoxPrediction(alone.box_xyxy, alone.corner_logits, self.centre.maps(search, embedding))
         rough = self.centre.box(search, embedding)
+        if self.training:
+            return BoxPrediction(alone.box_xyxy, alone.corner_logits, rough.centre)
         near = self._near(rough.box_xyxy)
         guided = self.corner.expectation(alone.corner_logits.float() + near)
-        return BoxPrediction(guided.box_xyxy, guided.corner_logits, rough.centre)
+        return BoxPrediction(guided.box_xyxy, alone.corner_logits, rough.centre)
 
     def _near(self, box_xyxy: Float[Tensor, "batch 4"]) -> Float[Tensor, "batch 2 cells"]:
         """Return the logarithm of a Gaussian around each corner, up to a constant."""

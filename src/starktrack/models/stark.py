@@ -27,7 +27,7 @@ class StarkOutput:
         box_cxcywh: Crop units [0, 1]; sizes may be negative early in training.
         score_logit: Before the sigmoid, or None without a score head.
         corner_logits: Top-left and bottom-right map before the softmax, or None without corner maps.
-        centre: Maps of the centre head, be it the box head or the auxiliary one of training; else None.
+        centre: Maps of the centre head, be it (part of) the box head or the auxiliary one of training; else None.
         embedding: What the decoder gathered of the target, or the mean search token without one.
     """
 

@@ -38,10 +38,10 @@ def load_teacher(path: Path, student: ModelConfig) -> nn.Module:
             f"a teacher's corner maps must have the student's {wanted} x {wanted} cells, got {cells} x {cells} "
             f"in {path}; take one with backbone.stride={student.backbone.stride}"
         )
-    for kind in (config.model.box_head.kind, student.box_head.kind):
-        if kind in ("mlp", "centre"):
+    for head in (config.model.box_head, student.box_head):
+        if not head.has_corner_maps:
             raise ConfigError(
-                f"a teacher and its student must have corner maps, got box_head.kind {kind!r} ({path})"
+                f"a teacher and its student must have corner maps, got box_head.kind {head.kind!r} ({path})"
             )
     return network.requires_grad_(False)
 

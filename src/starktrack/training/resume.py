@@ -1,7 +1,7 @@
 """Going on with a run: from which checkpoint, and whether its recipe is still the one it was started with."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def check_same_recipe(recipe: Recipe, file: Path) -> None:
     if different:
         raise ConfigError(
             f"a run must go on with the recipe it was started with ({file}), got {'; '.join(different)}; "
-            "use the same, or start a new run from its weights with --weights and another --out"
+            f"use {file} itself as the recipe, or start a new run from its weights with --weights and another --out"
         )
 
 
@@ -85,12 +85,19 @@ def differences(before: Recipe, now: Recipe) -> list[str]:
     Epochs may be added to the last stage where its learning rate does not depend on how many there are and no
     averaged weights have taken the place of its own at its end.
     """
-    old, new = _flat(to_mapping(before)), _flat(to_mapping(now))
     free = list(FREE)
     last = list(now.stages)[-1]
     optim = now.stages[last].optim
     if optim.schedule == "step" and not optim.ema_decay:
         free.append(f"stages.{last}.epochs")
+    return different_settings(to_mapping(before), to_mapping(now), free)
+
+
+def different_settings(
+    before: Mapping[str, Any], now: Mapping[str, Any], free: Iterable[str] = ()
+) -> list[str]:
+    """Return `key = new value, not old value` for every setting that differs and matches no pattern of `free`."""
+    old, new = _flat(before), _flat(now)
     return [
         f"{key} = {new.get(key)!r}, not {old.get(key)!r}"
         for key in dict.fromkeys([*old, *new])
