@@ -14,12 +14,20 @@ CONFIG = BackboneConfig(name="mobilenetv2_100", padding="same")
 FILE = "data/weights/mobilenet_v2_imagenet_folded.npz"
 
 
+STRIDE_16, ALL = 39, 52
+"""Convolutions up to the features that we use, and in the file."""
+
+
 def as_the_file_says(path, picture):
     """Return the stride-16 features by the file's own rules: its scale, its padding, its activations."""
+    return go_on(path, torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1, 0, STRIDE_16)
+
+
+def go_on(path, features, first, last):
+    """Return what the file's convolutions from `first` to before `last` make of features."""
     file = np.load(path)
-    features = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1
     skip = None
-    for index in range(39):
+    for index in range(first, last):
         stride, groups, activation = (int(v) for v in file[f"conv{index:02d}_meta"])
         weight, bias = (torch.from_numpy(file[f"conv{index:02d}_{kind}"]).float() for kind in ("w", "b"))
         expands = groups == 1 and activation == 3 and index > 0
@@ -45,7 +53,7 @@ def real_pictures(shared):
 
 
 def strongest(features):
-    """Return the five channels that answer most; the file has no classifier whose classes could be compared."""
+    """Return the five channels that answer most."""
     return features.mean(dim=(0, 2, 3)).topk(5).indices.tolist()
 
 
@@ -61,6 +69,29 @@ def test_folded_weights_give_the_features_of_the_network_they_come_from(shared, 
     inside = (..., slice(0, 6), slice(0, 6))
     assert (ours[inside] - theirs[inside]).abs().max() <= 1e-3 * theirs.abs().max()
     assert strongest(ours[inside]) == strongest(theirs[inside])
+
+
+def test_folded_weights_see_the_same_five_classes(shared):
+    """The file ends before ImageNet's classifier: a class is what a picture of it looks like to the file's network."""
+    path = shared / FILE
+    files = sorted((shared / "data/train/backgrounds").iterdir())[::10]
+    pictures = [cv2.resize(read_image(file), (224, 224), interpolation=cv2.INTER_AREA) for file in files]
+    backbone = build_backbone(CONFIG, weights=path)
+
+    def look(features):
+        """Return the last features of the file's network, going on from those of stride 16."""
+        return functional.normalize(go_on(path, features, STRIDE_16, ALL).mean(dim=(2, 3)), dim=1)[0]
+
+    with torch.no_grad():
+        classes = torch.stack([look(as_the_file_says(path, picture)) for picture in pictures])
+        for own in range(0, len(files), 9):
+            mirrored = np.ascontiguousarray(pictures[own][:, ::-1])
+            ours = look(backbone(normalise(torch.from_numpy(mirrored)[None])))
+            theirs = look(as_the_file_says(path, mirrored))
+            assert (classes @ ours).argmax() == own, files[own].stem
+            assert set((classes @ ours).topk(5).indices.tolist()) == set(
+                (classes @ theirs).topk(5).indices.tolist()
+            )
 
 
 def test_a_file_of_another_network_is_refused(tmp_path):
