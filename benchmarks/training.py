@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     device = resolve_device(options.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    print(f"{conditions()}, on {name}, {torch.get_num_threads()} threads")
+    print(f"{conditions()}, on {name}")
     for model in options.models:
         recipe = _recipe(model, options.overrides)
         for place in ("worker", "device") if options.crops else ("auto",):

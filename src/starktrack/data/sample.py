@@ -168,6 +168,7 @@ class Samples:
         if rng.random() < config.surroundings:
             other, index = self._other(place, rng)
             view = view if other is None else surrounded(view, other.frames.read(index), rng)
+        # Off, it draws no number, so that samples of recipes without it stay what they were.
         if config.warps and rng.random() < config.warps:
             view = warped(view, rng)
         if rng.random() < config.decoys:
