@@ -104,6 +104,7 @@ class StagingConfig:
         decoys: Probability of copies of the target beside it.
         most_decoys: At most this many of them.
         intruders: Probability of another object, near the target or in front of half of it.
+        kin: Share of those that are of the target's class, where data sets tell classes.
         surroundings: Probability that a frame goes on as another picture where it ends, in a region that would
             be padding for a good part.
         warps: Probability that the search region is turned, sheared and bent, see `data.warping`.
@@ -112,6 +113,7 @@ class StagingConfig:
     decoys: Probability = 0.0
     most_decoys: PositiveInt = 2
     intruders: Probability = 0.0
+    kin: Probability = 0.0
     surroundings: Probability = 0.0
     warps: Probability = 0.0
 
@@ -159,6 +161,7 @@ class SyntheticConfig:
         smallest: Smallest target, square root of its area over that of the frame.
         largest: Largest target, in the same unit.
         max_distractors: At most this many recoloured copies of the target, and as many other things.
+        kin: Share of the other things, and of what passes in front, that are of the target's class.
         occlusion: Probability that something passes in front of the target.
         leaving: Probability that the target leaves the frame for a while.
         exposure: Longest time that the shutter is open, frames; longer is more motion blur.
@@ -172,6 +175,7 @@ class SyntheticConfig:
     smallest: Annotated[float, Field(gt=0)] = 0.08
     largest: Annotated[float, Field(gt=0)] = 0.4
     max_distractors: Count = 2
+    kin: Probability = 0.0
     occlusion: Probability = 0.5
     leaving: Probability = 0.25
     exposure: Amount = 0.6

@@ -31,12 +31,14 @@ class CutOut:
         outline_xy: Corners of the object's convex hull.
         seeds_xy: Points spread over the object.
         origins: The videos or pictures that it was cut from.
+        object_class: What it is, where known.
     """
 
     pixels: UInt8[np.ndarray, "height width 4"]
     outline_xy: Float[np.ndarray, "num_corners 2"]
     seeds_xy: Float[np.ndarray, "num_seeds 2"]
     origins: frozenset[str] = frozenset()
+    object_class: str | None = None
 
     def covers(self, points_xy: Float[np.ndarray, "*batch 2"]) -> Bool[np.ndarray, "*batch"]:
         """Return which points lie on the object."""

@@ -1,6 +1,7 @@
 """A training sample: frames, the windows to cut from them, how each crop shall look, and the true box."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import UInt8
@@ -10,6 +11,7 @@ from starktrack.config.data import DataConfig
 from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.augment import Look, draw_looks, flip_box
+from starktrack.data.kin import Kin
 from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
 from starktrack.data.sequence import Sequence
@@ -101,6 +103,11 @@ class Samples:
                 f"outside its crop, got {centre:g}; leave it out"
             )
 
+    @cached_property
+    def _kin(self) -> tuple[Kin, ...]:
+        """By class, the targets of each data set."""
+        return tuple(Kin(collection) for collection in self.mixture.collections)
+
     @property
     def search_centre(self) -> float:
         """Return the centre jitter of search regions, see `JitterConfig`."""
@@ -174,7 +181,7 @@ class Samples:
         if rng.random() < config.decoys:
             view = with_decoys(view, config, rng)
         if rng.random() < config.intruders:
-            other, index = self._other(place, rng)
+            other, index = self._kin_of(place, rng) or self._other(place, rng)
             if other is not None and other.visible[index]:
                 mask = None if other.masks is None else other.masks.read(index)
                 view = with_intruder(view, other.frames.read(index), other.boxes_xywh[index], mask, rng)
@@ -186,6 +193,22 @@ class Samples:
         other = self.mixture.sequence(which, int(rng.integers(len(self.mixture.collections[which]))))
         shares = other.origins & find(self.mixture, place).origins
         return None if shares else other, int(rng.integers(len(other)))
+
+    def _kin_of(self, place: FramePlace, rng: np.random.Generator) -> tuple[Sequence, int] | None:
+        """Return a sequence of another target of the same class and a frame of it; None for any other."""
+        # Off, it draws no number, see above.
+        if not self.data.staging.kin or rng.random() >= self.data.staging.kin:
+            return None
+        target = find(self.mixture, place)
+        having = [which for which, kin in enumerate(self._kin) if kin.has(target.object_class)]
+        if not having:
+            return None
+        which = having[rng.integers(len(having))]
+        position = self._kin[which].draw(target.object_class, target.origins, rng)
+        if position is None:
+            return None
+        other = self.mixture.sequence(which, position)
+        return other, int(rng.integers(len(other)))
 
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, look: Look

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from starktrack.arrays import Boxes, Image
 from starktrack.config.data import SyntheticConfig
 from starktrack.data.cutouts import CutOut, cut_out, mean_colour, recolour
+from starktrack.data.kin import Kin
 from starktrack.data.motion import Poses, draw_poses, excursion, passing, wandering, wave
 from starktrack.data.sampling import SequenceCollection, one_by_one
 from starktrack.data.sequence import Sequence
@@ -61,8 +62,16 @@ def draw_scene(
     backgrounds: SequenceCollection,
     config: SyntheticConfig,
     rng: np.random.Generator,
+    kin: Kin | None = None,
 ) -> Scene:
     """Return a scene: a target, copies of it in other colours, other things, perhaps an occluder.
+
+    Args:
+        objects: What targets and other things are cut from.
+        backgrounds: What lies behind.
+        config: What happens.
+        rng: The source of randomness.
+        kin: Which objects are of one class, to be kept from scene to scene; made here without.
 
     Raises:
         DatasetError: A picture cannot be read.
@@ -73,15 +82,16 @@ def draw_scene(
     smallest, largest = np.log([config.smallest, config.largest])
     side = float(np.exp(rng.uniform(smallest, largest)) * np.sqrt(size_wh[0] * size_wh[1]))
     target = _harmonised(_draw_cutout(objects, side, rng), background, rng)
+    others = _Others(objects, kin or Kin(objects), config.kin, target)
     path = wandering(config.num_frames, size_wh, rng)
     if rng.random() < config.leaving:
         path = path + excursion(config.num_frames, size_wh, 2 * side, rng)
-    layers = [*_copies(target, path, size_wh, config, rng), *_others(objects, side, size_wh, config, rng)]
+    layers = [*_copies(target, path, size_wh, config, rng), *_beside(others, side, size_wh, config, rng)]
     layers = [layers[position] for position in rng.permutation(len(layers))]
     place = int(rng.integers(len(layers) + 1))
     layers.insert(place, Layer(target, _follow(target, path, rng)))
     if rng.random() < config.occlusion:
-        occluder = _draw_cutout(objects, side * rng.uniform(0.8, 1.6), rng)
+        occluder = others.draw(side * rng.uniform(0.8, 1.6), rng)
         layers.append(Layer(occluder, _follow(occluder, passing(path, 2.5 * side, rng), rng)))
     return Scene(
         background,
@@ -123,14 +133,38 @@ def _draw_background(
     return sequence.origins, sequence.frames.read(int(rng.integers(len(sequence))))
 
 
+@dataclass(frozen=True)
+class _Others:
+    """Things beside a target, a share of them of its class."""
+
+    objects: SequenceCollection
+    kin: Kin
+    kin_share: float
+    target: CutOut
+
+    def draw(self, side: float, rng: np.random.Generator) -> CutOut:
+        # Without a share it draws no number, so that scenes of recipes without one stay what they were.
+        if self.kin_share and rng.random() < self.kin_share:
+            position = self.kin.draw(self.target.object_class, self.target.origins, rng)
+            if position is not None:
+                large = np.flatnonzero(_is_large(self.objects[position]))
+                if len(large):
+                    return _cut_object(self.objects[position], int(rng.choice(large)), side, rng)
+        return _draw_cutout(self.objects, side, rng)
+
+
 def _draw_cutout(objects: SequenceCollection, side: float, rng: np.random.Generator) -> CutOut:
     sequence, index = _draw_object(objects, rng)
+    return _cut_object(sequence, index, side, rng)
+
+
+def _cut_object(sequence: Sequence, index: int, side: float, rng: np.random.Generator) -> CutOut:
     box = sequence.boxes_xywh[index]
     side = min(side, MAX_ENLARGEMENT * float(np.sqrt(box[2] * box[3])))
     mask = sequence.masks.read(index) if sequence.masks else None
     image = sequence.frames.read(index)
     cutout = cut_out(image, box, mask, side=side, roundness=float(rng.uniform(2, 5)))
-    return replace(cutout, origins=sequence.origins)
+    return replace(cutout, origins=sequence.origins, object_class=sequence.object_class)
 
 
 def _draw_object(objects: SequenceCollection, rng: np.random.Generator) -> tuple[Sequence, int]:
@@ -177,8 +211,8 @@ def _copies(
     return layers
 
 
-def _others(
-    objects: SequenceCollection,
+def _beside(
+    others: _Others,
     side: float,
     size_wh: tuple[int, int],
     config: SyntheticConfig,
@@ -186,7 +220,7 @@ def _others(
 ) -> list[Layer]:
     layers = []
     for _ in range(rng.integers(config.max_distractors + 1)):
-        other = _draw_cutout(objects, side * rng.uniform(0.6, 1.5), rng)
+        other = others.draw(side * rng.uniform(0.6, 1.5), rng)
         layers.append(Layer(other, _follow(other, wandering(config.num_frames, size_wh, rng), rng)))
     return layers
 

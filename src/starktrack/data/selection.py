@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 from jaxtyping import Int64
 
+from starktrack.data.kin import Classified
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.sequence import Sequence
 from starktrack.errors import DatasetError, nearest_name
@@ -25,6 +26,12 @@ class Selection:
         """Return the name of every chosen sequence."""
         names = self.whole.names
         return [names[position] for position in self.positions.tolist()]
+
+    @property
+    def object_classes(self) -> List[str]:
+        """Return the class of every chosen target; nothing where the data set tells none."""
+        classes = self.whole.object_classes if isinstance(self.whole, Classified) else ()
+        return [classes[position] for position in self.positions.tolist()] if classes else []
 
     def __len__(self) -> int:
         """Return how many were chosen."""

@@ -6,6 +6,7 @@ painted. Recoloured copies of the target and other things move beside it.
 
 from collections.abc import Sequence as List
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -13,6 +14,7 @@ from jaxtyping import Bool, UInt8
 from starktrack.arrays import Image
 from starktrack.config.data import SyntheticConfig
 from starktrack.data.cutouts import silhouette
+from starktrack.data.kin import Kin
 from starktrack.data.painting import paint, paint_background, relight
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.scene import Scene, draw_scene, true_boxes, visible_share
@@ -86,6 +88,10 @@ class SyntheticVideos:
     config: SyntheticConfig = field(default_factory=SyntheticConfig)
     seed: int = 0
 
+    @cached_property
+    def _kin(self) -> Kin:
+        return Kin(self.objects)
+
     @property
     def names(self) -> List[str]:
         """Return the name of every video."""
@@ -103,7 +109,7 @@ class SyntheticVideos:
             NothingUsableError: No picture holds an object that is large enough.
         """
         rng = np.random.default_rng([self.seed, index])
-        scene = draw_scene(self.objects, self.backgrounds, self.config, rng)
+        scene = draw_scene(self.objects, self.backgrounds, self.config, rng, self._kin)
         share = visible_share(scene)
         absent = share == 0
         # The share is that of some points: between them a sliver may show.
@@ -113,6 +119,7 @@ class SyntheticVideos:
             SceneFrames(scene),
             true_boxes(scene),
             share >= self.config.min_visible_share,
+            object_class=scene.layers[scene.target].cutout.object_class,
             videos=scene.origins,
             masks=SceneMasks(scene),
             absent=absent,

@@ -73,6 +73,11 @@ class CocoDataset:
         return _Ids(self.columns["id"][self._rows])
 
     @property
+    def object_classes(self) -> list[str]:
+        """Return the category of every object."""
+        return [self.categories[int(row)] for row in self.columns["category"][self._rows]]
+
+    @property
     def image_index(self) -> Int64[np.ndarray, " num_objects"]:
         """Return for each object the picture that shows it, so that objects of one picture can be told."""
         return self.columns["image"][self._rows]

@@ -57,6 +57,11 @@ class IndexedDataset:
         """Return the names of the sequences, in the published order."""
         return self._dataset.names
 
+    @property
+    def object_classes(self) -> list[str]:
+        """Return the class of every target, empty where the data set tells none."""
+        return [self._classes[row] for row in range(len(self))]
+
     def __len__(self) -> int:
         """Return the number of sequences."""
         return len(self._dataset)
