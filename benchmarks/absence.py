@@ -23,7 +23,7 @@ import numpy as np
 from starktrack.api import load
 from starktrack.arrays import Box, Boxes, Image
 from starktrack.data.sources import open_dataset
-from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.evaluation.metrics import overlaps
 from starktrack.tracking.presence import TargetState
 from starktrack.tracking.protocol import Engine, Views

@@ -24,8 +24,8 @@ from conditions import conditions
 from starktrack.api import load_engine
 from starktrack.arrays import Image
 from starktrack.cli.evaluation_job import Contestant, DataPlace, Done, EvaluationJob, Settings
-from starktrack.data.frame_stream import Frame
-from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
+from starktrack.data.video.frame_stream import Frame
 from starktrack.tracking.campaign import Clip, Standing, Task, run_campaign
 from starktrack.tracking.runner import track_frames
 from starktrack.tracking.shares import Share, work_here

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from starktrack.config.presets import preset
-from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.explain.engine import ExplainingEngine
 from starktrack.models.build import build_network

@@ -21,10 +21,10 @@ from jaxtyping import Float
 from starktrack.api import load
 from starktrack.arrays import Boxes, Image
 from starktrack.config.recipes import read_recipe
-from starktrack.data.cutouts import CutOut, cut_out
-from starktrack.data.motion import Poses
-from starktrack.data.painting import paint
 from starktrack.data.sequence import Sequence
+from starktrack.data.synthetic.cutouts import CutOut, cut_out
+from starktrack.data.synthetic.motion import Poses
+from starktrack.data.synthetic.painting import paint
 from starktrack.errors import DatasetError
 from starktrack.evaluation.metrics import overlaps
 from starktrack.tracking.plugin import load_factory

@@ -21,7 +21,7 @@ from starktrack.config.recipes import read_recipe
 from starktrack.config.schema import Config
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.sequence import Sequence
-from starktrack.data.synthetic import SyntheticVideos
+from starktrack.data.synthetic.videos import SyntheticVideos
 from starktrack.engines.export import export_onnx
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import ConfigError

@@ -139,6 +139,6 @@ def small_checkpoint(small_model, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small_clip() -> list:
     """Return twelve frames of 96 x 128 pixels with a moving object and its boxes."""
-    from starktrack.data.synthetic_clip import synthetic_clip
+    from starktrack.data.synthetic.clip import synthetic_clip
 
     return list(synthetic_clip(12, size_hw=(96, 128)))

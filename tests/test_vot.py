@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from starktrack.cli.main import app
 from starktrack.cli.vot_check import check_tracker
-from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.errors import CheckpointError, InputError, StarktrackError
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
 from starktrack.tracking.tracker import Tracker, TrackOutput

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings, describe
-from starktrack.data.result_folder import ResultFolder
+from starktrack.data.results.folder import ResultFolder
 from starktrack.tracking.campaign import Standing
 from starktrack.tracking.shares import Share
 

@@ -15,7 +15,7 @@ import pytest
 
 import starktrack as package
 from starktrack.config.schema import Config
-from starktrack.data.result_files import COLUMNS, read_boxes
+from starktrack.data.results.files import COLUMNS, read_boxes
 from starktrack.models.build import build_network
 from starktrack.models.weights import read_weights, save_weights
 

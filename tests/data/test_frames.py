@@ -3,8 +3,8 @@ import weakref
 import numpy as np
 import pytest
 
-from starktrack.data.frame_stream import FrameStream
 from starktrack.data.frames import open_frames
+from starktrack.data.video.frame_stream import FrameStream
 from starktrack.errors import InputError, VideoBrokenError, VideoError
 
 

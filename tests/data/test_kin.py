@@ -13,7 +13,7 @@ from starktrack.data.sample import Samples
 from starktrack.data.sampling import Mixture
 from starktrack.data.selection import select
 from starktrack.data.sequence import Sequence
-from starktrack.data.synthetic import SyntheticVideos
+from starktrack.data.synthetic.videos import SyntheticVideos
 
 CLASSES = ("cat", "dog", "Cat", None, "dog", "cat")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from starktrack.data.image_files import ImageFiles
 from starktrack.data.selection import select
 from starktrack.data.sequence import Sequence
+from starktrack.data.video.image_files import ImageFiles
 from starktrack.errors import DatasetError
 
 

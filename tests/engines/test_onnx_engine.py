@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.engines.export import export_onnx
 from starktrack.engines.onnx_engine import open_onnx
 from starktrack.engines.torch_engine import TorchEngine

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from starktrack.config.schema import BackboneConfig
-from starktrack.data.image_files import read_image
+from starktrack.data.video.image_files import read_image
 from starktrack.errors import CheckpointError
 from starktrack.models.backbone import build_backbone
 from starktrack.models.crops import normalise

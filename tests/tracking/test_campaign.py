@@ -196,7 +196,7 @@ class ClipFrames:
 
 
 def test_a_network_gives_the_same_boxes_for_many_clips_as_for_one(tiny_engine):
-    from starktrack.data.synthetic_clip import synthetic_clip
+    from starktrack.data.synthetic.clip import synthetic_clip
     from starktrack.tracking.tracker import Tracker
 
     clips = {f"s{seed}": list(synthetic_clip(6 + seed, seed=seed, size_hw=(90, 120))) for seed in range(4)}

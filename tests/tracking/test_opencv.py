@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.errors import InputError, StarktrackError
 from starktrack.tracking.opencv import OpenCvFactory
 from starktrack.tracking.plugin import load_factory

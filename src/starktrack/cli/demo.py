@@ -10,7 +10,7 @@ import typer
 from starktrack.errors import InputError
 
 if TYPE_CHECKING:
-    from starktrack.data.synthetic_clip import ClipFrame
+    from starktrack.data.synthetic.clip import ClipFrame
     from starktrack.tracking.tracker import Tracker, TrackOutput
 
 NUM_FRAMES = 120
@@ -26,7 +26,7 @@ def demo(
 ) -> None:
     """Make a clip with a moving object, track it with the weights of the package, and show the result."""
     from starktrack.api import load
-    from starktrack.data.synthetic_clip import synthetic_clip
+    from starktrack.data.synthetic.clip import synthetic_clip
 
     _make_folder(out)
     clip = list(synthetic_clip(NUM_FRAMES, seed=seed, object_seed=seed))
@@ -56,7 +56,7 @@ def _track(tracker: "Tracker", clip: Sequence["ClipFrame"]) -> list["TrackOutput
 
 
 def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
-    from starktrack.data.video_writer import VideoWriter
+    from starktrack.data.video.video_writer import VideoWriter
     from starktrack.tracking.overlay import draw
 
     with VideoWriter(path, clip[0].image.shape[:2], FRAME_RATE) as writer:
@@ -67,7 +67,7 @@ def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["Tra
 def _write_strip(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
     import numpy as np
 
-    from starktrack.data.image_files import write_image
+    from starktrack.data.video.image_files import write_image
     from starktrack.tracking.overlay import draw, picture_strip
 
     chosen = np.linspace(0, len(clip) - 1, STRIP_COLUMNS * STRIP_ROWS).astype(int)

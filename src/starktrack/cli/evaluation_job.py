@@ -17,7 +17,7 @@ from starktrack.config.loading import override, to_mapping
 from starktrack.config.presets import PRESETS
 from starktrack.config.schema import Config
 from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
-from starktrack.data.result_folder import ResultFolder
+from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import CheckpointError, ConfigError
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign

@@ -71,8 +71,8 @@ def profile(
 
 
 def _clip(folder: Path, num_frames: int) -> tuple[Path, Any]:
-    from starktrack.data.synthetic_clip import synthetic_clip
-    from starktrack.data.video_writer import VideoWriter
+    from starktrack.data.synthetic.clip import synthetic_clip
+    from starktrack.data.video.video_writer import VideoWriter
 
     path = folder / "clip.mp4"
     first = None

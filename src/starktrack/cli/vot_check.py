@@ -8,7 +8,7 @@ import cv2
 
 from starktrack.cli.vot_check_python import check_python
 from starktrack.cli.vot_check_trax import check_trax
-from starktrack.data.synthetic_clip import ClipFrame, synthetic_clip
+from starktrack.data.synthetic.clip import ClipFrame, synthetic_clip
 from starktrack.errors import InputError
 
 NUM_FRAMES = 5

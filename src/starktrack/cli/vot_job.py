@@ -11,7 +11,7 @@ import numpy as np
 
 from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, broken, open_refiner, open_team
 from starktrack.data.regions import Mask, Rectangle
-from starktrack.data.result_folder import ResultFolder
+from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import DatasetError

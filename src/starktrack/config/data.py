@@ -98,7 +98,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class StagingConfig:
-    """What else search regions of positive samples show, see `data.staging`; ours, the paper has none.
+    """What else search regions of positive samples show, see `data.synthetic.staging`; ours, the paper has none.
 
     Args:
         decoys: Probability of copies of the target beside it.
@@ -107,7 +107,7 @@ class StagingConfig:
         kin: Share of those that are of the target's class, where data sets tell classes.
         surroundings: Probability that a frame goes on as another picture where it ends, in a region that would
             be padding for a good part.
-        warps: Probability that the search region is turned, sheared and bent, see `data.warping`.
+        warps: Probability that the search region is turned, sheared and bent, see `data.synthetic.warping`.
     """
 
     decoys: Probability = 0.0

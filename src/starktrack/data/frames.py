@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from starktrack.data.frame_stream import Frame, FrameStream
+from starktrack.data.video.frame_stream import Frame, FrameStream
 from starktrack.errors import VideoError
 
 __all__ = ["Frame", "FrameStream", "open_frames"]
@@ -27,7 +27,7 @@ def open_frames(
         ...     for frame in frames:
         ...         print(frame.index, frame.seconds, frame.image.shape)
     """
-    from starktrack.data import camera, image_files, video_file
+    from starktrack.data.video import camera, image_files, video_file
 
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
         return camera.open_camera(int(source), start_frame=start_frame)

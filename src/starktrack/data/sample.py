@@ -15,8 +15,8 @@ from starktrack.data.kin import Kin
 from starktrack.data.outline import Outline, cut_outline
 from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
 from starktrack.data.sequence import Sequence
-from starktrack.data.staging import SearchView, surrounded, with_decoys, with_intruder
-from starktrack.data.warping import warped
+from starktrack.data.synthetic.staging import SearchView, surrounded, with_decoys, with_intruder
+from starktrack.data.synthetic.warping import warped
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,

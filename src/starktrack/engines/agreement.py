@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.synthetic_clip import synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap
 from starktrack.tracking.protocol import Engine, Prediction, Refinement, Refiner, Views
 

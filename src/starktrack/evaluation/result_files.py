@@ -1,6 +1,6 @@
 """Boxes that a tracker left on disk, in the form and under the names of any toolkit.
 
-Understood: our own (`data/result_folder.py`), pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k
+Understood: our own (`data/results/folder.py`), pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k
 toolkit (`<seq>/<seq>_001.txt`), pysot and LaSOT (`<seq>.txt`), VOT (`<seq>/<seq>_001.txt` that starts with a
 code, or the binary `.bin`); in folders or zips.
 """
@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from starktrack.data.number_text import parse_boxes, parse_numbers
 from starktrack.data.region_bytes import decode_regions
-from starktrack.data.result_folder import FAILURES, STAGES
+from starktrack.data.results.folder import FAILURES, STAGES
 from starktrack.data.sources.vot import region_box
 from starktrack.data.sources.zip_table import is_leftover
 from starktrack.errors import ResultFileError

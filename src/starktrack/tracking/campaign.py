@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from starktrack.arrays import Box, Image
-from starktrack.data.frames_ahead import FramesAhead
 from starktrack.data.sequence import FrameSource
 from starktrack.data.trajectory import Trajectory
+from starktrack.data.video.frames_ahead import FramesAhead
 from starktrack.tracking.team import Sighting, Team
 
 NUM_DECODERS = 4

@@ -8,7 +8,7 @@ from starktrack.data.parts import Parts
 from starktrack.data.sampling import Mixture, SequenceCollection
 from starktrack.data.selection import outlined, select
 from starktrack.data.sources import indexed, open_dataset
-from starktrack.data.synthetic import SyntheticVideos
+from starktrack.data.synthetic.videos import SyntheticVideos
 
 SYNTHETIC = "synthetic"
 

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from starktrack.data.result_files import (
+from starktrack.data.results.files import (
     COLUMNS,
     ResultWriter,
     TrackRow,

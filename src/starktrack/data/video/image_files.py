@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from starktrack.arrays import Image
-from starktrack.data.frame_stream import FrameStream, Picture
+from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.errors import DatasetError, VideoError
 from starktrack.output_file import whole_file
 

@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box, Image
 from starktrack.config.data import StagingConfig
-from starktrack.data.cutouts import CutOut, cut_out, recolour
-from starktrack.data.motion import Poses
-from starktrack.data.painting import paint
+from starktrack.data.synthetic.cutouts import CutOut, cut_out, recolour
+from starktrack.data.synthetic.motion import Poses
+from starktrack.data.synthetic.painting import paint
 from starktrack.errors import DatasetError
 from starktrack.geometry.crop import CropTransform
 

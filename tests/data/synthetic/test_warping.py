@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.data.test_staging import BOX, MODEL, RED, red_pixels, red_target, samples
+from tests.data.synthetic.test_staging import BOX, MODEL, RED, red_pixels, red_target, samples
 from tests.memory import MemoryCollection
 
 from starktrack.config.data import StagingConfig
 from starktrack.config.schema import CropConfig
-from starktrack.data import warping
 from starktrack.data.sequence import Sequence
-from starktrack.data.warping import MEAN_COLOUR, warped
+from starktrack.data.synthetic import warping
+from starktrack.data.synthetic.warping import MEAN_COLOUR, warped
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import cut
 from starktrack.models.crops import PIXEL_MEAN

@@ -13,8 +13,8 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from starktrack.arrays import Image
-from starktrack.data import matroska
-from starktrack.data.frame_stream import FrameStream, Picture
+from starktrack.data.video import matroska
+from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.errors import VideoError
 
 _TEXT_DEMUXER = "tty"

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from starktrack.data.frames_ahead import FramesAhead
+from starktrack.data.video.frames_ahead import FramesAhead
 
 
 class Counted:

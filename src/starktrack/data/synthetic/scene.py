@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float
 
 from starktrack.arrays import Boxes, Image
 from starktrack.config.data import SyntheticConfig
-from starktrack.data.cutouts import CutOut, cut_out, mean_colour, recolour
 from starktrack.data.kin import Kin
-from starktrack.data.motion import Poses, draw_poses, excursion, passing, wandering, wave
 from starktrack.data.sampling import SequenceCollection, one_by_one
 from starktrack.data.sequence import Sequence
+from starktrack.data.synthetic.cutouts import CutOut, cut_out, mean_colour, recolour
+from starktrack.data.synthetic.motion import Poses, draw_poses, excursion, passing, wandering, wave
 from starktrack.errors import NothingUsableError
 
 MIN_OBJECT_SIDE = 16

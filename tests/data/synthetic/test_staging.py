@@ -11,7 +11,7 @@ from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.sample import Samples
 from starktrack.data.sampling import Mixture
-from starktrack.data.staging import SearchView, surrounded, with_decoys, with_intruder
+from starktrack.data.synthetic.staging import SearchView, surrounded, with_decoys, with_intruder
 from starktrack.errors import ConfigError
 from starktrack.geometry.crop import crop_transform, cut
 

@@ -13,12 +13,12 @@ from jaxtyping import Bool, UInt8
 
 from starktrack.arrays import Image
 from starktrack.config.data import SyntheticConfig
-from starktrack.data.cutouts import silhouette
 from starktrack.data.kin import Kin
-from starktrack.data.painting import paint, paint_background, relight
 from starktrack.data.sampling import SequenceCollection
-from starktrack.data.scene import Scene, draw_scene, true_boxes, visible_share
 from starktrack.data.sequence import Sequence
+from starktrack.data.synthetic.cutouts import silhouette
+from starktrack.data.synthetic.painting import paint, paint_background, relight
+from starktrack.data.synthetic.scene import Scene, draw_scene, true_boxes, visible_share
 
 FAINTEST = 16
 """A share of a pixel of 255 that can be seen."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 
-from starktrack.data.frame_stream import FrameStream, Picture
+from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.errors import VideoError
 
 LARGEST_INDEX = 9999

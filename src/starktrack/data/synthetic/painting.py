@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from starktrack.arrays import Image
-from starktrack.data.cutouts import CutOut
-from starktrack.data.motion import Poses
+from starktrack.data.synthetic.cutouts import CutOut
+from starktrack.data.synthetic.motion import Poses
 
 LONGEST_BLUR = 31
 """Motion blur is cut off at this many pixels."""

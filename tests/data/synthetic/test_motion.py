@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from starktrack.data.motion import Poses, draw_poses, excursion, passing, wandering, wave
+from starktrack.data.synthetic.motion import Poses, draw_poses, excursion, passing, wandering, wave
 
 SIZE = (320, 240)
 

@@ -6,14 +6,14 @@ from tests.memory import MemoryCollection, MemoryFrames, moving_video
 
 from starktrack.config.data import DataConfig, SamplingConfig, SyntheticConfig
 from starktrack.config.schema import ModelConfig
-from starktrack.data.cutouts import CutOut
-from starktrack.data.motion import Poses
-from starktrack.data.painting import paint, paint_background, relight
 from starktrack.data.sample import Samples
 from starktrack.data.sampling import Mixture, draw_negative, find
-from starktrack.data.scene import visible_share
 from starktrack.data.sequence import Sequence
-from starktrack.data.synthetic import SyntheticVideos, leaves_no_trace
+from starktrack.data.synthetic.cutouts import CutOut
+from starktrack.data.synthetic.motion import Poses
+from starktrack.data.synthetic.painting import paint, paint_background, relight
+from starktrack.data.synthetic.scene import visible_share
+from starktrack.data.synthetic.videos import SyntheticVideos, leaves_no_trace
 from starktrack.errors import NothingUsableError
 
 LONELY = SyntheticConfig(num_frames=40, side=160, max_distractors=0, occlusion=0, leaving=0, exposure=0)

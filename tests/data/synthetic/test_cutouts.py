@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from starktrack.data.cutouts import cut_out, mean_colour, recolour, silhouette
+from starktrack.data.synthetic.cutouts import cut_out, mean_colour, recolour, silhouette
 from starktrack.errors import DatasetError
 
 RED = np.full((40, 60, 3), [200, 40, 20], np.uint8)

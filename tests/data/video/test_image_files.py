@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from starktrack.data.frames import open_frames
-from starktrack.data.image_files import ImageFiles, find_images, read_image
-from starktrack.data.result_files import read_boxes
+from starktrack.data.results.files import read_boxes
+from starktrack.data.video.image_files import ImageFiles, find_images, read_image
 from starktrack.errors import DatasetError, VideoBrokenError, VideoError
 
 OTB = Path(__file__).parents[3] / "shared" / "data" / "eval" / "otb"
