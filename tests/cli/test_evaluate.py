@@ -214,6 +214,10 @@ def test_a_network_gives_the_same_results_batched_one_by_one_and_with_workers(
         ),
         ([], "an evaluation needs a tracker, got none"),
         (
+            ["--tracker", "mine:Still", "--set", "tracking.update_interval=5"],
+            "--set changes networks of ours, got --set tracking.update_interval=5 and only mine.Still",
+        ),
+        (
             ["--weights", "gone.safetensors"],
             "weights must be a file written by starktrack, gone.safetensors is no such file",
         ),
