@@ -122,6 +122,44 @@ def test_masks_are_for_trax_alone(workspace, weights):
     assert "protocol = python" not in text
 
 
+def test_weights_of_the_package_are_told_by_name(workspace):
+    assert invoke("init", workspace, "--device", "cpu").exit_code == 0
+    text = (workspace / "trackers.ini").read_text()
+    assert "[stark_mobile]" in text and "--weights stark_mobile" in text
+    assert "arg_weights = stark_mobile\n" in text and "arg_settings" not in text
+    ended = invoke("check", workspace, "stark_mobile_python")
+    assert "works: 5 frames over python" in ended.stdout, ended.exception
+
+
+@pytest.mark.parametrize("entry", [pytest.param("fox", marks=needs_trax), "fox_python"])
+def test_settings_reach_the_tracker(workspace, weights, entry):
+    told = ("--set", "tracking.search_growth = 2", "--set", "tracking.update_interval=7")
+    invoke("init", workspace, "--weights", weights, "--name", "fox", "--device", "cpu", *told)
+    text = (workspace / "trackers.ini").read_text()
+    assert "works: 5 frames over" in invoke("check", workspace, entry).stdout
+    (workspace / "trackers.ini").write_text(text.replace("search_growth=2", "search_growth=11"))
+    assert "search_growth" in str(invoke("check", workspace, entry).exception)
+    assert "arg_settings = tracking.search_growth=2 tracking.update_interval=7\n" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("tracking.search_grow=2", "did you mean"),
+        ("model.search.factor=5", "only tracking.… can be set for weights that are given"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_an_entry_is_written(workspace, weights, setting, message):
+    ended = invoke("init", workspace, "--weights", weights, "--set", setting)
+    assert message in str(ended.exception)
+    assert not (workspace / "trackers.ini").exists()
+
+
+def test_weights_that_are_not_there_are_refused(workspace):
+    ended = invoke("init", workspace, "--weights", "gone.safetensors")
+    assert "weights must be a file or stark_mobile, gone.safetensors does not exist" in str(ended.exception)
+
+
 def test_an_unknown_entry_is_named(workspace, weights):
     invoke("init", workspace, "--weights", weights, "--name", "fox")
     ended = invoke("check", workspace, "fix")

@@ -3,6 +3,7 @@
 Entries for a workspace's `trackers.ini` are written by `starktrack vot init`.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,18 +22,21 @@ from starktrack.tracking.tracker import Tracker, TrackOutput
 Output = Literal["box", "mask"]
 
 
-def tracker(*, weights: str, benchmark: str = "vot", device: str = "auto") -> "ToolkitTracker":
+def tracker(
+    *, weights: str, benchmark: str = "vot", device: str = "auto", settings: str = ""
+) -> "ToolkitTracker":
     """Return what the toolkit's `python` protocol asks for; its arguments are the entry's `arg_…` lines.
 
     Args:
-        weights: Checkpoint of our network.
+        weights: Checkpoint or exported network of ours, or `stark_mobile` for those of the package.
         benchmark: Whose inference settings apply: `vot` or `vot_longterm`.
         device: Where the network runs.
+        settings: `tracking.key=value`, several apart by spaces.
 
     Raises:
         StarktrackError: As `starktrack.load`.
     """
-    return ToolkitTracker(_load(weights, benchmark, device))
+    return ToolkitTracker(_load(weights, benchmark, device, settings.split()))
 
 
 class ToolkitTracker:
@@ -58,21 +62,23 @@ class ToolkitTracker:
 
 
 def serve(
-    weights: Path,
+    weights: str,
     *,
     output: Output = "box",
     benchmark: str = "vot",
     device: str = "auto",
     refine: str | None = None,
+    settings: Iterable[str] = (),
 ) -> None:
     """Speak TraX with the toolkit until it says goodbye, over TRAX_SOCKET or standard streams.
 
     Args:
-        weights: Checkpoint of our network.
+        weights: As for `tracker`.
         output: `mask` answers the outline of a refiner, and without one the box filled with pixels.
         benchmark: Whose inference settings apply.
         device: Where the network runs.
         refine: Weights of a refiner, or the name of one that comes with the package.
+        settings: `tracking.key=value`.
 
     Raises:
         MissingExtraError: `vot-trax` is not installed.
@@ -86,7 +92,7 @@ def serve(
     formats = [trax.Region.MASK] if output == "mask" else [trax.Region.RECTANGLE]
     # The toolkit waits for a greeting, not for a network: greet first, and errors reach it as a reason.
     with trax.Server(formats, [trax.Image.PATH], tracker_name="starktrack") as server:
-        followed = _load(str(weights), benchmark, device, refine)
+        followed = _load(weights, benchmark, device, settings, refine)
         while (request := server.wait()).type != trax.TraxStatus.QUIT:
             image = _read(request.image[trax.ImageChannel.COLOR].path())
             if request.type == trax.TraxStatus.INITIALIZE:
@@ -98,9 +104,11 @@ def serve(
             server.status([(_region(found, output), {"confidence": score})])
 
 
-def _load(weights: str, benchmark: str, device: str, refine: str | None = None) -> Tracker:
+def _load(
+    weights: str, benchmark: str, device: str, settings: Iterable[str], refine: str | None = None
+) -> Tracker:
     engine = load_engine(weights=weights, device=device)
-    engine.config = for_benchmark(engine.config, benchmark)
+    engine.config = for_benchmark(engine.config, benchmark, settings)
     return Tracker(engine, None if refine is None else load_refiner(refine, device=device))
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from starktrack.config.benchmarks import for_benchmark
-from starktrack.config.loading import override, to_mapping
+from starktrack.config.loading import to_mapping
 from starktrack.config.presets import PRESETS
 from starktrack.config.schema import Config
 from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
 from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
-from starktrack.errors import CheckpointError, ConfigError
+from starktrack.errors import CheckpointError
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
 from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_nanotrack
 from starktrack.tracking.opencv_worker import CLASSES
@@ -205,7 +205,7 @@ def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> C
         CheckpointError: The checkpoint is missing or damaged.
         MissingExtraError: It needs PyTorch, which is not installed; an exported network does not.
     """
-    return _configure(_stored_config(weights), benchmark, overrides)
+    return for_benchmark(_stored_config(weights), benchmark, overrides)
 
 
 def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
@@ -280,13 +280,6 @@ def _stored_config(weights: Path) -> Config:
     return read_config(weights)
 
 
-def _configure(config: Config, benchmark: str, overrides: Sequence[str]) -> Config:
-    foreign = [each for each in overrides if not each.startswith("tracking.")]
-    if foreign:
-        raise ConfigError(f"only tracking.… can be set for weights that are given, got {foreign[0]!r}")
-    return override(for_benchmark(config, benchmark), overrides)
-
-
 def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share) -> EngineTeam:
     from starktrack.api import load_engine
 
@@ -297,7 +290,7 @@ def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share
     else:
         device = _torch_device(settings, share)
         engine = load_engine(weights=weights, device=device)
-    engine.config = _configure(engine.config, benchmark, settings.overrides)
+    engine.config = for_benchmark(engine.config, benchmark, settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
     return EngineTeam(engine, batch)
 

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as IniError
 from enum import StrEnum
@@ -12,9 +12,13 @@ from typing import Annotated
 
 import typer
 
+from starktrack.api import shipped_file
+from starktrack.cli.evaluation_job import resolve_config
 from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_run import run
+from starktrack.config.presets import PRESETS
 from starktrack.errors import InputError, nearest_name
+from starktrack.shipped import DEFAULT
 
 REGISTRY = "trackers.ini"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,7 +46,13 @@ class Benchmark(StrEnum):
 
 
 WorkspaceArgument = Annotated[Path, typer.Argument(metavar="WORKSPACE", help="Made by: vot initialize.")]
-WeightsOption = Annotated[Path, typer.Option("--weights", metavar="FILE", help="Checkpoint of our network.")]
+WeightsOption = Annotated[
+    str,
+    typer.Option("--weights", metavar="FILE", help="Checkpoint or exported network; default: the package's."),
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.search_growth=2.")
+]
 OutputOption = Annotated[Output, typer.Option("--output", help="mask for segmentation stacks (vot2020).")]
 BenchmarkOption = Annotated[Benchmark, typer.Option("--benchmark", help="Whose inference settings apply.")]
 
@@ -55,12 +65,13 @@ def vot() -> None:
 @app.command("init")
 def init(
     workspace: WorkspaceArgument,
-    weights: WeightsOption,
+    weights: WeightsOption = DEFAULT,
     name: Annotated[str, typer.Option(help="The tracker's name there; default: the file's.")] = "",
     output: OutputOption = Output.box,
     benchmark: BenchmarkOption = Benchmark.vot,
     device: DeviceOption = Device.auto,
     refine: RefineOption = None,
+    overrides: SetOption = None,
 ) -> None:
     """Write entries for our tracker: NAME speaks TraX from this Python, NAME_python runs in the toolkit.
 
@@ -72,19 +83,19 @@ def init(
             f"a workspace must be a folder, {workspace} is not; "
             f"run: vot initialize STACK --workspace {workspace}"
         )
-    if not weights.is_file():
-        raise InputError(f"weights must be a file, {weights} does not exist")
-    label = name or weights.stem
+    settings = tuple("".join(each.split()) for each in overrides or ())  # the entry parts them by spaces
+    weights = _checked(weights, benchmark, settings)
+    label = name or Path(weights).stem
     if not NAME.fullmatch(label):
         raise InputError(
             f"a tracker's name must be letters, digits, - and _ for the toolkit, got {label!r}; give --name"
         )
     path = workspace / REGISTRY
     taken = _entries(path)
-    options = {"weights": weights.resolve(), "output": output, "benchmark": benchmark, "device": device}
-    entries = _trax_entry(label, {**options, **_refine_option(refine)})
+    options = {"weights": weights, "output": output, "benchmark": benchmark, "device": device}
+    entries = _trax_entry(label, {**options, **_refine_option(refine)}, settings)
     if output == Output.box:
-        entries += _python_entry(f"{label}_python", weights.resolve(), benchmark, device)
+        entries += _python_entry(f"{label}_python", weights, benchmark, device, settings)
     for each in (label, f"{label}_python"):
         if each in taken:
             raise InputError(f"{path} has an entry {each!r} already; give another --name, or remove it there")
@@ -121,11 +132,35 @@ def serve(
     benchmark: BenchmarkOption = Benchmark.vot,
     device: DeviceOption = Device.auto,
     refine: RefineOption = None,
+    overrides: SetOption = None,
 ) -> None:
     """Speak TraX with the toolkit; this is the command of the entry that `init` writes."""
     from starktrack.vot import serve as speak
 
-    speak(weights, output=output.value, benchmark=benchmark.value, device=device.value, refine=refine)
+    speak(
+        weights,
+        output=output.value,
+        benchmark=benchmark.value,
+        device=device.value,
+        refine=refine,
+        settings=overrides or (),
+    )
+
+
+def _checked(weights: str, benchmark: Benchmark, settings: Sequence[str]) -> str:
+    """Return what an entry calls the weights, for the toolkit starts elsewhere: their full path, or a preset.
+
+    Raises:
+        InputError: There is no such file.
+        ConfigError: A setting that the weights do not have.
+    """
+    is_file = Path(weights).is_file()
+    if not is_file and weights not in PRESETS:
+        raise InputError(f"weights must be a file or {DEFAULT}, {weights} does not exist")
+    file = Path(weights).resolve() if is_file else shipped_file(weights)
+    if settings:
+        resolve_config(file, benchmark.value, settings)
+    return str(file) if is_file else weights
 
 
 def _entries(path: Path) -> ConfigParser:
@@ -145,19 +180,23 @@ def _refine_option(refine: str | None) -> dict[str, str]:
     return {"refine": str(Path(refine).resolve()) if Path(refine).is_file() else refine}
 
 
-def _trax_entry(label: str, options: Mapping[str, object]) -> str:
+def _trax_entry(label: str, options: Mapping[str, object], settings: Sequence[str]) -> str:
     command = [sys.executable, "-m", "starktrack", "vot", "serve"]
     command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    command += [part for each in settings for part in ("--set", each)]
     return (
         f"[{label}]\nlabel = {label}\nprotocol = trax\ncommand = {shlex.join(command)}\n"
         f"timeout = {TIMEOUT_SECONDS}\n\n"
     )
 
 
-def _python_entry(label: str, weights: Path, benchmark: Benchmark, device: Device) -> str:
+def _python_entry(
+    label: str, weights: str, benchmark: Benchmark, device: Device, settings: Sequence[str]
+) -> str:
+    told = f"arg_settings = {' '.join(settings)}\n" if settings else ""
     return (
         f"# In the toolkit's own process: install starktrack[torch] where the toolkit is.\n"
         f"[{label}]\nlabel = {label}\nprotocol = python\ncommand = starktrack.vot:tracker\n"
         f"timeout = {TIMEOUT_SECONDS}\nmultiobject = False\n"
-        f"arg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n"
+        f"arg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n{told}"
     )

@@ -1,12 +1,14 @@
 """The benchmarks of the paper: which split is tracked, and with which inference settings."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 
 from pydantic.dataclasses import dataclass
 
+from starktrack.config.loading import override
 from starktrack.config.schema import Config, PositiveInt
+from starktrack.errors import ConfigError
 
 PAPER_MODELS = ("stark_s50", "stark_st50", "stark_st101", "stark_lightning")
 """Models whose settings the table speaks of; others keep what is stored with their weights."""
@@ -54,16 +56,33 @@ Source: the authors' configurations, TEST.UPDATE_INTERVALS; data sets that are n
 """
 
 
-def for_benchmark(config: Config, benchmark: str) -> Config:
-    """Return the configuration with the paper's inference settings for a benchmark.
+def for_benchmark(config: Config, benchmark: str, overrides: Iterable[str] = ()) -> Config:
+    """Return the configuration with the paper's inference settings for a benchmark, and one's own on top.
 
-    Models that are not the paper's, and benchmarks that are not in the table, change nothing.
+    Models that are not the paper's, and benchmarks that are not in the table, have no settings of the paper.
+
+    Args:
+        config: That of trained weights.
+        benchmark: A name of the table.
+        overrides: `tracking.key=value`; nothing else can be changed of trained weights.
+
+    Raises:
+        ConfigError: An override of something else, or a bad one.
 
     Example:
         >>> from starktrack.config.presets import stark_st50
         >>> for_benchmark(stark_st50(), "trackingnet").tracking.update_interval
         25
     """
+    overrides = tuple(overrides)
+    foreign = [each for each in overrides if not each.startswith("tracking.")]
+    if foreign:
+        raise ConfigError(f"only tracking.… can be set for weights that are given, got {foreign[0]!r}")
+    published = _as_published(config, benchmark)
+    return override(published, overrides) if overrides else published
+
+
+def _as_published(config: Config, benchmark: str) -> Config:
     base = config.name.removesuffix(GOT10K_ONLY)
     if base not in PAPER_MODELS or benchmark not in BENCHMARKS:
         return config
