@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.training.tiny import tiny_config, tiny_job, tiny_network, tiny_recipe
+from tests.training.tiny import stage, tiny_config, tiny_job, tiny_network, tiny_recipe
 
-from starktrack.config.schema import BackboneConfig, CropConfig
-from starktrack.config.training import DistillationConfig
+from starktrack.config.schema import BackboneConfig, BoxHeadConfig, CropConfig
+from starktrack.config.training import DistillationConfig, LossConfig
 from starktrack.errors import ConfigError
+from starktrack.models.build import build_network
 from starktrack.models.weights import save_weights
 from starktrack.training.distill import load_teacher
 from starktrack.training.journal import read_journal
@@ -15,7 +16,8 @@ from starktrack.training.loop import train
 
 def teacher_file(folder, config):
     path = folder / "teacher.safetensors"
-    save_weights(path, tiny_network(replace(tiny_recipe(), config=config), seed=8).state_dict(), config)
+    torch.manual_seed(8)
+    save_weights(path, build_network(config.model).state_dict(), config)
     return path
 
 
@@ -31,6 +33,19 @@ def test_a_run_learns_from_its_teacher_and_leaves_it_alone(tmp_path):
         parts = 2 * record["giou"] + 5 * record["l1"] + 5 * record["distill_kl"] + record["distill_l1"]
         assert record["loss"] == pytest.approx(parts, rel=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_a_guided_head_learns_from_a_guided_teacher(tmp_path):
+    config = tiny_config(box_head=BoxHeadConfig(kind="guided", width=32, cell_offset=0.5))
+    path = teacher_file(tmp_path, config)
+    recipe = tiny_recipe(config=config, stages={"localise": stage(loss=LossConfig(centre=0.5))})
+    recipe = replace(recipe, distillation=DistillationConfig(teacher=str(path), kl=5, l1=1))
+    job = tiny_job(recipe, tmp_path, teacher=load_teacher(path, config.model))
+    train(job, tiny_network(recipe))
+    for record in read_journal(tmp_path / "metrics.jsonl"):
+        taught = 5 * record["distill_kl"] + record["distill_l1"]
+        assert taught > 0 and record["heat"] > 0
+        assert record["loss"] > 2 * record["giou"] + 5 * record["l1"] + taught
 
 
 def test_a_teacher_of_other_crops_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import torch
 from tests.training.tiny import stage, tiny_config, tiny_network, tiny_recipe
 
 from starktrack.config.data import SamplingConfig
+from starktrack.config.schema import BoxHeadConfig
 from starktrack.config.training import LossConfig, StageConfig
 from starktrack.data.batch import Batch
 from starktrack.errors import ConfigError
@@ -131,6 +132,17 @@ def test_every_framework_learns_a_batch(framework, trains):
     batch = fixed_batch(config.model)
     losses = [trainer.step([batch], [0]).losses[0].item() for _ in range(12)]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_guided_head_learns_boxes_and_score_at_once():
+    head = BoxHeadConfig(kind="guided", width=32, cell_offset=0.5)
+    config = tiny_config(num_templates=2, score_head=True, box_head=head)
+    learn = stage(epochs=1, trains="joint", frozen_stride=0, loss=LossConfig(centre=0.5))
+    recipe = tiny_recipe(config=config, stages={"learn": learn})
+    trainer = Trainer(tiny_network(recipe), recipe, learn, device=torch.device("cpu"), processes=ALONE)
+    steps = [trainer.step([fixed_batch(config.model)], [0]) for _ in range(12)]
+    assert steps[-1].losses[0] < 0.8 * steps[0].losses[0]
+    assert {"giou", "heat", "accuracy"} <= set(steps[0].terms)
 
 
 def test_a_joint_stage_trains_the_score_head_too():
