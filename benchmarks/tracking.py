@@ -24,7 +24,7 @@ import starktrack
 from starktrack.cli.options import parse_box
 from starktrack.data.frames import open_frames
 from starktrack.data.synthetic.clip import synthetic_clip
-from starktrack.data.video.video_writer import VideoWriter
+from starktrack.data.video.writer import VideoWriter
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.runner import track_frames
 from starktrack.tracking.team import PluginTracker

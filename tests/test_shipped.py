@@ -8,7 +8,7 @@ from starktrack.api import load_refiner
 from starktrack.data.sources import open_dataset
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.image_files import read_image
-from starktrack.data.video.video_writer import VideoWriter
+from starktrack.data.video.writer import VideoWriter
 from starktrack.engines.agreement import compare_refiners
 from starktrack.engines.export import compare
 from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap, xywh_to_xyxy

@@ -147,12 +147,39 @@ def test_settings_reach_the_tracker(workspace, weights, entry):
     [
         ("tracking.search_grow=2", "did you mean"),
         ("model.search.factor=5", "only tracking.… can be set for weights that are given"),
+        ("tracking.update_interval=1 0", "must hold no spaces within key or value"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_an_entry_is_written(workspace, weights, setting, message):
     ended = invoke("init", workspace, "--weights", weights, "--set", setting)
     assert message in str(ended.exception)
     assert not (workspace / "trackers.ini").exists()
+
+
+def test_an_entry_keeps_the_name_of_a_link(workspace, weights):
+    link = workspace / "best.safetensors"
+    link.symlink_to(weights)
+    assert invoke("init", workspace, "--weights", link).exit_code == 0
+    text = (workspace / "trackers.ini").read_text()
+    assert "[best]" in text and f"arg_weights = {link}\n" in text
+
+
+def test_weights_are_told_by_their_full_path(workspace, weights, monkeypatch):
+    monkeypatch.chdir(weights.parent)
+    assert invoke("init", workspace, "--weights", weights.name).exit_code == 0
+    assert f"arg_weights = {weights}\n" in (workspace / "trackers.ini").read_text()
+
+
+def test_a_preset_without_weights_gets_no_entry(workspace):
+    ended = invoke("init", workspace, "--weights", "stark_s50")
+    assert isinstance(ended.exception, CheckpointError)
+    assert not (workspace / "trackers.ini").exists()
+
+
+def test_a_run_of_another_tracker_with_settings_is_refused(workspace):
+    arguments = ("--experiment", "longterm", "--tracker", "mine:Still", "--set", "tracking.update_interval=5")
+    ended = invoke("run", workspace, *arguments)
+    assert "--set changes networks of ours, got --set tracking.update_interval=5" in str(ended.exception)
 
 
 def test_weights_that_are_not_there_are_refused(workspace):

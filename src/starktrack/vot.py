@@ -108,7 +108,7 @@ def _load(
     weights: str, benchmark: str, device: str, settings: Iterable[str], refine: str | None = None
 ) -> Tracker:
     engine = load_engine(weights=weights, device=device)
-    engine.config = for_benchmark(engine.config, benchmark, settings)
+    engine.config = for_benchmark(engine.config, benchmark, overrides=settings)
     return Tracker(engine, None if refine is None else load_refiner(refine, device=device))
 
 

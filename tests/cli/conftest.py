@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import pytest
 
-from starktrack.data.video.video_writer import VideoWriter
+from starktrack.data.video.writer import VideoWriter
 
 
 @dataclass(frozen=True)

@@ -251,8 +251,11 @@ def test_an_unknown_data_set_and_a_missing_sequence_are_one_line(work):
 
 
 def test_a_preset_among_the_trackers_stands_for_its_weights_of_the_package(work):
-    ended = run(work, "--tracker", "stark_mobile", "--tracker", "mine:Right")
+    setting = ("--set", "tracking.update_interval=7")
+    ended = run(work, "--tracker", "stark_mobile", "--tracker", "mine:Right", *setting)
     assert ended.returncode == 0, ended.stderr
+    told = json.loads((work / "results/otb_test/stark_mobile/run.json").read_text())
+    assert told["config"]["tracking"]["update_interval"] == 7
     assert "stark_mobile" in ended.stdout and sorted(results(work, "stark_mobile")) == sorted(NAMES)
     refused = run(work, "--tracker", "stark_s50")
     assert refused.returncode == 1 and "stark_s50 needs weights" in refused.stderr

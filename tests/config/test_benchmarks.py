@@ -5,6 +5,7 @@ import pytest
 from starktrack.config.benchmarks import BENCHMARKS, for_benchmark
 from starktrack.config.presets import stark_mobile, stark_st50, stark_st101
 from starktrack.data.sources.registry import SOURCES
+from starktrack.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,16 @@ def test_every_split_of_the_table_exists():
     names = set(BENCHMARKS) - {"all", "vot_longterm"}
     assert len(names) == 12
     assert all(BENCHMARKS[name].split in SOURCES[name].splits for name in names)
+
+
+def test_overrides_come_after_the_benchmarks_settings():
+    changed = for_benchmark(stark_st50(), "trackingnet", overrides=["tracking.update_interval=7"])
+    assert changed.tracking.update_interval == 7
+    assert dataclasses.replace(changed, tracking=stark_st50().tracking) == stark_st50()
+
+
+def test_only_tracking_can_be_overridden():
+    with pytest.raises(
+        ConfigError, match=r"only tracking\.… can be set .* got 'model\.name=x'; leave it out"
+    ):
+        for_benchmark(stark_st50(), "lasot", overrides=["tracking.update_interval=7", "model.name=x"])

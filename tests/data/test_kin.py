@@ -1,27 +1,37 @@
 """Targets of the same class: who is kin to whom, and that samples and synthetic video ask for it."""
 
+import json
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from tests.memory import MemoryCollection, MemoryFrames, moving_video
 
 from starktrack.config.data import DataConfig, JitterConfig, SamplingConfig, StagingConfig, SyntheticConfig
 from starktrack.config.schema import CropConfig, ModelConfig
-from starktrack.data.kin import Kin
+from starktrack.data.kin import Kin, TargetClasses
+from starktrack.data.parts import Parts
 from starktrack.data.sample import Samples
-from starktrack.data.sampling import Mixture
+from starktrack.data.sampling import FramePlace, Mixture
 from starktrack.data.selection import select
 from starktrack.data.sequence import Sequence
+from starktrack.data.sources import indexed, open_dataset
 from starktrack.data.synthetic.videos import SyntheticVideos
 
 CLASSES = ("cat", "dog", "Cat", None, "dog", "cat")
 
 
 class Classified(MemoryCollection):
-    @property
-    def object_classes(self):
-        return [sequence.object_class or "" for sequence in self]
+    def target_classes(self):
+        names = [sequence.object_class or "" for sequence in self]
+        known = sorted(set(names))
+        return TargetClasses(tuple(known), np.array([known.index(name) for name in names], int))
+
+
+def told(collection):
+    classes = collection.target_classes()
+    return [classes.names[number] for number in classes.number]
 
 
 def picture(seed, object_class, origin=None):
@@ -29,8 +39,13 @@ def picture(seed, object_class, origin=None):
     return still if origin is None else replace(still, videos=frozenset((origin,)))
 
 
-def drawn(kin, object_class, origins=frozenset()):
-    return {kin.draw(object_class, origins, np.random.default_rng(seed)) for seed in range(60)}
+def drawn(kin, object_class, origins=frozenset(), **options):
+    found = (kin.draw(object_class, origins, np.random.default_rng(seed), **options) for seed in range(60))
+    return {sequence.name if sequence else None for sequence in found}
+
+
+def videos(*numbers):
+    return {f"video-{number}" for number in numbers}
 
 
 @pytest.fixture
@@ -40,7 +55,7 @@ def zoo():
 
 def test_kin_have_the_same_class_whatever_its_capital_letters(zoo):
     kin = Kin(zoo)
-    assert drawn(kin, "CAT") == {0, 2, 5} and drawn(kin, "dog") == {1, 4}
+    assert drawn(kin, "CAT") == videos(0, 2, 5) and drawn(kin, "dog") == videos(1, 4)
     assert kin.has("cAt") and not kin.has("horse")
 
 
@@ -52,16 +67,58 @@ def test_a_class_that_is_not_known_or_not_told_has_no_kin(zoo):
 
 
 def test_kin_share_no_picture(zoo):
-    assert drawn(Kin(zoo), "cat", frozenset(("video-0", "video-5"))) <= {2, None}
+    assert drawn(Kin(zoo), "cat", frozenset(videos(0, 5))) == videos(2)
     lone = Classified([picture(0, "cat", "a"), picture(1, "cat", "a")])
     assert drawn(Kin(lone), "cat", frozenset(("a",))) == {None}
 
 
-def test_a_part_of_a_data_set_keeps_its_classes(zoo):
+def test_kin_may_have_to_fit(zoo):
+    assert drawn(Kin(zoo), "cat", fits=lambda sequence: sequence.name == "video-5") == videos(5)
+    assert drawn(Kin(zoo), "cat", fits=lambda sequence: False) == {None}
+
+
+def test_of_a_large_class_a_few_are_looked_at():
+    looked = []
+    crowd = Kin(Classified(picture(seed, "ant") for seed in range(200)))
+    crowd.draw("ant", frozenset(), np.random.default_rng(0), fits=lambda each: looked.append(each.name))
+    assert len(set(looked)) == len(looked) == 20
+
+
+def test_parts_of_a_data_set_and_of_its_targets_keep_their_classes(zoo):
     part = select(zoo, exclude=["video-0", "video-1"])
-    assert part.object_classes == ["Cat", "", "dog", "cat"]
-    assert drawn(Kin(part), "cat") == {0, 3}
-    assert select(MemoryCollection(zoo), only=["video-1"]).object_classes == []
+    assert told(part) == ["Cat", "", "dog", "cat"]
+    assert drawn(Kin(part), "cat") == videos(2, 5)
+    assert drawn(Kin(Parts(zoo)), "dog") == videos(1, 4)
+    assert not told(select(MemoryCollection(zoo), only=["video-1"])) and not told(
+        Parts(MemoryCollection(zoo))
+    )
+
+
+def test_the_data_sets_on_disk_tell_what_their_targets_are(tmp_path):
+    build = tmp_path / "coco"
+    (build / "train").mkdir(parents=True)
+    for name in ("a", "c"):
+        (build / "train" / f"{name}.jpg").write_bytes(b"")
+    images = [{"id": k, "file_name": f"{name}.jpg", "width": 9, "height": 9} for k, name in enumerate("abc")]
+    objects = [
+        {"id": k, "image_id": image, "category_id": kind, "bbox": [1, 1, 4, 4]}
+        for k, (image, kind) in enumerate([(0, 7), (1, 7), (2, 3), (0, 3)])
+    ]
+    kinds = [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}]
+    content = {"images": images, "annotations": objects, "categories": kinds}
+    (build / "train.json").write_text(json.dumps(content))
+    coco = open_dataset("coco", build, "train", allow_missing=True)
+    assert told(coco) == [sequence.object_class for sequence in coco] == ["dog", "cat", "cat"]
+    own = tmp_path / "videos"
+    for name, kind in (("one", "Car"), ("two", None), ("six", "car")):
+        (own / name).mkdir(parents=True)
+        cv2.imwrite(str(own / name / "00000001.jpg"), np.zeros((20, 20, 3), np.uint8))
+        (own / name / "groundtruth.txt").write_text("1,1,5,5\n")
+        if kind:
+            (own / name / "meta_info.ini").write_text(f"[METAINFO]\nobject_class: {kind}\n")
+    (own / "list.txt").write_text("one\ntwo\nsix\n")
+    found = indexed(open_dataset("videos", own, "all"))
+    assert told(found) == [each.object_class or "" for each in found] == ["Car", "", "car"]
 
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
@@ -133,12 +190,36 @@ def test_samples_show_kin_of_their_target_as_often_as_asked(box_of_paints):
     assert 0.15 < intruders((box_of_paints,), 0.0) < 0.5
 
 
+def test_without_kin_any_other_object_comes(box_of_paints):
+    lonely = Classified(replace(each, object_class=each.name) for each in box_of_paints)
+    assert 0.15 < intruders((lonely,), 1.0) < 0.5
+    assert 0.15 < intruders((MemoryCollection(box_of_paints),), 1.0) < 0.5
+
+
+def test_without_a_share_no_number_is_drawn_for_it(box_of_paints, monkeypatch):
+    monkeypatch.setattr(Kin, "has", lambda *_: pytest.fail("nobody asked for kin"))
+    monkeypatch.setattr(Kin, "draw", lambda *_, **__: pytest.fail("nobody asked for kin"))
+    intruders((box_of_paints,), 0.0)
+    scene_colours(0.0)
+    rng = np.random.default_rng(0)
+    samples = Samples(
+        Mixture((box_of_paints,), (1.0,)), MODEL, DataConfig(staging=StagingConfig(intruders=1))
+    )
+    assert samples._kin_of(FramePlace(0, 0, 0), rng) is None
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+def test_kin_without_intruders_are_refused():
+    with pytest.raises(ValueError, match=r"kin is a share of intruders, got 0\.5 and no intruders; set both"):
+        StagingConfig(kin=0.5)
+
+
 def test_kin_come_from_the_data_sets_that_have_some(box_of_paints):
     others = tuple(Classified([moving_video(seed)]) for seed in (50, 51, 52))
     assert intruders((box_of_paints, *others), 1.0) > 0.9
 
 
-def scene_colours(kin):
+def scene_colours(kin, paints=None):
     config = SyntheticConfig(
         num_frames=4,
         side=160,
@@ -153,14 +234,14 @@ def scene_colours(kin):
         Sequence(f"back-{k}", MemoryFrames((80, 120), 1, k), np.zeros((1, 4)), np.ones(1, bool))
         for k in range(3)
     )
-    paints = Classified(coloured(name, shade) for name in COLOURS for shade in range(100, 108))
-    videos = SyntheticVideos(paints, backgrounds, config)
+    paints = paints or Classified(coloured(name, shade) for name in COLOURS for shade in range(100, 108))
+    films = SyntheticVideos(paints, backgrounds, config)
     same = total = 0
     for index in range(12):
-        video = videos[index]
-        scene = video.frames.scene
+        film = films[index]
+        scene = film.frames.scene
         target = scene.layers[scene.target].cutout
-        assert video.object_class == target.object_class in COLOURS
+        assert film.object_class == target.object_class in COLOURS
         others = [layer.cutout for layer in scene.layers if not layer.cutout.origins <= target.origins]
         same += sum(other.object_class == target.object_class for other in others)
         total += len(others)
@@ -171,3 +252,13 @@ def scene_colours(kin):
 def test_synthetic_video_shows_kin_of_its_target_beside_and_in_front_of_it():
     assert scene_colours(1.0) > 0.95
     assert scene_colours(0.0) < 0.6
+
+
+def test_kin_that_are_too_small_to_cut_out_are_passed_over():
+    small = [
+        replace(coloured(name, 90 + k), boxes_xywh=np.array([[20.0, 20.0, 9.0, 9.0]]))
+        for name in COLOURS
+        for k in range(9)
+    ]
+    paints = [coloured(name, shade) for name in COLOURS for shade in range(100, 108)]
+    assert scene_colours(1.0, Classified([*small, *paints])) > 0.95

@@ -8,7 +8,7 @@ import pytest
 
 import starktrack
 from starktrack.data.synthetic.clip import synthetic_clip
-from starktrack.data.video.video_writer import VideoWriter
+from starktrack.data.video.writer import VideoWriter
 from starktrack.engines.onnx_engine import OnnxEngine
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError, ConfigError, DeviceError

@@ -10,7 +10,7 @@ from starktrack.config.costs import COSTS, REFINER_COSTS, PresetCost
 from starktrack.config.presets import PRESETS, preset
 from starktrack.config.refine import REFINERS
 from starktrack.config.schema import Config
-from starktrack.data.video.video_writer import VideoWriter
+from starktrack.data.video.writer import VideoWriter
 from starktrack.engines.profile import TimedEngine, count, hardware, measure
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.models.refine import build_refiner

@@ -15,7 +15,7 @@ import pytest
 from starktrack.data.results.files import read_boxes
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.image_files import read_image
-from starktrack.data.video.video_writer import VideoWriter
+from starktrack.data.video.writer import VideoWriter
 from starktrack.geometry.boxes import overlap, xywh_to_xyxy
 
 ROOT = Path(__file__).resolve().parents[2]

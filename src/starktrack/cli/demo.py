@@ -56,7 +56,7 @@ def _track(tracker: "Tracker", clip: Sequence["ClipFrame"]) -> list["TrackOutput
 
 
 def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
-    from starktrack.data.video.video_writer import VideoWriter
+    from starktrack.data.video.writer import VideoWriter
     from starktrack.tracking.overlay import draw
 
     with VideoWriter(path, clip[0].image.shape[:2], FRAME_RATE) as writer:

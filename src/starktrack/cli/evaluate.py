@@ -17,6 +17,7 @@ from starktrack.cli.evaluation_job import (
     DataPlace,
     EvaluationJob,
     Settings,
+    check_overrides,
     describe,
     named_contestant,
 )
@@ -95,7 +96,7 @@ def evaluate(
     contestants = [
         _refined(each, refine) for each in _contestants(weights or [], tracker or [], device.value)
     ]
-    _check_overrides(settings, contestants)
+    check_overrides(settings, contestants)
     opened = place.open()
     names = _chosen(opened, sequence or [])
     home = out / f"{opened.name}_{opened.split.replace('/', '-')}"
@@ -137,14 +138,6 @@ def _contestants(weights: Sequence[str], trackers: Sequence[str], device: str) -
     if len(set(names)) < len(names):
         raise ConfigError(f"trackers must differ in name, got {', '.join(names)}; write NAME=…")
     return found
-
-
-def _check_overrides(settings: Settings, contestants: Sequence[Contestant]) -> None:
-    if settings.overrides and all(contestant.weights is None for contestant in contestants):
-        raise ConfigError(
-            f"--set changes networks of ours, got --set {settings.overrides[0]} and only "
-            f"{', '.join(contestant.name for contestant in contestants)}; leave it out, or add --weights FILE"
-        )
 
 
 def _refined(contestant: Contestant, refine: str | None) -> Contestant:

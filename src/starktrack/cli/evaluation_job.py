@@ -19,7 +19,7 @@ from starktrack.config.schema import Config
 from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
 from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
-from starktrack.errors import CheckpointError
+from starktrack.errors import CheckpointError, ConfigError
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
 from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_nanotrack
 from starktrack.tracking.opencv_worker import CLASSES
@@ -104,6 +104,19 @@ class Settings:
     workers: int = 1
     nanotrack: Path | None = None
     opencv_python: Path | None = None
+
+
+def check_overrides(settings: Settings, contestants: Sequence[Contestant]) -> None:
+    """Refuse overrides that nobody would heed.
+
+    Raises:
+        ConfigError: There are some, and no network of ours takes part.
+    """
+    if settings.overrides and all(contestant.weights is None for contestant in contestants):
+        raise ConfigError(
+            f"--set changes networks of ours, got --set {settings.overrides[0]} and only "
+            f"{', '.join(contestant.name for contestant in contestants)}; leave it out, or add --weights FILE"
+        )
 
 
 @dataclass(frozen=True)
@@ -205,7 +218,7 @@ def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> C
         CheckpointError: The checkpoint is missing or damaged.
         MissingExtraError: It needs PyTorch, which is not installed; an exported network does not.
     """
-    return for_benchmark(_stored_config(weights), benchmark, overrides)
+    return for_benchmark(_stored_config(weights), benchmark, overrides=overrides)
 
 
 def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
@@ -290,7 +303,7 @@ def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share
     else:
         device = _torch_device(settings, share)
         engine = load_engine(weights=weights, device=device)
-    engine.config = for_benchmark(engine.config, benchmark, settings.overrides)
+    engine.config = for_benchmark(engine.config, benchmark, overrides=settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
     return EngineTeam(engine, batch)
 

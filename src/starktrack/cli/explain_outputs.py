@@ -8,7 +8,7 @@ from types import TracebackType
 from starktrack.arrays import Image
 from starktrack.data.frames import Frame
 from starktrack.data.video.image_files import write_image
-from starktrack.data.video.video_writer import VideoWriter
+from starktrack.data.video.writer import VideoWriter
 from starktrack.errors import InputError
 from starktrack.explain.engine import Explanation
 from starktrack.explain.film import film_frame

@@ -72,7 +72,7 @@ def profile(
 
 def _clip(folder: Path, num_frames: int) -> tuple[Path, Any]:
     from starktrack.data.synthetic.clip import synthetic_clip
-    from starktrack.data.video.video_writer import VideoWriter
+    from starktrack.data.video.writer import VideoWriter
 
     path = folder / "clip.mp4"
     first = None

@@ -9,7 +9,7 @@ from types import TracebackType
 from starktrack.data.frames import Frame
 from starktrack.data.results.files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
 from starktrack.data.results.masks import MaskWriter, check_mask_folder
-from starktrack.data.video.video_writer import VideoWriter, check_video_path
+from starktrack.data.video.writer import VideoWriter, check_video_path
 from starktrack.errors import InputError
 from starktrack.tracking.overlay import draw, tint
 from starktrack.tracking.tracker import TrackOutput

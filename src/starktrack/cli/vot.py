@@ -83,9 +83,9 @@ def init(
             f"a workspace must be a folder, {workspace} is not; "
             f"run: vot initialize STACK --workspace {workspace}"
         )
-    settings = tuple("".join(each.split()) for each in overrides or ())  # the entry parts them by spaces
-    weights = _checked(weights, benchmark, settings)
+    settings = tuple(map(_check_setting, overrides or ()))
     label = name or Path(weights).stem
+    weights = _check_weights(weights, benchmark, settings)
     if not NAME.fullmatch(label):
         raise InputError(
             f"a tracker's name must be letters, digits, - and _ for the toolkit, got {label!r}; give --name"
@@ -147,17 +147,31 @@ def serve(
     )
 
 
-def _checked(weights: str, benchmark: Benchmark, settings: Sequence[str]) -> str:
-    """Return what an entry calls the weights, for the toolkit starts elsewhere: their full path, or a preset.
+def _check_setting(text: str) -> str:
+    """Return `key=value` without spaces around its parts, for an entry parts several by spaces."""
+    setting = "=".join(part.strip() for part in text.split("="))
+    if len(setting.split()) != 1:
+        raise InputError(
+            f"--set in an entry must hold no spaces within key or value, got {text!r}; write KEY=VALUE"
+        )
+    return setting
+
+
+def _check_weights(weights: str, benchmark: Benchmark, settings: Sequence[str]) -> str:
+    """Return what an entry calls the weights: a full path, or a preset's name.
+
+    The toolkit starts elsewhere. Links stay links, since engines are chosen by the name of the file.
 
     Raises:
         InputError: There is no such file.
         ConfigError: A setting that the weights do not have.
+        CheckpointError: A preset without weights in the package; a damaged file.
+        MissingExtraError: Settings are checked against a checkpoint, and PyTorch is not installed.
     """
     is_file = Path(weights).is_file()
     if not is_file and weights not in PRESETS:
         raise InputError(f"weights must be a file or {DEFAULT}, {weights} does not exist")
-    file = Path(weights).resolve() if is_file else shipped_file(weights)
+    file = Path(weights).absolute() if is_file else shipped_file(weights)
     if settings:
         resolve_config(file, benchmark.value, settings)
     return str(file) if is_file else weights

@@ -15,6 +15,7 @@ from starktrack.cli.evaluation_job import (
     Contestant,
     Done,
     Settings,
+    check_overrides,
     describe_contestant,
     named_contestant,
 )
@@ -73,6 +74,7 @@ def run(
         nanotrack=nanotrack,
         opencv_python=opencv_python,
     )
+    check_overrides(settings, [contestant])
     told = describe_contestant(contestant, benchmark, settings)
     claim_folder(folder, {"dataset": benchmark, "experiment": experiment.value, "mask": mask, **told})
     job = VotJob(

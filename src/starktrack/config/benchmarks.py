@@ -56,14 +56,14 @@ Source: the authors' configurations, TEST.UPDATE_INTERVALS; data sets that are n
 """
 
 
-def for_benchmark(config: Config, benchmark: str, overrides: Iterable[str] = ()) -> Config:
-    """Return the configuration with the paper's inference settings for a benchmark, and one's own on top.
+def for_benchmark(config: Config, benchmark: str, *, overrides: Iterable[str] = ()) -> Config:
+    """Return the configuration with a benchmark's inference settings, and one's own on top.
 
-    Models that are not the paper's, and benchmarks that are not in the table, have no settings of the paper.
+    The paper tells them for its own models on the benchmarks of the table; to others nothing is done.
 
     Args:
         config: That of trained weights.
-        benchmark: A name of the table.
+        benchmark: A data set, `vot` or `vot_longterm`.
         overrides: `tracking.key=value`; nothing else can be changed of trained weights.
 
     Raises:
@@ -77,7 +77,9 @@ def for_benchmark(config: Config, benchmark: str, overrides: Iterable[str] = ())
     overrides = tuple(overrides)
     foreign = [each for each in overrides if not each.startswith("tracking.")]
     if foreign:
-        raise ConfigError(f"only tracking.… can be set for weights that are given, got {foreign[0]!r}")
+        raise ConfigError(
+            f"only tracking.… can be set for weights that are given, got {foreign[0]!r}; leave it out"
+        )
     published = _as_published(config, benchmark)
     return override(published, overrides) if overrides else published
 

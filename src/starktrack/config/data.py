@@ -98,13 +98,16 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class StagingConfig:
-    """What else search regions of positive samples show, see `data.synthetic.staging`; ours, the paper has none.
+    """What else search regions of positive samples show.
+
+    Ours, the paper has none; see `data.synthetic.staging`.
 
     Args:
         decoys: Probability of copies of the target beside it.
         most_decoys: At most this many of them.
         intruders: Probability of another object, near the target or in front of half of it.
-        kin: Share of those that are of the target's class, where data sets tell classes.
+        kin: Share of those that are of the target's class, where data sets tell classes (those in the forms of COCO
+            and GOT-10k).
         surroundings: Probability that a frame goes on as another picture where it ends, in a region that would
             be padding for a good part.
         warps: Probability that the search region is turned, sheared and bent, see `data.synthetic.warping`.
@@ -116,6 +119,12 @@ class StagingConfig:
     kin: Probability = 0.0
     surroundings: Probability = 0.0
     warps: Probability = 0.0
+
+    @model_validator(mode="after")
+    def _kin_are_intruders(self) -> "StagingConfig":
+        if self.kin and not self.intruders:
+            raise ValueError(f"kin is a share of intruders, got {self.kin:g} and no intruders; set both")
+        return self
 
     @property
     def changes_anything(self) -> bool:

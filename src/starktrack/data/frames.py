@@ -27,12 +27,12 @@ def open_frames(
         ...     for frame in frames:
         ...         print(frame.index, frame.seconds, frame.image.shape)
     """
-    from starktrack.data.video import camera, image_files, video_file
+    from starktrack.data.video import camera, file, image_files
 
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
         return camera.open_camera(int(source), start_frame=start_frame)
     if "://" in str(source):
-        return video_file.open_address(str(source), start_frame=start_frame, timeout_seconds=timeout_seconds)
+        return file.open_address(str(source), start_frame=start_frame, timeout_seconds=timeout_seconds)
     if not str(source):
         raise VideoError("a video must be a file, an image folder, a camera or an address, got an empty name")
     path = Path(source)
@@ -44,7 +44,7 @@ def open_frames(
         raise VideoError(
             f"{source} must be a video file, an image folder, a camera or an address, got no such file"
         )
-    return video_file.open_video(path, start_frame=start_frame)
+    return file.open_video(path, start_frame=start_frame)
 
 
 def _is_glob(path: Path) -> bool:

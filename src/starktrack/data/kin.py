@@ -1,55 +1,91 @@
-"""Which targets of a data set are of the same class: real look-alikes, which copies of a target are not."""
+"""Targets of the same class: real look-alikes, which copies of a target are not."""
 
-from collections.abc import Sequence as List
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int
 
 from starktrack.data.sampling import SequenceCollection
+from starktrack.data.sequence import Sequence
 
-MAX_DRAWS = 5
-"""Targets of the class that are drawn before none is said to be another one."""
+MAX_LOOKED_AT = 20
+"""Targets of the class that are looked at before none is said to fit."""
+
+
+@dataclass(frozen=True)
+class TargetClasses:
+    """What the targets of a data set are.
+
+    Attributes:
+        names: The classes; an empty name is that of targets whose class is not known.
+        number: For each target, which of the names it has.
+    """
+
+    names: tuple[str, ...] = ()
+    number: Int[np.ndarray, " num_targets"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @runtime_checkable
 class Classified(Protocol):
     """A data set that tells the class of each target without making its sequence."""
 
-    @property
-    def object_classes(self) -> List[str]:
-        """Return the class of every target, empty where it is not known."""
+    def target_classes(self) -> TargetClasses:
+        """Return what its targets are."""
         ...
 
 
-class Kin:
-    """The targets of a data set by class; capital letters do not count.
+def classes_of(collection: SequenceCollection) -> TargetClasses:
+    """Return what the targets of a data set are; no names where it does not tell."""
+    return collection.target_classes() if isinstance(collection, Classified) else TargetClasses()
 
-    Without classes in the data set, no target has kin.
-    """
+
+class Kin:
+    """The targets of a data set by class; capital letters do not count."""
 
     def __init__(self, collection: SequenceCollection) -> None:
         self._collection = collection
 
     @cached_property
-    def _positions(self) -> dict[str, Int64[np.ndarray, " num_targets"]]:
-        classes = self._collection.object_classes if isinstance(self._collection, Classified) else ()
-        names, numbers = np.unique([name.casefold() for name in classes], return_inverse=True)
-        groups = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
-        return {str(name): group for name, group in zip(names, groups, strict=False) if name}
+    def _positions(self) -> dict[str, Int[np.ndarray, " num_of_class"]]:
+        classes = classes_of(self._collection)
+        folded = {name: name.casefold() for name in classes.names if name}
+        found = dict.fromkeys(folded.values(), np.zeros(0, np.int64))
+        order = np.argsort(classes.number, kind="stable")
+        edges = np.searchsorted(classes.number[order], range(len(classes.names) + 1))
+        for which, name in enumerate(classes.names):
+            if name:
+                same = order[edges[which] : edges[which + 1]]
+                found[folded[name]] = np.concatenate([found[folded[name]], same])
+        return {name: positions for name, positions in found.items() if len(positions)}
 
     def has(self, object_class: str | None) -> bool:
         """Return whether there are targets of the class."""
         return (object_class or "").casefold() in self._positions
 
-    def draw(self, object_class: str | None, origins: frozenset[str], rng: np.random.Generator) -> int | None:
-        """Return a target of the class from other videos or pictures than `origins`; None if none was found."""
+    def draw(
+        self,
+        object_class: str | None,
+        origins: frozenset[str],
+        rng: np.random.Generator,
+        *,
+        fits: Callable[[Sequence], bool] = lambda sequence: True,
+    ) -> Sequence | None:
+        """Return a target of the class, None if none fits.
+
+        Args:
+            object_class: Of which it is one.
+            origins: The videos or pictures that it must not be from.
+            rng: The source of randomness.
+            fits: What else is asked of it.
+        """
         if not self.has(object_class):
             return None
         of_class = self._positions[(object_class or "").casefold()]
-        for _ in range(MAX_DRAWS):
-            position = int(rng.choice(of_class))
-            if not self._collection[position].origins & origins:
-                return position
+        for position in rng.choice(of_class, min(len(of_class), MAX_LOOKED_AT), replace=False):
+            sequence = self._collection[int(position)]
+            if not sequence.origins & origins and fits(sequence):
+                return sequence
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.data.kin import TargetClasses, classes_of
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.sequence import Sequence
 
@@ -34,6 +35,10 @@ class Parts:
     def names(self) -> List[str]:
         """Return the name of every target that a part is taken of."""
         return self.whole.names
+
+    def target_classes(self) -> TargetClasses:
+        """Return the class of the whole that each part is of."""
+        return classes_of(self.whole)
 
     def __len__(self) -> int:
         """Return how many there are."""

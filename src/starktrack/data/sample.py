@@ -195,20 +195,17 @@ class Samples:
         return None if shares else other, int(rng.integers(len(other)))
 
     def _kin_of(self, place: FramePlace, rng: np.random.Generator) -> tuple[Sequence, int] | None:
-        """Return a sequence of another target of the same class and a frame of it; None for any other."""
+        """Return another target of the same class and a frame of it; None if any will do."""
         # Off, it draws no number, see above.
         if not self.data.staging.kin or rng.random() >= self.data.staging.kin:
             return None
         target = find(self.mixture, place)
-        having = [which for which, kin in enumerate(self._kin) if kin.has(target.object_class)]
+        having = [kin for kin in self._kin if kin.has(target.object_class)]
         if not having:
             return None
-        which = having[rng.integers(len(having))]
-        position = self._kin[which].draw(target.object_class, target.origins, rng)
-        if position is None:
-            return None
-        other = self.mixture.sequence(which, position)
-        return other, int(rng.integers(len(other)))
+        chosen = having[rng.integers(len(having))]
+        other = chosen.draw(target.object_class, target.origins, rng)
+        return None if other is None else (other, int(rng.integers(len(other))))
 
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, look: Look

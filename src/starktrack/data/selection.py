@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from collections.abc import Sequence as List
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 from jaxtyping import Int64
 
-from starktrack.data.kin import Classified
+from starktrack.data.kin import TargetClasses, classes_of
 from starktrack.data.sampling import SequenceCollection
 from starktrack.data.sequence import Sequence
 from starktrack.errors import DatasetError, nearest_name
@@ -27,11 +27,10 @@ class Selection:
         names = self.whole.names
         return [names[position] for position in self.positions.tolist()]
 
-    @property
-    def object_classes(self) -> List[str]:
-        """Return the class of every chosen target; nothing where the data set tells none."""
-        classes = self.whole.object_classes if isinstance(self.whole, Classified) else ()
-        return [classes[position] for position in self.positions.tolist()] if classes else []
+    def target_classes(self) -> TargetClasses:
+        """Return the class of every chosen target, as far as the data set tells."""
+        classes = classes_of(self.whole)
+        return replace(classes, number=classes.number[self.positions]) if classes.names else classes
 
     def __len__(self) -> int:
         """Return how many were chosen."""

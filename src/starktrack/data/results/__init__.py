@@ -1,1 +1,1 @@
-"""What trackers said, on disk: boxes, tracks and outlines, and the folder that a campaign leaves."""
+"""What trackers said, on disk: boxes, tracks, outlines, and a campaign's folder."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from starktrack.data.kin import TargetClasses
 from starktrack.data.sequence import MaskSource, Sequence
 from starktrack.data.sources.cache import cache_folder
 from starktrack.data.sources.coco_masks import PolygonMask, RunMask, rings_of, runs_of
@@ -72,10 +73,9 @@ class CocoDataset:
         """Return the numbers of the annotations as texts, made when they are asked for."""
         return _Ids(self.columns["id"][self._rows])
 
-    @property
-    def object_classes(self) -> list[str]:
+    def target_classes(self) -> TargetClasses:
         """Return the category of every object."""
-        return [self.categories[int(row)] for row in self.columns["category"][self._rows]]
+        return TargetClasses(tuple(self.categories), self.columns["category"][self._rows])
 
     @property
     def image_index(self) -> Int64[np.ndarray, " num_objects"]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from starktrack.data.kin import TargetClasses
 from starktrack.data.sequence import FrameSource, Sequence
 from starktrack.data.sources.cache import cache_folder
 from starktrack.data.sources.columns import (
@@ -57,10 +58,11 @@ class IndexedDataset:
         """Return the names of the sequences, in the published order."""
         return self._dataset.names
 
-    @property
-    def object_classes(self) -> list[str]:
-        """Return the class of every target, empty where the data set tells none."""
-        return [self._classes[row] for row in range(len(self))]
+    def target_classes(self) -> TargetClasses:
+        """Return the class of every target, as far as the data set tells."""
+        names = [self._classes[row] for row in range(len(self))]
+        known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return TargetClasses(tuple(known), np.array([known[name] for name in names], np.int64))
 
     def __len__(self) -> int:
         """Return the number of sequences."""

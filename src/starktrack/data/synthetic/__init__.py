@@ -1,1 +1,1 @@
-"""Pictures painted over pictures: video made from stills, and what else a search region is made to show."""
+"""Video made from still pictures, and what else a search region is made to show."""

@@ -62,6 +62,7 @@ def draw_scene(
     backgrounds: SequenceCollection,
     config: SyntheticConfig,
     rng: np.random.Generator,
+    *,
     kin: Kin | None = None,
 ) -> Scene:
     """Return a scene: a target, copies of it in other colours, other things, perhaps an occluder.
@@ -86,7 +87,7 @@ def draw_scene(
     path = wandering(config.num_frames, size_wh, rng)
     if rng.random() < config.leaving:
         path = path + excursion(config.num_frames, size_wh, 2 * side, rng)
-    layers = [*_copies(target, path, size_wh, config, rng), *_beside(others, side, size_wh, config, rng)]
+    layers = [*_copies(target, path, size_wh, config, rng), *_draw_beside(others, side, size_wh, config, rng)]
     layers = [layers[position] for position in rng.permutation(len(layers))]
     place = int(rng.integers(len(layers) + 1))
     layers.insert(place, Layer(target, _follow(target, path, rng)))
@@ -145,11 +146,12 @@ class _Others:
     def draw(self, side: float, rng: np.random.Generator) -> CutOut:
         # Without a share it draws no number, so that scenes of recipes without one stay what they were.
         if self.kin_share and rng.random() < self.kin_share:
-            position = self.kin.draw(self.target.object_class, self.target.origins, rng)
-            if position is not None:
-                large = np.flatnonzero(_is_large(self.objects[position]))
-                if len(large):
-                    return _cut_object(self.objects[position], int(rng.choice(large)), side, rng)
+            target = self.target
+            kin = self.kin.draw(
+                target.object_class, target.origins, rng, fits=lambda each: _is_large(each).any()
+            )
+            if kin is not None:
+                return _cut_object(kin, int(rng.choice(np.flatnonzero(_is_large(kin)))), side, rng)
         return _draw_cutout(self.objects, side, rng)
 
 
@@ -211,7 +213,7 @@ def _copies(
     return layers
 
 
-def _beside(
+def _draw_beside(
     others: _Others,
     side: float,
     size_wh: tuple[int, int],

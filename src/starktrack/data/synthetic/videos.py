@@ -109,7 +109,7 @@ class SyntheticVideos:
             NothingUsableError: No picture holds an object that is large enough.
         """
         rng = np.random.default_rng([self.seed, index])
-        scene = draw_scene(self.objects, self.backgrounds, self.config, rng, self._kin)
+        scene = draw_scene(self.objects, self.backgrounds, self.config, rng, kin=self._kin)
         share = visible_share(scene)
         absent = share == 0
         # The share is that of some points: between them a sliver may show.

@@ -1,1 +1,1 @@
-"""Pictures in and out: video files, cameras, streams, still images; `data.frames` is the door to them."""
+"""Pictures in and out: files, cameras, streams; readers ask `data.frames` for them."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from starktrack.data.frames import open_frames
-from starktrack.data.video.video_writer import VideoWriter, check_video_path
+from starktrack.data.video.writer import VideoWriter, check_video_path
 from starktrack.errors import InputError, VideoBrokenError, VideoError
 
 

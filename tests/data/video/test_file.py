@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from starktrack.data.frames import open_frames
-from starktrack.data.video.video_file import turn_upright
+from starktrack.data.video.file import turn_upright
 from starktrack.errors import VideoBrokenError, VideoError
 
 
