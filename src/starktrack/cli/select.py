@@ -1,10 +1,15 @@
 """Drawing a box with the mouse, in a window of the standard library's toolkit."""
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
 from starktrack.arrays import Box, Image
 from starktrack.errors import BoxError, StarktrackError
+
+if TYPE_CHECKING:
+    import tkinter
 
 LARGEST_WINDOW = (1280, 800)
 """Width and height, screen pixels; larger frames are shown smaller."""
