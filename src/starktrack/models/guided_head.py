@@ -13,7 +13,7 @@ from starktrack.models.centre_head import CentreHead
 from starktrack.models.corner_head import CornerHead
 from starktrack.models.prediction import BoxPrediction
 
-SPREAD = 0.25
+SPREAD = 0.5
 """Deviation of the Gaussian in widths and heights of the box at the peak; at least one cell."""
 
 

@@ -1,0 +1,52 @@
+"""Weights of several runs as one network: their mean, a model soup.
+
+Source: Wortsman et al., Model soups, ICML 2022. It helps where the runs began from the same weights.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from starktrack.config.schema import Config
+from starktrack.errors import CheckpointError
+from starktrack.models.weights import read_weights
+
+
+def average_weights(files: Sequence[Path]) -> tuple[Config, dict[str, Tensor]]:
+    """Return the mean of weights, and the configuration of the first.
+
+    Means are taken in double precision; integers, such as counters, are those of the first.
+
+    Args:
+        files: Checkpoints of one network; how it tracks may differ.
+
+    Raises:
+        CheckpointError: Fewer than two files, one that is missing or damaged, or different networks.
+    """
+    if len(files) < 2:
+        raise CheckpointError(f"an average needs two checkpoints or more, got {len(files)}; name another")
+    (config, first), *others = map(read_weights, files)
+    for file, (other, state) in zip(files[1:], others, strict=True):
+        same = replace(other, tracking=config.tracking) == config
+        if not same or _shapes(state) != _shapes(first):
+            raise CheckpointError(
+                f"weights must be of one network to be averaged, {file} and {files[0]} differ"
+            )
+    states = [first, *(state for _, state in others)]
+    return config, {name: _mean([state[name] for state in states]) for name in first}
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (value.shape, value.dtype) for name, value in state.items()}
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    first = values[0]
+    return (
+        torch.stack([value.double() for value in values]).mean(dim=0).to(first.dtype)
+        if first.is_floating_point()
+        else first
+    )
