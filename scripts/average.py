@@ -2,8 +2,9 @@
 
     python scripts/average.py RUN_A/weights.safetensors RUN_B/weights.safetensors --out mean.safetensors
 
-The runs must be of one network, and should have begun from the same weights. Train the score afterwards: its inputs
-are those of the new network (a recipe with the stage `score` alone, `--weights mean.safetensors`).
+The runs must be of one network and related: begun from the same weights, or one gone on from the other. Train the
+score afterwards, for its inputs are those of the new network: a copy of the recipe with the stage `score` alone, and
+`starktrack train COPY --weights mean.safetensors`.
 """
 
 import argparse

@@ -147,6 +147,7 @@ def test_settings_reach_the_tracker(workspace, weights, entry):
     [
         ("tracking.search_grow=2", "did you mean"),
         ("model.search.factor=5", "only tracking.… can be set for weights that are given"),
+        ("", "only tracking.… can be set for weights that are given, got ''"),
         ("tracking.update_interval=1 0", "must hold no spaces within key or value"),
     ],
 )

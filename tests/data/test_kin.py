@@ -190,6 +190,13 @@ def test_samples_show_kin_of_their_target_as_often_as_asked(box_of_paints):
     assert 0.15 < intruders((box_of_paints,), 0.0) < 0.5
 
 
+def test_kin_are_looked_for_in_every_data_set(box_of_paints):
+    own = Classified(box_of_paints[:1])
+    assert box_of_paints[0].object_class == "red"
+    found = intruders((own, box_of_paints), 1.0)
+    assert found > 0.9
+
+
 def test_without_kin_any_other_object_comes(box_of_paints):
     lonely = Classified(replace(each, object_class=each.name) for each in box_of_paints)
     assert 0.15 < intruders((lonely,), 1.0) < 0.5

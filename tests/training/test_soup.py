@@ -48,10 +48,37 @@ def test_how_they_track_is_that_of_the_first(tmp_path):
 
 def test_different_networks_are_refused(tmp_path):
     files = [write(tmp_path, 0), write(tmp_path, 1, tiny_config(num_templates=2, score_head=True))]
-    with pytest.raises(CheckpointError, match=r"must be of one network to be averaged, .*1\.safetensors and"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"must be of one network .*1\.safetensors differs from .* in model\.num_templates = 2, not 1",
+    ):
         average_weights(files)
 
 
 def test_one_file_is_no_average(tmp_path):
     with pytest.raises(CheckpointError, match="two checkpoints or more, got 1"):
         average_weights([write(tmp_path, 0)])
+
+
+def numbers(folder, name, **tensors):
+    path = folder / f"{name}.safetensors"
+    save_weights(path, {key: torch.tensor(value) for key, value in tensors.items()}, tiny_config())
+    return path
+
+
+def test_a_mean_by_hand(tmp_path):
+    files = [numbers(tmp_path, "a", w=[1.0, 4.0], n=3), numbers(tmp_path, "b", w=[2.0, -4.0], n=5)]
+    _, mean = average_weights(files)
+    assert mean["w"].tolist() == [1.5, 0.0] and mean["n"].item() == 3
+
+
+def test_other_shapes_and_other_names_are_refused(tmp_path):
+    one = numbers(tmp_path, "a", w=[1.0])
+    for other in (numbers(tmp_path, "b", w=[1.0, 2.0]), numbers(tmp_path, "c", v=[1.0])):
+        with pytest.raises(CheckpointError, match=r"differs from .* in (w|v)"):
+            average_weights([one, other])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"gone\.safetensors"):
+        average_weights([write(tmp_path, 0), tmp_path / "gone.safetensors"])

@@ -150,7 +150,7 @@ def serve(
 def _check_setting(text: str) -> str:
     """Return `key=value` without spaces around its parts, for an entry parts several by spaces."""
     setting = "=".join(part.strip() for part in text.split("="))
-    if len(setting.split()) != 1:
+    if len(setting.split()) > 1:
         raise InputError(
             f"--set in an entry must hold no spaces within key or value, got {text!r}; write KEY=VALUE"
         )
@@ -165,14 +165,14 @@ def _check_weights(weights: str, benchmark: Benchmark, settings: Sequence[str]) 
     Raises:
         InputError: There is no such file.
         ConfigError: A setting that the weights do not have.
-        CheckpointError: A preset without weights in the package; a damaged file.
+        CheckpointError: A preset without weights in the package; with settings, a damaged file.
         MissingExtraError: Settings are checked against a checkpoint, and PyTorch is not installed.
     """
     is_file = Path(weights).is_file()
     if not is_file and weights not in PRESETS:
         raise InputError(f"weights must be a file or {DEFAULT}, {weights} does not exist")
     file = Path(weights).absolute() if is_file else shipped_file(weights)
-    if settings:
+    if settings:  # reading a checkpoint needs PyTorch, which the Python of an entry has and ours may not
         resolve_config(file, benchmark.value, settings)
     return str(file) if is_file else weights
 
@@ -191,7 +191,7 @@ def _refine_option(refine: str | None) -> dict[str, str]:
     """Return the option of the entry's command; a file by its full path, for the toolkit starts elsewhere."""
     if refine is None:
         return {}
-    return {"refine": str(Path(refine).resolve()) if Path(refine).is_file() else refine}
+    return {"refine": str(Path(refine).absolute()) if Path(refine).is_file() else refine}
 
 
 def _trax_entry(label: str, options: Mapping[str, object], settings: Sequence[str]) -> str:

@@ -200,12 +200,13 @@ class Samples:
         if not self.data.staging.kin or rng.random() >= self.data.staging.kin:
             return None
         target = find(self.mixture, place)
-        having = [kin for kin in self._kin if kin.has(target.object_class)]
-        if not having:
-            return None
-        chosen = having[rng.integers(len(having))]
-        other = chosen.draw(target.object_class, target.origins, rng)
-        return None if other is None else (other, int(rng.integers(len(other))))
+        for which in rng.permutation(len(self._kin)):
+            other = self._kin[which].draw(
+                target.object_class, target.origins, rng, fits=lambda sequence: bool(sequence.visible.any())
+            )
+            if other is not None:
+                return other, int(rng.choice(np.flatnonzero(other.visible)))
+        return None
 
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, look: Look

@@ -1,18 +1,20 @@
 """Weights of several runs as one network: their mean, a model soup.
 
-Source: Wortsman et al., Model soups, ICML 2022. It helps where the runs began from the same weights.
+Source: Wortsman et al., Model soups, ICML 2022. It helps where the weights are related: runs that began from the same
+ones, or the ends of a run and of the one that went on from it.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from starktrack.config.loading import to_mapping
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError
 from starktrack.models.weights import read_weights
+from starktrack.training.resume import different_settings
 
 
 def average_weights(files: Sequence[Path]) -> tuple[Config, dict[str, Tensor]]:
@@ -30,17 +32,19 @@ def average_weights(files: Sequence[Path]) -> tuple[Config, dict[str, Tensor]]:
         raise CheckpointError(f"an average needs two checkpoints or more, got {len(files)}; name another")
     (config, first), *others = map(read_weights, files)
     for file, (other, state) in zip(files[1:], others, strict=True):
-        same = replace(other, tracking=config.tracking) == config
-        if not same or _shapes(state) != _shapes(first):
+        differing = different_settings(to_mapping(config), to_mapping(other), free=["tracking.*"])
+        differing += sorted(name for name, _ in _shapes(first) ^ _shapes(state))
+        if differing:
             raise CheckpointError(
-                f"weights must be of one network to be averaged, {file} and {files[0]} differ"
+                f"weights must be of one network to be averaged, {file} differs from {files[0]} in "
+                f"{', '.join(differing[:3])}; leave it out"
             )
     states = [first, *(state for _, state in others)]
     return config, {name: _mean([state[name] for state in states]) for name in first}
 
 
-def _shapes(state: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    return {name: (value.shape, value.dtype) for name, value in state.items()}
+def _shapes(state: dict[str, Tensor]) -> set[tuple[str, tuple[torch.Size, torch.dtype]]]:
+    return {(name, (value.shape, value.dtype)) for name, value in state.items()}
 
 
 def _mean(values: Sequence[Tensor]) -> Tensor:
