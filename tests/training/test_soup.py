@@ -50,7 +50,7 @@ def test_different_networks_are_refused(tmp_path):
     files = [write(tmp_path, 0), write(tmp_path, 1, tiny_config(num_templates=2, score_head=True))]
     with pytest.raises(
         CheckpointError,
-        match=r"must be of one network .*1\.safetensors differs from .* in model\.num_templates = 2, not 1",
+        match=r"must be of one network .*1\.safetensors differs from .*, model\.num_templates = 2, not 1",
     ):
         average_weights(files)
 
