@@ -9,7 +9,7 @@ from starktrack.data.results.files import read_boxes
 from starktrack.data.video.image_files import ImageFiles, find_images, read_image
 from starktrack.errors import DatasetError, VideoBrokenError, VideoError
 
-OTB = Path(__file__).parents[3] / "shared" / "data" / "eval" / "otb"
+OTB = Path(__file__).resolve().parents[4] / "shared" / "data" / "eval" / "otb"
 
 
 def test_numbers_sort_as_people_count(make_folder):
