@@ -130,10 +130,7 @@ def test_an_unknown_folder_says_which_layouts_are_known(tmp_path):
         ),
     ],
 )
-def test_every_reference_folder_is_recognised_and_whole(part, expected):
-    root = Path(__file__).resolve().parents[3] / "shared" / "data" / part
-    if not root.is_dir():
-        pytest.skip("the reference data folder is not beside the project")
-    findings = check(root)
+def test_every_reference_folder_is_recognised_and_whole(shared, part, expected):
+    findings = check(shared / "data" / part)
     assert {(finding.dataset, finding.num_found) for finding in findings} == expected
     assert not any(finding.is_broken for finding in findings)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from tests.memory import MemoryCollection, moving_video, small_collection
@@ -12,7 +10,6 @@ from starktrack.errors import ConfigError, DatasetError, NothingUsableError
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import CropTransform, label_transform
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 MODEL = ModelConfig(
     num_templates=2,
     search=CropConfig(side=64, factor=4.0),
@@ -132,9 +129,8 @@ def test_a_window_whose_sliver_falls_between_cells_shows_nothing():
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not SHARED.exists(), reason="no reference data beside the project")
-def test_published_labels_match_the_authors_code():
-    golden = np.load(SHARED / "golden/golden_boxes_losses.npz")
+def test_published_labels_match_the_authors_code(shared):
+    golden = np.load(shared / "golden/golden_boxes_losses.npz")
     target, guess, expected = (golden[f"i2c_{name}"] for name in ("in", "extract", "out"))
     label = cxcywh_to_xywh(label_transform(guess, 5.0, 320, "published").to_crop(target))
     # The golden run scaled by the window before it is rounded up to whole pixels: undo that about the centre.

@@ -6,24 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 
 @pytest.fixture(scope="session")
-def lasot_zip():
-    path = SHARED / "reference" / "lasot_test_annotations.zip"
-    if not path.exists():
-        pytest.skip("needs the reference data folder beside the project")
-    return path
+def lasot_zip(shared):
+    return shared / "reference" / "lasot_test_annotations.zip"
 
 
 @pytest.fixture(scope="session")
-def trackingnet_folder():
-    path = SHARED / "reference" / "trackingnet"
-    if not path.exists():
-        pytest.skip("needs the reference data folder beside the project")
-    return path
+def trackingnet_folder(shared):
+    return shared / "reference" / "trackingnet"
 
 
 @pytest.fixture(scope="session")

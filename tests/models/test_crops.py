@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -8,7 +6,6 @@ from starktrack.geometry.crop import CropTransform, crop_transform, cut
 from starktrack.models import crops as module
 from starktrack.models.crops import cut_batch, gather_crops, normalise
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 IMAGENET_BLACK = [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]
 
 
@@ -78,15 +75,14 @@ def test_black_is_normalised_to_minus_mean_over_deviation():
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not SHARED.exists(), reason="no reference data beside the project")
-def test_crops_and_normalised_values_match_the_authors_code():
+def test_crops_and_normalised_values_match_the_authors_code(shared):
     import sys
 
-    sys.path.insert(0, str(SHARED / "golden"))
+    sys.path.insert(0, str(shared / "golden"))
     from synth_video import image as golden_image
 
     sys.path.pop(0)
-    golden = np.load(SHARED / "golden/golden_inputs.npz")
+    golden = np.load(shared / "golden/golden_inputs.npz")
     frame = torch.from_numpy(golden_image())
     swept = 0
     for name, box, factor, size in zip(

@@ -71,8 +71,5 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    folder = Path(__file__).resolve().parents[4] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("the reference data folder is not beside the project")
-    return folder
+def shared_data(shared: Path) -> Path:
+    return shared / "data"

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -8,8 +6,6 @@ from starktrack.data.frames import open_frames
 from starktrack.data.results.files import read_boxes
 from starktrack.data.video.image_files import ImageFiles, find_images, read_image
 from starktrack.errors import DatasetError, VideoBrokenError, VideoError
-
-OTB = Path(__file__).resolve().parents[4] / "shared" / "data" / "eval" / "otb"
 
 
 def test_numbers_sort_as_people_count(make_folder):
@@ -147,10 +143,9 @@ def test_a_folder_of_folders_points_to_the_images_inside(make_folder, tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not OTB.is_dir(), reason="the reference data is not beside the repository")
-def test_every_real_sequence_has_a_box_for_each_frame():
+def test_every_real_sequence_has_a_box_for_each_frame(shared):
     swept = 0
-    for annotation in sorted(OTB.glob("*/groundtruth_rect.txt")):
+    for annotation in sorted((shared / "data/eval/otb").glob("*/groundtruth_rect.txt")):
         with open_frames(annotation.parent / "img") as frames:
             assert len(read_boxes(annotation)) <= frames.num_frames
             assert next(frames).image.shape[:2] == frames.size_hw
