@@ -56,7 +56,6 @@ def zoo():
 def test_kin_have_the_same_class_whatever_its_capital_letters(zoo):
     kin = Kin(zoo)
     assert drawn(kin, "CAT") == videos(0, 2, 5) and drawn(kin, "dog") == videos(1, 4)
-    assert kin.has("cAt") and not kin.has("horse")
 
 
 def test_a_class_that_is_not_known_or_not_told_has_no_kin(zoo):
@@ -204,7 +203,6 @@ def test_without_kin_any_other_object_comes(box_of_paints):
 
 
 def test_without_a_share_no_number_is_drawn_for_it(box_of_paints, monkeypatch):
-    monkeypatch.setattr(Kin, "has", lambda *_: pytest.fail("nobody asked for kin"))
     monkeypatch.setattr(Kin, "draw", lambda *_, **__: pytest.fail("nobody asked for kin"))
     intruders((box_of_paints,), 0.0)
     scene_colours(0.0)

@@ -61,10 +61,6 @@ class Kin:
                 found[folded[name]] = np.concatenate([found[folded[name]], same])
         return {name: positions for name, positions in found.items() if len(positions)}
 
-    def has(self, object_class: str | None) -> bool:
-        """Return whether there are targets of the class."""
-        return (object_class or "").casefold() in self._positions
-
     def draw(
         self,
         object_class: str | None,
@@ -81,9 +77,7 @@ class Kin:
             rng: The source of randomness.
             fits: What else is asked of it.
         """
-        if not self.has(object_class):
-            return None
-        of_class = self._positions[(object_class or "").casefold()]
+        of_class = self._positions.get((object_class or "").casefold(), ())
         for position in rng.choice(of_class, min(len(of_class), MAX_LOOKED_AT), replace=False):
             sequence = self._collection[int(position)]
             if not sequence.origins & origins and fits(sequence):
