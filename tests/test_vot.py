@@ -171,6 +171,13 @@ def test_weights_are_told_by_their_full_path(workspace, weights, monkeypatch):
     assert f"arg_weights = {weights}\n" in (workspace / "trackers.ini").read_text()
 
 
+def test_damaged_weights_get_no_entry(workspace):
+    (workspace / "bad.safetensors").write_bytes(b"nothing of ours")
+    ended = invoke("init", workspace, "--weights", workspace / "bad.safetensors")
+    assert isinstance(ended.exception, CheckpointError)
+    assert not (workspace / "trackers.ini").exists()
+
+
 def test_a_preset_without_weights_gets_no_entry(workspace):
     ended = invoke("init", workspace, "--weights", "stark_s50")
     assert isinstance(ended.exception, CheckpointError)

@@ -165,15 +165,14 @@ def _check_weights(weights: str, benchmark: Benchmark, settings: Sequence[str]) 
     Raises:
         InputError: There is no such file.
         ConfigError: A setting that the weights do not have.
-        CheckpointError: A preset without weights in the package; with settings, a damaged file.
-        MissingExtraError: Settings are checked against a checkpoint, and PyTorch is not installed.
+        CheckpointError: A damaged file, or a preset without weights in the package.
+        MissingExtraError: A checkpoint, which needs PyTorch, and that is not installed.
     """
     is_file = Path(weights).is_file()
     if not is_file and weights not in PRESETS:
         raise InputError(f"weights must be a file or {DEFAULT}, {weights} does not exist")
     file = Path(weights).absolute() if is_file else shipped_file(weights)
-    if settings:  # reading a checkpoint needs PyTorch, which the Python of an entry has and ours may not
-        resolve_config(file, benchmark.value, settings)
+    resolve_config(file, benchmark.value, settings)
     return str(file) if is_file else weights
 
 
