@@ -188,19 +188,6 @@ def test_an_unknown_object_is_an_error(build):
         open_dataset("coco", build.root, "train2017")["99"]
 
 
-@pytest.mark.shared
-def test_the_reference_pictures_open_whole(shared_data):
-    dataset = open_dataset("coco", shared_data / "train" / "coco", "train2017")
-    assert len(dataset) == 24719
-    assert len(np.unique(dataset.image_index)) == 11935
-    samples = [dataset[index] for index in range(0, len(dataset), 1000)]
-    for sequence in samples:
-        height, width = sequence.frames.read(0).shape[:2]
-        x, y, w, h = sequence.boxes_xywh[0]
-        assert -1 <= x < x + w <= width + 1
-        assert -1 <= y < y + h <= height + 1
-
-
 def test_captions_beside_instances_are_no_split(tmp_path):
     annotations = tmp_path / "annotations"
     annotations.mkdir()
