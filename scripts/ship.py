@@ -77,7 +77,6 @@ def calibrated(config: Config, scores: np.ndarray, on_target: np.ndarray) -> Con
             config.tracking,
             tracked_score=tracked.score,
             lost_score=min(lost.score, tracked.score),
-            update_score=tracked.score,
         ),
     )
 

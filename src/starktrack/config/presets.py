@@ -8,6 +8,7 @@ from starktrack.config.schema import (
     Config,
     CropConfig,
     ModelConfig,
+    TrackingConfig,
     TransformerConfig,
 )
 from starktrack.errors import ConfigError, nearest_name
@@ -74,6 +75,8 @@ def stark_mobile() -> Config:
             template=CropConfig(side=128, factor=2.0),
             geometry="exact",
         ),
+        # Chosen on sequences kept out of training (docs/lab-notes.md, 2026-11-29); the paper's networks keep T_u = 200.
+        tracking=TrackingConfig(update_interval=25, update_score=0.8),
     )
 
 
