@@ -12,7 +12,7 @@ import numpy as np
 from starktrack.arrays import Box, Image
 from starktrack.data.sequence import FrameSource
 from starktrack.data.trajectory import Trajectory
-from starktrack.data.video.frames_ahead import FramesAhead
+from starktrack.data.video.prefetch import Prefetcher
 from starktrack.tracking.team import Sighting, Team
 
 NUM_DECODERS = 4
@@ -134,7 +134,7 @@ class _Slot:
         self.target: Any = None
         self.num_done = 0
         self._box = clip.box_xywh
-        self._frames = FramesAhead(clip.frames, clip.order, crew.decoders, depth=crew.depth)
+        self._frames = Prefetcher(clip.frames, clip.order, crew.decoders, depth=crew.depth)
         self._boxes = np.zeros((length, 4))
         self._scores = np.full(length, np.nan)
         self._seconds = np.zeros(length)

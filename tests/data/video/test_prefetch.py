@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from starktrack.data.video.frames_ahead import FramesAhead
+from starktrack.data.video.prefetch import Prefetcher
 
 
 class Counted:
@@ -21,7 +21,7 @@ class Counted:
 def test_frames_come_in_the_order_asked_for_and_only_a_few_ahead():
     frames = Counted()
     with ThreadPoolExecutor(2) as pool:
-        ahead = FramesAhead(frames, range(9, -1, -1), pool, depth=3)
+        ahead = Prefetcher(frames, range(9, -1, -1), pool, depth=3)
         first = next(ahead)
         assert first[0, 0, 0] == 9
         assert len(frames.read_indices) <= 4
@@ -33,6 +33,6 @@ def test_frames_come_in_the_order_asked_for_and_only_a_few_ahead():
 
 def test_what_was_given_up_is_not_given():
     with ThreadPoolExecutor(1) as pool:
-        ahead = FramesAhead(Counted(), range(10), pool, depth=2)
+        ahead = Prefetcher(Counted(), range(10), pool, depth=2)
         ahead.close()
         assert list(ahead) == []

@@ -1,4 +1,4 @@
-"""Frames decoded in the background, a few ahead of who asks for them."""
+"""Frames decoded in the background, a few before they are asked for."""
 
 import time
 from collections import deque
@@ -9,13 +9,13 @@ from starktrack.arrays import Image
 from starktrack.data.sequence import FrameSource
 
 
-class FramesAhead:
+class Prefetcher:
     """Gives frames in a chosen order, each decoded before it is needed; holds at most `depth` of them.
 
     Args:
         frames: Where they come from.
         order: Their indices, in the order in which they are wanted.
-        pool: Who decodes.
+        pool: Decodes them.
         depth: How many frames are ready or in work at a time.
 
     Attributes:
