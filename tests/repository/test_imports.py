@@ -11,11 +11,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "starktrack"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"arrays", "errors", "output_file"}
+BASE = {"arrays", "errors", "files"}
 ALLOWED = {
     "errors": set(),
     "arrays": set(),
-    "output_file": {"errors"},
+    "files": {"errors"},
     "config": BASE,
     "geometry": BASE | {"config"},
     "data": BASE | {"config", "geometry"},

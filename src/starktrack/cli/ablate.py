@@ -15,7 +15,7 @@ from starktrack.config.loading import override, to_mapping
 from starktrack.config.recipes import read_recipe
 from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError, nearest_name
-from starktrack.output_file import whole_file
+from starktrack.files import atomic_write
 
 
 def ablate(
@@ -56,7 +56,7 @@ def ablate(
     for each, plan in plans.items():
         scores[each.name] = _finish(each, plan, base, data, out / each.name, device)
     text = tables(scores, f"{recipe}, {budget} samples a row, {datetime.now(UTC):%Y-%m-%d}")
-    with whole_file(out / "tables.md") as partial:
+    with atomic_write(out / "tables.md") as partial:
         partial.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 
@@ -114,7 +114,7 @@ def _finish(row: Row, plan: Recipe, base: Recipe, data: Path, out: Path, device:
         sys.stderr.write(f"{row.name}:\n")
         train(str(recipe), data=data, out=out, resume=True, device=device)
     told = _score(out / "weights.safetensors", base, data, device)
-    with whole_file(score) as partial:
+    with atomic_write(score) as partial:
         partial.write_text(json.dumps(told, indent=2), encoding="utf-8")
     sys.stderr.write(f"{row.name}: success {told['success']:.3f}, overlap {told['overlap']:.3f}\n")
     return told["success"]

@@ -18,7 +18,7 @@ def convert(
     The model is recognised from its parameters.
     """
     from starktrack.api import require_torch
-    from starktrack.output_file import check_output_path
+    from starktrack.files import check_output_path
 
     check_output_path(target, (".safetensors",), "a converted checkpoint")
     require_torch("converting a checkpoint")

@@ -36,7 +36,7 @@ def export(
     The file is written only if it finds the boxes and outlines that PyTorch finds. Any batch size runs.
     """
     from starktrack.api import require_torch
-    from starktrack.output_file import check_output_path
+    from starktrack.files import check_output_path
 
     check_output_path(target, (f".{file_format}",), "an exported network")
     require_torch("exporting a network")

@@ -12,7 +12,7 @@ from starktrack.errors import ConfigError, InputError
 from starktrack.evaluation.annotations import open_truth
 from starktrack.evaluation.result_files import read_results
 from starktrack.evaluation.submission import FirstFrame, server, submission_problems, write_submission
-from starktrack.output_file import whole_file
+from starktrack.files import atomic_write
 
 SHOWN = 20
 """Problems that are printed; a broken script makes thousands of the same."""
@@ -44,7 +44,7 @@ def submit(
         return
     if out.exists():
         raise InputError(f"a submission must be a new file, {out} exists; name another or move it away")
-    with whole_file(out) as partial:
+    with atomic_write(out) as partial:
         write_submission(target, read_results(results, [frame.name for frame in truth]), partial)
         _require_good(out, submission_problems(target, partial, truth))
     typer.echo(_verdict(out, truth))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from starktrack.errors import InputError
 from starktrack.evaluation import report as tables
-from starktrack.output_file import whole_file
+from starktrack.files import atomic_write
 
 
 class Form(StrEnum):
@@ -37,5 +37,5 @@ def write_json(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path} must lie where you may write, got: {error.strerror}") from error
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import DatasetError
-from starktrack.output_file import discard_leftovers
+from starktrack.files import discard_leftovers
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
 from starktrack.tracking.refined_team import RefinedTarget, RefinedTeam
 from starktrack.tracking.refinement import tight_region

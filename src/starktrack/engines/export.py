@@ -19,10 +19,10 @@ from starktrack.engines.onnx_engine import (
 from starktrack.engines.onnx_graph import GraphOfCrops, require_onnx, write_graph
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError
+from starktrack.files import atomic_write
 from starktrack.models.features import Features
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
-from starktrack.output_file import whole_file
 
 
 def export_onnx(network: Stark, config: Config, path: Path) -> Agreement:
@@ -36,7 +36,7 @@ def export_onnx(network: Stark, config: Config, path: Path) -> Agreement:
     """
     require_onnx()
     network = fold(copy.deepcopy(network).cpu().eval())
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         _write(network, config, partial)
         onnx_engine = open_onnx(partial)
         agreement = compare(TorchEngine(network, config, device=torch.device("cpu")), onnx_engine)

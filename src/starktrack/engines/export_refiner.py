@@ -24,8 +24,8 @@ from starktrack.engines.onnx_refiner import (
 )
 from starktrack.engines.torch_refiner import TorchRefiner
 from starktrack.errors import CheckpointError
+from starktrack.files import atomic_write
 from starktrack.models.refine import Refiner
-from starktrack.output_file import whole_file
 
 
 def export_refiner(network: Refiner, config: RefineConfig, path: Path) -> RefinerAgreement:
@@ -39,7 +39,7 @@ def export_refiner(network: Refiner, config: RefineConfig, path: Path) -> Refine
     """
     require_onnx()
     network = copy.deepcopy(network).cpu().eval()
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         _write(network, config, partial)
         reference = TorchRefiner(network, config, device=torch.device("cpu"))
         agreement = compare_refiners(reference, open_onnx_refiner(partial))

@@ -15,7 +15,7 @@ from starktrack.data.sources.registry import open_dataset
 from starktrack.data.sources.vot import read_regions
 from starktrack.errors import ResultFileError
 from starktrack.evaluation.vot_regions import parse_region, tight
-from starktrack.output_file import whole_file
+from starktrack.files import atomic_write
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def run_files(path: Path) -> list[Path]:
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 

@@ -14,11 +14,11 @@ from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
 from starktrack.config.stored import REFINER_KEY, from_metadata, refiner_from_metadata, to_metadata
 from starktrack.errors import CheckpointError
+from starktrack.files import atomic_write
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold
 from starktrack.models.refine import Refiner, build_refiner
 from starktrack.models.stark import Stark
-from starktrack.output_file import whole_file
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], config: Config | Refin
     whole = torch.contiguous_format
     tensors = {name: tensor.detach().cpu().clone(memory_format=whole) for name, tensor in state.items()}
     content = save(tensors, metadata=to_metadata(config))
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

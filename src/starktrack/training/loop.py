@@ -14,8 +14,8 @@ from torch import nn
 from starktrack.config.loading import to_mapping
 from starktrack.data.batch import Batch
 from starktrack.errors import ConfigError
+from starktrack.files import atomic_write
 from starktrack.models.weights import save_weights
-from starktrack.output_file import whole_file
 from starktrack.training.checkpoint import save_snapshot
 from starktrack.training.distributed import add_up
 from starktrack.training.failure import check_finite, check_skipped, recent_steps
@@ -215,7 +215,7 @@ def _journal(job: Job, progress: Progress) -> Iterator[Journal | None]:
         tensorboard=job.recipe.run.tensorboard,
         tell=job.tell,
     )
-    with whole_file(job.recipe_file) as partial:
+    with atomic_write(job.recipe_file) as partial:
         partial.write_text(json.dumps(to_mapping(job.recipe), indent=2), encoding="utf-8")
     try:
         yield journal

@@ -11,7 +11,7 @@ from types import TracebackType
 from starktrack.arrays import Box, Boxes
 from starktrack.data.number_text import parse_boxes
 from starktrack.errors import ResultFileError, VideoBrokenError
-from starktrack.output_file import OutputFile, check_output_path, named_write, whole_file
+from starktrack.files import OutputFile, atomic_write, check_output_path, named_write
 
 COLUMNS = ("frame", "seconds", "target", "x", "y", "w", "h", "score", "template_updated", "state")
 """Columns of a CSV file and keys of a JSON entry, in order."""
@@ -117,7 +117,7 @@ def write_boxes(path: Path, boxes_xywh: Boxes) -> None:
     """
     check_output_path(path, (".txt",), "a box file")
     lines = "".join(_box_text(box) + "\n" for box in boxes_xywh)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(lines, encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from starktrack.data.results.files import write_boxes
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
-from starktrack.output_file import discard_leftovers, whole_file
+from starktrack.files import atomic_write, discard_leftovers
 
 RUN_FILE, STAGES, FAILURES = "run.json", "stages", "failed"
 
@@ -47,7 +47,7 @@ def claim_folder(path: Path, run: Mapping[str, Any]) -> None:
         ) from error
     told, before = json.loads(json.dumps(run)), read_run_file(path)
     if before is None and is_empty:
-        with whole_file(path / RUN_FILE) as partial:
+        with atomic_write(path / RUN_FILE) as partial:
             partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     elif before != told:
         difference = "it has no run.json" if before is None else _difference(before, told)
@@ -121,12 +121,12 @@ class ResultFolder:
         _write_column(self._beside(sequence, "time"), trajectory.seconds)
         if not np.isnan(trajectory.scores).all():
             _write_column(self._beside(sequence, "all_scores"), trajectory.scores)
-        with whole_file(self.path / STAGES / f"{sequence}.json") as partial:
+        with atomic_write(self.path / STAGES / f"{sequence}.json") as partial:
             numbers = {"frames": len(trajectory), **{name: round(value, 6) for name, value in stages.items()}}
             partial.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
         self.forget_failure(sequence)
         if integer:
-            with whole_file(self._boxes(sequence)) as partial:
+            with atomic_write(self._boxes(sequence)) as partial:
                 np.savetxt(partial, trajectory.boxes_xywh.astype(np.int64), fmt="%d", delimiter="\t")
         else:
             write_boxes(self._boxes(sequence), trajectory.boxes_xywh)
@@ -170,7 +170,7 @@ class ResultFolder:
 
 
 def _write_column(path: Path, values: Float[np.ndarray, " num_frames"]) -> None:
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         np.savetxt(partial, values, fmt="%.6f")
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, UInt8
 
 from starktrack.data.regions import run_lengths
 from starktrack.errors import InputError, VideoBrokenError
-from starktrack.output_file import OutputFile, named_write
+from starktrack.files import OutputFile, named_write
 
 RUNS = "masks.json"
 """Name of the file of run lengths beside the pictures."""

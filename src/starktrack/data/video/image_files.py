@@ -13,7 +13,7 @@ import numpy as np
 from starktrack.arrays import Image
 from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.errors import DatasetError, VideoError
-from starktrack.output_file import whole_file
+from starktrack.files import atomic_write
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
@@ -69,7 +69,7 @@ def write_image(path: Path, image: Image) -> None:
         InputError: The place cannot be written to, or the disk is full.
     """
     _, encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    with whole_file(path) as partial_path:
+    with atomic_write(path) as partial_path:
         partial_path.write_bytes(encoded.tobytes())
 
 

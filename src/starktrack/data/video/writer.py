@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from starktrack.arrays import Image
 from starktrack.errors import VideoBrokenError, VideoError
-from starktrack.output_file import OutputFile, check_output_path
+from starktrack.files import OutputFile, check_output_path
 
 DEFAULT_FRAME_RATE = 30.0
 """Frames per second of sources without a clock, such as image folders."""

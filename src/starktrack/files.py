@@ -33,7 +33,7 @@ class OutputFile:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give the place to write to; the file moves to `path` at the end, and is removed on an error.
 
     Raises:

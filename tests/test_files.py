@@ -1,12 +1,12 @@
 import pytest
 
-from starktrack.output_file import discard_leftovers, whole_file
+from starktrack.files import atomic_write, discard_leftovers
 
 
 def test_a_whole_file_replaces_the_older_one(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("older")
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("newer")
         assert path.read_text() == "older"
     assert path.read_text() == "newer"
@@ -16,7 +16,7 @@ def test_a_whole_file_replaces_the_older_one(tmp_path):
 def test_an_error_leaves_the_older_one(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("older")
-    with pytest.raises(RuntimeError), whole_file(path) as partial:
+    with pytest.raises(RuntimeError), atomic_write(path) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert path.read_text() == "older"
