@@ -26,7 +26,7 @@ from starktrack.data.sources import open_dataset
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.evaluation.metrics import overlaps
 from starktrack.tracking.presence import TargetState
-from starktrack.tracking.protocol import Engine, Views
+from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.search_growth import SearchGrowth
 from starktrack.tracking.tracker import advance, begin
 
@@ -136,7 +136,7 @@ def _blanked(name: str, images: list[Image], boxes_xywh: Boxes, gap: int) -> Fil
 
 
 def _track(engine: Engine, film: Film, arm: Arm) -> Return:
-    (target,) = begin(engine, Views([film.images[0]], np.zeros(1, np.int64), film.boxes_xywh[:1]))
+    (target,) = begin(engine, BoxQueries([film.images[0]], np.zeros(1, np.int64), film.boxes_xywh[:1]))
     target.growth = arm.remembers(film.boxes_xywh[0])
     outputs = [advance(engine, [target], [image], [0])[0] for image in film.images[1:]]
     found = np.stack([film.boxes_xywh[0], *(output.box_xywh for output in outputs)])

@@ -18,7 +18,7 @@ from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.explain.engine import ExplainingEngine
 from starktrack.models.build import build_network
-from starktrack.tracking.protocol import Views
+from starktrack.tracking.protocol import BoxQueries
 
 WARM_UP = 3
 
@@ -45,12 +45,12 @@ def _measure(model: str, repeats: int) -> list[float]:
     engines = [never, after, ExplainingEngine(after)]
     seconds: list[list[float]] = [[] for _ in engines]
     frame = next(iter(synthetic_clip(1)))
-    views = Views([frame.image], np.zeros(1, np.int64), frame.box_xywh[None])
-    templates = [[engine.embed(views)[0]] * config.model.num_templates for engine in engines]
+    queries = BoxQueries([frame.image], np.zeros(1, np.int64), frame.box_xywh[None])
+    templates = [[engine.embed(queries)[0]] * config.model.num_templates for engine in engines]
     for number in range(WARM_UP + repeats):
         for index, engine in enumerate(engines):
             before = time.perf_counter()
-            engine.predict(views, [templates[index]])
+            engine.predict(queries, [templates[index]])
             if number >= WARM_UP:
                 seconds[index].append(time.perf_counter() - before)
     return [1000 * statistics.median(each) for each in seconds]

@@ -21,9 +21,9 @@ from starktrack.api import load_engine, load_refiner
 from starktrack.data.sequence import Sequence
 from starktrack.data.sources import open_dataset
 from starktrack.geometry.boxes import clip_xywh, overlap_xywh, whole_pixels
-from starktrack.tracking.overlay import draw, tint
+from starktrack.tracking.overlay import draw_boxes, draw_masks
 from starktrack.tracking.plugin import load_factory
-from starktrack.tracking.protocol import Refiner, Views
+from starktrack.tracking.protocol import BoxQueries, Refiner
 from starktrack.tracking.refinement import Refined, refine
 from starktrack.tracking.team import EngineTeam, PluginTeam, Team
 
@@ -95,13 +95,13 @@ def _follow(team: Team, refiner: Refiner, sequence: Sequence, every: int) -> Ite
         team.boxes = iter(sequence.boxes_xywh[every::every])
     image, box = sequence.frames.read(0), sequence.boxes_xywh[0]
     target = team.start(image, box)
-    looks = refiner.embed(_views(image, box))
+    looks = refiner.embed(_queries(image, box))
     for index in order[1:]:
         image = sequence.frames.read(index)
         ((box, _),) = team.advance([target], [image])
         box = clip_xywh(np.array(box)[None], image.shape[:2], MARGIN)[0]
         before = time.perf_counter()
-        (refined,) = refine(refiner, _views(image, box), looks)
+        (refined,) = refine(refiner, _queries(image, box), looks)
         yield Moment(index, image, box, refined, time.perf_counter() - before)
 
 
@@ -139,15 +139,15 @@ def _mask_overlap(found: np.ndarray, true: np.ndarray) -> float:
 
 def _draw(path: Path, moment: Moment, true: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = tint(moment.image, {0: moment.refined.mask})
+    picture = draw_masks(moment.image, {0: moment.refined.mask})
     lines, _ = cv2.findContours(true.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, lines, -1, WHITE, 1)
-    shown = draw(picture, {1: moment.box_xywh, 2: moment.refined.box_xywh})
+    shown = draw_boxes(picture, {1: moment.box_xywh, 2: moment.refined.box_xywh})
     cv2.imwrite(str(path), shown[:, :, ::-1])
 
 
-def _views(image: np.ndarray, box_xywh: np.ndarray) -> Views:
-    return Views([image], np.zeros(1, np.int64), np.asarray(box_xywh, float)[None])
+def _queries(image: np.ndarray, box_xywh: np.ndarray) -> BoxQueries:
+    return BoxQueries([image], np.zeros(1, np.int64), np.asarray(box_xywh, float)[None])
 
 
 def _line(name: str, values: list[float]) -> str:

@@ -28,7 +28,7 @@ from starktrack.errors import ConfigError
 from starktrack.evaluation.calibration import lost_threshold, tracked_threshold
 from starktrack.evaluation.metrics import overlaps
 from starktrack.models.weights import load_network, save_weights
-from starktrack.tracking.protocol import Engine, Views
+from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.tracker import advance, begin
 from starktrack.training.datasets import open_collections
 
@@ -120,7 +120,7 @@ def follow(engine: Engine, sequence: Sequence, other: Sequence | None = None) ->
     source = other or sequence
     start = int(np.flatnonzero(source.visible)[0])
     (target,) = begin(
-        engine, Views([source.frames.read(start)], np.zeros(1, int), source.boxes_xywh[[start]])
+        engine, BoxQueries([source.frames.read(start)], np.zeros(1, int), source.boxes_xywh[[start]])
     )
     target.box_xywh = sequence.boxes_xywh[first]
     rows = []

@@ -13,7 +13,7 @@ from starktrack.engines.agreement import compare_refiners
 from starktrack.engines.export import compare
 from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap, xywh_to_xyxy
 from starktrack.shipped import DEFAULT, shipped_card, shipped_weights
-from starktrack.tracking.protocol import Refinement, Views
+from starktrack.tracking.protocol import BoxQueries, Refinement
 
 MOST_BYTES = 12_000_000
 
@@ -84,11 +84,11 @@ def test_both_files_find_the_same_boxes_on_real_pictures(shared):
     folder = shared / "data" / "eval" / "otb" / "Surfer"
     true = np.loadtxt(folder / "groundtruth_rect.txt", delimiter=",")[::40] - [1, 1, 0, 0]
     pictures = [read_image(path) for path in sorted((folder / "img").iterdir())[::40]]
-    views = Views(pictures, np.arange(len(pictures)), true)
+    queries = BoxQueries(pictures, np.arange(len(pictures)), true)
     answers = []
     for engine in (engine_of("torch"), engine_of("onnx")):
-        own = engine.embed(views)
-        answers.append(engine.predict(views, [[template] * 2 for template in own]))
+        own = engine.embed(queries)
+        answers.append(engine.predict(queries, [[template] * 2 for template in own]))
     first, second = (cxcywh_to_xyxy(answer.boxes_cxcywh) for answer in answers)
     assert len(pictures) >= 6 and overlap(first, second).min() > 0.999
     np.testing.assert_allclose(answers[0].scores, answers[1].scores, atol=1e-3)
@@ -127,9 +127,9 @@ def test_both_files_of_the_refiner_draw_the_same_outlines_on_real_pictures(share
     for sequence in (dataset[name] for name in names):
         index = np.flatnonzero(sequence.visible)[[0, -1]]
         pictures = [sequence.frames.read(int(each)) for each in index]
-        views = Views(pictures, np.arange(2), sequence.boxes_xywh[index])
+        queries = BoxQueries(pictures, np.arange(2), sequence.boxes_xywh[index])
         for kind, refiner in ((kind, refiner_of(kind)) for kind in answers):
-            answers[kind].append(refiner.refine(views, refiner.embed(views)))
+            answers[kind].append(refiner.refine(queries, refiner.embed(queries)))
     assert len(answers["onnx"]) == len(names)
     boxes, logits = (
         [np.concatenate([getattr(each, part) for each in of_kind]) for of_kind in answers.values()]

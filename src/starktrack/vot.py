@@ -16,7 +16,7 @@ from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import box_of_mask, read_image
 from starktrack.errors import InputError, MissingExtraError
 from starktrack.geometry.boxes import xyxy_to_xywh
-from starktrack.tracking.refinement import tight_region
+from starktrack.tracking.refinement import mask_region
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
 Output = Literal["box", "mask"]
@@ -152,5 +152,5 @@ def _region(found: TrackOutput, output: Output) -> Any:
     if output == "box":
         return trax.Rectangle.create(*found.box_xywh.tolist())
     unknown = np.zeros((1, 1), bool)
-    region = tight_region(unknown if found.mask is None else found.mask, found.box_xywh)
+    region = mask_region(unknown if found.mask is None else found.mask, found.box_xywh)
     return trax.Mask.create(region.pixels.astype(np.uint8), *region.corner_xy)

@@ -7,7 +7,7 @@ from starktrack.engines.export import export_onnx
 from starktrack.engines.onnx_engine import open_onnx
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError
-from starktrack.tracking.protocol import Engine, Views
+from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.tracker import Tracker
 
 
@@ -60,12 +60,12 @@ def test_answers_do_not_depend_on_how_targets_are_grouped(engine, clip):
     images = [frame.image for frame in clip[:3]]
     boxes = np.stack([frame.box_xywh for frame in clip[:3]])
     boxes[2, :2] = -30
-    together = Views(images, np.arange(3), boxes)
+    together = BoxQueries(images, np.arange(3), boxes)
     templates = [[template] * 2 for template in engine.embed(together)]
     all_at_once = engine.predict(together, templates)
     assert len(all_at_once.boxes_cxcywh) == 3
     for index in range(3):
-        alone = Views([images[index]], np.zeros(1, np.int64), boxes[index : index + 1])
+        alone = BoxQueries([images[index]], np.zeros(1, np.int64), boxes[index : index + 1])
         own = [engine.embed(alone) * 2]
         prediction = engine.predict(alone, own)
         assert np.abs(prediction.boxes_cxcywh[0] - all_at_once.boxes_cxcywh[index]).max() <= 1e-5

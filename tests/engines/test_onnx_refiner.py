@@ -14,7 +14,7 @@ from starktrack.engines.onnx_refiner import OnnxRefiner, open_onnx_refiner
 from starktrack.engines.torch_refiner import TorchRefiner
 from starktrack.errors import CheckpointError, DeviceError
 from starktrack.models.refine import build_refiner
-from starktrack.tracking.protocol import Refiner, Views
+from starktrack.tracking.protocol import BoxQueries, Refiner
 
 CONFIG = RefineConfig(name="small", model=MODEL)
 BOXES = np.array([[40.0, 30.0, 20.0, 24.0], [70.5, 20.25, 30.0, 18.0], [-5.0, 80.0, 22.0, 30.0]])
@@ -46,8 +46,8 @@ def on_torch(network):
     return TorchRefiner(network, CONFIG, device=torch.device("cpu"))
 
 
-def views(clip, *indices):
-    return Views([clip[0].image], np.zeros(len(indices), np.int64), BOXES[list(indices)])
+def queries(clip, *indices):
+    return BoxQueries([clip[0].image], np.zeros(len(indices), np.int64), BOXES[list(indices)])
 
 
 def test_the_exported_refiner_agrees_with_torch_on_every_crop(exported):
@@ -58,7 +58,7 @@ def test_the_exported_refiner_agrees_with_torch_on_every_crop(exported):
 
 
 def test_both_answer_the_same_of_boxes_in_and_over_the_edge_of_a_frame(exported, network, small_clip):
-    asked = views(small_clip, 0, 1, 2)
+    asked = queries(small_clip, 0, 1, 2)
     theirs, ours = on_torch(network), open_onnx_refiner(exported[0], threads=1)
     looks = theirs.embed(asked), ours.embed(asked)
     np.testing.assert_allclose(torch.cat(looks[0]).numpy(), np.stack(looks[1]), atol=1e-4)
@@ -69,10 +69,10 @@ def test_both_answer_the_same_of_boxes_in_and_over_the_edge_of_a_frame(exported,
 
 def test_targets_get_the_same_alone_and_together(exported, small_clip):
     refiner = open_onnx_refiner(exported[0], threads=1)
-    looks = refiner.embed(views(small_clip, 0, 1, 2))
-    together = refiner.refine(views(small_clip, 0, 1, 2), looks)
+    looks = refiner.embed(queries(small_clip, 0, 1, 2))
+    together = refiner.refine(queries(small_clip, 0, 1, 2), looks)
     for index in range(3):
-        alone = refiner.refine(views(small_clip, index), [looks[index]])
+        alone = refiner.refine(queries(small_clip, index), [looks[index]])
         np.testing.assert_allclose(alone.mask_logits[0], together.mask_logits[index], atol=1e-5)
         np.testing.assert_allclose(alone.boxes_cxcywh[0], together.boxes_cxcywh[index], atol=1e-6)
 

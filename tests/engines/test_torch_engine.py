@@ -6,7 +6,7 @@ from starktrack.engines.torch_engine import TorchEngine, resolve_device
 from starktrack.errors import DeviceError
 from starktrack.models.lightning import RepVggBlock
 from starktrack.models.weights import load_network
-from starktrack.tracking.protocol import Engine, Views
+from starktrack.tracking.protocol import BoxQueries, Engine
 
 BOXES = np.array([[40.0, 30.0, 20.0, 24.0], [70.5, 20.25, 30.0, 18.0], [-4.0, 80.0, 30.0, 30.0]])
 
@@ -17,8 +17,8 @@ def engine(small_checkpoint):
     return TorchEngine(network, config, device=torch.device("cpu"))
 
 
-def views(images, index, boxes=BOXES):
-    return Views(images, np.array(index, np.int64), boxes)
+def queries(images, index, boxes=BOXES):
+    return BoxQueries(images, np.array(index, np.int64), boxes)
 
 
 def search(engine, seen):
@@ -31,7 +31,7 @@ def test_it_fulfils_the_trackers_protocol(engine):
 
 
 def test_each_box_gets_a_template_an_answer_and_a_score(engine, small_clip):
-    seen = views([small_clip[0].image], [0, 0, 0])
+    seen = queries([small_clip[0].image], [0, 0, 0])
     assert len(engine.embed(seen)) == len(seen) == 3
     prediction = search(engine, seen)
     assert prediction.boxes_cxcywh.shape == (3, 4) and prediction.boxes_cxcywh.dtype == np.float64
@@ -45,28 +45,30 @@ def test_a_model_without_a_score_head_gives_no_scores(small_model, small_clip):
 
     model = small_model()
     engine = TorchEngine(build_network(model), Config(name="x", model=model), device=torch.device("cpu"))
-    seen = views([small_clip[0].image], [0, 0, 0])
+    seen = queries([small_clip[0].image], [0, 0, 0])
     assert engine.predict(seen, [[template] for template in engine.embed(seen)]).scores is None
 
 
 def test_a_frame_given_once_equals_the_frame_given_for_each_box(engine, small_clip):
     image = small_clip[0].image
-    once, each = (search(engine, seen) for seen in (views([image], [0, 0, 0]), views([image] * 3, [0, 1, 2])))
+    once, each = (
+        search(engine, seen) for seen in (queries([image], [0, 0, 0]), queries([image] * 3, [0, 1, 2]))
+    )
     np.testing.assert_array_equal(once.boxes_cxcywh, each.boxes_cxcywh)
     np.testing.assert_array_equal(once.scores, each.scores)
 
 
 def test_boxes_of_several_frames_are_answered_as_those_of_each(engine, small_clip):
     images = [small_clip[0].image, small_clip[5].image[:80]]
-    together = search(engine, views(images, [1, 0, 1]))
+    together = search(engine, queries(images, [1, 0, 1]))
     for row, image in enumerate((1, 0, 1)):
-        alone = search(engine, views([images[image]], [0], BOXES[row : row + 1]))
+        alone = search(engine, queries([images[image]], [0], BOXES[row : row + 1]))
         np.testing.assert_allclose(together.boxes_cxcywh[row], alone.boxes_cxcywh[0], atol=1e-5)
         np.testing.assert_allclose(together.scores[row], alone.scores[0], atol=1e-5)
 
 
 def test_templates_that_change_are_noticed(engine, small_clip):
-    seen, later = views([small_clip[0].image], [0, 0, 0]), views([small_clip[8].image], [0, 0, 0])
+    seen, later = queries([small_clip[0].image], [0, 0, 0]), queries([small_clip[8].image], [0, 0, 0])
     first, second = engine.embed(seen), engine.embed(later)
     before = engine.predict(later, [[template] * 2 for template in first])
     changed = engine.predict(later, [list(pair) for pair in zip(first, second, strict=True)])
@@ -87,14 +89,14 @@ def test_any_memory_layout_of_a_frame_gives_the_same_answer(form, engine, small_
         other.flags.writeable = False
     else:
         other = np.asfortranarray(image)
-    ours, theirs = (search(engine, views([each], [0, 0, 0])) for each in (image, other))
+    ours, theirs = (search(engine, queries([each], [0, 0, 0])) for each in (image, other))
     np.testing.assert_array_equal(ours.boxes_cxcywh, theirs.boxes_cxcywh)
     assert [warning for warning in recwarn if "writ" in str(warning.message)] == []
 
 
 def test_the_frame_is_not_changed(engine, small_clip):
     image = small_clip[0].image.copy()
-    search(engine, views([image], [0, 0, 0]))
+    search(engine, queries([image], [0, 0, 0]))
     np.testing.assert_array_equal(image, small_clip[0].image)
 
 

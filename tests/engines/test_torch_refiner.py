@@ -10,7 +10,7 @@ from starktrack.engines.torch_refiner import TorchRefiner
 from starktrack.errors import CheckpointError
 from starktrack.models.refine import build_refiner
 from starktrack.models.weights import save_weights
-from starktrack.tracking.protocol import Refiner, Views
+from starktrack.tracking.protocol import BoxQueries, Refiner
 
 BOXES = np.array([[40.0, 30.0, 20.0, 24.0], [70.5, 20.25, 30.0, 18.0]])
 
@@ -23,8 +23,8 @@ def refiner():
     )
 
 
-def views(clip, *indices, boxes=BOXES):
-    return Views([clip[0].image], np.zeros(len(indices), np.int64), boxes[list(indices)])
+def queries(clip, *indices, boxes=BOXES):
+    return BoxQueries([clip[0].image], np.zeros(len(indices), np.int64), boxes[list(indices)])
 
 
 def test_it_fulfils_the_protocol(refiner):
@@ -32,11 +32,11 @@ def test_it_fulfils_the_protocol(refiner):
 
 
 def test_targets_get_the_same_alone_and_together(refiner, small_clip):
-    looks = refiner.embed(views(small_clip, 0, 1))
-    together = refiner.refine(views(small_clip, 0, 1), looks)
+    looks = refiner.embed(queries(small_clip, 0, 1))
+    together = refiner.refine(queries(small_clip, 0, 1), looks)
     assert together.mask_logits.shape == (2, 16, 16)
     for index in (0, 1):
-        one = views(small_clip, index)
+        one = queries(small_clip, index)
         (look,) = refiner.embed(one)
         torch.testing.assert_close(look, looks[index], rtol=1e-4, atol=1e-5)
         alone = refiner.refine(one, [look])
@@ -52,7 +52,7 @@ def test_the_template_is_pooled_inside_the_given_box(refiner, small_clip):
     embed = network.embed
     network.embed = lambda crops, boxes: seen.setdefault("boxes", boxes) is None or embed(crops, boxes)
     try:
-        refiner.embed(views(small_clip, 0))
+        refiner.embed(queries(small_clip, 0))
     finally:
         del network.embed
     expected = [[(50 - 28) / 44, (42 - 20) / 44, 20 / 44, 24 / 44]]

@@ -8,7 +8,7 @@ from starktrack.config.schema import Config
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.explain.engine import ExplainingEngine
 from starktrack.models.build import build_network
-from starktrack.tracking.protocol import Views
+from starktrack.tracking.protocol import BoxQueries
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def explain(small_model, small_clip):
         model = small_model(*changes)
         plain = TorchEngine(build_network(model), Config(name="x", model=model), device=torch.device("cpu"))
         engine = ExplainingEngine(plain, position_xy)
-        views = Views([small_clip[0].image], np.zeros(1, np.int64), small_clip[0].box_xywh[None])
-        templates = engine.embed(views) * model.num_templates
-        return plain, engine, views, templates, engine.predict(views, [templates])
+        queries = BoxQueries([small_clip[0].image], np.zeros(1, np.int64), small_clip[0].box_xywh[None])
+        templates = engine.embed(queries) * model.num_templates
+        return plain, engine, queries, templates, engine.predict(queries, [templates])
 
     return make

@@ -9,9 +9,9 @@ ST = ("num_templates=2", "score_head=true")
 
 
 def test_it_is_an_engine_with_the_answers_of_the_one_it_wraps(explain):
-    plain, engine, views, templates, prediction = explain(*ST)
+    plain, engine, queries, templates, prediction = explain(*ST)
     assert isinstance(engine, Engine) and isinstance(engine, ExplainingEngine)
-    own = plain.predict(views, [templates])
+    own = plain.predict(queries, [templates])
     np.testing.assert_array_equal(prediction.boxes_cxcywh, own.boxes_cxcywh)
     np.testing.assert_array_equal(prediction.scores, own.scores)
 
@@ -41,9 +41,9 @@ def test_the_box_is_the_expectation_of_its_corner_maps(explain):
     ("position_xy", "cell"), [((0.0, 0.0), -16), ((0.3, 0.55), -16 + 2 * 4 + 1), ((1.0, 1.0), -1)]
 )
 def test_the_position_that_was_asked_for_is_the_one_that_is_told(explain, position_xy, cell):
-    plain, engine, views, templates, _ = explain(position_xy=position_xy)
+    plain, engine, queries, templates, _ = explain(position_xy=position_xy)
     with recording(plain.network) as asked:
-        plain.predict(views, [templates])
+        plain.predict(queries, [templates])
     expected = layer_weights(asked, ".attention", slice(cell, cell + 1 or None))
     np.testing.assert_allclose(engine.last.encoder, expected, atol=1e-6)
 

@@ -12,7 +12,7 @@ import torch
 
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.geometry.crop import CropTransform, crop_transform, cut
-from starktrack.tracking.protocol import Views
+from starktrack.tracking.protocol import BoxQueries
 from starktrack.tracking.tracker import Tracker
 
 MODELS = ["stark_s50", "stark_st50", "stark_lightning"]
@@ -58,13 +58,13 @@ def test_closed_loop_boxes_equal_the_authors_box_by_box(model, device, run, gold
 def test_teacher_forced_predictions_equal_the_authors(model, run, golden_video):
     numbers, engine = run(model)
     frames, _ = golden_video
-    start = Views([frames[0]], np.zeros(1, np.int64), numbers["states"][:1])
+    start = BoxQueries([frames[0]], np.zeros(1, np.int64), numbers["states"][:1])
     template = engine.embed(start)[0]
     templates = [[template] * engine.config.model.num_templates]
     before_the_first_update = 4
     for index in range(before_the_first_update):
-        views = Views([frames[index + 1]], np.zeros(1, np.int64), numbers["state_before"][index : index + 1])
-        predicted = engine.predict(views, templates).boxes_cxcywh
+        queries = BoxQueries([frames[index + 1]], np.zeros(1, np.int64), numbers["state_before"][index : index + 1])
+        predicted = engine.predict(queries, templates).boxes_cxcywh
         assert np.abs(predicted - numbers["raw_pred_cxcywh"][index]).max() <= 1e-4
 
 

@@ -8,10 +8,10 @@ from tests.tracking.test_tracker import FakeEngine, frame
 
 from starktrack.config.refine import RefineConfig, RefineModel
 from starktrack.errors import StarktrackError
-from starktrack.tracking.overlay import PALETTE, tint
-from starktrack.tracking.protocol import Refinement, Refiner, Views
+from starktrack.tracking.overlay import PALETTE, draw_masks
+from starktrack.tracking.protocol import BoxQueries, Refinement, Refiner
 from starktrack.tracking.refined_team import ExactTeam, RefinedTeam
-from starktrack.tracking.refinement import paint_mask, refine, tight_region
+from starktrack.tracking.refinement import mask_region, paste_mask, refine
 from starktrack.tracking.team import PluginTeam, Team
 from starktrack.tracking.tracker import Tracker
 
@@ -27,19 +27,19 @@ class FakeRefiner:
         self.box = box
         self.embedded, self.found, self.templates = [], None, None
 
-    def embed(self, views):
-        self.embedded += [tuple(box) for box in views.boxes_xywh]
-        return [f"look {number}" for number in range(len(views))]
+    def embed(self, queries):
+        self.embedded += [tuple(box) for box in queries.boxes_xywh]
+        return [f"look {number}" for number in range(len(queries))]
 
-    def refine(self, views, templates):
-        self.found, self.templates = views.boxes_xywh.copy(), list(templates)
-        logits = np.full((len(views), 4, 4), -4.0, np.float32)
+    def refine(self, queries, templates):
+        self.found, self.templates = queries.boxes_xywh.copy(), list(templates)
+        logits = np.full((len(queries), 4, 4), -4.0, np.float32)
         logits[:, :, :2] = 4.0
-        return Refinement(np.tile(np.array(self.box, float), (len(views), 1)), logits)
+        return Refinement(np.tile(np.array(self.box, float), (len(queries), 1)), logits)
 
 
-def views(*boxes):
-    return Views([frame()], np.zeros(len(boxes), np.int64), np.array(boxes, float))
+def queries(*boxes):
+    return BoxQueries([frame()], np.zeros(len(boxes), np.int64), np.array(boxes, float))
 
 
 def test_the_fake_fulfils_the_protocol():
@@ -47,7 +47,7 @@ def test_the_fake_fulfils_the_protocol():
 
 
 def test_box_and_outline_come_back_through_the_crop():
-    (found,) = refine(FakeRefiner(), views(BOX), ["look"])
+    (found,) = refine(FakeRefiner(), queries(BOX), ["look"])
     assert found.box_xywh.tolist() == [80.0, 80.0, 40.0, 80.0]
     rows, columns = np.flatnonzero(found.mask.any(axis=1)), np.flatnonzero(found.mask.any(axis=0))
     assert (rows[0], rows[-1], columns[0], columns[-1]) == (80, 159, 80, 119)
@@ -56,12 +56,12 @@ def test_box_and_outline_come_back_through_the_crop():
 
 def test_a_higher_threshold_draws_less():
     # Between the cells' middles the logit falls from 4 to -4 over 20 px; 0.9 is log 9 = 2.2.
-    (strict,) = refine(FakeRefiner(threshold=0.9), views(BOX), ["look"])
+    (strict,) = refine(FakeRefiner(threshold=0.9), queries(BOX), ["look"])
     assert np.flatnonzero(strict.mask.any(axis=0))[-1] == 119 - 5
 
 
 def test_an_outline_ends_where_the_frame_does():
-    (found,) = refine(FakeRefiner(), views((0.0, 380.0, 40.0, 40.0)), ["look"])
+    (found,) = refine(FakeRefiner(), queries((0.0, 380.0, 40.0, 40.0)), ["look"])
     # The crop goes from (-20, 360) to (60, 440): of its left half 20 columns and 40 rows can be seen.
     assert found.mask.sum() == 20 * 40
     assert found.mask[360:, :20].all()
@@ -71,13 +71,13 @@ def test_an_outline_ends_where_the_frame_does():
 def test_a_window_beside_the_frame_paints_nothing():
     logits = np.ones((4, 4), np.float32)
     for corner in ((600, 0), (0, 400), (-80, 0), (0, -90)):
-        assert not paint_mask(logits, corner, 80, (400, 600), 0.0).any()
+        assert not paste_mask(logits, corner, 80, (400, 600), 0.0).any()
 
 
 def test_weights_whose_corners_do_not_help_leave_the_trackers_box():
     refiner = FakeRefiner()
     refiner.config = replace(refiner.config, box="tracker")
-    (found,) = refine(refiner, views(BOX), ["look"])
+    (found,) = refine(refiner, queries(BOX), ["look"])
     assert (found.box_xywh.tolist(), found.mask.sum()) == (list(BOX), 40 * 80)
 
 
@@ -86,10 +86,10 @@ def test_a_region_is_the_outline_within_its_bounds_or_the_box_where_there_is_non
     mask[3:5, 7:10] = True
     mask[4, 9] = False
     box = np.array([10.4, 20.6, 2.2, 3.0])
-    outline = tight_region(mask, box)
+    outline = mask_region(mask, box)
     assert (outline.pixels.tolist(), outline.corner_xy) == ([[True, True, True], [True, True, False]], (7, 3))
     # Edges 10.4 to 12.6 and 20.6 to 23.6: columns 10 to 12, rows 21 to 23.
-    filled = tight_region(np.zeros((30, 40), bool), box)
+    filled = mask_region(np.zeros((30, 40), bool), box)
     assert (filled.pixels.shape, filled.pixels.all(), filled.corner_xy) == ((3, 3), True, (10, 21))
 
 
@@ -118,7 +118,7 @@ def test_a_team_of_any_kind_is_refined_and_goes_on_from_its_own_boxes(make):
 
 def test_what_is_not_finite_is_refused():
     with pytest.raises(StarktrackError, match="a refiner's answer must be finite, got NaN"):
-        refine(FakeRefiner(box=(np.nan, 0.5, 0.5, 0.5)), views(BOX), ["look"])
+        refine(FakeRefiner(box=(np.nan, 0.5, 0.5, 0.5)), queries(BOX), ["look"])
 
 
 def test_a_tracker_answers_what_the_refiner_says_and_goes_on_from_its_own_box():
@@ -164,7 +164,7 @@ def test_a_targets_pixels_are_tinted_and_others_are_not():
     mask = np.zeros((40, 60), bool)
     mask[10:30, 20:40] = True
     image = np.full((40, 60, 3), 200, np.uint8)
-    tinted = tint(image, {1: mask})
+    tinted = draw_masks(image, {1: mask})
     assert tinted[20, 30].tolist() == [100 + channel // 2 for channel in PALETTE[1]]
     # Lines are smoothed, which rounds their colour.
     np.testing.assert_allclose(tinted[10, 30].astype(int), PALETTE[1], atol=12)

@@ -5,7 +5,7 @@ import pytest
 
 from starktrack.config.schema import Config, CropConfig, ModelConfig, TrackingConfig
 from starktrack.tracking.presence import TargetState
-from starktrack.tracking.protocol import Prediction, Template, Views
+from starktrack.tracking.protocol import BoxQueries, Prediction, Template
 from starktrack.tracking.search_growth import RATE, SearchGrowth
 from starktrack.tracking.tracker import Tracker
 
@@ -66,11 +66,11 @@ class Engine:
     def __init__(self, scores, growth):
         self.config, self.scores, self.windows = config(growth), list(scores), []
 
-    def embed(self, views: Views) -> list[Template]:
-        return [None] * len(views)
+    def embed(self, queries: BoxQueries) -> list[Template]:
+        return [None] * len(queries)
 
-    def predict(self, views: Views, templates) -> Prediction:
-        self.windows.append(views.boxes_xywh[0])
+    def predict(self, queries: BoxQueries, templates) -> Prediction:
+        self.windows.append(queries.boxes_xywh[0])
         return Prediction(np.array([[0.75, 0.5, 0.2, 0.2]]), np.array([self.scores.pop(0)]))
 
 

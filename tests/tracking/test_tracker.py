@@ -30,21 +30,21 @@ class FakeEngine:
         self.num_frames = 0
         self.embedded, self.windows, self.templates = [], [], []
 
-    def embed(self, views):
+    def embed(self, queries):
         made = [
-            (int(views.images[i].mean()), tuple(box))
-            for i, box in zip(views.image_index, views.boxes_xywh, strict=True)
+            (int(queries.images[i].mean()), tuple(box))
+            for i, box in zip(queries.image_index, queries.boxes_xywh, strict=True)
         ]
         self.embedded += made
         return made
 
-    def predict(self, views, templates):
-        self.windows = views.boxes_xywh.copy()
+    def predict(self, queries, templates):
+        self.windows = queries.boxes_xywh.copy()
         self.templates = [list(each) for each in templates]
         answer = MIDDLE if self.boxes is None else self.boxes[self.num_frames]
-        score = None if self.scores is None else np.full(len(views), self.scores[self.num_frames])
+        score = None if self.scores is None else np.full(len(queries), self.scores[self.num_frames])
         self.num_frames += 1
-        return Prediction(np.tile(np.array(answer, float), (len(views), 1)), score)
+        return Prediction(np.tile(np.array(answer, float), (len(queries), 1)), score)
 
 
 @pytest.fixture

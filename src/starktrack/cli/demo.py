@@ -57,22 +57,22 @@ def _track(tracker: "Tracker", clip: Sequence["ClipFrame"]) -> list["TrackOutput
 
 def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
     from starktrack.data.video.writer import VideoWriter
-    from starktrack.tracking.overlay import draw
+    from starktrack.tracking.overlay import draw_boxes
 
     with VideoWriter(path, clip[0].image.shape[:2], FRAME_RATE) as writer:
         for frame, output in zip(clip, outputs, strict=True):
-            writer.write(draw(frame.image, {0: output.box_xywh}, {0: output.score}, {0: output.state}))
+            writer.write(draw_boxes(frame.image, {0: output.box_xywh}, {0: output.score}, {0: output.state}))
 
 
 def _write_strip(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:
     import numpy as np
 
     from starktrack.data.video.image_files import write_image
-    from starktrack.tracking.overlay import draw, picture_strip
+    from starktrack.tracking.overlay import draw_boxes, image_grid
 
     chosen = np.linspace(0, len(clip) - 1, STRIP_COLUMNS * STRIP_ROWS).astype(int)
-    pictures = [draw(clip[i].image, {0: outputs[i].box_xywh}) for i in chosen]
-    write_image(path, picture_strip(pictures, STRIP_COLUMNS, [f"frame {i}" for i in chosen]))
+    pictures = [draw_boxes(clip[i].image, {0: outputs[i].box_xywh}) for i in chosen]
+    write_image(path, image_grid(pictures, STRIP_COLUMNS, [f"frame {i}" for i in chosen]))
 
 
 def _overlap(clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from starktrack.errors import InputError
 from starktrack.explain.engine import Explanation
 from starktrack.explain.film import film_frame
 from starktrack.explain.pictures import head_tiles, score_curve, summary_tiles
-from starktrack.tracking.overlay import draw, picture_strip
+from starktrack.tracking.overlay import draw_boxes, image_grid
 from starktrack.tracking.tracker import TrackOutput
 
 STRIP_ROWS = 8
@@ -55,7 +55,7 @@ class ExplainOutputs:
             tiles = [
                 (f"frame {index}: {name}", tile) for index, row in self._rows for name, tile in row.items()
             ]
-            strip = picture_strip(
+            strip = image_grid(
                 [tile for _, tile in tiles], len(self._rows[0][1]), [name for name, _ in tiles]
             )
             self._write("strip.png", strip)
@@ -67,7 +67,7 @@ class ExplainOutputs:
         if explanation is None:
             return
         self._scores.append(explanation.score)
-        tracked = draw(frame.image, {0: output.box_xywh}, {0: output.score})
+        tracked = draw_boxes(frame.image, {0: output.box_xywh}, {0: output.score})
         self._film(film_frame(tracked, explanation, self._scores, self._threshold), frame.seconds)
         if (len(self._scores) - 1) % self._every == 0:
             self._picture(frame.index, explanation)
@@ -84,11 +84,11 @@ class ExplainOutputs:
             self._rows.append((index, tiles))
         if len(self._rows) > STRIP_ROWS:
             self._rows, self._rows_apart = self._rows[::2], 2 * self._rows_apart
-        self._write(f"frames/{index:06d}.png", picture_strip(list(tiles.values()), 3, list(tiles)))
+        self._write(f"frames/{index:06d}.png", image_grid(list(tiles.values()), 3, list(tiles)))
         for name, attention in (("encoder", explanation.encoder), ("decoder", explanation.decoder)):
             if attention is not None:
                 heads = head_tiles(explanation, attention)
-                grid = picture_strip(list(heads.values()), attention.shape[1], list(heads))
+                grid = image_grid(list(heads.values()), attention.shape[1], list(heads))
                 self._write(f"frames/{index:06d}-{name}.png", grid)
 
     def _write(self, name: str, picture: Image) -> None:

@@ -11,7 +11,7 @@ from starktrack.data.results.files import COLUMNS, ResultWriter, TrackRow, check
 from starktrack.data.results.masks import MaskWriter, check_mask_folder
 from starktrack.data.video.writer import VideoWriter, check_video_path
 from starktrack.errors import InputError
-from starktrack.tracking.overlay import draw, tint
+from starktrack.tracking.overlay import draw_boxes, draw_masks
 from starktrack.tracking.tracker import TrackOutput
 
 
@@ -98,4 +98,6 @@ class TrackOutputs:
             boxes = {target: output.box_xywh for target, output in outputs.items()}
             scores = {target: output.score for target, output in outputs.items()}
             states = {target: output.state for target, output in outputs.items()}
-            self._video.write(draw(tint(frame.image, masks), boxes, scores, states), frame.seconds)
+            self._video.write(
+                draw_boxes(draw_masks(frame.image, masks), boxes, scores, states), frame.seconds
+            )

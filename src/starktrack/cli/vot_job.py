@@ -18,7 +18,7 @@ from starktrack.errors import DatasetError
 from starktrack.files import discard_leftovers
 from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
 from starktrack.tracking.refined_team import RefinedTarget, RefinedTeam
-from starktrack.tracking.refinement import tight_region
+from starktrack.tracking.refinement import mask_region
 from starktrack.tracking.shares import Share
 from starktrack.tracking.team import Team
 
@@ -148,7 +148,7 @@ class VotJob:
             return [Rectangle(box) for box in boxes]
         if isinstance(event.target, RefinedTarget):
             return list(event.target.regions)
-        return [tight_region(np.zeros((1, 1), bool), box) for box in boxes]
+        return [mask_region(np.zeros((1, 1), bool), box) for box in boxes]
 
     def _write(self, run: VotStart, event: Finished) -> None:
         from starktrack.evaluation.vot_results import write_run

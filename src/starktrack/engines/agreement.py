@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap
-from starktrack.tracking.protocol import Engine, Prediction, Refinement, Refiner, Views
+from starktrack.tracking.protocol import BoxQueries, Engine, Prediction, Refinement, Refiner
 
 LEAST_OVERLAP = 0.999
 LARGEST_SCORE_DIFFERENCE = 1e-3
@@ -66,8 +66,8 @@ class RefinerAgreement:
 def compare(reference: Engine, exported: Engine) -> Agreement:
     """Return how two engines of one network agree on crops of a clip, some of them padded, in one batch and alone."""
     pairs = [
-        (_predict(reference, views, others), _predict(exported, views, others))
-        for views, others in _views_to_compare()
+        (_predict(reference, queries, others), _predict(exported, queries, others))
+        for queries, others in _queries_to_compare()
     ]
     least, distance, count = _boxes_compared(*zip(*pairs, strict=True))
     scores = [np.abs(a.scores - b.scores).max() for a, b in pairs if a.scores is not None]
@@ -76,9 +76,10 @@ def compare(reference: Engine, exported: Engine) -> Agreement:
 
 def compare_refiners(reference: Refiner, exported: Refiner) -> RefinerAgreement:
     """Return how two engines of one refiner agree on crops of a clip, each with the template of its own box."""
-    asked = [views for views, _ in _views_to_compare()]
+    asked = [queries for queries, _ in _queries_to_compare()]
     pairs = [
-        tuple(each.refine(views, each.embed(views)) for each in (reference, exported)) for views in asked
+        tuple(each.refine(queries, each.embed(queries)) for each in (reference, exported))
+        for queries in asked
     ]
     least, distance, count = _boxes_compared(*zip(*pairs, strict=True))
     masks = [np.abs(_probability(a) - _probability(b)).max() for a, b in pairs]
@@ -101,8 +102,8 @@ def _probability(refinement: Refinement) -> Float[np.ndarray, "batch cells cells
     return 1 / (1 + np.exp(-refinement.mask_logits.astype(np.float64)))
 
 
-def _views_to_compare() -> Iterator[tuple[Views, Sequence[int]]]:
-    """Yield views of a batch of three and of each alone, and for each view whose template to take after its own."""
+def _queries_to_compare() -> Iterator[tuple[BoxQueries, Sequence[int]]]:
+    """Yield queries of a batch of three and of each alone, and for each query whose template to take after its own."""
     frames = [next(synthetic_clip(1, seed=seed, object_seed=seed)) for seed in range(3)]
     height, width = frames[0].image.shape[:2]
     images = [frame.image for frame in frames]
@@ -111,13 +112,13 @@ def _views_to_compare() -> Iterator[tuple[Views, Sequence[int]]]:
         np.stack([frame.box_xywh for frame in frames]),
         np.stack([frames[0].box_xywh, *over_a_corner]),
     ):
-        yield Views(images, np.arange(3), boxes), (1, 2, 0)
+        yield BoxQueries(images, np.arange(3), boxes), (1, 2, 0)
         for index in range(3):
-            yield Views(images[index : index + 1], np.zeros(1, np.int64), boxes[index : index + 1]), (0,)
+            yield BoxQueries(images[index : index + 1], np.zeros(1, np.int64), boxes[index : index + 1]), (0,)
 
 
-def _predict(engine: Engine, views: Views, others: Sequence[int]) -> Prediction:
-    own: list[Any] = engine.embed(views)
+def _predict(engine: Engine, queries: BoxQueries, others: Sequence[int]) -> Prediction:
+    own: list[Any] = engine.embed(queries)
     num_others = engine.config.model.num_templates - 1
     templates = [[template, *[own[other]] * num_others] for template, other in zip(own, others, strict=True)]
-    return engine.predict(views, templates)
+    return engine.predict(queries, templates)

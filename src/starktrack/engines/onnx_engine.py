@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, UInt8
 
 from starktrack.config.schema import Config, CropConfig
 from starktrack.config.stored import from_metadata
-from starktrack.engines.onnx_session import cut_views, empty_inputs, open_session
+from starktrack.engines.onnx_session import crop_queries, empty_inputs, open_session
 from starktrack.geometry.crop import crop_transform
-from starktrack.tracking.protocol import Prediction, Views
+from starktrack.tracking.protocol import BoxQueries, Prediction
 
 TEMPLATE_INPUTS = ("template_crops", "template_masks")
 SEARCH_INPUTS = ("search_crops", "search_masks", "tokens", "padding_mask", "position")
@@ -48,16 +48,16 @@ class OnnxEngine:
         self._session = session
         self._none = empty_inputs(session)
 
-    def embed(self, views: Views) -> list[OnnxTemplate]:
+    def embed(self, queries: BoxQueries) -> list[OnnxTemplate]:
         """Return the tokens of a template crop around each box."""
-        crops = self.crop(views, self.config.model.template)
+        crops = self.crop(queries, self.config.model.template)
         fed = dict(zip(TEMPLATE_INPUTS, crops, strict=True))
         parts = self._session.run(TEMPLATE_OUTPUTS, {**self._none, **fed})
         return [OnnxTemplate(*rows) for rows in zip(*parts, strict=True)]
 
-    def predict(self, views: Views, templates: Sequence[Sequence[OnnxTemplate]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[OnnxTemplate]]) -> Prediction:
         """Return the target's box in the search region around each last known box."""
-        return self.locate(*self.crop(views, self.config.model.search), templates)
+        return self.locate(*self.crop(queries, self.config.model.search), templates)
 
     def locate(
         self,
@@ -76,11 +76,11 @@ class OnnxEngine:
         return Prediction(boxes.astype(np.float64), scores[0].astype(np.float64) if scores else None)
 
     def crop(
-        self, views: Views, crop: CropConfig
+        self, queries: BoxQueries, crop: CropConfig
     ) -> tuple[UInt8[np.ndarray, "batch side side 3"], Bool[np.ndarray, "batch side side"]]:
         """Return crops around each box and their padding masks."""
-        windows = crop_transform(views.boxes_xywh, crop.factor, crop.side)
-        return cut_views(views, windows, self.config.model.geometry)
+        windows = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
+        return crop_queries(queries, windows, self.config.model.geometry)
 
 
 def open_onnx(path: Path, *, threads: int = 0) -> OnnxEngine:

@@ -13,9 +13,9 @@ from jaxtyping import Float, UInt8
 
 from starktrack.config.refine import RefineConfig
 from starktrack.config.stored import refiner_from_metadata
-from starktrack.engines.onnx_session import cut_views, empty_inputs, open_session
+from starktrack.engines.onnx_session import crop_queries, empty_inputs, open_session
 from starktrack.geometry.crop import CropTransform, crop_transform
-from starktrack.tracking.protocol import Refinement, Views
+from starktrack.tracking.protocol import BoxQueries, Refinement
 
 TEMPLATE_INPUTS = ("template_crops", "template_boxes")
 CROP_INPUTS = ("templates", "crops")
@@ -37,27 +37,29 @@ class OnnxRefiner:
         self._session = session
         self._none = empty_inputs(session)
 
-    def embed(self, views: Views) -> list[Float[np.ndarray, "width bins bins"]]:
+    def embed(self, queries: BoxQueries) -> list[Float[np.ndarray, "width bins bins"]]:
         """Return the pooled features of the target in each box."""
-        windows = self._windows(views)
-        boxes = windows.to_crop(views.boxes_xywh).astype(np.float32)
-        fed = dict(zip(TEMPLATE_INPUTS, (self._crops(views, windows), boxes), strict=True))
+        windows = self._windows(queries)
+        boxes = windows.to_crop(queries.boxes_xywh).astype(np.float32)
+        fed = dict(zip(TEMPLATE_INPUTS, (self._crops(queries, windows), boxes), strict=True))
         (features,) = self._session.run(TEMPLATE_OUTPUTS, {**self._none, **fed})
         return list(features)
 
-    def refine(self, views: Views, templates: Sequence[Float[np.ndarray, "width bins bins"]]) -> Refinement:
+    def refine(
+        self, queries: BoxQueries, templates: Sequence[Float[np.ndarray, "width bins bins"]]
+    ) -> Refinement:
         """Return refined box and outline in the crop around each box."""
-        crops = self._crops(views, self._windows(views))
+        crops = self._crops(queries, self._windows(queries))
         fed = dict(zip(CROP_INPUTS, (np.stack(templates), crops), strict=True))
         boxes, logits = self._session.run(CROP_OUTPUTS, {**self._none, **fed})
         return Refinement(boxes.astype(np.float64), logits)
 
-    def _windows(self, views: Views) -> CropTransform:
+    def _windows(self, queries: BoxQueries) -> CropTransform:
         crop = self.config.model.crop
-        return crop_transform(views.boxes_xywh, crop.factor, crop.side)
+        return crop_transform(queries.boxes_xywh, crop.factor, crop.side)
 
-    def _crops(self, views: Views, windows: CropTransform) -> UInt8[np.ndarray, "batch side side 3"]:
-        return cut_views(views, windows, self.config.model.geometry)[0]
+    def _crops(self, queries: BoxQueries, windows: CropTransform) -> UInt8[np.ndarray, "batch side side 3"]:
+        return crop_queries(queries, windows, self.config.model.geometry)[0]
 
 
 def open_onnx_refiner(path: Path, *, threads: int = 0) -> OnnxRefiner:

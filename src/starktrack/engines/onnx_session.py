@@ -11,7 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from starktrack.errors import CheckpointError
 from starktrack.geometry.crop import CropTransform, cut
-from starktrack.tracking.protocol import Views
+from starktrack.tracking.protocol import BoxQueries
 
 _DTYPES = {"tensor(uint8)": np.uint8, "tensor(bool)": np.bool_, "tensor(float)": np.float32}
 
@@ -53,11 +53,12 @@ def empty_inputs(session: onnxruntime.InferenceSession) -> dict[str, np.ndarray]
     return {each.name: np.zeros((0, *each.shape[1:]), _DTYPES[each.type]) for each in session.get_inputs()}
 
 
-def cut_views(
-    views: Views, windows: CropTransform, geometry: Literal["published", "exact"]
+def crop_queries(
+    queries: BoxQueries, windows: CropTransform, geometry: Literal["published", "exact"]
 ) -> tuple[UInt8[np.ndarray, "batch side side 3"], Bool[np.ndarray, "batch side side"]]:
     """Return the crop of each window and its padding mask, one window for each box."""
     crops = [
-        cut(views.images[image], windows, geometry, index) for index, image in enumerate(views.image_index)
+        cut(queries.images[image], windows, geometry, index)
+        for index, image in enumerate(queries.image_index)
     ]
     return np.stack([each.image for each in crops]), np.stack([each.padding_mask for each in crops])

@@ -23,7 +23,7 @@ from starktrack.models.features import Features
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
 from starktrack.models.transformer import Attention
-from starktrack.tracking.protocol import Prediction, Views
+from starktrack.tracking.protocol import BoxQueries, Prediction
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class TimedEngine:
         self.crop_seconds: list[float] = []
         self.network_seconds: list[float] = []
 
-    def embed(self, views: Views) -> list[TorchTemplate]:
+    def embed(self, queries: BoxQueries) -> list[TorchTemplate]:
         """Return the tokens of a template crop around each box; not timed."""
-        return self.engine.embed(views)
+        return self.engine.embed(queries)
 
-    def predict(self, views: Views, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
         """Return the target's box in each search region, and note what it took."""
         start = self._now()
-        crops = self.engine.crop(views, self.config.model.search)
+        crops = self.engine.crop(queries, self.config.model.search)
         cropped = self._now()
         prediction = self.engine.locate(*crops, templates)
         self.crop_seconds.append(cropped - start)

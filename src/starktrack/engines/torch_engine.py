@@ -17,7 +17,7 @@ from starktrack.models.crops import Crops, cut_batch, normalise
 from starktrack.models.features import Features
 from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark, StarkOutput
-from starktrack.tracking.protocol import Prediction, Views
+from starktrack.tracking.protocol import BoxQueries, Prediction
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,16 @@ class TorchEngine:
         self._last: tuple[list[TorchTemplate], Features] | None = None
 
     @torch.inference_mode()
-    def embed(self, views: Views) -> list[TorchTemplate]:
+    def embed(self, queries: BoxQueries) -> list[TorchTemplate]:
         """Return the tokens of a template crop around each box."""
-        crops, masks = self.crop(views, self.config.model.template)
+        crops, masks = self.crop(queries, self.config.model.template)
         features = self.network.embed_template(crops, masks)
-        return [TorchTemplate(features.row(index)) for index in range(len(views))]
+        return [TorchTemplate(features.row(index)) for index in range(len(queries))]
 
     @torch.inference_mode()
-    def predict(self, views: Views, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
         """Return the target's box in the search region around each last known box."""
-        return self.locate(*self.crop(views, self.config.model.search), templates)
+        return self.locate(*self.crop(queries, self.config.model.search), templates)
 
     @torch.inference_mode()
     def locate(
@@ -86,10 +86,10 @@ class TorchEngine:
         """Return all that the network says of search crops that were cut already."""
         return self.network.locate(self._stack(templates), self.network.embed_search(crops, masks))
 
-    def crop(self, views: Views, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
+    def crop(self, queries: BoxQueries, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
         """Return normalised crops around each box and their padding masks, None where nothing is padded."""
-        transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
-        pictures, masks = cut_views(views, transform, self.config.model.geometry, self.device)
+        transform = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
+        pictures, masks = crop_queries(queries, transform, self.config.model.geometry, self.device)
         # Attention without a mask is faster and gives the same result; asking a GPU would stall it.
         needs_mask = self.device.type != "cpu" or bool(masks.any())
         return normalise(pictures), masks if needs_mask else None
@@ -110,12 +110,14 @@ def prediction_of(output: StarkOutput) -> Prediction:
     return Prediction(output.box_cxcywh.double().cpu().numpy(), scores)
 
 
-def cut_views(views: Views, transform: CropTransform, geometry: Geometry, device: torch.device) -> Crops:
+def crop_queries(
+    queries: BoxQueries, transform: CropTransform, geometry: Geometry, device: torch.device
+) -> Crops:
     """Return the crop of each window, cut on the device."""
     # Torch takes neither mirrored views (BGR turned round) nor, without a warning, arrays that are locked.
-    whole = [np.require(image, requirements=("C", "W")) for image in views.images]
+    whole = [np.require(image, requirements=("C", "W")) for image in queries.images]
     images = [torch.from_numpy(image).to(device) for image in whole]
-    return cut_batch(images, views.image_index, transform, geometry)
+    return cut_batch(images, queries.image_index, transform, geometry)
 
 
 def _same(before: list[TorchTemplate], after: list[TorchTemplate]) -> bool:

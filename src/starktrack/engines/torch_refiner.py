@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from starktrack.config.refine import RefineConfig
-from starktrack.engines.torch_engine import cut_views
+from starktrack.engines.torch_engine import crop_queries
 from starktrack.geometry.crop import CropTransform, crop_transform
 from starktrack.models.crops import normalise
 from starktrack.models.refine import Refiner
-from starktrack.tracking.protocol import Refinement, Views
+from starktrack.tracking.protocol import BoxQueries, Refinement
 
 
 class TorchRefiner:
@@ -28,21 +28,23 @@ class TorchRefiner:
         self.network = network.eval().to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def embed(self, views: Views) -> list[Float[Tensor, "1 width bins bins"]]:
+    def embed(self, queries: BoxQueries) -> list[Float[Tensor, "1 width bins bins"]]:
         """Return the pooled features of the target in each box."""
-        windows = self._windows(views)
-        boxes = torch.from_numpy(windows.to_crop(views.boxes_xywh)).float().to(self.device)
-        return list(self.network.embed(self._crop(views, windows), boxes).split(1))
+        windows = self._windows(queries)
+        boxes = torch.from_numpy(windows.to_crop(queries.boxes_xywh)).float().to(self.device)
+        return list(self.network.embed(self._crop(queries, windows), boxes).split(1))
 
     @torch.inference_mode()
-    def refine(self, views: Views, templates: Sequence[Float[Tensor, "1 width bins bins"]]) -> Refinement:
+    def refine(
+        self, queries: BoxQueries, templates: Sequence[Float[Tensor, "1 width bins bins"]]
+    ) -> Refinement:
         """Return exact box and outline in the crop around each box."""
-        output = self.network.refine(torch.cat(list(templates)), self._crop(views, self._windows(views)))
+        output = self.network.refine(torch.cat(list(templates)), self._crop(queries, self._windows(queries)))
         return Refinement(output.box_cxcywh.double().cpu().numpy(), output.mask_logit.float().cpu().numpy())
 
-    def _windows(self, views: Views) -> CropTransform:
+    def _windows(self, queries: BoxQueries) -> CropTransform:
         crop = self.config.model.crop
-        return crop_transform(views.boxes_xywh, crop.factor, crop.side)
+        return crop_transform(queries.boxes_xywh, crop.factor, crop.side)
 
-    def _crop(self, views: Views, windows: CropTransform) -> Float[Tensor, "batch 3 side side"]:
-        return normalise(cut_views(views, windows, self.config.model.geometry, self.device).images)
+    def _crop(self, queries: BoxQueries, windows: CropTransform) -> Float[Tensor, "batch 3 side side"]:
+        return normalise(crop_queries(queries, windows, self.config.model.geometry, self.device).images)

@@ -14,7 +14,7 @@ from starktrack.engines.torch_engine import TorchEngine, TorchTemplate, predicti
 from starktrack.explain.attention import layer_weights, recording
 from starktrack.geometry.crop import crop_transform, cut
 from starktrack.models.stark import StarkOutput
-from starktrack.tracking.protocol import Prediction, Views
+from starktrack.tracking.protocol import BoxQueries, Prediction
 
 
 @dataclass(frozen=True)
@@ -87,24 +87,24 @@ class ExplainingEngine:
         self._engine, self._position_xy = engine, position_xy
         self._cells = self.config.model.search.side // self.config.model.backbone.stride
 
-    def embed(self, views: Views) -> list[PicturedTemplate]:
+    def embed(self, queries: BoxQueries) -> list[PicturedTemplate]:
         """Return the templates with their crops."""
-        pictures = self._pictures(views, self.config.model.template)
-        templates = self._engine.embed(views)
+        pictures = self._pictures(queries, self.config.model.template)
+        templates = self._engine.embed(queries)
         return [
             PicturedTemplate(template.features, picture)
             for template, picture in zip(templates, pictures, strict=True)
         ]
 
     @torch.inference_mode()
-    def predict(self, views: Views, templates: Sequence[Sequence[PicturedTemplate]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[PicturedTemplate]]) -> Prediction:
         """Return the box, and remember what led to it."""
         with recording(self._engine.network) as asked:
-            output = self._engine.answer(*self._engine.crop(views, self.config.model.search), templates)
+            output = self._engine.answer(*self._engine.crop(queries, self.config.model.search), templates)
         position_xy = self._position_xy or _clipped_centre(output)
         cell = self._cell(position_xy)
         self.last = Explanation(
-            search=self._pictures(views, self.config.model.search)[0],
+            search=self._pictures(queries, self.config.model.search)[0],
             templates=[template.picture for template in templates[0]],
             cells=self._cells,
             position_xy=position_xy,
@@ -117,9 +117,9 @@ class ExplainingEngine:
         )
         return prediction_of(output)
 
-    def _pictures(self, views: Views, crop: CropConfig) -> list[SquareImage]:
-        transform = crop_transform(views.boxes_xywh, crop.factor, crop.side)
-        images = [views.images[index] for index in views.image_index]
+    def _pictures(self, queries: BoxQueries, crop: CropConfig) -> list[SquareImage]:
+        transform = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
+        images = [queries.images[index] for index in queries.image_index]
         geometry = self.config.model.geometry
         return [cut(image, transform, geometry, row).image for row, image in enumerate(images)]
 

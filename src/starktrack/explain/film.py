@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from starktrack.arrays import Image
 from starktrack.explain.engine import Explanation
 from starktrack.explain.pictures import score_curve, summary_tiles
-from starktrack.tracking.overlay import picture_strip
+from starktrack.tracking.overlay import image_grid
 
 _CURVE_HEIGHT, _TILE_WIDTH, _COLUMNS = 80, 240, 2
 
@@ -29,7 +29,7 @@ def film_frame(
         threshold: Above it a frame may become a template.
     """
     tiles = summary_tiles(explanation)
-    panel = picture_strip(list(tiles.values()), _COLUMNS, list(tiles), width=_TILE_WIDTH)
+    panel = image_grid(list(tiles.values()), _COLUMNS, list(tiles), width=_TILE_WIDTH)
     width = round(tracked.shape[1] * len(panel) / len(tracked))
     picture = np.concatenate([cv2.resize(tracked, (width, len(panel))), panel], axis=1)
     if explanation.score is not None:

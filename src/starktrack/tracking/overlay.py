@@ -29,7 +29,7 @@ _CAPTION_HEIGHT = 28
 _GAP = 6
 
 
-def draw(
+def draw_boxes(
     image: Image,
     boxes_xywh: Mapping[int, Box],
     scores: Mapping[int, float | None] | None = None,
@@ -57,7 +57,7 @@ def draw(
     return canvas
 
 
-def tint(image: Image, masks: Mapping[int, Bool[np.ndarray, "height width"]]) -> Image:
+def draw_masks(image: Image, masks: Mapping[int, Bool[np.ndarray, "height width"]]) -> Image:
     """Return the image with each target's pixels half in its colour, and a line around them.
 
     Args:
@@ -73,7 +73,7 @@ def tint(image: Image, masks: Mapping[int, Bool[np.ndarray, "height width"]]) ->
     return canvas
 
 
-def picture_strip(
+def image_grid(
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
     columns: int,
     captions: Sequence[str] = (),

@@ -17,7 +17,7 @@ from starktrack.config.schema import Config
 
 
 @dataclass(frozen=True)
-class Views:
+class BoxQueries:
     """Boxes on images: box b lies on `images[image_index[b]]`, so a frame reaches a device once.
 
     Attributes:
@@ -54,19 +54,19 @@ Template = Any
 
 @runtime_checkable
 class Engine(Protocol):
-    """A network behind a plain interface. Results do not depend on how boxes were grouped in `Views`."""
+    """A network behind a plain interface. Results do not depend on how boxes were grouped in `BoxQueries`."""
 
     config: Config
 
-    def embed(self, views: Views) -> list[Template]:
+    def embed(self, queries: BoxQueries) -> list[Template]:
         """Return what the network keeps of a template cut around each box."""
         ...
 
-    def predict(self, views: Views, templates: Sequence[Sequence[Template]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Prediction:
         """Return the target's box in the search region cut around each box.
 
         Args:
-            views: The last known box of each target, on the frame to search.
+            queries: The last known box of each target, on the frame to search.
             templates: For each target its templates, initial first, dynamic after.
         """
         ...
@@ -91,10 +91,10 @@ class Refiner(Protocol):
 
     config: RefineConfig
 
-    def embed(self, views: Views) -> list[Template]:
+    def embed(self, queries: BoxQueries) -> list[Template]:
         """Return what the network keeps of the target in each box, once, in the frame where it was given."""
         ...
 
-    def refine(self, views: Views, templates: Sequence[Template]) -> Refinement:
+    def refine(self, queries: BoxQueries, templates: Sequence[Template]) -> Refinement:
         """Return exact box and outline in the crop around each box that a tracker found."""
         ...

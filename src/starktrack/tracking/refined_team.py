@@ -9,8 +9,8 @@ import numpy as np
 from starktrack.arrays import Box, Image
 from starktrack.data.regions import Mask
 from starktrack.geometry.boxes import clip_xywh
-from starktrack.tracking.protocol import Refiner, Template, Views
-from starktrack.tracking.refinement import Refined, refine, tight_region
+from starktrack.tracking.protocol import BoxQueries, Refiner, Template
+from starktrack.tracking.refinement import Refined, mask_region, refine
 from starktrack.tracking.team import Sighting, Team
 
 MARGIN = 10.0
@@ -52,7 +52,7 @@ class ExactTeam:
 
     def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
         """Return what is remembered of a target from its first frame."""
-        (look,) = self._refiner.embed(_views([image], [box_xywh]))
+        (look,) = self._refiner.embed(_queries([image], [box_xywh]))
         return RefinedTarget(self._team.start(image, box_xywh), look)
 
     def advance(self, targets: Sequence[RefinedTarget], images: Sequence[Image]) -> list[Sighting]:
@@ -64,7 +64,7 @@ class ExactTeam:
     def _refined(
         self, targets: Sequence[RefinedTarget], images: Sequence[Image], boxes: Sequence[Box]
     ) -> list[Refined]:
-        return refine(self._refiner, _views(images, boxes), [target.look for target in targets])
+        return refine(self._refiner, _queries(images, boxes), [target.look for target in targets])
 
 
 class RefinedTeam(ExactTeam):
@@ -81,13 +81,13 @@ class RefinedTeam(ExactTeam):
     ) -> list[Refined]:
         refined = super()._refined(targets, images, boxes)
         for target, each in zip(targets, refined, strict=True):
-            target.regions.append(tight_region(each.mask, each.box_xywh))
+            target.regions.append(mask_region(each.mask, each.box_xywh))
         return refined
 
 
-def _views(images: Sequence[Image], boxes: Sequence[Box]) -> Views:
+def _queries(images: Sequence[Image], boxes: Sequence[Box]) -> BoxQueries:
     clipped = [
         clip_xywh(np.asarray(box, float)[None], image.shape[:2], MARGIN)[0]
         for image, box in zip(images, boxes, strict=True)
     ]
-    return Views(images, np.arange(len(images)), np.stack(clipped))
+    return BoxQueries(images, np.arange(len(images)), np.stack(clipped))

@@ -16,7 +16,7 @@ from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import StarktrackError
 from starktrack.geometry.boxes import clip_xywh, whole_pixels
 from starktrack.geometry.crop import crop_transform
-from starktrack.tracking.protocol import Refiner, Template, Views
+from starktrack.tracking.protocol import BoxQueries, Refiner, Template
 
 CLIP_MARGIN = 1.0
 """Pixels of a refined box that always stay inside the image."""
@@ -35,7 +35,7 @@ class Refined:
     mask: Bool[np.ndarray, "height width"]
 
 
-def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> list[Refined]:
+def refine(refiner: Refiner, found: BoxQueries, templates: Sequence[Template]) -> list[Refined]:
     """Return refined boxes and outlines of what a tracker found.
 
     Args:
@@ -53,7 +53,7 @@ def refine(refiner: Refiner, found: Views, templates: Sequence[Template]) -> lis
     windows = crop_transform(found.boxes_xywh, crop.factor, crop.side)
     sizes = np.array([found.images[image].shape[:2] for image in found.image_index])
     masks = [
-        paint_mask(logits, (int(left), int(top)), int(side), (int(height), int(width)), _least(refiner))
+        paste_mask(logits, (int(left), int(top)), int(side), (int(height), int(width)), _least(refiner))
         for logits, (left, top), side, (height, width) in zip(
             answer.mask_logits, windows.origin_xy, windows.side, sizes, strict=True
         )
@@ -70,7 +70,7 @@ def _least(refiner: Refiner) -> float:
     return float(np.log(threshold / (1 - threshold)))
 
 
-def tight_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Mask:
+def mask_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Mask:
     """Return the pixels of an outline inside its bounds; those of the box where there is no outline.
 
     Where nothing was drawn the box is better than nothing, which would say that the target left.
@@ -82,7 +82,7 @@ def tight_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Mask:
     return Mask(mask[y : y + height, x : x + width].copy(), (x, y))
 
 
-def paint_mask(
+def paste_mask(
     logits: Float[np.ndarray, "cells cells"],
     corner_xy: tuple[int, int],
     side: int,

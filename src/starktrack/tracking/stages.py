@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from starktrack.config.schema import Config, CropConfig
-from starktrack.tracking.protocol import Engine, Prediction, Template, Views
+from starktrack.tracking.protocol import BoxQueries, Engine, Prediction, Template
 
 CROP, NETWORK = "crop", "network"
 
@@ -15,7 +15,7 @@ CROP, NETWORK = "crop", "network"
 class TwoStepEngine(Engine, Protocol):
     """An engine whose `predict` is `locate` of what `crop` gives."""
 
-    def crop(self, views: Views, crop: CropConfig) -> tuple[Any, Any]:
+    def crop(self, queries: BoxQueries, crop: CropConfig) -> tuple[Any, Any]:
         """Return crops around each box and their padding masks."""
         ...
 
@@ -56,14 +56,14 @@ class TimedEngine:
         """Return the configuration of the engine."""
         return self.engine.config
 
-    def embed(self, views: Views) -> list[Template]:
+    def embed(self, queries: BoxQueries) -> list[Template]:
         """Return what the network keeps of a template cut around each box."""
         with self.watch.running(NETWORK):
-            return self.engine.embed(views)
+            return self.engine.embed(queries)
 
-    def predict(self, views: Views, templates: Sequence[Sequence[Template]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Prediction:
         """Return the target's box in the search region cut around each box."""
         with self.watch.running(CROP):
-            crops, masks = self.engine.crop(views, self.config.model.search)
+            crops, masks = self.engine.crop(queries, self.config.model.search)
         with self.watch.running(NETWORK):
             return self.engine.locate(crops, masks, templates)

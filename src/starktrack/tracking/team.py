@@ -8,7 +8,7 @@ import numpy as np
 from starktrack.arrays import Box, Image
 from starktrack.errors import InputError
 from starktrack.geometry.boxes import check_box
-from starktrack.tracking.protocol import Engine, Views
+from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.stages import TimedEngine, TwoStepEngine
 from starktrack.tracking.tracker import Target, advance, begin
 
@@ -58,7 +58,7 @@ class EngineTeam:
     def start(self, image: Image, box_xywh: Box) -> Target:
         """Return a new target; BoxError when the box cannot be tracked in this image."""
         checked = check_box(box_xywh, image.shape[:2])
-        return begin(self.engine, Views([image], np.zeros(1, np.int64), checked[None]))[0]
+        return begin(self.engine, BoxQueries([image], np.zeros(1, np.int64), checked[None]))[0]
 
     def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[Sighting]:
         """Find every target in one forward pass."""

@@ -15,7 +15,7 @@ from starktrack.errors import InputError, StarktrackError
 from starktrack.geometry.boxes import check_box, clip_xywh
 from starktrack.geometry.crop import decode_transform
 from starktrack.tracking.presence import Presence, TargetState
-from starktrack.tracking.protocol import Engine, Prediction, Refiner, Template, Views
+from starktrack.tracking.protocol import BoxQueries, Engine, Prediction, Refiner, Template
 from starktrack.tracking.refinement import refine
 from starktrack.tracking.search_growth import SearchGrowth
 from starktrack.tracking.template_memory import TemplateMemory
@@ -45,7 +45,7 @@ class TrackOutput:
 class Target:
     """What is remembered of one target: its last box, templates, age in frames, whether and where it was seen.
 
-    `look` is what a refiner remembers of it.
+    `refiner_template` is what a refiner keeps of its first frame.
     """
 
     box_xywh: Box
@@ -53,16 +53,16 @@ class Target:
     growth: SearchGrowth
     num_updates: int = 0
     presence: Presence = field(default_factory=Presence)
-    look: Template | None = None
+    refiner_template: Template | None = None
 
 
-def begin(engine: Engine, views: Views) -> list[Target]:
+def begin(engine: Engine, queries: BoxQueries) -> list[Target]:
     """Return new targets, one for each box."""
     num_templates = engine.config.model.num_templates
-    templates = engine.embed(views)
+    templates = engine.embed(queries)
     return [
         Target(box, TemplateMemory.start(template, num_templates), SearchGrowth(box))
-        for box, template in zip(views.boxes_xywh, templates, strict=True)
+        for box, template in zip(queries.boxes_xywh, templates, strict=True)
     ]
 
 
@@ -81,13 +81,13 @@ def advance(
         target.growth.around(target.box_xywh, images[image].shape[:2], engine.config)
         for target, image in zip(targets, index, strict=True)
     ]
-    windows = Views(images, index, np.stack(around))
+    windows = BoxQueries(images, index, np.stack(around))
     prediction = engine.predict(windows, [target.memory.templates() for target in targets])
     boxes = _to_image(engine, windows, prediction)
     for target, box in zip(targets, boxes, strict=True):
         target.box_xywh = box
         target.num_updates += 1
-    updated = _update_templates(engine, targets, Views(images, index, boxes), prediction)
+    updated = _update_templates(engine, targets, BoxQueries(images, index, boxes), prediction)
     if prediction.scores is None:
         return [TrackOutput(box, None, replaced) for box, replaced in zip(boxes, updated, strict=True)]
     for target, score in zip(targets, prediction.scores, strict=True):
@@ -99,7 +99,7 @@ def advance(
     ]
 
 
-def _to_image(engine: Engine, windows: Views, prediction: Prediction) -> Boxes:
+def _to_image(engine: Engine, windows: BoxQueries, prediction: Prediction) -> Boxes:
     if not np.isfinite(prediction.boxes_cxcywh).all():
         raise StarktrackError(
             "a network's boxes must be finite, got NaN; the weights are damaged or overflow in half precision"
@@ -108,24 +108,26 @@ def _to_image(engine: Engine, windows: Views, prediction: Prediction) -> Boxes:
     transform = decode_transform(windows.boxes_xywh, model.search.factor, model.search.side, model.geometry)
     sizes = np.array([image.shape[:2] for image in windows.images])[windows.image_index]
     boxes = transform.to_image(prediction.boxes_cxcywh.astype(np.float64))
-    return _locked(clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), margin))
+    return _read_only(clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), margin))
 
 
-def _locked(boxes_xywh: Boxes) -> Boxes:
+def _read_only(boxes_xywh: Boxes) -> Boxes:
     """Return the boxes read-only: outputs and the tracker's memory share them."""
     boxes_xywh.setflags(write=False)
     return boxes_xywh
 
 
 def _update_templates(
-    engine: Engine, targets: Sequence[Target], found: Views, prediction: Prediction
+    engine: Engine, targets: Sequence[Target], found: BoxQueries, prediction: Prediction
 ) -> list[bool]:
     due = np.array([_is_due(engine, target) for target in targets])
     if prediction.scores is not None:
         due &= prediction.scores > engine.config.tracking.update_score
     if due.any():
         chosen = np.flatnonzero(due)
-        templates = engine.embed(Views(found.images, found.image_index[chosen], found.boxes_xywh[chosen]))
+        templates = engine.embed(
+            BoxQueries(found.images, found.image_index[chosen], found.boxes_xywh[chosen])
+        )
         for position, template in zip(chosen, templates, strict=True):
             targets[position].memory.replace_oldest(template)
     return due.tolist()
@@ -249,8 +251,8 @@ class Tracker:
     def _refined(self, image: Image, outputs: list[TrackOutput]) -> list[TrackOutput]:
         if self.refiner is None:
             return outputs
-        found = _views(image, [output.box_xywh for output in outputs])
-        refined = refine(self.refiner, found, [target.look for target in self._targets.values()])
+        found = _queries(image, [output.box_xywh for output in outputs])
+        refined = refine(self.refiner, found, [target.refiner_template for target in self._targets.values()])
         return [
             replace(output, box_xywh=exact.box_xywh, mask=exact.mask)
             for output, exact in zip(outputs, refined, strict=True)
@@ -263,11 +265,11 @@ class Tracker:
 
     def _begin(self, image: Image, boxes: Sequence[Any]) -> list[Target]:
         _check_image(image)
-        views = _views(image, [check_box(box, image.shape[:2]) for box in boxes])
-        targets = begin(self.engine, views)
+        queries = _queries(image, [check_box(box, image.shape[:2]) for box in boxes])
+        targets = begin(self.engine, queries)
         if self.refiner is not None:
-            for target, look in zip(targets, self.refiner.embed(views), strict=True):
-                target.look = look
+            for target, template in zip(targets, self.refiner.embed(queries), strict=True):
+                target.refiner_template = template
         return targets
 
     def _keep(self, target: Target) -> int:
@@ -276,8 +278,8 @@ class Tracker:
         return target_id
 
 
-def _views(image: Image, boxes: Sequence[Box]) -> Views:
-    return Views([image], np.zeros(len(boxes), np.int64), _locked(np.stack(boxes)))
+def _queries(image: Image, boxes: Sequence[Box]) -> BoxQueries:
+    return BoxQueries([image], np.zeros(len(boxes), np.int64), _read_only(np.stack(boxes)))
 
 
 def _check_image(image: Any) -> None:
