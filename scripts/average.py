@@ -1,4 +1,4 @@
-"""Write the mean of several runs' weights, a model soup, as one checkpoint.
+"""Write the mean of several runs' weights as one checkpoint.
 
     python scripts/average.py RUN_A/weights.safetensors RUN_B/weights.safetensors --out mean.safetensors
 
@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from starktrack.models.weights import save_weights
-from starktrack.training.soup import average_weights
+from starktrack.training.model_averaging import average_weights
 
 
 def main() -> None:

@@ -4,8 +4,8 @@
 
 The score is calibrated on the recipe's validation sequences, which no training sees: tracked as they are; with the
 target of another sequence, which is never there; and as synthetic video in which targets cut from those with masks
-move over the others and leave. Prints the thresholds with their precision and recall, for the card
-(`src/starktrack/shipped/NAME.md`).
+move over the others and leave. Prints the thresholds with their precision and recall, for the model card
+(`src/starktrack/pretrained/NAME.md`).
 """
 
 import argparse
@@ -32,7 +32,7 @@ from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.tracker import advance, begin
 from starktrack.training.datasets import open_collections
 
-FOLDER = Path(__file__).parents[1] / "src" / "starktrack" / "shipped"
+FOLDER = Path(__file__).parents[1] / "src" / "starktrack" / "pretrained"
 ON_TARGET = 0.3
 """A box that overlaps the true one by less is on something else."""
 TRACKED_PRECISION, LOST_PRECISION = 0.9, 0.9
@@ -51,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     config, network = load_network(options.weights)
     if not config.model.score_head:
-        raise ConfigError(f"shipped weights must have a score, {config.name} has none")
+        raise ConfigError(f"pretrained weights must have a score, {config.name} has none")
     engine = TorchEngine(network, config, device=torch.device("cpu"))
     scores, on_target = measure(engine, options.data)
     config = calibrated(config, scores, on_target)

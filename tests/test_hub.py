@@ -11,7 +11,7 @@ from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError, ConfigError, MissingExtraError
 from starktrack.models.build import build_network
 from starktrack.models.weights import save_weights
-from starktrack.shipped import shipped_weights
+from starktrack.pretrained import pretrained_weights
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_without_the_package_the_extra_to_install_is_named(monkeypatch, checkpoi
 
 
 def test_an_exported_network_is_taken_where_it_is_asked_for_or_nothing_else_is_there(fake_hub, monkeypatch):
-    shipped = str(shipped_weights("stark_mobile", "onnx"))
+    shipped = str(pretrained_weights("stark_mobile", "onnx"))
     monkeypatch.setattr(fake_hub, "hf_hub_download", lambda _, name, **__: refuse_or(name, shipped))
 
     def refuse_or(name: str, file: str) -> str:
@@ -115,7 +115,7 @@ def test_an_exported_network_is_taken_where_it_is_asked_for_or_nothing_else_is_t
 
 
 def test_an_exported_network_is_pushed_under_its_own_name(fake_hub):
-    hub.push(shipped_weights("stark_mobile", "onnx"), "org/name")
+    hub.push(pretrained_weights("stark_mobile", "onnx"), "org/name")
     assert fake_hub.calls[-1][2]["path_in_repo"] == "model.onnx"
 
 

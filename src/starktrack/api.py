@@ -8,7 +8,7 @@ from typing import Any, Literal
 from starktrack.config.presets import PRESETS, preset
 from starktrack.config.refine import DEFAULT_REFINER, REFINERS
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, nearest_name
-from starktrack.shipped import DEFAULT, shipped_weights
+from starktrack.pretrained import DEFAULT, pretrained_weights
 from starktrack.tracking.protocol import Engine, Refiner
 from starktrack.tracking.tracker import Tracker, TrackOutput
 
@@ -100,9 +100,9 @@ def load_engine(
     _check_model(model)
     _check_engine(engine)
     if weights is None:
-        weights = shipped_file(model or DEFAULT, device, engine)
+        weights = pretrained_file(model or DEFAULT, device, engine)
     elif str(weights) in PRESETS and not Path(weights).is_file():
-        weights = shipped_file(str(weights), device, engine)
+        weights = pretrained_file(str(weights), device, engine)
     opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
     if model is not None and opened.config.name != model:
         raise CheckpointError(
@@ -112,13 +112,13 @@ def load_engine(
     return opened
 
 
-def shipped_file(model: str, device: str = "auto", engine: str = "auto") -> Path:
+def pretrained_file(model: str, device: str = "auto", engine: str = "auto") -> Path:
     """Return the package's own weights: for a CPU the exported network, which needs no PyTorch and is faster.
 
     Raises:
         CheckpointError: None of this model come with the package.
     """
-    found = shipped_weights(model, _suiting(device, engine))
+    found = pretrained_weights(model, _suiting(device, engine))
     if found is None:
         raise CheckpointError(
             f"{model} needs weights, got none; train some (starktrack train), or convert the authors' "
@@ -174,7 +174,7 @@ def refiner_file(weights: str | Path, device: str = "auto", engine: str = "auto"
             "a refiner's weights must be a file or come with the package, "
             f"got {str(weights)!r}{nearest_name(str(weights), REFINERS)}"
         )
-    found = shipped_weights(str(weights), _suiting(device, engine))
+    found = pretrained_weights(str(weights), _suiting(device, engine))
     if found is None:
         raise CheckpointError(
             f"{weights} needs weights, got none; train some (starktrack train refine) and give their file; "

@@ -7,9 +7,9 @@ import starktrack
 from starktrack.api import load_refiner
 from starktrack.cli.export import export
 from starktrack.config.refine import RefineConfig
-from starktrack.engines.agreement import compare_refiners
 from starktrack.engines.export import compare
 from starktrack.engines.onnx_engine import OnnxEngine
+from starktrack.engines.parity import compare_refiners
 from starktrack.errors import CheckpointError, ConfigError, InputError
 from starktrack.models.refine import build_refiner
 from starktrack.models.weights import save_weights

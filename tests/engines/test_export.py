@@ -8,7 +8,7 @@ import torch
 import starktrack
 from starktrack.config.schema import Config
 from starktrack.engines import export, onnx_graph
-from starktrack.engines.export import Agreement, compare, export_onnx
+from starktrack.engines.export import Parity, compare, export_onnx
 from starktrack.engines.onnx_engine import open_onnx
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError, MissingExtraError
@@ -17,17 +17,17 @@ from starktrack.models.crops import normalise
 
 
 def test_the_exported_network_agrees_with_torch_on_every_crop(exported):
-    _, agreement = exported
-    assert agreement.num_crops == 12
-    assert agreement.overlap == 1
-    assert agreement.corner_difference < 1e-5 and agreement.score_difference < 1e-5
+    _, parity = exported
+    assert parity.num_crops == 12
+    assert parity.overlap == 1
+    assert parity.corner_difference < 1e-5 and parity.score_difference < 1e-5
 
 
 def test_the_check_sees_that_two_networks_differ(exported, other_network, config):
     reference = TorchEngine(other_network, config, device=torch.device("cpu"))
-    agreement = compare(reference, open_onnx(exported[0]))
-    assert agreement.overlap < 0.9 and agreement.corner_difference > 1e-2
-    assert not agreement.holds
+    parity = compare(reference, open_onnx(exported[0]))
+    assert parity.overlap < 0.9 and parity.corner_difference > 1e-2
+    assert not parity.holds
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_check_sees_that_two_networks_differ(exported, other_network, config
     ],
 )
 def test_networks_are_the_same_by_overlap_and_by_score(change, holds):
-    good = Agreement(overlap=0.9995, corner_difference=1e-4, score_difference=1e-4, num_crops=1)
+    good = Parity(overlap=0.9995, corner_difference=1e-4, score_difference=1e-4, num_crops=1)
     assert dataclasses.replace(good, **change).holds is holds
 
 
@@ -101,5 +101,5 @@ def test_without_onnx_the_extra_is_named(network, config, tmp_path, monkeypatch)
 def test_every_head_can_be_exported(parts, small_model, tmp_path):
     torch.manual_seed(0)
     config = Config(name="parts", model=small_model(*parts))
-    agreement = export_onnx(build_network(config.model), config, tmp_path / "parts.onnx")
-    assert agreement.holds and agreement.score_difference < 1e-5
+    parity = export_onnx(build_network(config.model), config, tmp_path / "parts.onnx")
+    assert parity.holds and parity.score_difference < 1e-5

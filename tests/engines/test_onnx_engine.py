@@ -31,8 +31,8 @@ def test_lightning_follows_the_golden_video_as_the_authors_tracker_does(
     numbers = golden("golden_track_stark_lightning")
     overrides = {key[9:]: value for key, value in numbers.items() if key.startswith("override/")}
     config, network = golden_network("stark_lightning", overrides)
-    agreement = export_onnx(network, config, tmp_path / "lightning.onnx")
-    assert agreement.overlap > 0.9999
+    parity = export_onnx(network, config, tmp_path / "lightning.onnx")
+    assert parity.overlap > 0.9999
     tracker = Tracker(open_onnx(tmp_path / "lightning.onnx", threads=1))
     frames, _ = golden_video
     tracker.start(frames[0], box_xywh=numbers["states"][0])

@@ -8,9 +8,9 @@ from tests.data.test_outline import MODEL
 from starktrack.api import load_refiner
 from starktrack.config.refine import RefineConfig
 from starktrack.engines import export_refiner as exporting
-from starktrack.engines.agreement import RefinerAgreement, compare_refiners
 from starktrack.engines.export_refiner import export_refiner
 from starktrack.engines.onnx_refiner import OnnxRefiner, open_onnx_refiner
+from starktrack.engines.parity import RefinerParity, compare_refiners
 from starktrack.engines.torch_refiner import TorchRefiner
 from starktrack.errors import CheckpointError, DeviceError
 from starktrack.models.refine import build_refiner
@@ -51,9 +51,9 @@ def queries(clip, *indices):
 
 
 def test_the_exported_refiner_agrees_with_torch_on_every_crop(exported):
-    path, agreement = exported
-    assert agreement.num_crops == 12 and agreement.overlap == 1
-    assert agreement.corner_difference < 1e-5 and agreement.mask_difference < 1e-5
+    path, parity = exported
+    assert parity.num_crops == 12 and parity.overlap == 1
+    assert parity.corner_difference < 1e-5 and parity.mask_difference < 1e-5
     assert isinstance(open_onnx_refiner(path), Refiner) and open_onnx_refiner(path).config == CONFIG
 
 
@@ -78,8 +78,8 @@ def test_targets_get_the_same_alone_and_together(exported, small_clip):
 
 
 def test_the_check_sees_that_two_refiners_differ(exported):
-    agreement = compare_refiners(on_torch(sharp_refiner(1)), open_onnx_refiner(exported[0]))
-    assert agreement.mask_difference > 1e-2 and not agreement.holds
+    parity = compare_refiners(on_torch(sharp_refiner(1)), open_onnx_refiner(exported[0]))
+    assert parity.mask_difference > 1e-2 and not parity.holds
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_check_sees_that_two_refiners_differ(exported):
     ],
 )
 def test_refiners_are_the_same_by_overlap_and_by_outline(change, holds):
-    good = RefinerAgreement(overlap=0.9995, corner_difference=1e-4, mask_difference=1e-4, num_crops=1)
+    good = RefinerParity(overlap=0.9995, corner_difference=1e-4, mask_difference=1e-4, num_crops=1)
     assert dataclasses.replace(good, **change).holds is holds
 
 
@@ -109,8 +109,8 @@ def test_a_refiner_whose_cells_look_at_their_own_alone_is_exported(tmp_path):
     assert MODEL.non_local  # as the others here, and as published; refine_mobile is not
     model = dataclasses.replace(MODEL, non_local=False)
     config = RefineConfig(name="own", model=model)
-    agreement = export_refiner(sharp_refiner(0, model), config, tmp_path / "own.onnx")
-    assert agreement.holds and agreement.mask_difference < 1e-5
+    parity = export_refiner(sharp_refiner(0, model), config, tmp_path / "own.onnx")
+    assert parity.holds and parity.mask_difference < 1e-5
 
 
 def test_the_file_and_the_device_decide_the_engine(exported):
@@ -122,10 +122,10 @@ def test_the_file_and_the_device_decide_the_engine(exported):
 
 
 def test_what_is_no_refiner_is_refused(tmp_path):
-    from starktrack.shipped import shipped_weights
+    from starktrack.pretrained import pretrained_weights
 
     with pytest.raises(CheckpointError, match="is a tracker's; give it as weights"):
-        load_refiner(shipped_weights("stark_mobile", "onnx"))
+        load_refiner(pretrained_weights("stark_mobile", "onnx"))
     with pytest.raises(CheckpointError, match=r"must be a file, .*none\.onnx does not exist"):
         load_refiner(tmp_path / "none.onnx")
     with pytest.raises(CheckpointError, match="got 'refine_mobil'; did you mean 'refine_mobile'"):

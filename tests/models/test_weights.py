@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from starktrack.config.loading import override, to_mapping
+from starktrack.config.metadata import METADATA_KEY
 from starktrack.config.schema import Config
-from starktrack.config.stored import METADATA_KEY
 from starktrack.errors import CheckpointError, InputError
 from starktrack.models.build import build_network
 from starktrack.models.lightning import fold

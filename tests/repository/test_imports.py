@@ -27,8 +27,8 @@ ALLOWED = {
     "explain": BASE
     | {"config", "geometry", "data", "models", "engines", "tracking.protocol", "tracking.overlay"},
     "hub": BASE | {"models", "engines"},
-    "shipped": set(),
-    "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines", "hub", "shipped"},
+    "pretrained": set(),
+    "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines", "hub", "pretrained"},
     "vot": BASE | {"api", "config", "geometry", "data", "tracking"},
     "__init__": {"api", "errors", "tracking"},
     "__main__": {"cli"},

@@ -39,7 +39,7 @@ def test_a_stage_without_its_loss_freezes_the_auxiliary_head_and_trains_the_rest
     assert all(p.requires_grad for p in network.box_head.parameters())
 
 
-def test_shipped_weights_fit_a_network_without_it():
+def test_final_weights_fit_a_network_without_it():
     model = override(read_recipe("mobile"), CORNERS).config.model
     weights = build_network(model, auxiliary_head=True).state_dict()
     assert any(name.startswith(AUXILIARY) for name in weights)

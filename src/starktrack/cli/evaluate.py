@@ -27,7 +27,7 @@ from starktrack.cli.tables import Form
 from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
-from starktrack.shipped import DEFAULT
+from starktrack.pretrained import DEFAULT
 from starktrack.tracking.shares import Lost, Share, shares_here, work_here
 
 

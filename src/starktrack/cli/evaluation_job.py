@@ -78,9 +78,9 @@ def named_contestant(tracker: str, device: str, name: str = "", refine: str = ""
     label = name or tracker.replace(":", ".")
     if tracker not in PRESETS:
         return Contestant(label, plugin=tracker, refine=refine)
-    from starktrack.api import shipped_file
+    from starktrack.api import pretrained_file
 
-    return Contestant(label, weights=shipped_file(tracker, device), refine=refine)
+    return Contestant(label, weights=pretrained_file(tracker, device), refine=refine)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import typer
 from starktrack.errors import ConfigError, InputError, nearest_name
 
 if TYPE_CHECKING:
-    from starktrack.engines.agreement import Agreement, RefinerAgreement
+    from starktrack.engines.parity import Parity, RefinerParity
 
 
 class Format(StrEnum):
@@ -74,9 +74,9 @@ def _export_tracker(source: str, target: Path) -> str:
 
     file, kind = _weights(source)
     config, network = load_network(file) if file else (preset(source), build_network(preset(source).model))
-    agreement = export_onnx(network, config, target)
-    differences = f"scores within {agreement.score_difference:.1e}"
-    return _told(config.name, kind, target, agreement, differences)
+    parity = export_onnx(network, config, target)
+    differences = f"scores within {parity.score_difference:.1e}"
+    return _told(config.name, kind, target, parity, differences)
 
 
 def _export_refiner(source: str, target: Path) -> str:
@@ -92,27 +92,25 @@ def _export_refiner(source: str, target: Path) -> str:
     else:
         config = refiner_preset(source)
         network = build_refiner(config.model)
-    agreement = export_refiner(network, config, target)
-    differences = f"probabilities of the outline within {agreement.mask_difference:.1e}"
-    return _told(config.name, kind, target, agreement, differences)
+    parity = export_refiner(network, config, target)
+    differences = f"probabilities of the outline within {parity.mask_difference:.1e}"
+    return _told(config.name, kind, target, parity, differences)
 
 
 def _weights(source: str) -> tuple[Path | None, str]:
     """Return the weights, None for random ones, and what is to be said of them."""
-    from starktrack.shipped import shipped_weights
+    from starktrack.pretrained import pretrained_weights
 
     if Path(source).suffix:
         return Path(source), ""
-    shipped = shipped_weights(source, "torch")
-    if shipped is not None:
-        return shipped, " with the weights of the package"
+    found = pretrained_weights(source, "torch")
+    if found is not None:
+        return found, " with the weights of the package"
     return None, " with RANDOM weights, which find nothing"
 
 
-def _told(
-    name: str, kind: str, target: Path, agreement: "Agreement | RefinerAgreement", differences: str
-) -> str:
+def _told(name: str, kind: str, target: Path, parity: "Parity | RefinerParity", differences: str) -> str:
     return (
-        f"{name}{kind}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on {agreement.num_crops} crops "
-        f"corners are within {agreement.corner_difference:.1e} crops of PyTorch's, {differences}"
+        f"{name}{kind}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on {parity.num_crops} crops "
+        f"corners are within {parity.corner_difference:.1e} crops of PyTorch's, {differences}"
     )

@@ -23,7 +23,7 @@ def models(
     card: Annotated[
         str | None,
         typer.Option(
-            "--card", metavar="NAME", help="Show what is known of a preset's shipped weights instead."
+            "--card", metavar="NAME", help="Show the model card of a preset's pretrained weights instead."
         ),
     ] = None,
 ) -> None:
@@ -43,12 +43,12 @@ def models(
 def _card(name: str) -> str:
     from starktrack.config.presets import PRESETS
     from starktrack.config.refine import DEFAULT_REFINER, REFINERS
-    from starktrack.shipped import DEFAULT, shipped_card
+    from starktrack.pretrained import DEFAULT, model_card
 
     known = [*PRESETS, *REFINERS]
     if name not in known:
         raise ConfigError(f"--card must name one of the presets, got {name!r}{nearest_name(name, known)}")
-    text = shipped_card(name)
+    text = model_card(name)
     if text is None:
         raise CheckpointError(
             f"no weights of {name} come with the package; those of {DEFAULT} and {DEFAULT_REFINER} do"
@@ -110,9 +110,9 @@ def _cost(cost: "PresetCost") -> tuple[str, str]:
 
 
 def _weights(name: str, folder: Path | None) -> str:
-    from starktrack.shipped import shipped_weights
+    from starktrack.pretrained import pretrained_weights
 
-    found = ["shipped"] if shipped_weights(name, "onnx") else []
+    found = ["shipped"] if pretrained_weights(name, "onnx") else []
     if folder is not None:
         found += [
             file.name

@@ -128,10 +128,10 @@ def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | No
         return _network(recipe, device, imagenet=recipe.run.imagenet and file is None, backbone_weights=file)
     network = _network(recipe, device)
     fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
-    from starktrack.shipped import shipped_weights
+    from starktrack.pretrained import pretrained_weights
 
     if not weights.suffix:
-        weights = shipped_weights(str(weights), "torch") or weights
+        weights = pretrained_weights(str(weights), "torch") or weights
     read = read_refiner_weights if isinstance(recipe, RefineRecipe) else read_weights
     config, state = read(weights)
     try:

@@ -12,13 +12,13 @@ from typing import Annotated
 
 import typer
 
-from starktrack.api import shipped_file
+from starktrack.api import pretrained_file
 from starktrack.cli.evaluation_job import resolve_config
 from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_run import run
 from starktrack.config.presets import PRESETS
 from starktrack.errors import InputError, nearest_name
-from starktrack.shipped import DEFAULT
+from starktrack.pretrained import DEFAULT
 
 REGISTRY = "trackers.ini"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -171,7 +171,7 @@ def _check_weights(weights: str, benchmark: Benchmark, settings: Sequence[str]) 
     is_file = Path(weights).is_file()
     if not is_file and weights not in PRESETS:
         raise InputError(f"weights must be a file or {DEFAULT}, {weights} does not exist")
-    file = Path(weights).absolute() if is_file else shipped_file(weights)
+    file = Path(weights).absolute() if is_file else pretrained_file(weights)
     resolve_config(file, benchmark.value, settings)
     return str(file) if is_file else weights
 

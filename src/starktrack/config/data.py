@@ -3,19 +3,17 @@
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from starktrack.config.schema import Count, PositiveInt
-
-_STRICT = ConfigDict(extra="forbid")
+from starktrack.config.schema import STRICT, Count, PositiveInt
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
 Strength = Annotated[float, Field(ge=0, lt=1)]
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class SamplingConfig:
     """Which frames make a training sample.
 
@@ -40,7 +38,7 @@ class SamplingConfig:
     negative_share: Probability = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class JitterConfig:
     """How far a crop is moved and scaled away from the true box, see `geometry.jitter`.
 
@@ -63,7 +61,7 @@ class JitterConfig:
     template_scale: Amount = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class AugmentConfig:
     """How the look of a crop is varied. The first four are published; the rest help small data, and are off.
 
@@ -96,7 +94,7 @@ class AugmentConfig:
     template_occlusion: Probability = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class StagingConfig:
     """What else search regions of positive samples show.
 
@@ -132,7 +130,7 @@ class StagingConfig:
         return bool(self.decoys or self.intruders or self.surroundings or self.warps)
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class LoaderConfig:
     """How samples reach the network.
 
@@ -148,7 +146,7 @@ class LoaderConfig:
     prefetch: PositiveInt = 2
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class DataConfig:
     """All that turns sequences into batches, but for the data sets and the network's crop sizes."""
 
@@ -159,7 +157,7 @@ class DataConfig:
     loader: LoaderConfig = field(default_factory=LoaderConfig)
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class SyntheticConfig:
     """How video is made from still pictures; ours, the paper has none.
 

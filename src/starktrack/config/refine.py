@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from starktrack.config.schema import BackboneConfig, Channels, CropConfig, PositiveInt
+from starktrack.config.schema import STRICT, BackboneConfig, Channels, CropConfig, PositiveInt
 from starktrack.errors import ConfigError, nearest_name
-
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 STRIDES = (4, 8, 16)
 """Image pixels per cell of the outline, of the corner maps, and of the correlation."""
@@ -18,7 +16,7 @@ STRIDES = (4, 8, 16)
 Cells = Annotated[int, Field(gt=0, le=64)]
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class RefineModel:
     """One refiner: template and crop around a tracker's box in, box and outline out.
 
@@ -83,7 +81,7 @@ class RefineModel:
         return "exact"
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class RefineConfig:
     """All that turns weights into a refiner; stored with them.
 

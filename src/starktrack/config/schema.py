@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""Of every configuration: unknown keys and numbers that are not finite are refused."""
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -16,7 +17,7 @@ Layers = Annotated[int, Field(ge=0, le=128)]
 """Bounds far beyond any use, so that a damaged file cannot ask for all memory."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class CropConfig:
     """A square crop around a box.
 
@@ -31,7 +32,7 @@ class CropConfig:
     factor: Annotated[float, Field(gt=0)]
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class BackboneConfig:
     """A convolutional network up to the last stage of the given stride, batch norm frozen.
 
@@ -48,7 +49,7 @@ class BackboneConfig:
     padding: Literal["symmetric", "same"] = "symmetric"
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TransformerConfig:
     """Encoder and decoder. Zero layers leave the part out (Table 7, rows 1 and 2).
 
@@ -87,7 +88,7 @@ class TransformerConfig:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class BoxHeadConfig:
     """How the box is read out of the search region.
 
@@ -123,7 +124,7 @@ class BoxHeadConfig:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelConfig:
     """One network: crops in, box and score out.
 
@@ -185,7 +186,7 @@ class ModelConfig:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrackingConfig:
     """Inference settings.
 
@@ -219,7 +220,7 @@ class TrackingConfig:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
     """All that turns weights into a tracker; stored with them."""
 

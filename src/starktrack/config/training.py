@@ -4,21 +4,19 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.data import DataConfig, SyntheticConfig
 from starktrack.config.refine import RefineConfig
-from starktrack.config.schema import Config, Count, ModelConfig, PositiveInt
-
-_STRICT = ConfigDict(extra="forbid")
+from starktrack.config.schema import STRICT, Config, Count, ModelConfig, PositiveInt
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class DatasetConfig:
     """One data set of a run.
 
@@ -52,7 +50,7 @@ class DatasetConfig:
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class LossConfig:
     """Weights of the loss terms.
 
@@ -75,7 +73,7 @@ class LossConfig:
     mask: NonNegative = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class OptimConfig:
     """AdamW and how its learning rate moves.
 
@@ -104,7 +102,7 @@ class OptimConfig:
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class StageConfig:
     """One stage of a run.
 
@@ -137,7 +135,7 @@ class StageConfig:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class DistillationConfig:
     """Learning from a larger network as well as from the labels.
 
@@ -154,7 +152,7 @@ class DistillationConfig:
     l1: NonNegative = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ValidationConfig:
     """Tracking of real sequences between epochs.
 
@@ -170,7 +168,7 @@ class ValidationConfig:
     max_frames: Count = 0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class RunConfig:
     """How the run is carried out; all but `batch_size`, `micro_batch`, `samples_per_epoch`, `precision` and
     `seed` leave the weights that come out as they are.
@@ -244,7 +242,7 @@ def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Recipe:
     """A whole run.
 
@@ -331,7 +329,7 @@ class Recipe:
             start += stage.epochs
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class RefineRecipe(Recipe):
     """A whole run of a refiner.
 

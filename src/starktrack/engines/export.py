@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from starktrack.config.schema import Config, ModelConfig
-from starktrack.engines.agreement import LARGEST_SCORE_DIFFERENCE, LEAST_OVERLAP, Agreement, compare
 from starktrack.engines.onnx_engine import (
     SEARCH_INPUTS,
     SEARCH_OUTPUTS,
@@ -17,6 +16,7 @@ from starktrack.engines.onnx_engine import (
     open_onnx,
 )
 from starktrack.engines.onnx_graph import GraphOfCrops, require_onnx, write_graph
+from starktrack.engines.parity import LARGEST_SCORE_DIFFERENCE, LEAST_OVERLAP, Parity, compare
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError
 from starktrack.files import atomic_write
@@ -25,7 +25,7 @@ from starktrack.models.lightning import fold
 from starktrack.models.stark import Stark
 
 
-def export_onnx(network: Stark, config: Config, path: Path) -> Agreement:
+def export_onnx(network: Stark, config: Config, path: Path) -> Parity:
     """Write the network as one ONNX file with its configuration; return how well it agrees.
 
     The network stays as it is; RepVGG blocks are folded in the file.
@@ -39,13 +39,13 @@ def export_onnx(network: Stark, config: Config, path: Path) -> Agreement:
     with atomic_write(path) as partial:
         _write(network, config, partial)
         onnx_engine = open_onnx(partial)
-        agreement = compare(TorchEngine(network, config, device=torch.device("cpu")), onnx_engine)
-        if not agreement.holds:
+        parity = compare(TorchEngine(network, config, device=torch.device("cpu")), onnx_engine)
+        if not parity.holds:
             raise CheckpointError(
                 f"an exported network must find PyTorch's boxes (overlap > {LEAST_OVERLAP}, scores within "
-                f"{LARGEST_SCORE_DIFFERENCE}), got {agreement}; {path} was not written"
+                f"{LARGEST_SCORE_DIFFERENCE}), got {parity}; {path} was not written"
             )
-    return agreement
+    return parity
 
 
 class _Graph(GraphOfCrops):

@@ -8,12 +8,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from starktrack.config.refine import RefineConfig, RefineModel
-from starktrack.engines.agreement import (
-    LARGEST_SCORE_DIFFERENCE,
-    LEAST_OVERLAP,
-    RefinerAgreement,
-    compare_refiners,
-)
 from starktrack.engines.onnx_graph import GraphOfCrops, require_onnx, write_graph
 from starktrack.engines.onnx_refiner import (
     CROP_INPUTS,
@@ -22,13 +16,19 @@ from starktrack.engines.onnx_refiner import (
     TEMPLATE_OUTPUTS,
     open_onnx_refiner,
 )
+from starktrack.engines.parity import (
+    LARGEST_SCORE_DIFFERENCE,
+    LEAST_OVERLAP,
+    RefinerParity,
+    compare_refiners,
+)
 from starktrack.engines.torch_refiner import TorchRefiner
 from starktrack.errors import CheckpointError
 from starktrack.files import atomic_write
 from starktrack.models.refine import Refiner
 
 
-def export_refiner(network: Refiner, config: RefineConfig, path: Path) -> RefinerAgreement:
+def export_refiner(network: Refiner, config: RefineConfig, path: Path) -> RefinerParity:
     """Write the refiner as one ONNX file with its configuration; return how well it agrees.
 
     The network stays as it is.
@@ -42,13 +42,13 @@ def export_refiner(network: Refiner, config: RefineConfig, path: Path) -> Refine
     with atomic_write(path) as partial:
         _write(network, config, partial)
         reference = TorchRefiner(network, config, device=torch.device("cpu"))
-        agreement = compare_refiners(reference, open_onnx_refiner(partial))
-        if not agreement.holds:
+        parity = compare_refiners(reference, open_onnx_refiner(partial))
+        if not parity.holds:
             raise CheckpointError(
                 f"an exported refiner must find PyTorch's boxes and outlines (overlap > {LEAST_OVERLAP}, "
-                f"probabilities within {LARGEST_SCORE_DIFFERENCE}), got {agreement}; {path} was not written"
+                f"probabilities within {LARGEST_SCORE_DIFFERENCE}), got {parity}; {path} was not written"
             )
-    return agreement
+    return parity
 
 
 class _Graph(GraphOfCrops):

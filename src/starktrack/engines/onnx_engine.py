@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime
 from jaxtyping import Bool, Float, UInt8
 
+from starktrack.config.metadata import from_metadata
 from starktrack.config.schema import Config, CropConfig
-from starktrack.config.stored import from_metadata
 from starktrack.engines.onnx_session import crop_queries, empty_inputs, open_session
 from starktrack.geometry.crop import crop_transform
 from starktrack.tracking.protocol import BoxQueries, Prediction

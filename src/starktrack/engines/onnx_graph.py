@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from starktrack.config.metadata import to_metadata
 from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
-from starktrack.config.stored import to_metadata
 from starktrack.errors import MissingExtraError
 from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
 

@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 from jaxtyping import Float, UInt8
 
+from starktrack.config.metadata import refiner_from_metadata
 from starktrack.config.refine import RefineConfig
-from starktrack.config.stored import refiner_from_metadata
 from starktrack.engines.onnx_session import crop_queries, empty_inputs, open_session
 from starktrack.geometry.crop import CropTransform, crop_transform
 from starktrack.tracking.protocol import BoxQueries, Refinement

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from starktrack.config.metadata import REFINER_KEY, from_metadata, refiner_from_metadata, to_metadata
 from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
-from starktrack.config.stored import REFINER_KEY, from_metadata, refiner_from_metadata, to_metadata
 from starktrack.errors import CheckpointError
 from starktrack.files import atomic_write
 from starktrack.models.build import build_network

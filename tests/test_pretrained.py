@@ -9,10 +9,10 @@ from starktrack.data.sources import open_dataset
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.image_files import read_image
 from starktrack.data.video.writer import VideoWriter
-from starktrack.engines.agreement import compare_refiners
 from starktrack.engines.export import compare
+from starktrack.engines.parity import compare_refiners
 from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap, xywh_to_xyxy
-from starktrack.shipped import DEFAULT, shipped_card, shipped_weights
+from starktrack.pretrained import DEFAULT, model_card, pretrained_weights
 from starktrack.tracking.protocol import BoxQueries, Refinement
 
 MOST_BYTES = 12_000_000
@@ -24,7 +24,7 @@ def engine_of(kind: str):
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])
 def test_both_files_are_small(engine):
-    assert shipped_weights(DEFAULT, engine).stat().st_size < MOST_BYTES
+    assert pretrained_weights(DEFAULT, engine).stat().st_size < MOST_BYTES
 
 
 def test_both_files_hold_the_same_network():
@@ -33,13 +33,13 @@ def test_both_files_hold_the_same_network():
     assert compare(torch_engine, onnx_engine).holds
 
 
-def test_nothing_asked_for_means_the_shipped_weights_without_torch():
+def test_nothing_asked_for_means_the_pretrained_weights_without_torch():
     assert type(starktrack.load().engine).__name__ == "OnnxEngine"
     assert type(starktrack.load(DEFAULT, engine="torch", device="cpu").engine).__name__ == "TorchEngine"
 
 
 def test_no_other_preset_has_weights():
-    assert shipped_weights("stark_s50", "onnx") is None and shipped_card("stark_s50") is None
+    assert pretrained_weights("stark_s50", "onnx") is None and model_card("stark_s50") is None
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -70,11 +70,11 @@ def test_a_target_that_vanishes_counts_as_lost():
 def test_the_card_states_the_thresholds_that_the_weights_carry():
     tracking = engine_of("onnx").config.tracking
     for score in (tracking.tracked_score, tracking.lost_score):
-        assert f"{score:.3f}" in shipped_card(DEFAULT)
+        assert f"{score:.3f}" in model_card(DEFAULT)
 
 
 def test_the_card_tells_data_recipe_numbers_limits_and_licences():
-    card = shipped_card(DEFAULT)
+    card = model_card(DEFAULT)
     for heading in ("Data", "Recipe", "Numbers", "Limits", "Licences"):
         assert f"## {heading}" in card
 
@@ -113,7 +113,7 @@ def refiner_of(kind: str):
 
 def test_both_files_of_the_refiner_hold_the_same_network():
     for kind in ("torch", "onnx"):
-        assert shipped_weights("refine_mobile", kind).stat().st_size < MOST_BYTES
+        assert pretrained_weights("refine_mobile", kind).stat().st_size < MOST_BYTES
     first, second = refiner_of("torch"), refiner_of("onnx")
     assert first.config == second.config and first.config.name == "refine_mobile"
     assert compare_refiners(first, second).holds
@@ -140,9 +140,9 @@ def test_both_files_of_the_refiner_draw_the_same_outlines_on_real_pictures(share
     assert (drawn[0] == drawn[1]).mean() > 0.9999 and 0.05 < drawn[0].mean() < 0.5
 
 
-def test_the_shipped_refiner_outlines_the_target_and_reads_its_box():
+def test_the_pretrained_refiner_outlines_the_target_and_reads_its_box():
     assert type(starktrack.load(refine="refine_mobile").refiner).__name__ == "OnnxRefiner"
-    assert "J" in shipped_card("refine_mobile")
+    assert "J" in model_card("refine_mobile")
     frames = list(synthetic_clip(4, seed=1))
     plain, outlining = (starktrack.load(device="cpu", refine=name) for name in (None, "refine_mobile"))
     for tracker in (plain, outlining):

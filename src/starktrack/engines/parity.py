@@ -20,7 +20,7 @@ have hardly any."""
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Parity:
     """How far an exported network is from the one it was made of, over all crops of the check.
 
     Attributes:
@@ -42,7 +42,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class RefinerAgreement:
+class RefinerParity:
     """How far an exported refiner is from the one it was made of, over all crops of the check.
 
     Attributes:
@@ -63,7 +63,7 @@ class RefinerAgreement:
         return self.overlap > LEAST_OVERLAP and self.mask_difference <= LARGEST_SCORE_DIFFERENCE
 
 
-def compare(reference: Engine, exported: Engine) -> Agreement:
+def compare(reference: Engine, exported: Engine) -> Parity:
     """Return how two engines of one network agree on crops of a clip, some of them padded, in one batch and alone."""
     pairs = [
         (_predict(reference, queries, others), _predict(exported, queries, others))
@@ -71,10 +71,10 @@ def compare(reference: Engine, exported: Engine) -> Agreement:
     ]
     least, distance, count = _boxes_compared(*zip(*pairs, strict=True))
     scores = [np.abs(a.scores - b.scores).max() for a, b in pairs if a.scores is not None]
-    return Agreement(least, distance, float(np.max(scores, initial=0.0)), count)
+    return Parity(least, distance, float(np.max(scores, initial=0.0)), count)
 
 
-def compare_refiners(reference: Refiner, exported: Refiner) -> RefinerAgreement:
+def compare_refiners(reference: Refiner, exported: Refiner) -> RefinerParity:
     """Return how two engines of one refiner agree on crops of a clip, each with the template of its own box."""
     asked = [queries for queries, _ in _queries_to_compare()]
     pairs = [
@@ -83,7 +83,7 @@ def compare_refiners(reference: Refiner, exported: Refiner) -> RefinerAgreement:
     ]
     least, distance, count = _boxes_compared(*zip(*pairs, strict=True))
     masks = [np.abs(_probability(a) - _probability(b)).max() for a, b in pairs]
-    return RefinerAgreement(least, distance, float(np.max(masks)), count)
+    return RefinerParity(least, distance, float(np.max(masks)), count)
 
 
 def _boxes_compared(

@@ -1,7 +1,7 @@
 """The trained weights that come with the package: `stark_mobile` and the refiner `refine_mobile`, each as a
 checkpoint and as an exported network.
 
-The `.md` beside each is its card: data, recipe, numbers, limits, licences.
+The `.md` beside each is its model card: data, recipe, numbers, limits, licences.
 """
 
 from pathlib import Path
@@ -13,13 +13,13 @@ _FOLDER = Path(__file__).parent
 _SUFFIX = {"torch": ".safetensors", "onnx": ".onnx"}
 
 
-def shipped_weights(model: str, engine: str) -> Path | None:
-    """Return the file of a preset's trained weights for an engine (`torch` or `onnx`), None if none are shipped."""
+def pretrained_weights(model: str, engine: str) -> Path | None:
+    """Return the file of a preset's trained weights for an engine (`torch` or `onnx`), None if there are none."""
     file = _FOLDER / f"{model}{_SUFFIX[engine]}"
     return file if file.is_file() else None
 
 
-def shipped_card(model: str) -> str | None:
-    """Return what is known of a preset's shipped weights (Markdown), None if none are shipped."""
+def model_card(model: str) -> str | None:
+    """Return the model card of a preset's pretrained weights (Markdown), None if there are none."""
     card = _FOLDER / f"{model}.md"
     return card.read_text(encoding="utf-8") if card.is_file() else None

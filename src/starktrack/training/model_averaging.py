@@ -1,4 +1,4 @@
-"""Weights of several runs as one network: their mean, a model soup.
+"""Weights of several runs as one network: their mean.
 
 Source: Wortsman et al., Model soups, ICML 2022. It helps where the weights are related: runs that began from the same
 ones, or the ends of a run and of the one that went on from it.

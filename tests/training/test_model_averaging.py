@@ -10,7 +10,7 @@ from starktrack.config.schema import TrackingConfig
 from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
 from starktrack.models.weights import load_network, read_weights, save_weights
-from starktrack.training.soup import average_weights
+from starktrack.training.model_averaging import average_weights
 
 
 def write(folder, seed, config=None):
