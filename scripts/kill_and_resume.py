@@ -26,8 +26,8 @@ from tests.training.tiny import stage, tiny_config, tiny_job, tiny_network, tiny
 from starktrack.config.schema import Config
 from starktrack.config.training import OptimConfig, Recipe
 from starktrack.training.checkpoint import load_newest
-from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
+from starktrack.training.metrics_log import read_metrics
 
 COMPARED = ("kind", "stage", "epoch", "step", "loss", "success", "best")
 
@@ -82,13 +82,13 @@ def run_killed(recipe: Recipe, out: Path, num_kills: int, chance: random.Random)
 
 
 def num_records(out: Path) -> int:
-    """Return how many records the journal holds."""
-    return len(read_journal(out / "metrics.jsonl"))
+    """Return how many records the metrics log holds."""
+    return len(read_metrics(out / "metrics.jsonl"))
 
 
 def records(out: Path) -> list[list[object]]:
     """Return what of each record does not depend on the clock."""
-    return [[record.get(name) for name in COMPARED] for record in read_journal(out / "metrics.jsonl")]
+    return [[record.get(name) for name in COMPARED] for record in read_metrics(out / "metrics.jsonl")]
 
 
 def main() -> None:

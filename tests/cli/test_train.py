@@ -27,8 +27,8 @@ from starktrack.errors import CheckpointError, ConfigError, DatasetError
 from starktrack.models import build as build_module
 from starktrack.tracking.tracker import Tracker, TrackOutput
 from starktrack.training.distributed import Processes
-from starktrack.training.journal import read_journal
 from starktrack.training.loop import train as run_recipe
+from starktrack.training.metrics_log import read_metrics
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(train)
@@ -121,7 +121,7 @@ def write_video(folder: Path, seed: int) -> None:
 def test_a_run_ends_with_weights_that_can_be_tracked_with(tmp_path, command):
     result = command()
     assert result.exit_code == 0, result.output
-    records = read_journal(tmp_path / "run" / "metrics.jsonl")
+    records = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert [r["kind"] for r in records] == ["train", "train", "validation"] * 2
     assert (tmp_path / "run" / "pictures" / "epoch-0001.jpg").exists()
     for name in ("weights", "best"):
@@ -191,15 +191,15 @@ def test_a_folder_with_a_run_is_not_written_over(tmp_path, command):
 def test_resuming_with_more_epochs_goes_on(tmp_path, command):
     assert command("stages.localise.epochs=1", "validation.every=0").exit_code == 0
     assert command("--resume", "validation.every=0").exit_code == 0
-    steps = [r["step"] for r in read_journal(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "train"]
+    steps = [r["step"] for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "train"]
     assert steps == [1, 2, 3, 4]
 
 
 def test_sigterm_saves_and_ends_with_143(tmp_path, command):
-    journal = tmp_path / "run" / "metrics.jsonl"
+    metrics = tmp_path / "run" / "metrics.jsonl"
 
     def terminate():
-        while not read_journal(journal):
+        while not read_metrics(metrics):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -213,7 +213,7 @@ def test_sigterm_saves_and_ends_with_143(tmp_path, command):
 
 
 def test_sigterm_to_all_processes_of_a_run_saves_too(tmp_path, arguments):
-    journal = tmp_path / "run" / "metrics.jsonl"
+    metrics = tmp_path / "run" / "metrics.jsonl"
     changes = [
         "stages.localise.data.loader.num_workers=1",
         "stages.localise.epochs=500",
@@ -225,7 +225,7 @@ def test_sigterm_to_all_processes_of_a_run_saves_too(tmp_path, arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while run.poll() is None and not (journal.is_file() and read_journal(journal)):
+    while run.poll() is None and not (metrics.is_file() and read_metrics(metrics)):
         time.sleep(0.05)
     os.killpg(run.pid, signal.SIGTERM)
     _, error = run.communicate(timeout=60)

@@ -10,8 +10,8 @@ from starktrack.errors import ConfigError
 from starktrack.models.build import build_network
 from starktrack.models.weights import save_weights
 from starktrack.training.distill import load_teacher
-from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
+from starktrack.training.metrics_log import read_metrics
 
 
 def teacher_file(folder, config):
@@ -27,7 +27,7 @@ def test_a_run_learns_from_its_teacher_and_leaves_it_alone(tmp_path):
     teacher = load_teacher(path, recipe.config.model)
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     train(tiny_job(recipe, tmp_path, teacher=teacher), tiny_network(recipe))
-    records = read_journal(tmp_path / "metrics.jsonl")
+    records = read_metrics(tmp_path / "metrics.jsonl")
     assert len(records) == 6
     for record in records:
         parts = 2 * record["giou"] + 5 * record["l1"] + 5 * record["distill_kl"] + record["distill_l1"]
@@ -42,7 +42,7 @@ def test_a_guided_head_learns_from_a_guided_teacher(tmp_path):
     recipe = replace(recipe, distillation=DistillationConfig(teacher=str(path), kl=5, l1=1))
     job = tiny_job(recipe, tmp_path, teacher=load_teacher(path, config.model))
     train(job, tiny_network(recipe))
-    for record in read_journal(tmp_path / "metrics.jsonl"):
+    for record in read_metrics(tmp_path / "metrics.jsonl"):
         taught = 5 * record["distill_kl"] + record["distill_l1"]
         assert taught > 0 and record["heat"] > 0
         assert record["loss"] > 2 * record["giou"] + 5 * record["l1"] + taught

@@ -12,8 +12,8 @@ from tests.training.distributed_run import RECIPE, fixed_scores
 from tests.training.tiny import losses, tiny_job, tiny_network
 
 from starktrack.training.distributed import Processes, add_up, average_, processes_of_environment
-from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
+from starktrack.training.metrics_log import read_metrics
 
 SCRIPT = Path(__file__).parent / "distributed_run.py"
 
@@ -40,7 +40,7 @@ def alone(tmp_path_factory):
 
 
 def validations(out):
-    records = read_journal(out / "metrics.jsonl")
+    records = read_metrics(out / "metrics.jsonl")
     return [(r["epoch"], r["success"]) for r in records if r["kind"] == "validation"]
 
 

@@ -15,8 +15,8 @@ from starktrack.errors import ConfigError, TrainingError
 from starktrack.models.weights import read_weights
 from starktrack.training.distributed import Processes
 from starktrack.training.failure import check_finite, check_skipped, recent_steps
-from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
+from starktrack.training.metrics_log import read_metrics
 from starktrack.training.state import Progress, enter_stage, take_snapshot
 from starktrack.training.step import StepResult, Trainer
 
@@ -44,7 +44,7 @@ def stop_after(number):
 
 def run_in_pieces(recipe, out, stops):
     for number in stops:
-        job = tiny_job(recipe, out, tell=stop_after(number))
+        job = tiny_job(recipe, out, callback=stop_after(number))
         assert train(job, tiny_network(recipe, seed=5), resume=True) == signal.SIGTERM
     assert train(tiny_job(recipe, out), tiny_network(recipe, seed=6), resume=True) == 0
 
@@ -67,7 +67,7 @@ def test_a_run_writes_losses_checkpoints_and_weights(tmp_path):
 def test_records_name_their_place_and_their_speed(tmp_path):
     recipe = tiny_recipe(log_every=2)
     train(tiny_job(recipe, tmp_path), tiny_network(recipe))
-    records = read_journal(tmp_path / "metrics.jsonl")
+    records = read_metrics(tmp_path / "metrics.jsonl")
     assert [(r["epoch"], r["step"]) for r in records] == [(0, 2), (0, 3), (1, 4), (1, 6)]
     assert {"loss", "giou", "l1", "overlap", "gradient_norm", "lr_rest", "samples_per_second"} <= set(
         records[0]
@@ -82,7 +82,7 @@ def test_a_run_that_was_stopped_gives_the_losses_and_weights_of_one_that_never_w
     network = tiny_network(recipe)
     train(tiny_job(recipe, straight), network)
     first = tiny_network(recipe)
-    job = tiny_job(recipe, pieces, tell=stop_after(stops[0]))
+    job = tiny_job(recipe, pieces, callback=stop_after(stops[0]))
     assert train(job, first) == signal.SIGTERM
     run_in_pieces(recipe, pieces, stops[1:])
     assert len(losses(straight)) == 9 and losses(pieces) == losses(straight)
@@ -140,14 +140,14 @@ def test_a_mean_over_several_steps_survives_a_stop_between_them(tmp_path):
 def test_stage_two_changes_the_score_head_alone_and_resuming_keeps_it(tmp_path):
     recipe = two_stages()
     first = tiny_network(recipe)
-    assert train(tiny_job(recipe, tmp_path, tell=stop_after(6)), first) == signal.SIGTERM
+    assert train(tiny_job(recipe, tmp_path, callback=stop_after(6)), first) == signal.SIGTERM
     head = {n: v.clone() for n, v in first.state_dict().items() if n.startswith("score_head.")}
     rest = {n: v.clone() for n, v in first.state_dict().items() if not n.startswith("score_head.")}
     fresh = tiny_network(recipe)
     assert not same_tensors(head, {n: fresh.state_dict()[n] for n in head}), "the head has learnt"
 
     again = tiny_network(recipe, seed=9)
-    job = tiny_job(recipe, tmp_path, tell=stop_after(1))
+    job = tiny_job(recipe, tmp_path, callback=stop_after(1))
     assert train(job, again, resume=True) == signal.SIGTERM
     assert same_tensors(rest, {n: again.state_dict()[n] for n in rest})
     distance = sum((again.state_dict()[n] - head[n]).norm() for n in head)
@@ -208,7 +208,7 @@ def test_validation_is_recorded_and_the_best_weights_are_kept(tmp_path):
         return [(0.5, next(scores)), (0.7, 0.0)]
 
     train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
-    records = [r for r in read_journal(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
+    records = [r for r in read_metrics(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
     assert [r["success"] for r in records] == pytest.approx([0.1, 0.3, 0.2])
     assert [r["overlap"] for r in records] == pytest.approx([0.6] * 3)
     assert [r["best"] for r in records] == [True, True, False]
@@ -226,7 +226,7 @@ def test_the_best_weights_are_those_of_the_last_stage(tmp_path):
 
     train(tiny_job(recipe, tmp_path, validate=validate), tiny_network(recipe))
     best = read_weights(tmp_path / "best.safetensors")[1]
-    records = [r for r in read_journal(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
+    records = [r for r in read_metrics(tmp_path / "metrics.jsonl") if r["kind"] == "validation"]
     first_of_score = [record["stage"] for record in records].index("score")
     assert records[first_of_score]["best"]
     assert same_tensors(best, seen[first_of_score])
@@ -274,7 +274,7 @@ def test_too_many_unreadable_frames_stop_the_run(tmp_path):
     job = tiny_job(recipe, tmp_path, mixture=Mixture((broken,), (1.0,)))
     with pytest.raises(TrainingError, match=r"at most 2.0% of the samples may be unreadable"):
         train(job, tiny_network(recipe))
-    assert sum(r["skipped"] for r in read_journal(tmp_path / "metrics.jsonl")) > 15
+    assert sum(r["skipped"] for r in read_metrics(tmp_path / "metrics.jsonl")) > 15
 
 
 def test_a_nan_loss_saves_and_names_its_batch(tmp_path):

@@ -10,8 +10,8 @@ from starktrack.config.loading import override, to_mapping
 from starktrack.config.training import OptimConfig
 from starktrack.errors import ConfigError
 from starktrack.models.weights import read_weights
-from starktrack.training.journal import read_journal
 from starktrack.training.loop import train
+from starktrack.training.metrics_log import read_metrics
 from starktrack.training.resume import check_same_recipe, differences
 
 
@@ -36,7 +36,7 @@ def validated(*, dies_in=(), asked_in=()):
 
 
 def validations(out):
-    records = read_journal(out / "metrics.jsonl")
+    records = read_metrics(out / "metrics.jsonl")
     return [(r["epoch"], r["success"], r["best"]) for r in records if r["kind"] == "validation"]
 
 

@@ -26,7 +26,7 @@ from starktrack.models.build import build_network
 from starktrack.training.distributed import Processes
 from starktrack.training.feed import loader_feed
 from starktrack.training.job import Job
-from starktrack.training.journal import read_journal
+from starktrack.training.metrics_log import read_metrics
 
 
 def tiny_config(**model):
@@ -90,7 +90,7 @@ def tiny_job(recipe, out, *, processes=None, mixture=None, **parts):
 
 
 def losses(out, kind="train"):
-    return [record["loss"] for record in read_journal(out / "metrics.jsonl") if record["kind"] == kind]
+    return [record["loss"] for record in read_metrics(out / "metrics.jsonl") if record["kind"] == kind]
 
 
 def same_tensors(a, b):

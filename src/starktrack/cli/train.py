@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starktrack.data.sampling import SequenceCollection
     from starktrack.training.distributed import Processes
     from starktrack.training.job import Job, Validate
-    from starktrack.training.journal import Record
+    from starktrack.training.metrics_log import Record
 
 
 def train(

@@ -179,7 +179,7 @@ class RunConfig:
             results do not depend on how many processes share the batch. The authors had 16 on each GPU.
         compile: Let `torch.compile` fuse the network.
         channels_last: Memory layout of pictures; faster for convolutions.
-        log_every: Optimiser steps between lines of the journal.
+        log_every: Optimiser steps between lines of the metrics log.
         picture_every: Epochs between pictures of crops with boxes; 0 draws none.
         checkpoint_every: Optimiser steps between checkpoints within an epoch; 0 has only those at its end.
         keep: Checkpoints kept, newest first.

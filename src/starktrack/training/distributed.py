@@ -30,7 +30,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Return whether this process writes checkpoints and the journal."""
+        """Return whether this process writes checkpoints and the metrics log."""
         return self.rank == 0
 
 

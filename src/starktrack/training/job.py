@@ -11,7 +11,7 @@ from starktrack.config.schema import Config
 from starktrack.config.training import Recipe, StageConfig
 from starktrack.training.distributed import ALONE, Processes
 from starktrack.training.feed import Feed
-from starktrack.training.journal import Record
+from starktrack.training.metrics_log import Record
 
 Validate = Callable[[Mapping[str, Tensor], Config], Iterable[tuple[float, float]]]
 """Tracks this process's share of the validation sequences with these weights, set up like this; gives each
@@ -24,13 +24,13 @@ class Job:
 
     Attributes:
         recipe: What to do.
-        out: Folder for checkpoints, journal, pictures and weights.
+        out: Folder for checkpoints, metrics log, pictures and weights.
         device: Where the network runs.
         open_feed: Gives a stage's samples.
         processes: Who shares the work.
         validate: Scores weights, or None.
         teacher: The network to learn from, or None.
-        tell: Called with every record of the journal.
+        callback: Called with every record of the metrics log.
     """
 
     recipe: Recipe
@@ -40,7 +40,7 @@ class Job:
     processes: Processes = ALONE
     validate: Validate | None = None
     teacher: nn.Module | None = None
-    tell: Callable[[Record], None] | None = None
+    callback: Callable[[Record], None] | None = None
 
     @property
     def checkpoints(self) -> Path:

@@ -21,7 +21,7 @@ from starktrack.training.distributed import add_up
 from starktrack.training.failure import check_finite, check_skipped, recent_steps
 from starktrack.training.interrupt import Stop
 from starktrack.training.job import Job
-from starktrack.training.journal import Journal, Stopwatch
+from starktrack.training.metrics_log import MetricsLog, Stopwatch
 from starktrack.training.optim import learning_rate_factor, set_learning_rate, update_average
 from starktrack.training.pictures import draw_batch, first_samples, write_picture
 from starktrack.training.resume import checkpoint_to_go_on_from
@@ -48,12 +48,12 @@ class Run:
 
     Attributes:
         job: What is to be done.
-        journal: What is said about it, in the first process.
+        metrics_log: Its records, in the first process.
         stop: Whether it is to end before its end.
     """
 
     job: Job
-    journal: Journal | None
+    metrics_log: MetricsLog | None
     stop: Stop
 
 
@@ -79,7 +79,7 @@ def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
     progress.validation_due &= job.validate is not None
     if saved:
         restore_network(network, saved)
-    with Stop.listening() as stop, _journal(job, progress) as journal:
+    with Stop.listening() as stop, _metrics_log(job, progress) as metrics_log:
         for start, name, stage in job.recipe.stage_starts():
             is_open = progress.epoch < start + stage.epochs or (
                 progress.validation_due and progress.stage == name
@@ -93,7 +93,7 @@ def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
                     processes=job.processes,
                     teacher=job.teacher,
                 )
-                _run_stage(Run(job, journal, stop), enter_stage(trainer, progress, name, saved), start)
+                _run_stage(Run(job, metrics_log, stop), enter_stage(trainer, progress, name, saved), start)
     if job.processes.is_first and not stop.agreed:
         save_weights(
             job.weights, without_auxiliary(network.state_dict()), shipped_config(job.recipe, progress.stage)
@@ -131,7 +131,7 @@ def _end_epoch(job: Job, state: LoopState, start: int) -> None:
 
 def _run_epoch(run: Run, state: LoopState, start: int, batches: Iterator[Batch]) -> None:
     """Run to the end of the epoch, or save and return where the processes agreed to stop."""
-    job, journal, progress, trainer = run.job, run.journal, state.progress, state.trainer
+    job, metrics_log, progress, trainer = run.job, run.metrics_log, state.progress, state.trainer
     config, epoch = job.recipe.run, progress.epoch - start
     watch = Stopwatch()
     while progress.step < config.steps_per_epoch:
@@ -148,10 +148,10 @@ def _run_epoch(run: Run, state: LoopState, start: int, batches: Iterator[Batch])
         watch.num_samples += config.batch_size
         check_skipped(job, progress)
         at_end = progress.step == config.steps_per_epoch
-        if journal and (at_end or progress.num_steps % config.log_every == 0):
+        if metrics_log and (at_end or progress.num_steps % config.log_every == 0):
             where = _where(progress, progress.epoch)
-            journal.write("train", **where, **progress.read_means(), **_rates(trainer), **watch.read())
-        if journal and at_end and _is_due(config.picture_every, progress.epoch + 1):
+            metrics_log.write("train", **where, **progress.read_means(), **_rates(trainer), **watch.read())
+        if metrics_log and at_end and _is_due(config.picture_every, progress.epoch + 1):
             _draw(job, state, own[-1])
         if not at_end and (run.stop.agreed or _is_due(config.checkpoint_every, progress.num_steps)):
             _save(job, state)
@@ -183,10 +183,10 @@ def _validate(run: Run, state: LoopState) -> None:
     if scores is None:
         return
     is_best = keep_if_best(run.job, state, scores["success"])
-    if run.journal:
+    if run.metrics_log:
         # The epoch that has just ended, as in the records of its steps.
         where = _where(state.progress, state.progress.epoch - 1)
-        run.journal.write("validation", **where, **scores, best=is_best)
+        run.metrics_log.write("validation", **where, **scores, best=is_best)
     state.progress.validation_due = False
     _save(run.job, state)
 
@@ -204,23 +204,23 @@ def _draw(job: Job, state: LoopState, batch: Batch) -> None:
 
 
 @contextmanager
-def _journal(job: Job, progress: Progress) -> Iterator[Journal | None]:
+def _metrics_log(job: Job, progress: Progress) -> Iterator[MetricsLog | None]:
     if not job.processes.is_first:
         yield None
         return
-    journal = Journal(
+    metrics_log = MetricsLog(
         job.out,
         progress.num_steps,
         unfinished="validation" if progress.validation_due else "",
         tensorboard=job.recipe.run.tensorboard,
-        tell=job.tell,
+        callback=job.callback,
     )
     with atomic_write(job.recipe_file) as partial:
         partial.write_text(json.dumps(to_mapping(job.recipe), indent=2), encoding="utf-8")
     try:
-        yield journal
+        yield metrics_log
     finally:
-        journal.close()
+        metrics_log.close()
 
 
 def _check_shares(job: Job) -> None:

@@ -29,7 +29,7 @@ class Progress:
         num_steps: Optimiser steps done in all.
         num_skipped: Samples that could not be read.
         best: Highest validation score of this stage so far, or None.
-        sums: What the steps since the last record of the journal have measured, added up.
+        sums: What the steps since the last record of the metrics log have measured, added up.
         num_summed: How many steps that are.
         validation_due: Whether the weights at this place are still to be validated.
         recent_skipped: Samples that could not be read in each of the latest steps.

@@ -3,33 +3,33 @@ import time
 
 import pytest
 
-from starktrack.training.journal import Journal, Stopwatch, read_journal
+from starktrack.training.metrics_log import MetricsLog, Stopwatch, read_metrics
 
 
 def test_records_are_lines_of_json_and_told_to_the_listener(tmp_path):
     told = []
-    journal = Journal(tmp_path, 0, tell=told.append)
-    journal.write("train", step=1, loss=0.5)
-    journal.write("validation", step=1, success=0.25)
+    metrics_log = MetricsLog(tmp_path, 0, callback=told.append)
+    metrics_log.write("train", step=1, loss=0.5)
+    metrics_log.write("validation", step=1, success=0.25)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == told
     assert told[0] == {"kind": "train", "step": 1, "loss": 0.5}
 
 
 def test_records_after_the_checkpoint_are_dropped_when_a_run_goes_on(tmp_path):
-    journal = Journal(tmp_path, 0)
+    metrics_log = MetricsLog(tmp_path, 0)
     for step in range(1, 6):
-        journal.write("train", step=step, loss=1.0 / step)
-    with journal.path.open("a") as file:
+        metrics_log.write("train", step=step, loss=1.0 / step)
+    with metrics_log.path.open("a") as file:
         file.write('{"kind": "train", "st')
-    again = Journal(tmp_path, 3)
+    again = MetricsLog(tmp_path, 3)
     again.write("train", step=4, loss=9.0)
-    assert [record["step"] for record in read_journal(again.path)] == [1, 2, 3, 4]
-    assert read_journal(again.path)[-1]["loss"] == 9.0
+    assert [record["step"] for record in read_metrics(again.path)] == [1, 2, 3, 4]
+    assert read_metrics(again.path)[-1]["loss"] == 9.0
 
 
-def test_a_journal_that_is_not_there_is_empty(tmp_path):
-    assert read_journal(tmp_path / "metrics.jsonl") == []
+def test_a_log_that_is_not_there_is_empty(tmp_path):
+    assert read_metrics(tmp_path / "metrics.jsonl") == []
 
 
 def test_the_stopwatch_tells_waiting_from_working():
@@ -44,9 +44,9 @@ def test_the_stopwatch_tells_waiting_from_working():
 
 def test_tensorboard_files_are_written_on_request(tmp_path):
     pytest.importorskip("tensorboard")
-    journal = Journal(tmp_path, 0, tensorboard=True)
-    journal.write("train", step=1, loss=0.5)
-    journal.close()
+    metrics_log = MetricsLog(tmp_path, 0, tensorboard=True)
+    metrics_log.write("train", step=1, loss=0.5)
+    metrics_log.close()
     assert len(list((tmp_path / "tensorboard").iterdir())) == 1
 
 
@@ -57,13 +57,13 @@ def test_tensorboard_that_is_not_installed_is_named_with_its_extra(tmp_path, mon
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(MissingExtraError, match=r'pip install "starktrack\[tensorboard\]"'):
-        Journal(tmp_path, 0, tensorboard=True)
+        MetricsLog(tmp_path, 0, tensorboard=True)
 
 
 def test_numbers_that_json_does_not_know_become_null(tmp_path):
-    journal = Journal(tmp_path, 0)
-    journal.write("train", step=1, loss=0.5, gradient_norm=float("inf"), overlap=float("nan"))
-    (line,) = journal.path.read_text().splitlines()
+    metrics_log = MetricsLog(tmp_path, 0)
+    metrics_log.write("train", step=1, loss=0.5, gradient_norm=float("inf"), overlap=float("nan"))
+    (line,) = metrics_log.path.read_text().splitlines()
 
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
@@ -78,10 +78,10 @@ def test_numbers_that_json_does_not_know_become_null(tmp_path):
 
 
 def test_an_unfinished_record_of_the_last_step_is_written_anew(tmp_path):
-    journal = Journal(tmp_path, 0)
+    metrics_log = MetricsLog(tmp_path, 0)
     for step in (1, 2):
-        journal.write("train", step=step)
-        journal.write("validation", step=step)
-    again = Journal(tmp_path, 2, unfinished="validation")
-    kept = [(record["kind"], record["step"]) for record in read_journal(again.path)]
+        metrics_log.write("train", step=step)
+        metrics_log.write("validation", step=step)
+    again = MetricsLog(tmp_path, 2, unfinished="validation")
+    kept = [(record["kind"], record["step"]) for record in read_metrics(again.path)]
     assert kept == [("train", 1), ("validation", 1), ("train", 2)]

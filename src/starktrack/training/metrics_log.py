@@ -1,4 +1,4 @@
-"""What a run says about itself: `metrics.jsonl` always, TensorBoard on request, a line for the reader."""
+"""What a run records of itself: `metrics.jsonl` always, TensorBoard on request, a line for the reader."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from starktrack.errors import MissingExtraError
 Record = Mapping[str, Any]
 
 
-class Journal:
+class MetricsLog:
     """Records of one run, in the order of its optimiser steps.
 
     Args:
@@ -22,7 +22,7 @@ class Journal:
             goes on from) are dropped, so that every step has one record.
         unfinished: Kind of record of the last of these steps that will be written anew, or none.
         tensorboard: Write event files too.
-        tell: Called with every record.
+        callback: Called with every record.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class Journal:
         *,
         unfinished: str = "",
         tensorboard: bool = False,
-        tell: Callable[[Record], None] | None = None,
+        callback: Callable[[Record], None] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "metrics.jsonl"
-        self._tell = tell
+        self._callback = callback
         self._keep_until(num_steps, unfinished)
         self._board = _open_board(folder, num_steps) if tensorboard else None
 
@@ -52,8 +52,8 @@ class Journal:
             for name, value in record.items():
                 if isinstance(value, float):
                     self._board.add_scalar(f"{kind}/{name}", value, values["step"])
-        if self._tell is not None:
-            self._tell(record)
+        if self._callback is not None:
+            self._callback(record)
 
     def close(self) -> None:
         """Finish the event files."""
@@ -63,7 +63,7 @@ class Journal:
     def _keep_until(self, num_steps: int, unfinished: str) -> None:
         kept = [
             json.dumps(record) + "\n"
-            for record in read_journal(self.path)
+            for record in read_metrics(self.path)
             if record["step"] <= num_steps and (record["step"], record["kind"]) != (num_steps, unfinished)
         ]
         temporary = self.path.with_suffix(".tmp")
@@ -74,8 +74,8 @@ class Journal:
         temporary.replace(self.path)
 
 
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a journal; a last line that was cut off is left out."""
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a metrics log; a last line that was cut off is left out."""
     records = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
