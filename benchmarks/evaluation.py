@@ -5,7 +5,7 @@
 
 `speed` tracks every data set below DATA_ROOT end to end (decode, crop, network, write): one sequence at a
 time, batched, and with workers; frames per second of the whole, process start and loading included, median
-of three. `memory` follows one object through a long synthetic stream and through a campaign of the same
+of three. `memory` follows one object through a long synthetic stream and through the batch runner at the same
 length, and prints the memory of the process on the way.
 """
 
@@ -26,10 +26,10 @@ from starktrack.arrays import Image
 from starktrack.cli.evaluation_job import Contestant, DataPlace, Done, EvaluationJob, Settings
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.frame_stream import Frame
-from starktrack.tracking.campaign import Clip, Standing, Task, run_campaign
+from starktrack.tracking.batch_runner import BatchProgress, Clip, Task, run_batch
+from starktrack.tracking.batch_tracker import NetworkTracker
 from starktrack.tracking.runner import track_frames
-from starktrack.tracking.shares import Share, work_here
-from starktrack.tracking.team import EngineTeam
+from starktrack.tracking.sharding import Shard, run_shards
 from starktrack.tracking.tracker import Tracker
 
 RUNS = 3
@@ -79,8 +79,8 @@ def _evaluate(options: argparse.Namespace, batch: int, workers: int) -> tuple[in
         (Path(folder) / "stages").mkdir()
         job = EvaluationJob(place, Contestant("ours", options.weights), settings, Path(folder), names)
         start = time.perf_counter()
-        shares = [Share(index, workers) for index in range(workers)]
-        frames = sum(event.frames for _, event in work_here(job, shares) if isinstance(event, Done))
+        shards = [Shard(index, workers) for index in range(workers)]
+        frames = sum(event.frames for _, event in run_shards(job, shards) if isinstance(event, Done))
         return frames, time.perf_counter() - start
 
 
@@ -91,8 +91,8 @@ def _memory(weights: Path, device: str, num_frames: int) -> None:
     steps = track_frames(Tracker(engine), stream, [loop[0].box_xywh])
     _watch("stream", (index for index, _ in enumerate(steps)), num_frames)
     clip = Clip(_Loop([frame.image for frame in loop], num_frames), range(num_frames), loop[0].box_xywh)
-    events = run_campaign(EngineTeam(engine, 1), [Task("long", lambda: clip)])
-    _watch("campaign", (event.frames for event in events if isinstance(event, Standing)), num_frames)
+    events = run_batch(NetworkTracker(engine, 1), [Task("long", lambda: clip)])
+    _watch("batch runner", (event.frames for event in events if isinstance(event, BatchProgress)), num_frames)
 
 
 class _Loop:

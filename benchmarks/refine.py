@@ -21,11 +21,11 @@ from starktrack.api import load_engine, load_refiner
 from starktrack.data.sequence import Sequence
 from starktrack.data.sources import open_dataset
 from starktrack.geometry.boxes import clip_xywh, overlap_xywh, whole_pixels
+from starktrack.tracking.batch_tracker import BatchTracker, NetworkTracker, PluginAdapter
 from starktrack.tracking.overlay import draw_boxes, draw_masks
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.protocol import BoxQueries, Refiner
 from starktrack.tracking.refinement import Refined, refine
-from starktrack.tracking.team import EngineTeam, PluginTeam, Team
 
 WHITE = (255, 255, 255)
 MARGIN = 10.0
@@ -72,33 +72,33 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame")
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
-    refiner, team = load_refiner(options.refine, device="cpu"), _team(options)
+    refiner, tracker = load_refiner(options.refine, device="cpu"), _tracker(options)
     rows = []
     for sequence in open_dataset("davis", options.davis, "all", allow_missing=True):
-        moments = _follow(team, refiner, sequence, options.every)
+        moments = _follow(tracker, refiner, sequence, options.every)
         rows.append(_measure(sequence, moments, options.pictures))
         print(_line(sequence.name, rows[-1]))
     print(_line("mean", np.mean(rows, axis=0)))
 
 
-def _team(options: argparse.Namespace) -> Team:
+def _tracker(options: argparse.Namespace) -> BatchTracker:
     if options.weights:
-        return EngineTeam(load_engine(weights=options.weights, device="cpu"), 1)
+        return NetworkTracker(load_engine(weights=options.weights, device="cpu"), 1)
     if options.tracker == "truth":
         return Truth()
-    return PluginTeam(load_factory(options.tracker, nanotrack=options.nanotrack))
+    return PluginAdapter(load_factory(options.tracker, nanotrack=options.nanotrack))
 
 
-def _follow(team: Team, refiner: Refiner, sequence: Sequence, every: int) -> Iterator[Moment]:
+def _follow(tracker: BatchTracker, refiner: Refiner, sequence: Sequence, every: int) -> Iterator[Moment]:
     order = range(0, len(sequence), every)
-    if isinstance(team, Truth):
-        team.boxes = iter(sequence.boxes_xywh[every::every])
+    if isinstance(tracker, Truth):
+        tracker.boxes = iter(sequence.boxes_xywh[every::every])
     image, box = sequence.frames.read(0), sequence.boxes_xywh[0]
-    target = team.start(image, box)
+    target = tracker.start(image, box)
     looks = refiner.embed(_queries(image, box))
     for index in order[1:]:
         image = sequence.frames.read(index)
-        ((box, _),) = team.advance([target], [image])
+        ((box, _),) = tracker.advance([target], [image])
         box = clip_xywh(np.array(box)[None], image.shape[:2], MARGIN)[0]
         before = time.perf_counter()
         (refined,) = refine(refiner, _queries(image, box), looks)

@@ -25,9 +25,9 @@ from starktrack.cli.options import parse_box
 from starktrack.data.frames import open_frames
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.writer import VideoWriter
+from starktrack.tracking.batch_tracker import PluginTracker
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.runner import track_frames
-from starktrack.tracking.team import PluginTracker
 
 NUM_FRAMES = 150
 

@@ -8,8 +8,8 @@ import pytest
 
 from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings, describe
 from starktrack.data.results.folder import ResultFolder
-from starktrack.tracking.campaign import Standing
-from starktrack.tracking.shares import Share
+from starktrack.tracking.batch_runner import BatchProgress
+from starktrack.tracking.sharding import Shard
 
 
 @pytest.fixture
@@ -54,20 +54,20 @@ def test_every_part_of_a_union_is_tracked_with_its_own_update_interval(two_sets,
 
     used = []
 
-    def spy(team, tasks):
+    def spy(tracker, tasks):
         tasks = list(tasks)
-        used.append((team.engine.config.tracking.update_interval, [task.name for task in tasks]))
-        yield from run_campaign(team, tasks)
+        used.append((tracker.engine.config.tracking.update_interval, [task.name for task in tasks]))
+        yield from run_batch(tracker, tasks)
 
-    run_campaign = evaluation_job.run_campaign
-    monkeypatch.setattr(evaluation_job, "run_campaign", spy)
+    run_batch = evaluation_job.run_batch
+    monkeypatch.setattr(evaluation_job, "run_batch", spy)
     whole = job(two_sets, paper_weights)
     ResultFolder(whole.folder).claim(describe(whole, whole.data.open()))
-    events = list(whole(Share(0, 1)))
+    events = list(whole(Shard(0, 1)))
     assert used == [(200, ["otb_Dog"]), (10, ["vot_ball"])]
-    standings = [event for event in events if isinstance(event, Standing)]
-    assert (standings[-1].clips, standings[-1].frames) == (2, 6)
-    assert [event.name for event in events if not isinstance(event, Standing)] == ["otb_Dog", "vot_ball"]
+    steps = [event for event in events if isinstance(event, BatchProgress)]
+    assert (steps[-1].clips, steps[-1].frames) == (2, 6)
+    assert [event.name for event in events if not isinstance(event, BatchProgress)] == ["otb_Dog", "vot_ball"]
 
 
 def test_the_metadata_of_a_union_tell_the_interval_of_every_part(two_sets, paper_weights):

@@ -8,11 +8,11 @@ from tests.tracking.test_tracker import FakeEngine, frame
 
 from starktrack.config.refine import RefineConfig, RefineModel
 from starktrack.errors import StarktrackError
+from starktrack.tracking.batch_tracker import BatchTracker, PluginAdapter
 from starktrack.tracking.overlay import PALETTE, draw_masks
 from starktrack.tracking.protocol import BoxQueries, Refinement, Refiner
-from starktrack.tracking.refined_team import ExactTeam, RefinedTeam
+from starktrack.tracking.refined_batch_tracker import OutlineBatchTracker, RefinedBatchTracker
 from starktrack.tracking.refinement import mask_region, paste_mask, refine
-from starktrack.tracking.team import PluginTeam, Team
 from starktrack.tracking.tracker import Tracker
 
 BOX = (100.0, 100.0, 40.0, 40.0)
@@ -93,7 +93,7 @@ def test_a_region_is_the_outline_within_its_bounds_or_the_box_where_there_is_non
     assert (filled.pixels.shape, filled.pixels.all(), filled.corner_xy) == ((3, 3), True, (10, 21))
 
 
-@pytest.mark.parametrize("make", [ExactTeam, RefinedTeam])
+@pytest.mark.parametrize("make", [RefinedBatchTracker, OutlineBatchTracker])
 def test_a_team_of_any_kind_is_refined_and_goes_on_from_its_own_boxes(make):
     class Drifting:
         def start(self, image, box_xywh):
@@ -103,15 +103,15 @@ def test_a_team_of_any_kind_is_refined_and_goes_on_from_its_own_boxes(make):
             self.box = self.box + np.array([10.0, 0.0, 0.0, 0.0])
             return self.box
 
-    team = make(PluginTeam(Drifting), FakeRefiner())
-    assert (isinstance(team, Team), team.capacity) == (True, 1)
-    target = team.start(frame(), np.array(BOX))
+    tracker = make(PluginAdapter(Drifting), FakeRefiner())
+    assert (isinstance(tracker, BatchTracker), tracker.capacity) == (True, 1)
+    target = tracker.start(frame(), np.array(BOX))
     for step in (1, 2):
-        ((box, score),) = team.advance([target], [frame()])
+        ((box, score),) = tracker.advance([target], [frame()])
         # The crop of the drifted box, and its left half.
         assert (box.tolist(), score) == ([80.0 + 10 * step, 80.0, 40.0, 80.0], None)
     # A long evaluation would hold an outline a frame, which nobody asks for.
-    corners = [(80, 80), (90, 80), (100, 80)] if make is RefinedTeam else []
+    corners = [(80, 80), (90, 80), (100, 80)] if make is OutlineBatchTracker else []
     assert [region.corner_xy for region in target.regions] == corners
     assert all(region.pixels.shape == (80, 40) for region in target.regions)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from starktrack.cli.campaign_progress import follow
+from starktrack.cli.batch_progress import follow
 from starktrack.cli.evaluation_job import (
     Broken,
     Contestant,
@@ -28,7 +28,7 @@ from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
 from starktrack.pretrained import DEFAULT
-from starktrack.tracking.shares import Lost, Share, shares_here, work_here
+from starktrack.tracking.sharding import LostWorker, Shard, local_shards, run_shards
 
 
 def evaluate(
@@ -158,35 +158,35 @@ def _chosen(dataset: Dataset, wanted: Sequence[str]) -> tuple[str, ...]:
 
 def _clear(job: EvaluationJob) -> None:
     """Remove what earlier runs left of the sequences that this process has to do: failures and half files."""
-    ResultFolder(job.folder).clear(_share_of(job))
+    ResultFolder(job.folder).clear(_names_here(job))
 
 
-def _share_of(job: EvaluationJob) -> list[str]:
-    shares = shares_here(job.settings.workers, os.environ)
-    return [name for share in shares for name in share.of(job.names)]
+def _names_here(job: EvaluationJob) -> list[str]:
+    shards = local_shards(job.settings.workers, os.environ)
+    return [name for shard in shards for name in shard.of(job.names)]
 
 
 def _run(job: EvaluationJob) -> list[str]:
     """Track what this process has to do of a job; return what went wrong."""
-    shares, mine = shares_here(job.settings.workers, os.environ), _share_of(job)
+    shards, mine = local_shards(job.settings.workers, os.environ), _names_here(job)
     left = sum(not ResultFolder(job.folder).is_finished(name) for name in mine)
     if not left:
         sys.stderr.write(f"{job.contestant.name}: all {len(mine)} sequences were finished before\n")
         return []
-    return follow(job.contestant.name, left, work_here(job, shares), partial(_take, job))
+    return follow(job.contestant.name, left, run_shards(job, shards), partial(_take, job))
 
 
-def _take(job: EvaluationJob, share: Share, event: Any) -> list[str]:
+def _take(job: EvaluationJob, shard: Shard, event: Any) -> list[str]:
     """Return the problem that an event tells of, if it does."""
     who = job.contestant.name
     if isinstance(event, Broken):
         return [f"{who} on {event.name}, {event.reason}; all of it: {job.folder}/failed/{event.name}.txt"]
-    if isinstance(event, Lost):
+    if isinstance(event, LostWorker):
         folder = ResultFolder(job.folder)
-        left = [name for name in share.of(job.names) if not folder.is_finished(name)]
+        left = [name for name in shard.of(job.names) if not folder.is_finished(name)]
         for name in left:
             folder.write_failure(name, event.reason)
-        return [f"{who}, worker {share.index}: {event.reason.strip()}; unfinished: {', '.join(left[:5])}"]
+        return [f"{who}, worker {shard.index}: {event.reason.strip()}; unfinished: {', '.join(left[:5])}"]
     return []
 
 

@@ -20,14 +20,14 @@ from starktrack.data.collection import annotation_form, by_benchmark, open_bench
 from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import CheckpointError, ConfigError
-from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
+from starktrack.tracking.batch_runner import BatchProgress, Clip, Failed, Finished, Task, run_batch
+from starktrack.tracking.batch_tracker import BatchTracker, NetworkTracker, PluginAdapter
 from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_nanotrack
 from starktrack.tracking.opencv_worker import CLASSES
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.protocol import Refiner
-from starktrack.tracking.refined_team import ExactTeam
-from starktrack.tracking.shares import Share, threads_each
-from starktrack.tracking.team import EngineTeam, PluginTeam, Team
+from starktrack.tracking.refined_batch_tracker import RefinedBatchTracker
+from starktrack.tracking.sharding import Shard, threads_each
 
 BATCH_ON_CPU, BATCH_ON_GPU = 8, 16
 
@@ -137,7 +137,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """Track the named sequences and write their results; sent to every worker, which does its share."""
+    """Track the named sequences and write their results; sent to every worker, which takes its shard."""
 
     data: DataPlace
     contestant: Contestant
@@ -145,36 +145,36 @@ class EvaluationJob:
     folder: Path
     names: tuple[str, ...]
 
-    def __call__(self, share: Share) -> Iterator[Done | Broken | Standing]:
-        """Track what is unfinished of a share, write results, and yield what there is to tell."""
+    def __call__(self, shard: Shard) -> Iterator[Done | Broken | BatchProgress]:
+        """Track what is unfinished of a shard, write results, and yield what there is to tell."""
         folder = ResultFolder(self.folder)
-        names = [name for name in share.of(self.names) if not folder.is_finished(name)]
+        names = [name for name in shard.of(self.names) if not folder.is_finished(name)]
         if not names:
             return
         dataset = self.data.open()
-        before = Standing(0.0, 0)
+        before = BatchProgress(0.0, 0)
         for benchmark, of_part in by_benchmark(dataset, names).items():
             # Asked again when its turn comes: somebody else may have finished it since.
             unfinished = (name for name in of_part if not folder.is_finished(name))
             tasks = (Task(name, partial(_clip, dataset, name)) for name in unfinished)
             now = before
-            with open_team(self.contestant, benchmark, self.settings, share) as team:
-                for event in run_campaign(self._refined(team, share), tasks):
-                    if isinstance(event, Standing):
-                        now = Standing(before.clips + event.clips, before.frames + event.frames)
-                    yield now if isinstance(event, Standing) else self._keep(event, folder)
+            with open_batch_tracker(self.contestant, benchmark, self.settings, shard) as tracker:
+                for event in run_batch(self._refined(tracker, shard), tasks):
+                    if isinstance(event, BatchProgress):
+                        now = BatchProgress(before.clips + event.clips, before.frames + event.frames)
+                    yield now if isinstance(event, BatchProgress) else self._keep(event, folder)
             before = now
 
-    def _refined(self, team: Team, share: Share) -> Team:
+    def _refined(self, tracker: BatchTracker, shard: Shard) -> BatchTracker:
         if not self.contestant.refine:
-            return team
-        return ExactTeam(team, open_refiner(self.contestant, self.settings, share))
+            return tracker
+        return RefinedBatchTracker(tracker, open_refiner(self.contestant, self.settings, shard))
 
     def _keep(self, outcome: Finished | Failed, folder: ResultFolder) -> Done | Broken:
         if isinstance(outcome, Failed):
             folder.write_failure(outcome.name, "".join(traceback.format_exception(outcome.error)))
             return broken(outcome)
-        folder.write(outcome.name, outcome.trajectory, outcome.stages, integer=self.settings.integer)
+        folder.write(outcome.name, outcome.trajectory, outcome.stage_seconds, integer=self.settings.integer)
         return Done(outcome.name, len(outcome.trajectory))
 
 
@@ -185,29 +185,31 @@ def broken(failed: Failed) -> Broken:
 
 
 @contextmanager
-def open_team(contestant: Contestant, benchmark: str, settings: Settings, share: Share) -> Iterator[Team]:
+def open_batch_tracker(
+    contestant: Contestant, benchmark: str, settings: Settings, shard: Shard
+) -> Iterator[BatchTracker]:
     """Give what tracks, and end what it started."""
     if contestant.weights is not None:
-        yield _engine_team(contestant.weights, benchmark, settings, share)
+        yield _network_tracker(contestant.weights, benchmark, settings, shard)
         return
     factory = load_factory(
         contestant.plugin, nanotrack=settings.nanotrack, opencv_python=settings.opencv_python
     )
     try:
-        yield PluginTeam(factory)
+        yield PluginAdapter(factory)
     finally:
         if isinstance(factory, OpenCvFactory):
             factory.close()
 
 
-def open_refiner(contestant: Contestant, settings: Settings, share: Share) -> Refiner:
+def open_refiner(contestant: Contestant, settings: Settings, shard: Shard) -> Refiner:
     """Return the refiner behind a contestant that has one; errors as `starktrack.load`."""
     from starktrack.api import load_refiner, refiner_file
 
     file = refiner_file(contestant.refine, settings.device)
     if file.suffix == ".onnx":
         return load_refiner(file, device=settings.device, threads=_onnx_threads(settings))
-    return load_refiner(file, device=_torch_device(settings, share))
+    return load_refiner(file, device=_torch_device(settings, shard))
 
 
 def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> Config:
@@ -293,7 +295,7 @@ def _stored_config(weights: Path) -> Config:
     return read_config(weights)
 
 
-def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share) -> EngineTeam:
+def _network_tracker(weights: Path, benchmark: str, settings: Settings, shard: Shard) -> NetworkTracker:
     from starktrack.api import load_engine
 
     if weights.suffix == ".onnx":
@@ -301,18 +303,18 @@ def _engine_team(weights: Path, benchmark: str, settings: Settings, share: Share
 
         device, engine = "cpu", open_onnx(weights, threads=_onnx_threads(settings))
     else:
-        device = _torch_device(settings, share)
+        device = _torch_device(settings, shard)
         engine = load_engine(weights=weights, device=device)
     engine.config = for_benchmark(engine.config, benchmark, overrides=settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
-    return EngineTeam(engine, batch)
+    return NetworkTracker(engine, batch)
 
 
 def _onnx_threads(settings: Settings) -> int:
     return threads_each(settings.workers) if settings.workers > 1 else 0
 
 
-def _torch_device(settings: Settings, share: Share) -> str:
+def _torch_device(settings: Settings, shard: Shard) -> str:
     """Return where this process's network runs, after sharing the processor's threads with the other workers."""
     import torch
 
@@ -320,7 +322,7 @@ def _torch_device(settings: Settings, share: Share) -> str:
         torch.set_num_threads(threads_each(settings.workers))
     if not torch.cuda.is_available() or settings.device not in ("auto", "cuda"):
         return settings.device
-    local = int(os.environ.get("LOCAL_RANK", "0")) * settings.workers + share.index % settings.workers
+    local = int(os.environ.get("LOCAL_RANK", "0")) * settings.workers + shard.index % settings.workers
     return f"cuda:{local % torch.cuda.device_count()}"
 
 

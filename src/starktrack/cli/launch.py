@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from starktrack.tracking.shares import POLL_SECONDS
+from starktrack.tracking.sharding import POLL_SECONDS
 
 
 def is_launched() -> bool:

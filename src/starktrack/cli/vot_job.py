@@ -9,18 +9,26 @@ from pathlib import Path
 
 import numpy as np
 
-from starktrack.cli.evaluation_job import Broken, Contestant, Done, Settings, broken, open_refiner, open_team
+from starktrack.cli.evaluation_job import (
+    Broken,
+    Contestant,
+    Done,
+    Settings,
+    broken,
+    open_batch_tracker,
+    open_refiner,
+)
 from starktrack.data.regions import Mask, Rectangle
 from starktrack.data.results.folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import DatasetError
 from starktrack.files import discard_leftovers
-from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
-from starktrack.tracking.refined_team import RefinedTarget, RefinedTeam
+from starktrack.tracking.batch_runner import BatchProgress, Clip, Failed, Finished, Task, run_batch
+from starktrack.tracking.batch_tracker import BatchTracker
+from starktrack.tracking.refined_batch_tracker import OutlineBatchTracker, RefinedTarget
 from starktrack.tracking.refinement import mask_region
-from starktrack.tracking.shares import Share
-from starktrack.tracking.team import Team
+from starktrack.tracking.sharding import Shard
 
 
 class Experiment(StrEnum):
@@ -79,7 +87,7 @@ def plan(dataset: Dataset, experiment: Experiment) -> list[VotStart]:
 
 @dataclass(frozen=True)
 class VotJob:
-    """The runs of one tracker; sent to every worker, which does its share."""
+    """The runs of one tracker; sent to every worker, which takes its shard."""
 
     workspace: Path
     contestant: Contestant
@@ -106,29 +114,29 @@ class VotJob:
         """Return where reasons of failed runs are kept."""
         return ResultFolder(self.folder)
 
-    def clear(self, share: Share) -> None:
-        """Remove failures of earlier attempts, and what killed ones left half written, of a share."""
+    def clear(self, shard: Shard) -> None:
+        """Remove failures of earlier attempts, and what killed ones left half written, of a shard."""
         from starktrack.evaluation.vot_results import run_files
 
-        runs = [self.runs[name] for name in share.of(list(self.runs))]
+        runs = [self.runs[name] for name in shard.of(list(self.runs))]
         for run in runs:
             self.failures.forget_failure(run.name)
         discard_leftovers(file for run in runs for file in run_files(self.path(run)))
 
-    def left(self, share: Share) -> list[VotStart]:
-        """Return the unfinished runs of a share."""
-        return [self.runs[name] for name in share.of(list(self.runs)) if not self.is_finished(name)]
+    def left(self, shard: Shard) -> list[VotStart]:
+        """Return the unfinished runs of a shard."""
+        return [self.runs[name] for name in shard.of(list(self.runs)) if not self.is_finished(name)]
 
-    def __call__(self, share: Share) -> Iterator[Done | Broken | Standing]:
-        """Do what is unfinished of a share and yield what there is to tell."""
-        left = self.left(share)
+    def __call__(self, shard: Shard) -> Iterator[Done | Broken | BatchProgress]:
+        """Do what is unfinished of a shard and yield what there is to tell."""
+        left = self.left(shard)
         if not left:
             return
         dataset = open_dataset("vot", self.workspace, "all")
         tasks = [Task(run.name, partial(_clip, dataset, run)) for run in left]
-        with open_team(self.contestant, self.benchmark, self.settings, share) as team:
-            for event in run_campaign(self._refined(team, share), tasks):
-                if isinstance(event, Standing):
+        with open_batch_tracker(self.contestant, self.benchmark, self.settings, shard) as tracker:
+            for event in run_batch(self._refined(tracker, shard), tasks):
+                if isinstance(event, BatchProgress):
                     yield event
                 elif isinstance(event, Failed):
                     self.failures.write_failure(event.name, "".join(traceback.format_exception(event.error)))
@@ -137,10 +145,10 @@ class VotJob:
                     self._write(self.runs[event.name], event)
                     yield Done(event.name, len(event.trajectory))
 
-    def _refined(self, team: Team, share: Share) -> Team:
+    def _refined(self, tracker: BatchTracker, shard: Shard) -> BatchTracker:
         if not self.contestant.refine:
-            return team
-        return RefinedTeam(team, open_refiner(self.contestant, self.settings, share))
+            return tracker
+        return OutlineBatchTracker(tracker, open_refiner(self.contestant, self.settings, shard))
 
     def _regions(self, event: Finished) -> list[Mask | Rectangle]:
         boxes = event.trajectory.boxes_xywh

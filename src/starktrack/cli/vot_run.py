@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.campaign_progress import follow
+from starktrack.cli.batch_progress import follow
 from starktrack.cli.evaluation_job import (
     Broken,
     Contestant,
@@ -25,8 +25,8 @@ from starktrack.cli.vot_job import Experiment, VotJob, plan
 from starktrack.data.results.folder import claim_folder
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import ConfigError
-from starktrack.tracking.campaign import Standing
-from starktrack.tracking.shares import Lost, Share, shares_here, work_here
+from starktrack.tracking.batch_runner import BatchProgress
+from starktrack.tracking.sharding import LostWorker, Shard, local_shards, run_shards
 
 
 def run(
@@ -86,11 +86,11 @@ def run(
         folder,
         runs,
     )
-    shares = shares_here(workers, os.environ)
-    for share in shares:
-        job.clear(share)
+    shards = local_shards(workers, os.environ)
+    for shard in shards:
+        job.clear(shard)
     meet()
-    problems = _follow(job, shares)
+    problems = _follow(job, shards)
     if is_first():
         if is_launched():
             wait_for_others(job.is_over, list(job.runs))
@@ -102,21 +102,21 @@ def run(
         raise typer.Exit(1)
 
 
-def _follow(job: VotJob, shares: Sequence[Share]) -> list[str]:
-    left = sum(len(job.left(share)) for share in shares)
+def _follow(job: VotJob, shards: Sequence[Shard]) -> list[str]:
+    left = sum(len(job.left(shard)) for shard in shards)
     if not left:
         return []
-    return follow(job.contestant.name, left, work_here(job, shares), partial(_take, job))
+    return follow(job.contestant.name, left, run_shards(job, shards), partial(_take, job))
 
 
-def _take(job: VotJob, share: Share, event: Done | Broken | Standing | Lost) -> list[str]:
+def _take(job: VotJob, shard: Shard, event: Done | Broken | BatchProgress | LostWorker) -> list[str]:
     """Return the problem that an event tells of, if it does."""
     who = job.contestant.name
     if isinstance(event, Broken):
         return [f"{who} on {event.name}, {event.reason}; all of it: {job.folder}/failed/{event.name}.txt"]
-    if isinstance(event, Lost):
-        left = [run.name for run in job.left(share)]
+    if isinstance(event, LostWorker):
+        left = [run.name for run in job.left(shard)]
         for name in left:
             job.failures.write_failure(name, event.reason)
-        return [f"{who}, worker {share.index}: {event.reason.strip()}; unfinished: {', '.join(left[:5])}"]
+        return [f"{who}, worker {shard.index}: {event.reason.strip()}; unfinished: {', '.join(left[:5])}"]
     return []

@@ -17,8 +17,8 @@ import numpy as np
 from starktrack.arrays import Box, Image
 from starktrack.errors import InputError, StarktrackError
 from starktrack.tracking import opencv_worker
+from starktrack.tracking.batch_tracker import PluginTracker
 from starktrack.tracking.opencv_worker import ANSWER, CLASSES, REQUEST, OpenCvTracker, find_onnx
-from starktrack.tracking.team import PluginTracker
 
 CONTRIB = "opencv-contrib-python-headless==5.0.0.*"
 """The wheel that `uv` is asked for: the version of the plain wheel that this package was tested with."""

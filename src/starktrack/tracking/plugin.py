@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from starktrack.errors import InputError, nearest_name
+from starktrack.tracking.batch_tracker import PluginTracker
 from starktrack.tracking.opencv_worker import CLASSES
-from starktrack.tracking.team import PluginTracker
 
 
 def load_factory(

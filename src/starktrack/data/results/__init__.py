@@ -1,1 +1,1 @@
-"""What trackers said, on disk: boxes, tracks, outlines, and a campaign's folder."""
+"""What trackers said, on disk: boxes, tracks, outlines, and the folder of a run."""

@@ -2,11 +2,11 @@ import itertools
 
 import pytest
 
-from starktrack.cli.campaign_progress import CampaignProgress, campaign_progress
-from starktrack.tracking.campaign import Standing
-from starktrack.tracking.shares import Share
+from starktrack.cli.batch_progress import SumOfShards, batch_progress
+from starktrack.tracking.batch_runner import BatchProgress
+from starktrack.tracking.sharding import Shard
 
-FIRST, SECOND = Share(0, 2), Share(1, 2)
+FIRST, SECOND = Shard(0, 2), Shard(1, 2)
 
 
 @pytest.fixture
@@ -17,10 +17,10 @@ def clock(monkeypatch):
 
 
 def test_workers_are_added_up_and_the_rest_takes_as_long_as_what_is_done(clock):
-    progress = CampaignProgress("fox", 10)
+    progress = SumOfShards("fox", 10)
     assert progress.remaining() == "?"
-    progress.update(FIRST, Standing(1.0, 100))
-    progress.update(SECOND, Standing(1.5, 140))
+    progress.update(FIRST, BatchProgress(1.0, 100))
+    progress.update(SECOND, BatchProgress(1.5, 140))
     assert (progress.clips, progress.frames) == (2.5, 240)
     # 20 seconds for 2.5 of 10 sequences: 60 more for the other 7.5.
     assert progress.remaining() == "0:01:00"
@@ -28,8 +28,8 @@ def test_workers_are_added_up_and_the_rest_takes_as_long_as_what_is_done(clock):
 
 
 def test_without_a_terminal_a_line_comes_every_ten_seconds(clock, capsys):
-    with campaign_progress("fox", 4) as progress:
-        progress.update(FIRST, Standing(2.0, 60))
+    with batch_progress("fox", 4) as progress:
+        progress.update(FIRST, BatchProgress(2.0, 60))
     line = capsys.readouterr().err
     assert line.startswith("fox: 2.0 of 4 sequences, ")
     assert line.endswith(" left\n")

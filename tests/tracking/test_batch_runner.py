@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from starktrack.errors import DatasetError, InputError
-from starktrack.tracking.campaign import Clip, Failed, Finished, Standing, Task, run_campaign
-from starktrack.tracking.team import EngineTeam, PluginTeam
+from starktrack.tracking.batch_runner import BatchProgress, Clip, Failed, Finished, Task, run_batch
+from starktrack.tracking.batch_tracker import NetworkTracker, PluginAdapter
 
 
 class Numbered:
@@ -25,10 +25,10 @@ class Numbered:
         return np.full((20, 30, 3), index, np.uint8)
 
 
-class FakeTeam:
+class FakeTracker:
     """A target's box is the frame it sees, plus the number that its first box carried."""
 
-    stages: ClassVar = {}
+    stage_seconds: ClassVar = {}
 
     def __init__(self, capacity, poison=None):
         self.capacity, self.poison = capacity, poison
@@ -52,15 +52,15 @@ def task(name, count, *, number=0.0, broken=None, order=None):
     return Task(name, lambda: clip)
 
 
-def outcomes(team, tasks):
-    return {event.name: event for event in run_campaign(team, tasks) if not isinstance(event, Standing)}
+def outcomes(tracker, tasks):
+    return {event.name: event for event in run_batch(tracker, tasks) if not isinstance(event, BatchProgress)}
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 16])
 def test_every_clip_gets_its_own_boxes_however_many_are_in_work(capacity):
     lengths = [5, 1, 9, 2, 7, 3, 3]
     tasks = [task(f"s{i}", length, number=float(i)) for i, length in enumerate(lengths)]
-    found = outcomes(FakeTeam(capacity), tasks)
+    found = outcomes(FakeTracker(capacity), tasks)
     assert len(found) == 7
     for i, length in enumerate(lengths):
         boxes = found[f"s{i}"].trajectory.boxes_xywh
@@ -70,19 +70,19 @@ def test_every_clip_gets_its_own_boxes_however_many_are_in_work(capacity):
 
 
 def test_a_place_that_gets_free_is_filled_at_once():
-    team = FakeTeam(2)
-    outcomes(team, [task("a", 3), task("b", 7), task("c", 5)])
+    tracker = FakeTracker(2)
+    outcomes(tracker, [task("a", 3), task("b", 7), task("c", 5)])
     # a: steps 1-2, c takes over: steps 3-6, b: steps 1-6.
-    assert team.sizes == [2] * 6
+    assert tracker.sizes == [2] * 6
 
 
 def test_a_clip_may_run_backwards_from_the_middle():
-    found = outcomes(FakeTeam(1), [task("back", 9, order=range(4, -1, -1))])
+    found = outcomes(FakeTracker(1), [task("back", 9, order=range(4, -1, -1))])
     np.testing.assert_array_equal(found["back"].trajectory.boxes_xywh[1:, 1], [3, 2, 1, 0])
 
 
 def test_a_frame_that_cannot_be_read_fails_its_clip_and_no_other():
-    found = outcomes(FakeTeam(2), [task("good", 6), task("bad", 6, broken=4), task("later", 3)])
+    found = outcomes(FakeTracker(2), [task("good", 6), task("bad", 6, broken=4), task("later", 3)])
     assert isinstance(found["bad"], Failed)
     assert found["bad"].frame == 4
     assert "frame 4 is broken" in str(found["bad"].error)
@@ -94,14 +94,14 @@ def test_a_clip_that_cannot_be_opened_is_reported_with_the_reason():
     def explode():
         raise DatasetError("groundtruth.txt is missing")
 
-    found = outcomes(FakeTeam(2), [Task("bad", explode), task("good", 3)])
+    found = outcomes(FakeTracker(2), [Task("bad", explode), task("good", 3)])
     assert str(found["bad"].error) == "groundtruth.txt is missing"
     assert isinstance(found["good"], Finished)
 
 
 def test_when_a_step_of_several_raises_only_the_guilty_clip_fails():
     tasks = [task(f"s{i}", 5, number=float(i)) for i in range(5)]
-    found = outcomes(FakeTeam(3, poison=1.0), tasks)
+    found = outcomes(FakeTracker(3, poison=1.0), tasks)
     assert [name for name, outcome in sorted(found.items()) if isinstance(outcome, Failed)] == ["s1"]
     assert str(found["s1"].error) == "out of memory"
     np.testing.assert_array_equal(found["s2"].trajectory.boxes_xywh[1:, 1], [1, 2, 3, 4])
@@ -111,7 +111,7 @@ def test_frames_are_decoded_in_other_threads_and_never_far_ahead():
     frames = Numbered(200)
     furthest = []
 
-    class Watching(FakeTeam):
+    class Watching(FakeTracker):
         def advance(self, targets, images):
             furthest.append(max(index for index, _ in list(frames.reads)) - int(images[0][0, 0, 0]))
             return super().advance(targets, images)
@@ -123,20 +123,20 @@ def test_frames_are_decoded_in_other_threads_and_never_far_ahead():
 
 
 def test_seconds_of_each_stage_are_kept():
-    found = outcomes(FakeTeam(2), [task("a", 4), task("b", 4)])["a"]
+    found = outcomes(FakeTracker(2), [task("a", 4), task("b", 4)])["a"]
     assert found.trajectory.seconds.shape == (4,)
     assert (found.trajectory.seconds >= 0).all()
-    assert found.stages["decode"] > 0
-    assert found.stages["wait"] >= 0
-    assert set(found.stages) == {"decode", "wait", "track"}
+    assert found.stage_seconds["decode"] > 0
+    assert found.stage_seconds["wait"] >= 0
+    assert set(found.stage_seconds) == {"decode", "wait", "track"}
     assert np.isnan(found.trajectory.scores[0])
     assert found.trajectory.scores[1:].tolist() == [0.5, 0.5, 0.5]
 
 
 def test_the_standing_rises_to_the_number_of_clips():
-    events = run_campaign(FakeTeam(2), [task(f"s{i}", 3 + i) for i in range(4)])
-    told = [event for event in events if isinstance(event, Standing)]
-    clips = [standing.clips for standing in told]
+    events = run_batch(FakeTracker(2), [task(f"s{i}", 3 + i) for i in range(4)])
+    told = [event for event in events if isinstance(event, BatchProgress)]
+    clips = [progress.clips for progress in told]
     assert clips == sorted(clips)
     assert clips[-1] == 4
     assert told[-1].frames == 2 + 3 + 4 + 5
@@ -154,7 +154,7 @@ class Drifting:
 
 
 def test_a_tracker_with_two_methods_can_be_plugged_in():
-    found = outcomes(PluginTeam(Drifting), [task("a", 4, number=7.0), task("b", 3, number=2.0)])
+    found = outcomes(PluginAdapter(Drifting), [task("a", 4, number=7.0), task("b", 3, number=2.0)])
     np.testing.assert_array_equal(found["a"].trajectory.boxes_xywh[:, 0], [7, 8, 9, 10])
     np.testing.assert_array_equal(found["b"].trajectory.boxes_xywh[:, 0], [2, 3, 4])
     assert np.isnan(found["a"].trajectory.scores).all()
@@ -166,7 +166,7 @@ def test_an_answer_that_is_no_box_fails_with_what_was_got(answer):
         def update(self, image):
             return answer
 
-    failed = outcomes(PluginTeam(Bad), [task("a", 3)])["a"]
+    failed = outcomes(PluginAdapter(Bad), [task("a", 3)])["a"]
     assert isinstance(failed.error, InputError)
     assert f"must return four finite numbers x,y,w,h, got {answer!r}" in str(failed.error)
 
@@ -206,7 +206,7 @@ def test_a_network_gives_the_same_boxes_for_many_clips_as_for_one(tiny_engine):
         clip = Clip(ClipFrames(frames), range(len(frames)), frames[0].box_xywh)
         return Task(name, lambda: clip)
 
-    found = outcomes(EngineTeam(tiny_engine, 3), [as_task(name) for name in clips])
+    found = outcomes(NetworkTracker(tiny_engine, 3), [as_task(name) for name in clips])
     assert len(found) == 4
     for name, frames in clips.items():
         tracker = Tracker(tiny_engine)
@@ -214,12 +214,12 @@ def test_a_network_gives_the_same_boxes_for_many_clips_as_for_one(tiny_engine):
         alone = [tracker.update(frame.image).box_xywh for frame in frames[1:]]
         # The arithmetic of a larger batch is summed in another order.
         np.testing.assert_allclose(found[name].trajectory.boxes_xywh[1:], alone, atol=1e-3)
-        stages = found[name].stages
+        stages = found[name].stage_seconds
         assert 0 < stages["crop"] < stages["network"]
         assert stages["crop"] + stages["network"] <= stages["track"] == found[name].trajectory.seconds.sum()
 
 
 def test_a_first_box_outside_the_frame_fails_that_clip(tiny_engine):
     clip = Clip(Numbered(3), range(3), np.array([500.0, 1.0, 5.0, 5.0]))
-    failed = outcomes(EngineTeam(tiny_engine, 2), [Task("out", lambda: clip)])["out"]
+    failed = outcomes(NetworkTracker(tiny_engine, 2), [Task("out", lambda: clip)])["out"]
     assert "a box must overlap the frame of 30 x 20 pixels" in str(failed.error)

@@ -1,4 +1,4 @@
-"""How long the stages of tracking take: an engine whose crops and network are timed apart."""
+"""Seconds that the stages of tracking take: an engine with crops and network timed apart."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ class TwoStepEngine(Engine, Protocol):
         ...
 
 
-class Stopwatch:
+class StageTimer:
     """Seconds per stage so far."""
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class Stopwatch:
 class TimedEngine:
     """Fulfils `tracking.protocol.Engine` with another engine.
 
-    Convention: templates count as network, their crops included. On a GPU crops are cut while the network's turn comes,
-    so that most of their time is told as the network's.
+    Convention: templates count as network, their crops included. A GPU cuts crops asynchronously, so that most of
+    their time counts as the network's.
     """
 
     def __init__(self, engine: TwoStepEngine) -> None:
         self.engine = engine
-        self.watch = Stopwatch()
+        self.timer = StageTimer()
 
     @property
     def config(self) -> Config:
@@ -58,12 +58,12 @@ class TimedEngine:
 
     def embed(self, queries: BoxQueries) -> list[Template]:
         """Return what the network keeps of a template cut around each box."""
-        with self.watch.running(NETWORK):
+        with self.timer.running(NETWORK):
             return self.engine.embed(queries)
 
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Prediction:
         """Return the target's box in the search region cut around each box."""
-        with self.watch.running(CROP):
+        with self.timer.running(CROP):
             crops, masks = self.engine.crop(queries, self.config.model.search)
-        with self.watch.running(NETWORK):
+        with self.timer.running(NETWORK):
             return self.engine.locate(crops, masks, templates)

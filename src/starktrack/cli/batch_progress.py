@@ -1,4 +1,4 @@
-"""Progress of a campaign: sequences, frames a second, and the time that is left."""
+"""Progress of a batch: sequences, frames a second, and the time that is left."""
 
 import sys
 import time
@@ -10,22 +10,22 @@ from typing import Any
 import typer
 
 from starktrack.cli.progress import PLAIN_INTERVAL_SECONDS
-from starktrack.tracking.campaign import Standing
-from starktrack.tracking.shares import Share
+from starktrack.tracking.batch_runner import BatchProgress
+from starktrack.tracking.sharding import Shard
 
 
-class CampaignProgress:
+class SumOfShards:
     """Adds up where the workers stand; how that is shown is up to the subclass."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title = title
         self.total = total
-        self._standings: dict[Share, Standing] = {}
+        self._latest: dict[Shard, BatchProgress] = {}
         self._start = time.monotonic()
 
-    def update(self, share: Share, standing: Standing) -> None:
+    def update(self, shard: Shard, progress: BatchProgress) -> None:
         """Take note of where a worker stands."""
-        self._standings[share] = standing
+        self._latest[shard] = progress
         self.show()
 
     def show(self) -> None:
@@ -34,12 +34,12 @@ class CampaignProgress:
     @property
     def clips(self) -> float:
         """Return how many sequences are done, parts included."""
-        return sum((standing.clips for standing in self._standings.values()), 0.0)
+        return sum((progress.clips for progress in self._latest.values()), 0.0)
 
     @property
     def frames(self) -> int:
         """Return how many frames were tracked."""
-        return sum(standing.frames for standing in self._standings.values())
+        return sum(progress.frames for progress in self._latest.values())
 
     @property
     def rate(self) -> float:
@@ -47,14 +47,14 @@ class CampaignProgress:
         return self.frames / max(time.monotonic() - self._start, 1e-9)
 
     def remaining(self) -> str:
-        """Return the time left in words, from the share that is done."""
+        """Return the time left in words, from the part that is done."""
         elapsed = time.monotonic() - self._start
         if not self.clips:
             return "?"
         return str(timedelta(seconds=round(elapsed * max(0.0, self.total / self.clips - 1))))
 
 
-class _Lines(CampaignProgress):
+class _Lines(SumOfShards):
     def __init__(self, title: str, total: int) -> None:
         super().__init__(title, total)
         self._last = self._start
@@ -69,8 +69,8 @@ class _Lines(CampaignProgress):
 
 
 @contextmanager
-def campaign_progress(title: str, total: int) -> Iterator[CampaignProgress]:
-    """Show how far a campaign is while the block runs, on standard error."""
+def batch_progress(title: str, total: int) -> Iterator[SumOfShards]:
+    """Show how far a batch is while the block runs, on standard error."""
     if not sys.stderr.isatty():
         yield _Lines(title, total)
         return
@@ -87,7 +87,7 @@ def campaign_progress(title: str, total: int) -> Iterator[CampaignProgress]:
     with bar.Progress(*columns, console=Console(stderr=True)) as shown:
         task = shown.add_task(title, total=total, rate=0.0, left="?")
 
-        class _Bar(CampaignProgress):
+        class _Bar(SumOfShards):
             def show(self) -> None:
                 shown.update(task, completed=self.clips, rate=self.rate, left=self.remaining())
 
@@ -95,26 +95,26 @@ def campaign_progress(title: str, total: int) -> Iterator[CampaignProgress]:
 
 
 def follow(
-    name: str, left: int, events: Iterable[tuple[Share, Any]], problem_of: Callable[[Share, Any], list[str]]
+    name: str, left: int, events: Iterable[tuple[Shard, Any]], problem_of: Callable[[Shard, Any], list[str]]
 ) -> list[str]:
-    """Show the progress of all shares of one tracker until they are done; return what went wrong.
+    """Show the progress of all shards of one tracker until they are done; return what went wrong.
 
     Args:
         name: Of the tracker.
         left: Sequences or runs that are still to do.
-        events: What the shares tell.
+        events: What the shards tell.
         problem_of: Returns the problem that an event tells of, if it does.
 
     Raises:
         typer.Exit: The user pressed Ctrl-C; what was finished is kept.
     """
     problems: list[str] = []
-    with campaign_progress(name, left) as progress:
+    with batch_progress(name, left) as progress:
         try:
-            for share, event in events:
-                problems += problem_of(share, event)
-                if isinstance(event, Standing):
-                    progress.update(share, event)
+            for shard, event in events:
+                problems += problem_of(shard, event)
+                if isinstance(event, BatchProgress):
+                    progress.update(shard, event)
         except KeyboardInterrupt as error:
             sys.stderr.write("stopped; the same command goes on where it was\n")
             raise typer.Exit(130) from error

@@ -9,35 +9,35 @@ from starktrack.arrays import Box, Image
 from starktrack.errors import InputError
 from starktrack.geometry.boxes import check_box
 from starktrack.tracking.protocol import BoxQueries, Engine
-from starktrack.tracking.stages import TimedEngine, TwoStepEngine
+from starktrack.tracking.timings import TimedEngine, TwoStepEngine
 from starktrack.tracking.tracker import Target, advance, begin
 
-Sighting: TypeAlias = tuple[Box, float | None]
-"""Where a target is, image pixels, and how likely it is there, where that is known."""
+ScoredBox: TypeAlias = tuple[Box, float | None]
+"""Where a target is, image pixels, and the probability of it, or None where the tracker has none."""
 
 
 @runtime_checkable
-class Team(Protocol):
-    """What tracks. `capacity` targets at a time pay off; results do not depend on how many there are.
+class BatchTracker(Protocol):
+    """Tracks up to `capacity` targets together; its results do not depend on how many there are.
 
-    `stages` holds the seconds that each stage of its work took so far, where it knows stages.
+    `stage_seconds` holds the seconds that each stage of its work took so far, where it measures them.
     """
 
     capacity: int
 
     @property
-    def stages(self) -> Mapping[str, float]: ...  # noqa: D102
+    def stage_seconds(self) -> Mapping[str, float]: ...  # noqa: D102
 
     def start(self, image: Image, box_xywh: Box) -> Any:
-        """Return what is remembered of a target from its first frame."""
+        """Return the state of a target in its first frame."""
         ...
 
-    def advance(self, targets: Sequence[Any], images: Sequence[Image]) -> list[Sighting]:
-        """Find each target in its next frame."""
+    def advance(self, targets: Sequence[Any], images: Sequence[Image]) -> list[ScoredBox]:
+        """Find each target in its next frame; the targets' states move on."""
         ...
 
 
-class EngineTeam:
+class NetworkTracker:
     """Targets that share a forward pass of our network.
 
     Args:
@@ -51,16 +51,16 @@ class EngineTeam:
         self.capacity = capacity
 
     @property
-    def stages(self) -> Mapping[str, float]:
+    def stage_seconds(self) -> Mapping[str, float]:
         """Return the seconds of crops and network so far."""
-        return {} if self._timed is None else self._timed.watch.seconds
+        return {} if self._timed is None else self._timed.timer.seconds
 
     def start(self, image: Image, box_xywh: Box) -> Target:
         """Return a new target; BoxError when the box cannot be tracked in this image."""
         checked = check_box(box_xywh, image.shape[:2])
         return begin(self.engine, BoxQueries([image], np.zeros(1, np.int64), checked[None]))[0]
 
-    def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[Sighting]:
+    def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[ScoredBox]:
         """Find every target in one forward pass."""
         outputs = advance(self.engine, targets, images, range(len(images)))
         return [(output.box_xywh, output.score) for output in outputs]
@@ -68,38 +68,38 @@ class EngineTeam:
 
 @runtime_checkable
 class PluginTracker(Protocol):
-    """A tracker of your own: these two methods are all that is asked of it."""
+    """The two methods that a tracker of your own must have."""
 
     def start(self, image: Image, box_xywh: Box) -> None: ...  # noqa: D102
 
     def update(self, image: Image) -> Box: ...  # noqa: D102
 
 
-class PluginTeam:
-    """Trackers that know nothing of each other; a new one is made for every target."""
+class PluginAdapter:
+    """Fulfils `BatchTracker` with plugins of one kind, a new one for every target."""
 
     capacity = 1
 
     @property
-    def stages(self) -> Mapping[str, float]:
-        """Return nothing: what a plugin does inside is not known."""
+    def stage_seconds(self) -> Mapping[str, float]:
+        """Return nothing: the stages of a plugin are not known."""
         return {}
 
     def __init__(self, factory: Callable[[], PluginTracker]) -> None:
         self._factory = factory
 
     def start(self, image: Image, box_xywh: Box) -> PluginTracker:
-        """Return a new tracker that was shown its target."""
+        """Return a new tracker, started on its target."""
         tracker = self._factory()
         tracker.start(image, box_xywh.copy())
         return tracker
 
-    def advance(self, targets: Sequence[PluginTracker], images: Sequence[Image]) -> list[Sighting]:
-        """Ask each tracker for the box in its next frame."""
-        return [(_checked(each.update(image)), None) for each, image in zip(targets, images, strict=True)]
+    def advance(self, targets: Sequence[PluginTracker], images: Sequence[Image]) -> list[ScoredBox]:
+        """Ask each tracker for the box in its next frame; InputError where the answer is no box."""
+        return [(_as_box(each.update(image)), None) for each, image in zip(targets, images, strict=True)]
 
 
-def _checked(answer: Any) -> Box:
+def _as_box(answer: Any) -> Box:
     try:
         box = np.array(answer, dtype=np.float64)
     except (TypeError, ValueError):

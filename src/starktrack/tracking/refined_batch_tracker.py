@@ -1,0 +1,93 @@
+"""Any batch tracker with a refiner behind it: refined boxes, and outlines where they are wanted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from starktrack.arrays import Box, Image
+from starktrack.data.regions import Mask
+from starktrack.geometry.boxes import clip_xywh
+from starktrack.tracking.batch_tracker import BatchTracker, ScoredBox
+from starktrack.tracking.protocol import BoxQueries, Refiner, Template
+from starktrack.tracking.refinement import Refined, mask_region, refine
+
+MARGIN = 10.0
+"""Pixels of a box that are kept inside the frame before it is refined; not every tracker clips its boxes."""
+
+
+@dataclass
+class RefinedTarget:
+    """State of a target.
+
+    Attributes:
+        tracked: State of the tracker itself.
+        template: The refiner's template.
+        regions: The outline in every frame so far, the first included; of an `OutlineBatchTracker` alone.
+    """
+
+    tracked: Any
+    template: Template
+    regions: list[Mask] = field(default_factory=list)
+
+
+class RefinedBatchTracker:
+    """Fulfils `BatchTracker` with refined boxes; the tracker goes on from its own.
+
+    Args:
+        tracker: What tracks.
+        refiner: What makes its boxes exact.
+    """
+
+    def __init__(self, tracker: BatchTracker, refiner: Refiner) -> None:
+        self.capacity = tracker.capacity
+        self._tracker = tracker
+        self._refiner = refiner
+
+    @property
+    def stage_seconds(self) -> Mapping[str, float]:
+        """Return those of the tracker; the refiner takes the rest of the tracking time."""
+        return self._tracker.stage_seconds
+
+    def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
+        """Return the state of a target in its first frame."""
+        (template,) = self._refiner.embed(_queries([image], [box_xywh]))
+        return RefinedTarget(self._tracker.start(image, box_xywh), template)
+
+    def advance(self, targets: Sequence[RefinedTarget], images: Sequence[Image]) -> list[ScoredBox]:
+        """Find each target in its next frame."""
+        found = self._tracker.advance([target.tracked for target in targets], images)
+        refined = self._refine(targets, images, [box for box, _ in found])
+        return [(exact.box_xywh, score) for exact, (_, score) in zip(refined, found, strict=True)]
+
+    def _refine(
+        self, targets: Sequence[RefinedTarget], images: Sequence[Image], boxes: Sequence[Box]
+    ) -> list[Refined]:
+        return refine(self._refiner, _queries(images, boxes), [target.template for target in targets])
+
+
+class OutlineBatchTracker(RefinedBatchTracker):
+    """Refined boxes, and the outline of every frame in the state of its target."""
+
+    def start(self, image: Image, box_xywh: Box) -> RefinedTarget:
+        """Return the state of a target in its first frame, with its outline there."""
+        target = super().start(image, box_xywh)
+        self._refine([target], [image], [box_xywh])
+        return target
+
+    def _refine(
+        self, targets: Sequence[RefinedTarget], images: Sequence[Image], boxes: Sequence[Box]
+    ) -> list[Refined]:
+        refined = super()._refine(targets, images, boxes)
+        for target, each in zip(targets, refined, strict=True):
+            target.regions.append(mask_region(each.mask, each.box_xywh))
+        return refined
+
+
+def _queries(images: Sequence[Image], boxes: Sequence[Box]) -> BoxQueries:
+    clipped = [
+        clip_xywh(np.asarray(box, float)[None], image.shape[:2], MARGIN)[0]
+        for image, box in zip(images, boxes, strict=True)
+    ]
+    return BoxQueries(images, np.arange(len(images)), np.stack(clipped))
