@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from starktrack.api import load_engine, load_refiner
-from starktrack.data.sequence import Sequence
 from starktrack.data.sources import open_dataset
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.geometry.boxes import clip_xywh, overlap_xywh, whole_pixels
 from starktrack.tracking.batch_tracker import BatchTracker, NetworkTracker, PluginAdapter
 from starktrack.tracking.overlay import draw_boxes, draw_masks
@@ -89,7 +89,7 @@ def _tracker(options: argparse.Namespace) -> BatchTracker:
     return PluginAdapter(load_factory(options.tracker, nanotrack=options.nanotrack))
 
 
-def _follow(tracker: BatchTracker, refiner: Refiner, sequence: Sequence, every: int) -> Iterator[Moment]:
+def _follow(tracker: BatchTracker, refiner: Refiner, sequence: VideoSequence, every: int) -> Iterator[Moment]:
     order = range(0, len(sequence), every)
     if isinstance(tracker, Truth):
         tracker.boxes = iter(sequence.boxes_xywh[every::every])
@@ -105,7 +105,7 @@ def _follow(tracker: BatchTracker, refiner: Refiner, sequence: Sequence, every: 
         yield Moment(index, image, box, refined, time.perf_counter() - before)
 
 
-def _measure(sequence: Sequence, moments: Iterator[Moment], pictures: Path | None) -> list[float]:
+def _measure(sequence: VideoSequence, moments: Iterator[Moment], pictures: Path | None) -> list[float]:
     rows = []
     for moment in moments:
         true, true_box = sequence.masks.read(moment.index), sequence.boxes_xywh[moment.index]

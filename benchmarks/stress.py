@@ -21,10 +21,10 @@ from jaxtyping import Float
 from starktrack.api import load
 from starktrack.arrays import Boxes, Image
 from starktrack.config.recipes import read_recipe
-from starktrack.data.sequence import Sequence
 from starktrack.data.synthetic.cutouts import CutOut, cut_out
 from starktrack.data.synthetic.motion import Poses
 from starktrack.data.synthetic.painting import paint
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
 from starktrack.evaluation.metrics import overlaps
 from starktrack.tracking.plugin import load_factory
@@ -74,7 +74,7 @@ def _films(root: Path) -> Iterator[Film]:
             yield Film(film.images[::-1], film.boxes_xywh[::-1], film.visible[::-1])
 
 
-def _read(sequence: Sequence) -> Film:
+def _read(sequence: VideoSequence) -> Film:
     shown = np.flatnonzero(sequence.visible)
     used = range(shown[0], shown[-1] + 1)
     images = [sequence.frames.read(index) for index in used]

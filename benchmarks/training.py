@@ -21,12 +21,12 @@ from starktrack.config.loading import override
 from starktrack.config.presets import preset
 from starktrack.config.recipes import read_recipe
 from starktrack.config.training import Recipe
-from starktrack.data.batch import Batch
+from starktrack.data.samples.batch import Batch
 from starktrack.engines.torch_engine import resolve_device
 from starktrack.models.build import build_network
+from starktrack.training.batch_source import loader_batches
 from starktrack.training.datasets import mix, open_collections
 from starktrack.training.distributed import ALONE
-from starktrack.training.feed import loader_feed
 from starktrack.training.step import Trainer
 
 WARM_UP = 3
@@ -73,7 +73,7 @@ def _measure(recipe: Recipe, data: Path, device: torch.device, steps: int) -> st
     if recipe.run.compile:
         network.compile()
     trainer = Trainer(network, recipe, stage, device=device, processes=ALONE)
-    batches = loader_feed(mixture, recipe, stage, device=device, processes=ALONE)(0, 0)
+    batches = loader_batches(mixture, recipe, stage, device=device, processes=ALONE)(0, 0)
 
     loading = _median_seconds(lambda: _next(batches, device), steps)
     batch = next(batches)

@@ -19,9 +19,8 @@ import torch
 from starktrack.config.data import SyntheticConfig
 from starktrack.config.recipes import read_recipe
 from starktrack.config.schema import Config
-from starktrack.data.sampling import SequenceCollection
-from starktrack.data.sequence import Sequence
 from starktrack.data.synthetic.videos import SyntheticVideos
+from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 from starktrack.engines.export import export_onnx
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import ConfigError
@@ -106,7 +105,7 @@ def runs(engine: Engine, data: Path) -> Iterator[np.ndarray]:
         yield follow(engine, sequence)
 
 
-def absences(objects: SequenceCollection, backgrounds: SequenceCollection) -> Iterator[Sequence]:
+def absences(objects: SequenceCollection, backgrounds: SequenceCollection) -> Iterator[VideoSequence]:
     """Yield synthetic videos in which the target leaves."""
     config = SyntheticConfig(leaving=1.0, occlusion=0.5)
     videos = SyntheticVideos(objects, backgrounds, config, SYNTHETIC_SEED)
@@ -114,7 +113,7 @@ def absences(objects: SequenceCollection, backgrounds: SequenceCollection) -> It
         yield videos[index]
 
 
-def follow(engine: Engine, sequence: Sequence, other: Sequence | None = None) -> np.ndarray:
+def follow(engine: Engine, sequence: VideoSequence, other: VideoSequence | None = None) -> np.ndarray:
     """Track a sequence, or look for the target of another one in it, where it never is."""
     first = int(np.flatnonzero(sequence.visible)[0])
     source = other or sequence

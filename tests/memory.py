@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import VideoSequence
 
 
 class MemoryFrames:
@@ -33,7 +33,7 @@ def moving_video(seed, *, length=30, size_hw=(60, 80), hidden=(), broken=(), box
     boxes = np.tile(box, (length, 1)) + np.arange(length)[:, None] * [0.5, 0.25, 0, 0]
     visible = np.ones(length, bool)
     visible[list(hidden)] = False
-    return Sequence(f"video-{seed}", MemoryFrames(size_hw, length, seed, broken), boxes, visible)
+    return VideoSequence(f"video-{seed}", MemoryFrames(size_hw, length, seed, broken), boxes, visible)
 
 
 def small_collection(count=6):

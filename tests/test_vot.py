@@ -408,7 +408,7 @@ def test_a_preset_is_run_with_its_weights_of_the_package(workspace):
 def refiner(tmp_path_factory):
     """Weights of a refiner that takes the whole crop for the target."""
     import torch
-    from tests.data.test_outline import MODEL
+    from tests.data.samples.test_outline import MODEL
 
     from starktrack.config.refine import RefineConfig
     from starktrack.models.refine import build_refiner

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings, describe
-from starktrack.data.results.folder import ResultFolder
+from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.tracking.batch_runner import BatchProgress
 from starktrack.tracking.sharding import Shard
 

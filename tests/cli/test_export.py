@@ -1,6 +1,6 @@
 import pytest
 import typer
-from tests.data.test_outline import MODEL
+from tests.data.samples.test_outline import MODEL
 from typer.testing import CliRunner
 
 import starktrack

@@ -15,7 +15,7 @@ import pytest
 
 import starktrack as package
 from starktrack.config.schema import Config
-from starktrack.data.results.files import COLUMNS, read_boxes
+from starktrack.data.formats.result_files import COLUMNS, read_boxes
 from starktrack.models.build import build_network
 from starktrack.models.weights import read_weights, save_weights
 
@@ -371,7 +371,7 @@ def test_an_interrupt_keeps_what_was_tracked(asked, code, small_checkpoint, smal
 
 def test_outlines_go_to_a_folder_and_into_the_video(starktrack, clip_file, small_checkpoint, out):
     import torch
-    from tests.data.test_outline import MODEL
+    from tests.data.samples.test_outline import MODEL
 
     from starktrack.config.refine import RefineConfig
     from starktrack.models.refine import build_refiner

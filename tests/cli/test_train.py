@@ -22,7 +22,7 @@ from starktrack.cli.train import train
 from starktrack.cli.train_plan import show_plan
 from starktrack.cli.validation import choose_sequences, score_boxes, score_sequence, track_and_score
 from starktrack.config.training import ValidationConfig
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import CheckpointError, ConfigError, DatasetError
 from starktrack.models import build as build_module
 from starktrack.tracking.tracker import Tracker, TrackOutput
@@ -272,7 +272,7 @@ def still_sequence(visible):
             return np.zeros((40, 40, 3), np.uint8)
 
     boxes = np.tile([5.0, 5, 10, 10], (4, 1)) + np.arange(4)[:, None] * [10, 0, 0, 0]
-    return Sequence("still", Blank(), boxes, np.array(visible))
+    return VideoSequence("still", Blank(), boxes, np.array(visible))
 
 
 def test_frames_without_the_target_and_the_given_one_do_not_count():

@@ -5,8 +5,11 @@ import pytest
 
 from starktrack.config.loading import from_mapping, override, read_toml, to_mapping
 from starktrack.config.presets import preset, stark_s50
+from starktrack.config.recipes import read_recipe
 from starktrack.config.schema import Config, ModelConfig
+from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError
+from starktrack.training.resume import check_same_recipe
 
 TEXT = """
 name = "mine"
@@ -121,3 +124,37 @@ def test_the_toml_of_a_mapping_with_every_kind_of_value_is_read_back():
     )
     model = from_mapping(ModelConfig, values)
     assert (model.num_templates, model.search.factor, model.transformer.position) == (3, 2.5, "none")
+
+
+def mobile_with(**staging):
+    values = to_mapping(read_recipe("mobile"))
+    stage = values["stages"]["harden"]["data"]
+    stage["staging"] = staging
+    values["datasets"]["synthetic"]["synthetic"] = {"kin": 0.25}
+    return values
+
+
+def test_settings_under_their_former_names_are_taken_with_a_notice(caplog):
+    former = {"decoys": 0.1, "most_decoys": 3, "intruders": 0.2, "kin": 0.3, "surroundings": 0.4}
+    recipe = from_mapping(Recipe, mobile_with(**former))
+    staging = recipe.stages["harden"].data.staging
+    assert (staging.target_copies, staging.most_target_copies, staging.distractors) == (0.1, 3, 0.2)
+    assert (staging.same_class, staging.background_fill) == (0.3, 0.4)
+    assert recipe.datasets["synthetic"].synthetic.same_class == 0.25
+    assert "the setting staging.decoys is now called staging.target_copies" in caplog.text
+    changed = override(recipe, ["stages.harden.data.staging.decoys=0.9"])
+    assert changed.stages["harden"].data.staging.target_copies == 0.9
+
+
+def test_a_setting_under_both_names_is_refused():
+    with pytest.raises(ConfigError, match=r"decoys is now called staging\.target_copies, got both"):
+        from_mapping(Recipe, mobile_with(decoys=0.1, target_copies=0.1))
+
+
+def test_a_run_whose_recipe_has_former_names_goes_on(tmp_path):
+    values = to_mapping(read_recipe("mobile"))
+    staging = values["stages"]["harden"]["data"]["staging"]
+    staging["decoys"] = staging.pop("target_copies")
+    (tmp_path / "recipe.json").write_text(json.dumps(values))
+    check_same_recipe(read_recipe("mobile"), tmp_path / "recipe.json")
+    assert read_recipe(str(tmp_path / "recipe.json")) == read_recipe("mobile")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from starktrack.data.selection import select
-from starktrack.data.sequence import Sequence
 from starktrack.data.video.image_files import ImageFiles
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
 
 
@@ -15,7 +15,9 @@ class Named(list):
 
 @pytest.fixture
 def whole() -> Named:
-    return Named(Sequence(name, ImageFiles(()), np.zeros((0, 4)), np.zeros(0, bool)) for name in Named.names)
+    return Named(
+        VideoSequence(name, ImageFiles(()), np.zeros((0, 4)), np.zeros(0, bool)) for name in Named.names
+    )
 
 
 def test_only_and_exclude_are_patterns_of_names(whole):

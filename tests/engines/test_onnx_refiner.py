@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tests.data.test_outline import MODEL
+from tests.data.samples.test_outline import MODEL
 
 from starktrack.api import load_refiner
 from starktrack.config.refine import RefineConfig

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.data.test_outline import MODEL
+from tests.data.samples.test_outline import MODEL
 
 import starktrack
 from starktrack.api import load_refiner

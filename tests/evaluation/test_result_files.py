@@ -4,7 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from starktrack.data.results.folder import read_run_file
+from starktrack.data.formats.result_folder import read_run_file
 from starktrack.errors import InputError, ResultFileError
 from starktrack.evaluation.annotations import annotations_of, open_truth
 from starktrack.evaluation.result_files import plain_name, read_repetitions, read_results

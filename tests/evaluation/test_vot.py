@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from starktrack.data.regions import Mask, Polygon, Rectangle, Special, format_region, run_lengths
+from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Special, format_region, run_lengths
 from starktrack.errors import DatasetError, ResultFileError
 from starktrack.evaluation.vot_anchors import RunScore, eao_curve, failure_index, score_anchors
 from starktrack.evaluation.vot_longterm import confidence_thresholds, f_scores, score_longterm

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from starktrack.data.regions import Rectangle
+from starktrack.data.formats.regions import Rectangle
 from starktrack.evaluation.vot_anchors import score_anchors
 from starktrack.evaluation.vot_longterm import score_longterm
 from starktrack.evaluation.vot_report import vot_comparison_table, vot_table

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from starktrack.data.results.files import read_boxes
+from starktrack.data.formats.result_files import read_boxes
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.image_files import read_image
 from starktrack.data.video.writer import VideoWriter

@@ -47,18 +47,18 @@ def main(out: Path, dies_at: int | None, asked_at: int | None) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield score
 
-    def open_feed(stage_config):
-        feed = tiny_job(RECIPE, out, processes=processes).open_feed(stage_config)
+    def open_batches(stage_config):
+        batches = tiny_job(RECIPE, out, processes=processes).open_batches(stage_config)
 
         def dying(epoch, step):
-            for number, batch in enumerate(feed(epoch, step)):
+            for number, batch in enumerate(batches(epoch, step)):
                 if number == dies_at and processes.rank == 1 and is_first_attempt:
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield batch
 
         return dying
 
-    job = tiny_job(RECIPE, out, processes=processes, open_feed=open_feed, validate=validate)
+    job = tiny_job(RECIPE, out, processes=processes, open_batches=open_batches, validate=validate)
     with joined(processes, torch.device("cpu")):
         stopped = train(job, tiny_network(RECIPE), resume=True)
     (out / f"ended-{processes.rank}").write_text(str(int(stopped)))

@@ -7,10 +7,10 @@ from tests.memory import MemoryCollection, moving_video, small_collection
 
 from starktrack.config.data import AugmentConfig, DataConfig, LoaderConfig, SamplingConfig
 from starktrack.config.schema import CropConfig, ModelConfig
-from starktrack.data.batch import CropBatch, FrameBatch, join_crops, join_frames
-from starktrack.data.loader import BatchKeys
-from starktrack.data.sample import Samples
-from starktrack.data.sampling import Mixture
+from starktrack.data.samples.batch import CropBatch, FrameBatch, join_crops, join_frames
+from starktrack.data.samples.drawing import Mixture
+from starktrack.data.samples.loader import BatchKeys
+from starktrack.data.samples.sample import Samples
 from starktrack.models import crops as crops_module
 from starktrack.training.batches import Collate, crop_place, finish, load_batches
 

@@ -9,7 +9,7 @@ from tests.training.tiny import stage, tiny_config, tiny_network, tiny_recipe
 from starktrack.config.data import SamplingConfig
 from starktrack.config.schema import BoxHeadConfig
 from starktrack.config.training import LossConfig, StageConfig
-from starktrack.data.batch import Batch
+from starktrack.data.samples.batch import Batch
 from starktrack.errors import ConfigError
 from starktrack.models.frameworks.hungarian import NUM_QUERIES, CandidatesOutput
 from starktrack.models.stark import StarkOutput

@@ -118,11 +118,11 @@ def test_a_mean_over_several_steps_survives_a_stop_between_them(tmp_path):
     broken = tiny_job(recipe, tmp_path / "pieces")
     calls = []
 
-    def open_feed(stage_config):
-        feed = tiny_job(recipe, tmp_path).open_feed(stage_config)
+    def open_batches(stage_config):
+        batches = tiny_job(recipe, tmp_path).open_batches(stage_config)
 
         def failing(epoch, step):
-            for batch in feed(epoch, step):
+            for batch in batches(epoch, step):
                 calls.append(1)
                 if len(calls) == 3:
                     os.kill(os.getpid(), signal.SIGINT)
@@ -130,7 +130,7 @@ def test_a_mean_over_several_steps_survives_a_stop_between_them(tmp_path):
 
         return failing
 
-    job = tiny_job(recipe, broken.out, open_feed=open_feed)
+    job = tiny_job(recipe, broken.out, open_batches=open_batches)
     assert train(job, tiny_network(recipe)) == signal.SIGINT
     assert losses(broken.out) == [], "the first record is due after the third step"
     run_in_pieces(recipe, broken.out, [])
@@ -267,7 +267,7 @@ def test_micro_batches_that_cannot_be_shared_evenly_are_refused(tmp_path):
 def test_too_many_unreadable_frames_stop_the_run(tmp_path):
     from tests.memory import MemoryCollection, moving_video
 
-    from starktrack.data.sampling import Mixture
+    from starktrack.data.samples.drawing import Mixture
 
     broken = MemoryCollection([moving_video(1, broken=range(0, 30, 2)), moving_video(2)])
     recipe = tiny_recipe(stages={"localise": stage(epochs=30)}, max_corrupt=0.02)
@@ -282,14 +282,14 @@ def test_a_nan_loss_saves_and_names_its_batch(tmp_path):
     from safetensors.torch import load_file
 
     recipe = tiny_recipe()
-    feed_of = tiny_job(recipe, tmp_path).open_feed
+    batches_of = tiny_job(recipe, tmp_path).open_batches
     poisoned = []
 
-    def open_feed(stage_config):
-        feed = feed_of(stage_config)
+    def open_batches(stage_config):
+        batches = batches_of(stage_config)
 
         def poisoning(epoch, step):
-            for number, batch in enumerate(feed(epoch, step)):
+            for number, batch in enumerate(batches(epoch, step)):
                 if (epoch, number) == (1, 3):
                     poisoned.append(batch)
                     batch = replace(batch, search=batch.search * float("nan"))
@@ -299,7 +299,7 @@ def test_a_nan_loss_saves_and_names_its_batch(tmp_path):
 
     network = tiny_network(recipe)
     with pytest.raises(TrainingError, match=r"in epoch 1, step 1, samples 12 to 15 \(video-\d+, "):
-        train(tiny_job(recipe, tmp_path, open_feed=open_feed), network)
+        train(tiny_job(recipe, tmp_path, open_batches=open_batches), network)
     saved = load_file(tmp_path / "bad-batch-epoch-1-sample-12.safetensors")
     assert torch.isnan(saved["search"]).all()
     with safe_open(tmp_path / "bad-batch-epoch-1-sample-12.safetensors", framework="pt") as file:
@@ -315,8 +315,8 @@ def step_of(num_skipped):
 
 def overflow(job):
     """Return what a step says whose losses are finite and whose gradient is not."""
-    feed = job.open_feed(job.recipe.stages["localise"])
-    own = list(islice(feed(0, 0), job.micro_batches_per_step))
+    batches = job.open_batches(job.recipe.stages["localise"])
+    own = list(islice(batches(0, 0), job.micro_batches_per_step))
     means = {"loss": 1.0, "gradient_norm": float("nan"), "skipped": 0.0}
     losses = [torch.tensor(1.0)] * len(own)
     return means, StepResult(losses, {"loss": losses[0]}, torch.tensor(float("nan"))), own

@@ -15,8 +15,8 @@ from starktrack.config.data import AugmentConfig, JitterConfig
 from starktrack.config.schema import CropConfig, TransformerConfig
 from starktrack.config.training import LossConfig, OptimConfig
 from starktrack.data.frames import open_frames
-from starktrack.data.sampling import Mixture
-from starktrack.data.sequence import Sequence
+from starktrack.data.samples.drawing import Mixture
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.training.loop import train
 
 
@@ -41,7 +41,7 @@ class Discs:
 def synthetic_sequence():
     frames = Discs()
     boxes = np.concatenate([frames.centres - 10, np.full((len(frames), 2), 20.0)], axis=1)
-    return Sequence("disc", frames, boxes, np.ones(len(frames), bool))
+    return VideoSequence("disc", frames, boxes, np.ones(len(frames), bool))
 
 
 class Pictures(list):
@@ -58,7 +58,7 @@ def motorcycle(shared, length):
     with open_frames(folder / entry["file"]) as video:
         frames = Pictures(frame.image for frame in islice(video, length))
     boxes = np.array(entry["targets"][0]["boxes_xywh"][:length])
-    return Sequence("motorcycle", frames, boxes, np.ones(length, bool))
+    return VideoSequence("motorcycle", frames, boxes, np.ones(length, bool))
 
 
 def overfit_recipe(num_steps, **sampling):

@@ -2,15 +2,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.data.test_outline import MODEL, masked_video
+from tests.data.samples.test_outline import MODEL, masked_video
 from tests.memory import MemoryCollection, moving_video
 from tests.training.tiny import losses, same_tensors, stage, tiny_job
 
 from starktrack.config.data import JitterConfig
 from starktrack.config.refine import RefineConfig
 from starktrack.config.training import DatasetConfig, LossConfig, RefineRecipe, RunConfig
-from starktrack.data.batch import Outlines
-from starktrack.data.sampling import Mixture
+from starktrack.data.samples.batch import Outlines
+from starktrack.data.samples.drawing import Mixture
 from starktrack.models.refine import RefineOutput, build_refiner
 from starktrack.models.weights import load_refiner
 from starktrack.training.loop import train

@@ -21,10 +21,10 @@ from starktrack.config.training import (
     StageConfig,
     ValidationConfig,
 )
-from starktrack.data.sampling import Mixture
+from starktrack.data.samples.drawing import Mixture
 from starktrack.models.build import build_network
+from starktrack.training.batch_source import loader_batches
 from starktrack.training.distributed import Processes
-from starktrack.training.feed import loader_feed
 from starktrack.training.job import Job
 from starktrack.training.metrics_log import read_metrics
 
@@ -81,11 +81,13 @@ def tiny_job(recipe, out, *, processes=None, mixture=None, **parts):
     mixture = mixture or Mixture((small_collection(),), (1.0,))
     device = torch.device("cpu")
 
-    def open_feed(stage_config):
-        return loader_feed(mixture, recipe, stage_config, device=device, processes=processes)
+    def open_batches(stage_config):
+        return loader_batches(mixture, recipe, stage_config, device=device, processes=processes)
 
     return Job(
-        **{"open_feed": open_feed, "device": device, "processes": processes, **parts}, recipe=recipe, out=out
+        **{"open_batches": open_batches, "device": device, "processes": processes, **parts},
+        recipe=recipe,
+        out=out,
     )
 
 

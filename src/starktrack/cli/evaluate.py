@@ -24,7 +24,7 @@ from starktrack.cli.evaluation_job import (
 from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
 from starktrack.cli.options import Device, DeviceOption, RefineOption, named
 from starktrack.cli.tables import Form
-from starktrack.data.results.folder import ResultFolder
+from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, DatasetError, nearest_name
 from starktrack.pretrained import DEFAULT

@@ -17,7 +17,7 @@ from starktrack.config.loading import to_mapping
 from starktrack.config.presets import PRESETS
 from starktrack.config.schema import Config
 from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
-from starktrack.data.results.folder import ResultFolder
+from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import CheckpointError, ConfigError
 from starktrack.tracking.batch_runner import BatchProgress, Clip, Failed, Finished, Task, run_batch

@@ -12,7 +12,7 @@ from starktrack.cli.options import named_places
 from starktrack.cli.report_vot import VOT_NAMES, report_vot
 from starktrack.cli.score import Truth, read_truth, score_results
 from starktrack.cli.tables import Form, show, write_json
-from starktrack.data.results.folder import ResultFolder
+from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.errors import ConfigError, nearest_name
 from starktrack.evaluation import report as tables

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from starktrack.data.formats.mask_files import MaskWriter, check_mask_folder
+from starktrack.data.formats.result_files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
 from starktrack.data.frames import Frame
-from starktrack.data.results.files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
-from starktrack.data.results.masks import MaskWriter, check_mask_folder
 from starktrack.data.video.writer import VideoWriter, check_video_path
 from starktrack.errors import InputError
 from starktrack.tracking.overlay import draw_boxes, draw_masks

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from starktrack.data.sampling import SequenceCollection
+    from starktrack.data.video_sequence import SequenceCollection
     from starktrack.training.distributed import Processes
     from starktrack.training.job import Job, Validate
     from starktrack.training.metrics_log import Record
@@ -98,9 +98,9 @@ def _job(
     collections: "Mapping[str, SequenceCollection]",
     validate: "Validate | None",
 ) -> "Job":
+    from starktrack.training.batch_source import loader_batches
     from starktrack.training.datasets import mix
     from starktrack.training.distill import load_teacher
-    from starktrack.training.feed import loader_feed
     from starktrack.training.job import Job
 
     mixture = mix(recipe.datasets, collections)
@@ -109,7 +109,7 @@ def _job(
         recipe,
         out,
         device,
-        lambda stage: loader_feed(mixture, recipe, stage, device=device, processes=processes),
+        lambda stage: loader_batches(mixture, recipe, stage, device=device, processes=processes),
         processes,
         validate,
         load_teacher(Path(teacher), recipe.config.model).to(device) if teacher else None,

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from starktrack.data.sampling import SequenceCollection
+from starktrack.data.video_sequence import SequenceCollection
 from starktrack.training.estimate import Estimate, estimate_stage
 from starktrack.training.job import Job
 

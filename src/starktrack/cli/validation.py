@@ -1,8 +1,7 @@
 """Validation of a run: real sequences are tracked with its weights, and scored."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as List
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,8 +10,7 @@ from torch import Tensor
 from starktrack.arrays import Boxes
 from starktrack.config.schema import Config
 from starktrack.config.training import ValidationConfig
-from starktrack.data.sampling import SequenceCollection
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import BoxError, DatasetError
 from starktrack.evaluation.metrics import overlaps, success_curve
@@ -28,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 def choose_sequences(
     collections: Mapping[str, SequenceCollection], config: ValidationConfig
-) -> list[Sequence]:
+) -> list[VideoSequence]:
     """Return the sequences to track, evenly spread over each data set, cut to the longest length."""
     chosen = []
     for collection in collections.values():
@@ -38,7 +36,9 @@ def choose_sequences(
     return chosen
 
 
-def track_and_score(sequences: List[Sequence], device: torch.device, *, max_frames: int = 0) -> Validate:
+def track_and_score(
+    sequences: Sequence[VideoSequence], device: torch.device, *, max_frames: int = 0
+) -> Validate:
     """Return the function that scores weights by tracking these sequences with them.
 
     A sequence that cannot be scored (a picture is damaged) is logged and left out, so that it ends no run.
@@ -59,7 +59,7 @@ def track_and_score(sequences: List[Sequence], device: torch.device, *, max_fram
     return validate
 
 
-def score_sequence(tracker: Tracker, sequence: Sequence, max_frames: int = 0) -> tuple[float, float]:
+def score_sequence(tracker: Tracker, sequence: VideoSequence, max_frames: int = 0) -> tuple[float, float]:
     """Return mean overlap and success of one run from the first visible frame to the last.
 
     Frames in which the target cannot be seen do not count, nor does the one with the given box, unless there is

@@ -18,8 +18,8 @@ from starktrack.cli.evaluation_job import (
     open_batch_tracker,
     open_refiner,
 )
-from starktrack.data.regions import Mask, Rectangle
-from starktrack.data.results.folder import ResultFolder
+from starktrack.data.formats.regions import Mask, Rectangle
+from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import DatasetError
@@ -75,7 +75,7 @@ def plan(dataset: Dataset, experiment: Experiment) -> list[VotStart]:
         return [VotStart(name, "001", 0, 1) for name in dataset.names]
     runs: list[VotStart] = []
     for name in dataset.names:
-        anchors = dataset.facts(name).anchors
+        anchors = dataset.benchmark_info(name).anchors
         if anchors is None or not anchors.any():
             raise DatasetError(
                 f"{name} must have anchor.value to start from, got none; is this a long-term set?"

@@ -22,7 +22,7 @@ from starktrack.cli.evaluation_job import (
 from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
 from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_job import Experiment, VotJob, plan
-from starktrack.data.results.folder import claim_folder
+from starktrack.data.formats.result_folder import claim_folder
 from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import ConfigError
 from starktrack.tracking.batch_runner import BatchProgress

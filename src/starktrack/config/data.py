@@ -98,36 +98,38 @@ class AugmentConfig:
 class StagingConfig:
     """What else search regions of positive samples show.
 
-    Ours, the paper has none; see `data.synthetic.staging`.
+    Ours, the paper has none; see `data.samples.distractors`.
 
     Args:
-        decoys: Probability of copies of the target beside it.
-        most_decoys: At most this many of them.
-        intruders: Probability of another object, near the target or in front of half of it.
-        kin: Share of those that are of the target's class, where data sets tell classes (those in the forms of COCO
-            and GOT-10k).
-        surroundings: Probability that a frame goes on as another picture where it ends, in a region that would
+        target_copies: Probability of copies of the target beside it.
+        most_target_copies: At most this many of them.
+        distractors: Probability of another object, near the target or in front of half of it.
+        same_class: Share of those that are of the class of the target, where data sets have classes (those in the
+            forms of COCO and GOT-10k do).
+        background_fill: Probability that a frame goes on as another picture where it ends, in a region that would
             be padding for a good part.
         warps: Probability that the search region is turned, sheared and bent, see `data.synthetic.warping`.
     """
 
-    decoys: Probability = 0.0
-    most_decoys: PositiveInt = 2
-    intruders: Probability = 0.0
-    kin: Probability = 0.0
-    surroundings: Probability = 0.0
+    target_copies: Probability = 0.0
+    most_target_copies: PositiveInt = 2
+    distractors: Probability = 0.0
+    same_class: Probability = 0.0
+    background_fill: Probability = 0.0
     warps: Probability = 0.0
 
     @model_validator(mode="after")
-    def _kin_are_intruders(self) -> "StagingConfig":
-        if self.kin and not self.intruders:
-            raise ValueError(f"kin is a share of intruders, got {self.kin:g} and no intruders; set both")
+    def _same_class_needs_distractors(self) -> "StagingConfig":
+        if self.same_class and not self.distractors:
+            raise ValueError(
+                f"same_class is a share of distractors, got {self.same_class:g} and no distractors; set both"
+            )
         return self
 
     @property
     def changes_anything(self) -> bool:
         """Whether anything is staged."""
-        return bool(self.decoys or self.intruders or self.surroundings or self.warps)
+        return bool(self.target_copies or self.distractors or self.background_fill or self.warps)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -168,7 +170,7 @@ class SyntheticConfig:
         smallest: Smallest target, square root of its area over that of the frame.
         largest: Largest target, in the same unit.
         max_distractors: At most this many recoloured copies of the target, and as many other things.
-        kin: Share of the other things, and of what passes in front, that are of the target's class.
+        same_class: Share of the other things, and of what passes in front, that are of the target's class.
         occlusion: Probability that something passes in front of the target.
         leaving: Probability that the target leaves the frame for a while.
         exposure: Longest time that the shutter is open, frames; longer is more motion blur.
@@ -182,7 +184,7 @@ class SyntheticConfig:
     smallest: Annotated[float, Field(gt=0)] = 0.08
     largest: Annotated[float, Field(gt=0)] = 0.4
     max_distractors: Count = 2
-    kin: Probability = 0.0
+    same_class: Probability = 0.0
     occlusion: Probability = 0.5
     leaving: Probability = 0.25
     exposure: Amount = 0.6

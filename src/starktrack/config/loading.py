@@ -1,6 +1,7 @@
 """TOML text, mappings and `key=value` overrides become checked records; all errors are told at once."""
 
 import dataclasses
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,15 +13,31 @@ from starktrack.errors import ConfigError, nearest_name
 
 T = TypeVar("T")
 
+RENAMED: dict[str, dict[str, str]] = {
+    "staging": {
+        "decoys": "target_copies",
+        "most_decoys": "most_target_copies",
+        "intruders": "distractors",
+        "kin": "same_class",
+        "surroundings": "background_fill",
+    },
+    "synthetic": {"kin": "same_class"},
+}
+"""Former names of settings, by the table that holds them; recipes and runs written before keep working."""
+
+_LOG = logging.getLogger(__name__)
+
 
 def from_mapping(schema: type[T], values: Mapping[str, Any]) -> T:
     """Return the record of type `schema` with these values, defaults elsewhere.
+
+    Settings under a former name (`RENAMED`) are taken, and a warning in the log gives the new name.
 
     Raises:
         ConfigError: Unknown keys, missing keys, or values outside their range; every one is named.
     """
     try:
-        return TypeAdapter(schema).validate_python(dict(values))
+        return TypeAdapter(schema).validate_python(_with_new_names(values))
     except ValidationError as error:
         raise ConfigError(_explain(schema, error)) from error
 
@@ -64,8 +81,28 @@ def override(record: T, assignments: Iterable[str]) -> T:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"an override must read key=value, got {assignment!r}")
-        _assign(values, key.strip().split("."), _parse(text.strip()))
+        *tables, last = key.strip().split(".")
+        _assign(values, [*tables, _new_name(tables[-1] if tables else "", last)], _parse(text.strip()))
     return from_mapping(type(record), values)
+
+
+def _with_new_names(values: Mapping[str, Any], table: str = "") -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    for key, value in values.items():
+        new = _new_name(table, key)
+        if new != key and new in values:
+            raise ConfigError(f"{table}.{key} is now called {table}.{new}, got both; leave the former out")
+        named[new] = _with_new_names(value, key) if isinstance(value, Mapping) else value
+    return named
+
+
+def _new_name(table: str, key: str) -> str:
+    new = RENAMED.get(table, {}).get(key, key)
+    if new != key:
+        _LOG.warning(
+            "the setting %s.%s is now called %s.%s; the former name still works", table, key, table, new
+        )
+    return new
 
 
 def _parse(text: str) -> Any:

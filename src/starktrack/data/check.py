@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from starktrack.data.sequence import Sequence
 from starktrack.data.sources.coco import CocoDataset
-from starktrack.data.sources.dataset import Dataset, Source
+from starktrack.data.sources.dataset import Dataset, DatasetSpec
 from starktrack.data.sources.folders import Folder, open_folder
 from starktrack.data.sources.frames_on_disk import MissingFrames, NamedFrames, NumberedFrames
 from starktrack.data.sources.registry import SOURCES
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError, nearest_name
 
 NUM_DECODED = 8
@@ -95,7 +95,7 @@ def check(
     return [finding for place, source in known for finding in _check_source(place, source, progress)]
 
 
-def recognise(root: Folder) -> list[tuple[Folder, Source]]:
+def recognise(root: Folder) -> list[tuple[Folder, DatasetSpec]]:
     """Return the data set that a folder is, or those that its folders are when they find more together."""
     count, source = _best_source(root)
     below = root.folders().values()
@@ -105,7 +105,7 @@ def recognise(root: Folder) -> list[tuple[Folder, Source]]:
     return [(root, source)] if source is not None else []
 
 
-def _best_source(root: Folder) -> tuple[int, Source | None]:
+def _best_source(root: Folder) -> tuple[int, DatasetSpec | None]:
     """Return how many sequences the source finds that finds most; of equals, the most particular."""
     counts = {name: _count(root, source) for name, source in SOURCES.items()}
     best = max(counts, key=lambda name: counts[name])
@@ -115,7 +115,7 @@ def _best_source(root: Folder) -> tuple[int, Source | None]:
     return 0, next((source for source in SOURCES.values() if source.own_splits(root)), None)
 
 
-def _count(root: Folder, source: Source) -> int:
+def _count(root: Folder, source: DatasetSpec) -> int:
     """Return the number of different sequences in all splits."""
     names: set[str] = set()
     for split in _split_names(root, source):
@@ -126,12 +126,12 @@ def _count(root: Folder, source: Source) -> int:
     return len(names)
 
 
-def _split_names(root: Folder, source: Source) -> list[str]:
+def _split_names(root: Folder, source: DatasetSpec) -> list[str]:
     declared = [split for split in source.splits if split != "*"]
     return list(dict.fromkeys([*declared, *source.own_splits(root)]))
 
 
-def _check_source(root: Folder, source: Source, progress: Progress) -> list[Finding]:
+def _check_source(root: Folder, source: DatasetSpec, progress: Progress) -> list[Finding]:
     findings, errors = [], []
     own = source.own_splits(root)
     for split in _split_names(root, source):
@@ -189,7 +189,7 @@ def _check_sequence(dataset: Dataset, index: int, decode: bool) -> tuple[int, bo
     return len(frames), False, problem
 
 
-def _problem(sequence: Sequence) -> str | None:
+def _problem(sequence: VideoSequence) -> str | None:
     frames = sequence.frames
     if isinstance(frames, NumberedFrames | NamedFrames):
         last = frames.name(len(frames) - 1)

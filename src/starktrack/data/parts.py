@@ -1,14 +1,12 @@
 """Parts of targets as targets: a head, a sign on a van, half a dog. Users box such things; few data sets do."""
 
-from collections.abc import Sequence as List
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.kin import TargetClasses, classes_of
-from starktrack.data.sampling import SequenceCollection
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import SequenceCollection, TargetClasses, VideoSequence, classes_of
 
 SHARES = (0.35, 0.8)
 """Width and height of a part, over those of the whole."""
@@ -32,7 +30,7 @@ class Parts:
     seed: int = 0
 
     @property
-    def names(self) -> List[str]:
+    def names(self) -> Sequence[str]:
         """Return the name of every target that a part is taken of."""
         return self.whole.names
 
@@ -44,7 +42,7 @@ class Parts:
         """Return how many there are."""
         return len(self.whole)
 
-    def __getitem__(self, index: int, /) -> Sequence:
+    def __getitem__(self, index: int, /) -> VideoSequence:
         """Return target `index` (from 0), cut down."""
         sequence = self.whole[index]
         size = np.nanmin(sequence.boxes_xywh[sequence.visible, 2:], axis=0, initial=np.inf)

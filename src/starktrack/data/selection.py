@@ -1,16 +1,13 @@
 """Part of a data set, chosen by the names of its sequences or by what is known of them."""
 
-from collections.abc import Iterable
-from collections.abc import Sequence as List
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 from jaxtyping import Int64
 
-from starktrack.data.kin import TargetClasses, classes_of
-from starktrack.data.sampling import SequenceCollection
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import SequenceCollection, TargetClasses, VideoSequence, classes_of
 from starktrack.errors import DatasetError, nearest_name
 
 
@@ -22,7 +19,7 @@ class Selection:
     positions: Int64[np.ndarray, " num_chosen"]
 
     @property
-    def names(self) -> List[str]:
+    def names(self) -> Sequence[str]:
         """Return the name of every chosen sequence."""
         names = self.whole.names
         return [names[position] for position in self.positions.tolist()]
@@ -36,7 +33,7 @@ class Selection:
         """Return how many were chosen."""
         return len(self.positions)
 
-    def __getitem__(self, index: int, /) -> Sequence:
+    def __getitem__(self, index: int, /) -> VideoSequence:
         """Return chosen sequence `index` (from 0)."""
         return self.whole[int(self.positions[index])]
 
@@ -81,7 +78,7 @@ def outlined(collection: SequenceCollection) -> Selection:
     return Selection(collection, kept)
 
 
-def _hint(pattern: str, names: List[str]) -> str:
+def _hint(pattern: str, names: Sequence[str]) -> str:
     hint = nearest_name(pattern, names)
     return hint if "did you mean" in hint else nearest_name(pattern, names[:20])
 

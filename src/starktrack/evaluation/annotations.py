@@ -32,7 +32,7 @@ class Annotation:
         object_class: What the target is, where known.
         attributes: What makes the sequence hard (`fast motion` …), where known.
         left_out_xywh: Boxes before the first frame that count where a result has them (OTB's Tiger1).
-        rows_per_frame: See `data.sources.dataset.Facts`.
+        rows_per_frame: See `data.sources.dataset.BenchmarkInfo`.
     """
 
     name: str
@@ -183,7 +183,7 @@ def missing_labels(dataset: str, annotations: Sequence[Annotation], chosen: Dial
 
 
 def _annotation(dataset: Dataset, name: str) -> Annotation | None:
-    sequence, facts = dataset[name], dataset.facts(name)
+    sequence, info = dataset[name], dataset.benchmark_info(name)
     is_bare = isinstance(sequence.frames, MissingFrames)
     if len(sequence) < len(sequence.frames) or (is_bare and len(sequence) == 1):
         return None
@@ -191,8 +191,8 @@ def _annotation(dataset: Dataset, name: str) -> Annotation | None:
         name,
         sequence.boxes_xywh,
         None if sequence.flagged_absent is None else ~sequence.flagged_absent,
-        facts.resolution_wh,
+        info.resolution_wh,
         sequence.object_class,
-        left_out_xywh=facts.left_out_xywh,
-        rows_per_frame=facts.rows_per_frame if is_bare else 0,
+        left_out_xywh=info.left_out_xywh,
+        rows_per_frame=info.rows_per_frame if is_bare else 0,
     )

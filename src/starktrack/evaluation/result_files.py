@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.number_text import parse_boxes, parse_numbers
-from starktrack.data.region_bytes import decode_regions
-from starktrack.data.results.folder import FAILURES, STAGES
+from starktrack.data.formats.number_text import parse_boxes, parse_numbers
+from starktrack.data.formats.region_bytes import decode_regions
+from starktrack.data.formats.result_folder import FAILURES, STAGES
 from starktrack.data.sources.vot import region_box
 from starktrack.data.sources.zip_table import is_leftover
 from starktrack.errors import ResultFileError

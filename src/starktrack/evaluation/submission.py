@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.number_text import parse_boxes, parse_numbers
+from starktrack.data.formats.number_text import parse_boxes, parse_numbers
 from starktrack.errors import InputError, ResultFileError, nearest_name
 from starktrack.evaluation.result_files import TrackerResults
 from starktrack.evaluation.text_files import TextPlace, open_place

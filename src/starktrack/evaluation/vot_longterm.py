@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.regions import Rectangle, Special
+from starktrack.data.formats.regions import Rectangle, Special
 from starktrack.evaluation.vot_regions import rectangle_overlaps, region_overlap
 from starktrack.evaluation.vot_results import VotRun, VotSequence
 from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from starktrack.arrays import Boxes, Scores
-from starktrack.data import regions
-from starktrack.data.regions import Mask, Polygon, Rectangle, Region, Special
+from starktrack.data.formats import regions
+from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, Special
 from starktrack.errors import ResultFileError
 
 Window: TypeAlias = tuple[int, int, int, int]

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from starktrack.data.region_bytes import decode_regions
-from starktrack.data.regions import INITIALISATION, Region, Special, format_region
-from starktrack.data.sequence import Sequence as DataSequence
+from starktrack.data.formats.region_bytes import decode_regions
+from starktrack.data.formats.regions import INITIALISATION, Region, Special, format_region
 from starktrack.data.sources.dataset import VideoDataset
 from starktrack.data.sources.registry import open_dataset
 from starktrack.data.sources.vot import read_regions
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import ResultFileError
 from starktrack.evaluation.vot_regions import parse_region, tight
 from starktrack.files import atomic_write
@@ -70,21 +70,21 @@ def read_sequences(workspace: Path) -> list[VotSequence]:
 
 
 def _read_sequence(dataset: VideoDataset, name: str) -> VotSequence:
-    facts = dataset.facts(name)
+    info = dataset.benchmark_info(name)
     truth = tuple(tight(region) for region in read_regions(dataset.entry(name)))
-    anchors = {} if facts.anchors is None else dict(enumerate(np.sign(facts.anchors).astype(int).tolist()))
+    anchors = {} if info.anchors is None else dict(enumerate(np.sign(info.anchors).astype(int).tolist()))
     files = dataset.entry(name).labels.files()
     tags = sorted(file.removesuffix(".tag") for file in files if file.endswith(".tag"))
     return VotSequence(
         name,
-        facts.resolution_wh or _size_of_frames(dataset[name]),
+        info.resolution_wh or _size_of_frames(dataset[name]),
         truth,
         {frame: direction for frame, direction in anchors.items() if direction},
-        {tag: facts.attributes[tag] > 0 for tag in tags},
+        {tag: info.attributes[tag] > 0 for tag in tags},
     )
 
 
-def _size_of_frames(sequence: DataSequence) -> tuple[int, int]:
+def _size_of_frames(sequence: VideoSequence) -> tuple[int, int]:
     height, width = sequence.frames.read(0).shape[:2]
     return width, height
 

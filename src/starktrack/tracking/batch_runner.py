@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from starktrack.arrays import Box, Image
-from starktrack.data.sequence import FrameSource
 from starktrack.data.trajectory import Trajectory
 from starktrack.data.video.prefetch import Prefetcher
+from starktrack.data.video_sequence import FrameSource
 from starktrack.tracking.batch_tracker import BatchTracker, ScoredBox
 
 NUM_DECODERS = 4

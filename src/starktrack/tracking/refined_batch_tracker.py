@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from starktrack.arrays import Box, Image
-from starktrack.data.regions import Mask
+from starktrack.data.formats.regions import Mask
 from starktrack.geometry.boxes import clip_xywh
 from starktrack.tracking.batch_tracker import BatchTracker, ScoredBox
 from starktrack.tracking.protocol import BoxQueries, Refiner, Template

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
-from starktrack.data.regions import Mask
+from starktrack.data.formats.regions import Mask
 from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import StarktrackError
 from starktrack.geometry.boxes import clip_xywh, whole_pixels

@@ -10,22 +10,22 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from starktrack.config.data import LoaderConfig
-from starktrack.data.batch import (
+from starktrack.data.samples.batch import (
+    Augmentations,
     Batch,
     CropBatch,
     CropSet,
     FrameBatch,
-    Looks,
     Outlines,
     WindowSet,
     join_crops,
     join_frames,
 )
-from starktrack.data.loader import BatchKeys, make_loader
-from starktrack.data.sample import Sample, Samples
+from starktrack.data.samples.loader import BatchKeys, make_loader
+from starktrack.data.samples.sample import Sample, Samples
 from starktrack.geometry.crop import Geometry
 from starktrack.models.crops import cut_batch
-from starktrack.training.looks import apply_looks, mirrored
+from starktrack.training.augmentation import augment, mirrored
 
 RawBatch = CropBatch | FrameBatch | Batch
 """What a worker hands over: all that it could do for the device."""
@@ -81,7 +81,7 @@ def finish(raw: RawBatch, device: torch.device, geometry: Geometry) -> Batch:
         _moved(crops.answers.label, device),
         crops.answers.names,
         crops.answers.skipped,
-        _turned(crops.answers.outlines, crops.search.looks, device),
+        _turned(crops.answers.outlines, crops.search.augmentations, device),
     )
 
 
@@ -100,22 +100,22 @@ def cut_frames(raw: FrameBatch, device: torch.device, geometry: Geometry) -> Cro
 def _show(
     crops: CropSet, device: torch.device
 ) -> tuple[Float[Tensor, "num_crops 3 size size"], Bool[Tensor, "num_crops size size"]]:
-    looks = Looks(*(_moved(values, device) for values in crops.looks))
+    augmentations = Augmentations(*(_moved(values, device) for values in crops.augmentations))
     padding = _moved(crops.padding_mask, device)
-    return apply_looks(_moved(crops.images, device), looks), mirrored(padding, looks.flip)
+    return augment(_moved(crops.images, device), augmentations), mirrored(padding, augmentations.flip)
 
 
-def _turned(outlines: Outlines | None, looks: Looks, device: torch.device) -> Outlines | None:
+def _turned(outlines: Outlines | None, augmentations: Augmentations, device: torch.device) -> Outlines | None:
     """Return the outlines on the device, mirrored like the search crops they belong to."""
     if outlines is None:
         return None
     template_boxes, pixels, known = (_moved(values, device) for values in outlines)
-    return Outlines(template_boxes, mirrored(pixels, _moved(looks.flip, device)), known)
+    return Outlines(template_boxes, mirrored(pixels, _moved(augmentations.flip, device)), known)
 
 
 def _cut_windows(frames: Sequence[Tensor], windows: WindowSet, geometry: Geometry) -> CropSet:
     crops = cut_batch(frames, windows.frame_index, windows.transform, geometry)
-    return CropSet(crops.images, crops.padding_mask, windows.looks)
+    return CropSet(crops.images, crops.padding_mask, windows.augmentations)
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from starktrack.config.training import DatasetConfig
 from starktrack.data.parts import Parts
-from starktrack.data.sampling import Mixture, SequenceCollection
+from starktrack.data.samples.drawing import Mixture
 from starktrack.data.selection import outlined, select
 from starktrack.data.sources import indexed, open_dataset
 from starktrack.data.synthetic.videos import SyntheticVideos
+from starktrack.data.video_sequence import SequenceCollection
 
 SYNTHETIC = "synthetic"
 

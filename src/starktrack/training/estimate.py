@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from starktrack.data.batch import Batch
+from starktrack.data.samples.batch import Batch
 from starktrack.training.job import Job
 from starktrack.training.step import Trainer
 
@@ -60,10 +60,10 @@ def _load(job: Job, stage_name: str) -> tuple[Batch, float]:
     """Return a micro-batch and the seconds that a sample of it took; the first one opens files, and is not timed."""
     stage = job.recipe.stages[stage_name]
     loader = replace(stage.data.loader, num_workers=0)
-    feed = job.open_feed(replace(stage, data=replace(stage.data, loader=loader)))
-    next(feed(0, 0))
+    batches = job.open_batches(replace(stage, data=replace(stage.data, loader=loader)))
+    next(batches(0, 0))
     before = time.perf_counter()
-    batch = next(feed(1, 0))
+    batch = next(batches(1, 0))
     return batch, (time.perf_counter() - before) / len(batch)
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from starktrack.config.training import RunConfig
-from starktrack.data.batch import Batch
+from starktrack.data.samples.batch import Batch
 from starktrack.errors import TrainingError
 from starktrack.training.job import Job
 from starktrack.training.state import Progress

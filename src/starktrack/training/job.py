@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from starktrack.config.schema import Config
 from starktrack.config.training import Recipe, StageConfig
+from starktrack.training.batch_source import BatchSource
 from starktrack.training.distributed import ALONE, Processes
-from starktrack.training.feed import Feed
 from starktrack.training.metrics_log import Record
 
 Validate = Callable[[Mapping[str, Tensor], Config], Iterable[tuple[float, float]]]
@@ -26,7 +26,7 @@ class Job:
         recipe: What to do.
         out: Folder for checkpoints, metrics log, pictures and weights.
         device: Where the network runs.
-        open_feed: Gives a stage's samples.
+        open_batches: Gives a stage's samples.
         processes: Who shares the work.
         validate: Scores weights, or None.
         teacher: The network to learn from, or None.
@@ -36,7 +36,7 @@ class Job:
     recipe: Recipe
     out: Path
     device: torch.device
-    open_feed: Callable[[StageConfig], Feed]
+    open_batches: Callable[[StageConfig], BatchSource]
     processes: Processes = ALONE
     validate: Validate | None = None
     teacher: nn.Module | None = None

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from starktrack.config.loading import to_mapping
-from starktrack.data.batch import Batch
+from starktrack.data.samples.batch import Batch
 from starktrack.errors import ConfigError
 from starktrack.files import atomic_write
 from starktrack.models.weights import save_weights
@@ -108,12 +108,12 @@ def _run_stage(run: Run, state: LoopState, start: int) -> None:
     validation is made up for.
     """
     job, progress, stage = run.job, state.progress, state.trainer.stage
-    feed = job.open_feed(stage)
+    batches = job.open_batches(stage)
     while not run.stop.agreed and (progress.validation_due or progress.epoch < start + stage.epochs):
         if progress.validation_due:
             _validate(run, state)
         else:
-            _run_epoch(run, state, start, feed(progress.epoch, progress.step))
+            _run_epoch(run, state, start, batches(progress.epoch, progress.step))
             if progress.step == job.recipe.run.steps_per_epoch:
                 _end_epoch(job, state, start)
 

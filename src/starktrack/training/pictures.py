@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from starktrack.data.batch import Batch, Outlines
+from starktrack.data.samples.batch import Batch, Outlines
 from starktrack.errors import TrainingError
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from starktrack.config.training import LossConfig
-from starktrack.data.batch import Outlines
+from starktrack.data.samples.batch import Outlines
 from starktrack.geometry.boxes import cxcywh_to_xyxy, generalised_overlap, overlap
 from starktrack.models.refine import RefineOutput
 from starktrack.training.losses import LossTerms, corner_cross_entropy

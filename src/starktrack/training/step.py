@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from starktrack.config.training import DistillationConfig, Recipe, StageConfig
-from starktrack.data.batch import Batch
+from starktrack.data.samples.batch import Batch
 from starktrack.models.refine import RefineOutput
 from starktrack.models.stark import StarkOutput
 from starktrack.training.distill import add_distillation

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from starktrack.data.regions import parse_region
+from starktrack.data.formats.regions import parse_region
 from starktrack.data.sources import open_dataset
 from starktrack.data.sources.vot import read_regions
 from starktrack.errors import DatasetError
@@ -60,9 +60,9 @@ def test_anchors_and_tags_are_facts(build):
     write(build, ["1,2,3,4"] * 4)
     build.lines("sequences/ball/anchor.value", ["1", "0", "-1"])
     build.lines("sequences/ball/occlusion.tag", ["0", "1", "0", "0"])
-    facts = open_dataset("vot", build.root, "all").facts("ball")
-    assert facts.anchors.tolist() == [1, 0, -1, 0]
-    assert facts.attributes["occlusion"].tolist() == [0, 1, 0, 0]
+    info = open_dataset("vot", build.root, "all").benchmark_info("ball")
+    assert info.anchors.tolist() == [1, 0, -1, 0]
+    assert info.attributes["occlusion"].tolist() == [0, 1, 0, 0]
 
 
 @pytest.mark.parametrize("line", ["1,2", "1,2,3", "a,b,c,d", "m1,2,2,2,0,9", "m1,2", "1,2,3,4,5"])

@@ -6,14 +6,14 @@ from tests.memory import MemoryCollection, MemoryFrames, moving_video
 
 from starktrack.config.data import DataConfig, SamplingConfig, SyntheticConfig
 from starktrack.config.schema import ModelConfig
-from starktrack.data.sample import Samples
-from starktrack.data.sampling import Mixture, draw_negative, find
-from starktrack.data.sequence import Sequence
+from starktrack.data.samples.drawing import Mixture, draw_negative, find
+from starktrack.data.samples.sample import Samples
 from starktrack.data.synthetic.cutouts import CutOut
 from starktrack.data.synthetic.motion import Poses
 from starktrack.data.synthetic.painting import paint, paint_background, relight
 from starktrack.data.synthetic.scene import visible_share
 from starktrack.data.synthetic.videos import SyntheticVideos, leaves_no_trace
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import NothingUsableError
 
 LONELY = SyntheticConfig(num_frames=40, side=160, max_distractors=0, occlusion=0, leaving=0, exposure=0)
@@ -32,7 +32,7 @@ def pictures(masked=False):
     masks = Ellipse() if masked else None
     boxes = np.array([[20.0, 15.0, 40.0, 30.0]])
     return MemoryCollection(
-        Sequence(f"picture-{k}", MemoryFrames((60, 80), 1, k), boxes, np.ones(1, bool), masks=masks)
+        VideoSequence(f"picture-{k}", MemoryFrames((60, 80), 1, k), boxes, np.ones(1, bool), masks=masks)
         for k in range(5)
     )
 
@@ -232,6 +232,6 @@ def test_videos_whose_targets_cannot_be_are_refused(values):
 
 
 def test_one_picture_of_many_that_can_be_cut_out_is_found():
-    speck = Sequence("speck", MemoryFrames((60, 80), 1, 0), np.array([[1.0, 1, 3, 3]]), np.ones(1, bool))
+    speck = VideoSequence("speck", MemoryFrames((60, 80), 1, 0), np.array([[1.0, 1, 3, 3]]), np.ones(1, bool))
     objects = MemoryCollection([speck] * 5000 + [pictures()[0]])
     assert SyntheticVideos(objects, pictures(), LONELY, 0)[0].visible.all()

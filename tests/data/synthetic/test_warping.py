@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.data.synthetic.test_staging import BOX, MODEL, RED, red_pixels, red_target, samples
+from tests.data.samples.test_distractors import BOX, MODEL, RED, red_pixels, red_target, samples
 from tests.memory import MemoryCollection
 
 from starktrack.config.data import StagingConfig
 from starktrack.config.schema import CropConfig
-from starktrack.data.sequence import Sequence
 from starktrack.data.synthetic import warping
 from starktrack.data.synthetic.warping import MEAN_COLOUR, warped
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import cut
 from starktrack.models.crops import PIXEL_MEAN
@@ -132,7 +132,7 @@ def test_beyond_the_frame_is_what_the_network_sees_as_nothing():
 def test_labels_of_samples_are_where_the_target_is_in_the_crop(geometry, flip):
     """A red target in otherwise grey frames: its pixels in the crop tell where the label must be."""
     view = round_target((200, 240))
-    picture = Sequence(
+    picture = VideoSequence(
         "red", Still(view.frame), view.box_xywh[None], np.ones(1, bool), masks=Still(view.mask)
     )
     model = replace(MODEL, geometry=geometry, search=CropConfig(side=256, factor=4.0))
@@ -142,10 +142,10 @@ def test_labels_of_samples_are_where_the_target_is_in_the_crop(geometry, flip):
         for index in range(6):
             sample = every[0, index]
             crop = cut(sample.frames[sample.frame_index[-1]], sample.windows[-1], geometry).image
-            crop = crop[:, ::-1] if sample.looks[-1].flip else crop
+            crop = crop[:, ::-1] if sample.augmentations[-1].flip else crop
             true = found_box(crop) / 256
             label = cxcywh_to_xywh(sample.box_cxcywh)
-            assert sample.looks[-1].flip == bool(flip)
+            assert sample.augmentations[-1].flip == bool(flip)
             np.testing.assert_allclose(label, true, atol=0.012)
             moved.append(label)
     assert np.ptp(moved[:6], axis=0).max() < 1e-9 and np.ptp(moved[6:], axis=0).max() > 0.04

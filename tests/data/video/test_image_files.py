@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from starktrack.data.formats.result_files import read_boxes
 from starktrack.data.frames import open_frames
-from starktrack.data.results.files import read_boxes
 from starktrack.data.video.image_files import ImageFiles, find_images, read_image
 from starktrack.errors import DatasetError, VideoBrokenError, VideoError
 

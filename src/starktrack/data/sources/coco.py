@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from starktrack.data.kin import TargetClasses
-from starktrack.data.sequence import MaskSource, Sequence
 from starktrack.data.sources.cache import cache_folder
 from starktrack.data.sources.coco_masks import PolygonMask, RunMask, rings_of, runs_of
 from starktrack.data.sources.columns import (
@@ -25,9 +23,10 @@ from starktrack.data.sources.columns import (
     pack_texts,
     save_columns,
 )
-from starktrack.data.sources.dataset import Dataset, Facts, Source
+from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, DatasetSpec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames
+from starktrack.data.video_sequence import MaskSource, TargetClasses, VideoSequence
 from starktrack.errors import DatasetError
 
 _FORM = 2
@@ -86,11 +85,11 @@ class CocoDataset:
         """Return the number of objects whose picture is there."""
         return len(self._rows)
 
-    def __getitem__(self, key: int | str) -> Sequence:
+    def __getitem__(self, key: int | str) -> VideoSequence:
         """Return an object by number (from 0) or by the number of its annotation."""
         index = self._row_of(key) if isinstance(key, str) else int(self._rows[key])
         image = int(self.columns["image"][index])
-        return Sequence(
+        return VideoSequence(
             name=str(self.columns["id"][index]),
             frames=NamedFrames(self.images, (self.file_names[image],)),
             boxes_xywh=self.columns["boxes"][index : index + 1],
@@ -100,10 +99,10 @@ class CocoDataset:
             masks=self._mask(index, image),
         )
 
-    def facts(self, name: str) -> Facts:
+    def benchmark_info(self, name: str) -> BenchmarkInfo:
         """Return the size of the picture."""
         height, width = self.columns["size_hw"][self.columns["image"][self._row_of(name)]]
-        return Facts(resolution_wh=(int(width), int(height)))
+        return BenchmarkInfo(resolution_wh=(int(width), int(height)))
 
     def _row_of(self, name: str) -> int:
         found = self._rows[self.columns["id"][self._rows] == int(name)] if name.isdigit() else []
@@ -232,6 +231,6 @@ def _own_splits(root: Folder) -> list[str]:
     return [name.removesuffix(".json").removeprefix("instances_") for name in names]
 
 
-COCO = Source(
+COCO = DatasetSpec(
     "coco", "COCO 2017, or one's own file in its form", ("train2017", "val2017", "*"), open_coco, _own_splits
 )

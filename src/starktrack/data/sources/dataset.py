@@ -1,20 +1,19 @@
 """What a data set is to everybody else: sequences by number and by name, read when they are asked for."""
 
-from collections.abc import Callable, Iterator
-from collections.abc import Sequence as Names
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.sequence import MaskSource, Sequence
 from starktrack.data.sources.folders import Folder
+from starktrack.data.video_sequence import MaskSource, VideoSequence
 from starktrack.errors import DatasetError, nearest_name
 
 
 @dataclass(frozen=True)
-class Facts:
+class BenchmarkInfo:
     """What a benchmark says of a sequence beyond boxes, for those who score it.
 
     Attributes:
@@ -42,7 +41,7 @@ class Dataset(Protocol):
     missing: tuple[str, ...]
 
     @property
-    def names(self) -> Names[str]:
+    def names(self) -> Sequence[str]:
         """Return the names of the sequences, in the published order."""
         ...
 
@@ -50,11 +49,11 @@ class Dataset(Protocol):
         """Return the number of sequences."""
         ...
 
-    def __getitem__(self, key: int | str) -> Sequence:
+    def __getitem__(self, key: int | str) -> VideoSequence:
         """Return a sequence by number (from 0) or by name."""
         ...
 
-    def facts(self, name: str) -> Facts:
+    def benchmark_info(self, name: str) -> BenchmarkInfo:
         """Return what the benchmark says of a sequence beyond its boxes."""
         ...
 
@@ -94,12 +93,12 @@ def _no_masks(entry: Entry) -> MaskSource | None:
     return None
 
 
-def _origins(sequence: Sequence) -> frozenset[str]:
+def _origins(sequence: VideoSequence) -> frozenset[str]:
     return sequence.origins
 
 
-def _no_facts(entry: Entry) -> Facts:
-    return Facts()
+def _no_info(entry: Entry) -> BenchmarkInfo:
+    return BenchmarkInfo()
 
 
 @dataclass(frozen=True)
@@ -109,14 +108,14 @@ class Reader:
     Attributes:
         read: Gives the sequence of an entry.
         masks: Gives its masks, so that an index can bring them back.
-        facts: Gives what is needed to score it.
+        info: Gives what is needed to score it.
         marks: Gives what a sequence has in common with those that show the same frames, and with no other.
     """
 
-    read: Callable[[Entry], Sequence]
+    read: Callable[[Entry], VideoSequence]
     masks: Callable[[Entry], MaskSource | None] = _no_masks
-    facts: Callable[[Entry], Facts] = _no_facts
-    marks: Callable[[Sequence], frozenset[str]] = _origins
+    info: Callable[[Entry], BenchmarkInfo] = _no_info
+    marks: Callable[[VideoSequence], frozenset[str]] = _origins
 
 
 class VideoDataset:
@@ -139,11 +138,11 @@ class VideoDataset:
         """Return the number of sequences."""
         return len(self.entries)
 
-    def __getitem__(self, key: int | str) -> Sequence:
+    def __getitem__(self, key: int | str) -> VideoSequence:
         """Return a sequence by number (from 0) or by name."""
         return self.reader.read(self.entry(key))
 
-    def __iter__(self) -> Iterator[Sequence]:
+    def __iter__(self) -> Iterator[VideoSequence]:
         """Yield the sequences in order."""
         return (self.reader.read(entry) for entry in self.entries)
 
@@ -155,9 +154,9 @@ class VideoDataset:
         """
         return self.entries[position_of(key, self._positions, self.name)]
 
-    def facts(self, name: str) -> Facts:
+    def benchmark_info(self, name: str) -> BenchmarkInfo:
         """Return what the benchmark says of a sequence beyond its boxes."""
-        return self.reader.facts(self.entry(name))
+        return self.reader.info(self.entry(name))
 
 
 def position_of(key: int | str, positions: dict[str, int], dataset: str) -> int:
@@ -173,7 +172,7 @@ def position_of(key: int | str, positions: dict[str, int], dataset: str) -> int:
     return positions[key]
 
 
-def select(wanted: Names[str], entries: dict[str, Entry]) -> Found:
+def select(wanted: Sequence[str], entries: dict[str, Entry]) -> Found:
     """Return the wanted entries in their order, and the names of those that are not there."""
     present = tuple(entries[name] for name in wanted if name in entries)
     return Found(present, tuple(name for name in wanted if name not in entries))
@@ -184,7 +183,7 @@ def _no_own_splits(root: Folder) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSpec:
     """A kind of data set that can be opened by name.
 
     Attributes:
@@ -202,14 +201,14 @@ class Source:
     own_splits: Callable[[Folder], list[str]] = _no_own_splits
 
 
-def video_source(
+def video_spec(
     name: str,
     title: str,
     splits: tuple[str, ...],
     find: Callable[[Folder, str], Found],
     reader: Reader,
     own_splits: Callable[[Folder], list[str]] = _no_own_splits,
-) -> Source:
+) -> DatasetSpec:
     """Return the source of a data set made of videos.
 
     Args:
@@ -224,4 +223,4 @@ def video_source(
     def open_split(root: Folder, split: str) -> Dataset:
         return VideoDataset(name, split, find(root, split), reader)
 
-    return Source(name, title, splits, open_split, own_splits)
+    return DatasetSpec(name, title, splits, open_split, own_splits)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import (
     MissingFrames,
@@ -23,6 +22,7 @@ from starktrack.data.sources.frames_on_disk import (
     read_labels,
 )
 from starktrack.data.sources.tables import has_area
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
 
 _IGNORED = 255
@@ -82,7 +82,7 @@ def _masks(entry: Entry) -> LabelMasks:
     return LabelMasks(all_frames(entry.labels), entry.target or None)
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     masks = _masks(entry)
     pictures = entry.frames.files()
     frames = all_frames(entry.frames) if pictures else MissingFrames(str(entry.frames), len(masks))
@@ -92,10 +92,10 @@ def _read(entry: Entry) -> Sequence:
         )
     boxes = np.array([box_of_mask(masks.read(index)) for index in range(len(masks))])
     video = entry.name.removesuffix(f"_{entry.target}") if entry.target else entry.name
-    return Sequence(entry.name, frames, boxes, has_area(boxes), videos=frozenset((video,)), masks=masks)
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes), videos=frozenset((video,)), masks=masks)
 
 
-DAVIS = video_source(
+DAVIS = video_spec(
     "davis",
     "DAVIS 480p",
     ("all", "train", "val", "2016/train", "2016/val"),

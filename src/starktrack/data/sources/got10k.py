@@ -13,8 +13,7 @@ import re
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.sequence import FrameSource, Sequence
-from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import (
     EXTENSIONS,
@@ -26,6 +25,7 @@ from starktrack.data.sources.frames_on_disk import (
 )
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes, read_flags
+from starktrack.data.video_sequence import FrameSource, VideoSequence
 from starktrack.errors import DatasetError
 
 NUM_TRAIN = 9335
@@ -92,14 +92,14 @@ def _entry(name: str, folder: Folder) -> Entry:
     return Entry(name, folder, folder, _GROUND_TRUTH)
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     if len(boxes) == 1:
         return first_box_only(entry, boxes)
     return labelled(entry, boxes, find_frames(entry.frames, 1, len(boxes), digits=(8,)))
 
 
-def _read_own(entry: Entry) -> Sequence:
+def _read_own(entry: Entry) -> VideoSequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     frames = _pictures(entry.frames, len(boxes))
     if len(boxes) == 1 and len(frames) > 1:
@@ -112,16 +112,16 @@ def _read_own(entry: Entry) -> Sequence:
     return labelled(entry, boxes, frames)
 
 
-def _frame_marks(sequence: Sequence) -> frozenset[str]:
+def _frame_marks(sequence: VideoSequence) -> frozenset[str]:
     """Return a fingerprint of each frame: one's own videos may show several targets of the same frames."""
     frames = sequence.frames
     assert isinstance(frames, NumberedFrames | NamedFrames)
     return frozenset(frames.folder.fingerprint(frames.name(index)) for index in range(len(frames)))
 
 
-def first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> Sequence:
+def first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> VideoSequence:
     """Return a sequence of a test set that shows its first box only: its frames say how long it is."""
-    return Sequence(entry.name, _pictures(entry.frames.unwrapped(entry.name), 1), boxes, has_area(boxes))
+    return VideoSequence(entry.name, _pictures(entry.frames.unwrapped(entry.name), 1), boxes, has_area(boxes))
 
 
 def _pictures(folder: Folder, num_boxes: int) -> FrameSource:
@@ -130,7 +130,7 @@ def _pictures(folder: Folder, num_boxes: int) -> FrameSource:
     return MissingFrames(folder.label("00000001.jpg"), num_boxes)
 
 
-def labelled(entry: Entry, boxes: Float[np.ndarray, "num_frames 4"], frames: FrameSource) -> Sequence:
+def labelled(entry: Entry, boxes: Float[np.ndarray, "num_frames 4"], frames: FrameSource) -> VideoSequence:
     """Return a sequence with the labels that lie beside its boxes.
 
     Convention: a target is visible where it is not flagged absent and its cover is above 0; who scores goes by
@@ -144,13 +144,13 @@ def labelled(entry: Entry, boxes: Float[np.ndarray, "num_frames 4"], frames: Fra
         flags.append(read_flags(labels, "cover.label", count) == 0)
     visible = has_area(boxes) & ~np.logical_or.reduce(flags)
     absent = flags[-1] if len(flags) > 1 else None
-    return Sequence(entry.name, frames, boxes, visible, object_class(labels), flagged_absent=absent)
+    return VideoSequence(entry.name, frames, boxes, visible, object_class(labels), flagged_absent=absent)
 
 
-def labelled_facts(entry: Entry) -> Facts:
+def labelled_info(entry: Entry) -> BenchmarkInfo:
     """Return the size of the frames where `meta_info.ini` tells it."""
     numbers = re.findall(r"\d+", _meta(entry.labels).get("resolution", ""))
-    return Facts((int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else None)
+    return BenchmarkInfo((int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else None)
 
 
 def object_class(labels: Folder) -> str | None:
@@ -171,12 +171,12 @@ def _meta(labels: Folder) -> dict[str, str]:
 
 
 SPLITS = ("train", "vottrain", "votval", "vot_allowed", "ltrtrain", "ltrval", "val", "test")
-GOT10K = video_source("got10k", "GOT-10k", SPLITS, _find, Reader(_read, facts=labelled_facts))
-VIDEOS = video_source(
+GOT10K = video_spec("got10k", "GOT-10k", SPLITS, _find, Reader(_read, info=labelled_info))
+VIDEOS = video_spec(
     "videos",
     "one's own videos in the GOT-10k layout",
     ("all", "*"),
     _find_own,
-    Reader(_read_own, facts=labelled_facts, marks=_frame_marks),
+    Reader(_read_own, info=labelled_info, marks=_frame_marks),
     _own_folders,
 )

@@ -5,8 +5,7 @@ the frames' names and which sequences show the same frames: the 14 million boxes
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from collections.abc import Sequence as Marks
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +14,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from starktrack.data.kin import TargetClasses
-from starktrack.data.sequence import FrameSource, Sequence
 from starktrack.data.sources.cache import cache_folder
 from starktrack.data.sources.columns import (
     Columns,
@@ -26,9 +23,10 @@ from starktrack.data.sources.columns import (
     pack_texts,
     save_columns,
 )
-from starktrack.data.sources.dataset import Dataset, Entry, Facts, Reader, VideoDataset, position_of
+from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, Entry, Reader, VideoDataset, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames, NumberedFrames
+from starktrack.data.video_sequence import FrameSource, TargetClasses, VideoSequence
 from starktrack.errors import DatasetError
 
 NUM_STAMPERS = 16
@@ -68,12 +66,12 @@ class IndexedDataset:
         """Return the number of sequences."""
         return len(self._dataset)
 
-    def __getitem__(self, key: int | str) -> Sequence:
+    def __getitem__(self, key: int | str) -> VideoSequence:
         """Return a sequence by number (from 0) or by name."""
         index = range(len(self))[position_of(key, self._positions, self.name)]
         entry, columns = self._dataset.entries[index], self._columns
         start, stop = columns["offsets"][index : index + 2]
-        return Sequence(
+        return VideoSequence(
             name=entry.name,
             frames=self._frames(entry, index),
             boxes_xywh=columns["boxes"][start:stop],
@@ -85,9 +83,9 @@ class IndexedDataset:
             masks=self._dataset.reader.masks(entry),
         )
 
-    def facts(self, name: str) -> Facts:
+    def benchmark_info(self, name: str) -> BenchmarkInfo:
         """Return what the benchmark says of a sequence beyond its boxes."""
-        return self._dataset.facts(name)
+        return self._dataset.benchmark_info(name)
 
     def _frames(self, entry: Entry, index: int) -> FrameSource:
         first, count = (int(value) for value in self._columns["frames"][index])
@@ -183,7 +181,7 @@ def _read_row(reader: Reader, entry: Entry) -> _Row:
     )
 
 
-def group_by_marks(marks: Marks[frozenset[str]]) -> Int64[np.ndarray, " num_sequences"]:
+def group_by_marks(marks: Sequence[frozenset[str]]) -> Int64[np.ndarray, " num_sequences"]:
     """Return for each sequence the first one that it is connected with by marks that sequences share."""
     parent, owner = list(range(len(marks))), {}
 

@@ -11,12 +11,12 @@ import re
 import numpy as np
 from jaxtyping import Bool
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes, read_flags
+from starktrack.data.video_sequence import VideoSequence
 
 _SEQUENCE = re.compile(r"[a-z]+-\d+")
 _PER_CLASS = 20
@@ -49,13 +49,13 @@ def _alone(name: str, annotations: Folder) -> Entry:
     return Entry(name, annotations.below("img"), annotations, f"{name}.txt")
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     frames = find_frames(entry.frames, 1, len(boxes), digits=(8,))
     absent = _absent(entry, len(boxes))
     kind = entry.name.rsplit("-", 1)[0]
     visible = has_area(boxes) & ~absent
-    return Sequence(entry.name, frames, boxes, visible, kind, flagged_absent=absent)
+    return VideoSequence(entry.name, frames, boxes, visible, kind, flagged_absent=absent)
 
 
 def _absent(entry: Entry, count: int) -> Bool[np.ndarray, " {count}"]:
@@ -65,4 +65,4 @@ def _absent(entry: Entry, count: int) -> Bool[np.ndarray, " {count}"]:
     return (occluded != 0) | (read_flags(entry.labels, "out_of_view.txt", count) != 0)
 
 
-LASOT = video_source("lasot", "LaSOT", ("train", "test", "all"), _find, Reader(_read))
+LASOT = video_spec("lasot", "LaSOT", ("train", "test", "all"), _find, Reader(_read))

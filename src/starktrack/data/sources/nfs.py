@@ -14,9 +14,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from starktrack.arrays import Boxes
-from starktrack.data.number_text import parse_table
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
+from starktrack.data.formats.number_text import parse_table
+from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import (
     MissingFrames,
@@ -26,6 +25,7 @@ from starktrack.data.sources.frames_on_disk import (
 )
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
 from starktrack.geometry.boxes import xyxy_to_xywh
 
@@ -62,20 +62,20 @@ def _packed(root: Folder, names: list[str]) -> dict[str, Entry]:
     }
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     if entry.annotation.startswith(_PACKED_PREFIX):
         boxes = read_boxes(entry.labels, entry.annotation)
         frames = find_frames(entry.frames, 1, len(boxes), digits=(5,))
-        return Sequence(entry.name, frames, boxes, has_area(boxes))
+        return VideoSequence(entry.name, frames, boxes, has_area(boxes))
     return _read_published(entry)
 
 
-def _read_published(entry: Entry) -> Sequence:
+def _read_published(entry: Entry) -> VideoSequence:
     label = entry.labels.label(entry.annotation)
     boxes, lost = _read_rows(entry)
     if not entry.frames.files():
         missing = MissingFrames(entry.frames.label("00001.jpg"), len(boxes))
-        return Sequence(entry.name, missing, boxes, has_area(boxes) & ~lost)
+        return VideoSequence(entry.name, missing, boxes, has_area(boxes) & ~lost)
     frames = all_frames(entry.frames)
     if not isinstance(frames, NumberedFrames):
         raise DatasetError(f"{entry.frames} must hold frames numbered without gaps")
@@ -86,7 +86,7 @@ def _read_published(entry: Entry) -> Sequence:
         )
     boxes, lost = boxes[rows], lost[rows]
     numbered = NumberedFrames(frames.folder, frames.pattern, frames.first, len(boxes))
-    return Sequence(entry.name, numbered, boxes, has_area(boxes) & ~lost)
+    return VideoSequence(entry.name, numbered, boxes, has_area(boxes) & ~lost)
 
 
 def _read_rows(entry: Entry) -> tuple[Boxes, Bool[np.ndarray, " num_rows"]]:
@@ -109,11 +109,11 @@ def rows_of_frames(num_rows: int, num_frames: int, ratio: int) -> slice | None:
     return slice(0, min(count, num_frames) * step, step) if abs(count - num_frames) <= 1 else None
 
 
-def _facts(entry: Entry) -> Facts:
+def _info(entry: Entry) -> BenchmarkInfo:
     """Return that the frames decide which rows count, for those who have only the text as published."""
     if entry.annotation.startswith(_PACKED_PREFIX):
-        return Facts()
-    return Facts(rows_per_frame=_RATIO if str(entry.labels).endswith("/30") else 1)
+        return BenchmarkInfo()
+    return BenchmarkInfo(rows_per_frame=_RATIO if str(entry.labels).endswith("/30") else 1)
 
 
-NFS = video_source("nfs", "Need for Speed", ("30fps", "240fps"), _find, Reader(_read, facts=_facts))
+NFS = video_spec("nfs", "Need for Speed", ("30fps", "240fps"), _find, Reader(_read, info=_info))

@@ -7,13 +7,13 @@ Source: the definition by the paper's authors (100 + 100 + 78 + 123 sequences, e
 
 import dataclasses
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Dataset, Facts, Source, position_of
+from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, DatasetSpec, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.nfs import NFS
 from starktrack.data.sources.otb import OTB
 from starktrack.data.sources.tc128 import TC128
 from starktrack.data.sources.uav123 import UAV123
+from starktrack.data.video_sequence import VideoSequence
 
 _PARTS = (
     (NFS, "30fps", ("nfs", "NFS", "Nfs")),
@@ -47,7 +47,7 @@ class UnionDataset:
         """Return the number of sequences."""
         return len(self._owners)
 
-    def __getitem__(self, key: int | str) -> Sequence:
+    def __getitem__(self, key: int | str) -> VideoSequence:
         """Return a sequence by number (from 0) or by name."""
         part, own = self._owners[position_of(key, self._positions, self.name)]
         return dataclasses.replace(self.parts[part][own], name=f"{part}_{own}")
@@ -58,10 +58,10 @@ class UnionDataset:
         inner = self.parts[part]
         return inner.part_of(own) if isinstance(inner, UnionDataset) else part
 
-    def facts(self, name: str) -> Facts:
+    def benchmark_info(self, name: str) -> BenchmarkInfo:
         """Return what the benchmark says of a sequence beyond its boxes."""
         part, own = self._owners[position_of(name, self._positions, self.name)]
-        return self.parts[part].facts(own)
+        return self.parts[part].benchmark_info(own)
 
 
 def _open(root: Folder, split: str) -> Dataset:
@@ -76,4 +76,4 @@ def _open(root: Folder, split: str) -> Dataset:
     return UnionDataset("notu", split, parts, tuple(missing))
 
 
-NOTU = Source("notu", "NOTU (NFS + OTB100 + TC128ce + UAV123)", ("test",), _open)
+NOTU = DatasetSpec("notu", "NOTU (NFS + OTB100 + TC128ce + UAV123)", ("test",), _open)

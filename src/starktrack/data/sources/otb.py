@@ -8,12 +8,12 @@ Source: Wu, Lim and Yang, Object Tracking Benchmark, TPAMI 2015.
 
 import re
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.lists import read_rows
 from starktrack.data.sources.tables import has_area, read_boxes
+from starktrack.data.video_sequence import VideoSequence
 
 
 def _find(root: Folder, split: str) -> Found:
@@ -28,17 +28,17 @@ def _find(root: Folder, split: str) -> Found:
     return select([row[0] for row in rows], entries)
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     boxes = read_boxes(entry.labels, entry.annotation)[entry.skip :]
     # Board's numbers have five digits, all others four.
     frames = find_frames(entry.frames, entry.first + entry.skip, len(boxes), digits=(4, 5))
-    return Sequence(entry.name, frames, boxes, has_area(boxes))
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes))
 
 
-def _facts(entry: Entry) -> Facts:
+def _info(entry: Entry) -> BenchmarkInfo:
     if not entry.skip:
-        return Facts()
-    return Facts(left_out_xywh=read_boxes(entry.labels, entry.annotation)[: entry.skip])
+        return BenchmarkInfo()
+    return BenchmarkInfo(left_out_xywh=read_boxes(entry.labels, entry.annotation)[: entry.skip])
 
 
-OTB = video_source("otb", "OTB100", ("test",), _find, Reader(_read, facts=_facts))
+OTB = video_spec("otb", "OTB100", ("test",), _find, Reader(_read, info=_info))

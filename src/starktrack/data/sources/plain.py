@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from starktrack.data.number_text import parse_boxes, parse_table
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, video_source
+from starktrack.data.formats.number_text import parse_boxes, parse_table
+from starktrack.data.sources.dataset import Entry, Found, Reader, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import MissingFrames
-from starktrack.data.sources.got10k import labelled, labelled_facts
+from starktrack.data.sources.got10k import labelled, labelled_info
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
 
 PICTURE_FOLDERS = frozenset({"img", "imgs", "color", "frames", "zips", "JPEGImages"})
@@ -54,7 +54,7 @@ def _sequence_name(file: str, folder: str) -> str | None:
     return stem if dot and ending == "txt" and stem.lower() not in _NOT_SEQUENCES else None
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     text, label = entry.labels.read_text(entry.annotation), entry.labels.label(entry.annotation)
     if text.partition("\n")[0].count(",") == 7:
         corners = parse_table(text, 8, label, DatasetError).reshape(-1, 4, 2)
@@ -65,4 +65,4 @@ def _read(entry: Entry) -> Sequence:
     return labelled(entry, boxes, MissingFrames(f"the pictures of {entry.name}", len(boxes)))
 
 
-PLAIN = video_source("custom", "boxes of one's own", ("all",), _find, Reader(_read, facts=labelled_facts))
+PLAIN = video_spec("custom", "boxes of one's own", ("all",), _find, Reader(_read, info=labelled_info))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from starktrack.data.sources.coco import COCO
-from starktrack.data.sources.dataset import Dataset, Source
+from starktrack.data.sources.dataset import Dataset, DatasetSpec
 from starktrack.data.sources.davis import DAVIS
 from starktrack.data.sources.folders import open_folder
 from starktrack.data.sources.got10k import GOT10K, VIDEOS
@@ -18,7 +18,7 @@ from starktrack.data.sources.uav123 import UAV123
 from starktrack.data.sources.vot import VOT
 from starktrack.errors import DatasetError, nearest_name
 
-SOURCES: dict[str, Source] = {
+SOURCES: dict[str, DatasetSpec] = {
     source.name: source
     for source in (COCO, LASOT, GOT10K, TRACKINGNET, DAVIS, VOT, UAV123, OTB, NFS, TC128, TLP, NOTU, VIDEOS)
 }

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from starktrack.data.number_text import parse_boxes, parse_numbers, parse_table
+from starktrack.data.formats.number_text import parse_boxes, parse_numbers, parse_table
 from starktrack.data.sources.folders import Folder
 from starktrack.errors import DatasetError
 

@@ -7,12 +7,12 @@ Source: Liang, Blasch and Ling, Encoding Color Information for Visual Tracking, 
 
 import re
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes, read_table
+from starktrack.data.video_sequence import VideoSequence
 
 
 def _find(root: Folder, split: str) -> Found:
@@ -25,11 +25,11 @@ def _entry(name: str, folder: Folder) -> Entry:
     return Entry(name, folder.below("img"), folder, f"{name}_gt.txt")
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     first = int(read_table(entry.labels, f"{entry.name}_frames.txt", 2)[0, 0])
     frames = find_frames(entry.frames, first, len(boxes), digits=(4, 5))
-    return Sequence(entry.name, frames, boxes, has_area(boxes))
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes))
 
 
-TC128 = video_source("tc128", "Temple-Color 128", ("all", "ce"), _find, Reader(_read))
+TC128 = video_spec("tc128", "Temple-Color 128", ("all", "ce"), _find, Reader(_read))

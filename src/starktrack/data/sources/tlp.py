@@ -5,11 +5,11 @@ Convention: boxes as published (0-based); a target is visible where it is not fl
 Source: Moudgil and Gandhi, Long-Term Visual Object Tracking Benchmark, ACCV 2018.
 """
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, video_source
+from starktrack.data.sources.dataset import Entry, Found, Reader, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.tables import has_area, read_table
+from starktrack.data.video_sequence import VideoSequence
 
 _GROUND_TRUTH = "groundtruth_rect.txt"
 _COLUMNS = 6
@@ -32,12 +32,12 @@ def _has_frame_numbers(folder: Folder) -> bool:
     return folder.read_text(_GROUND_TRUTH).partition("\n")[0].count(",") == _COLUMNS - 1
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     table = read_table(entry.labels, entry.annotation, _COLUMNS)
     boxes = table[:, 1:5].copy()
     frames = find_frames(entry.frames, int(table[0, 0]), len(boxes), digits=(5,))
     lost = table[:, 5] != 0
-    return Sequence(entry.name, frames, boxes, has_area(boxes) & ~lost, flagged_absent=lost)
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes) & ~lost, flagged_absent=lost)
 
 
-TLP = video_source("tlp", "TLP or TinyTLP", ("test",), _find, Reader(_read))
+TLP = video_spec("tlp", "TLP or TinyTLP", ("test",), _find, Reader(_read))

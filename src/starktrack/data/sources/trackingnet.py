@@ -6,12 +6,12 @@ a target is visible where its box has an area. The test set shows its first box 
 Source: Müller et al., TrackingNet, ECCV 2018.
 """
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, video_source
+from starktrack.data.sources.dataset import Entry, Found, Reader, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.got10k import first_box_only
 from starktrack.data.sources.tables import has_area, read_boxes
+from starktrack.data.video_sequence import VideoSequence
 
 NUM_CHUNKS = 12
 SPLITS = {
@@ -46,7 +46,7 @@ def _find_in_chunk(chunk: Folder) -> Found:
     )
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     folder = entry.frames.unwrapped(entry.name)
     if len(boxes) == 1:
@@ -54,7 +54,7 @@ def _read(entry: Entry) -> Sequence:
     frames = find_frames(folder, 0, len(boxes), digits=(1,))
     # A name is that of the video on the web, and a number: several targets may be of one video.
     video = entry.name.rpartition("_")[0] or entry.name
-    return Sequence(entry.name, frames, boxes, has_area(boxes), videos=frozenset((video,)))
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes), videos=frozenset((video,)))
 
 
-TRACKINGNET = video_source("trackingnet", "TrackingNet", tuple(SPLITS), _find, Reader(_read))
+TRACKINGNET = video_spec("trackingnet", "TrackingNet", tuple(SPLITS), _find, Reader(_read))

@@ -5,12 +5,12 @@ Convention: boxes as published (MATLAB, 1-based corner); NaN where the target is
 Source: Mueller, Smith and Ghanem, A Benchmark and Simulator for UAV Tracking, ECCV 2016.
 """
 
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_source
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.lists import read_rows
 from starktrack.data.sources.tables import has_area, read_boxes
+from starktrack.data.video_sequence import VideoSequence
 
 
 def _find(root: Folder, split: str) -> Found:
@@ -26,10 +26,10 @@ def _find(root: Folder, split: str) -> Found:
     return select([row[0] for row in rows], entries)
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     boxes = read_boxes(entry.labels, entry.annotation)
     frames = find_frames(entry.frames, entry.first, len(boxes), digits=(6,))
-    return Sequence(entry.name, frames, boxes, has_area(boxes))
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes))
 
 
-UAV123 = video_source("uav123", "UAV123", ("test",), _find, Reader(_read))
+UAV123 = video_spec("uav123", "UAV123", ("test",), _find, Reader(_read))

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
-from starktrack.data.regions import Mask, Polygon, Rectangle, Region, parse_region
-from starktrack.data.sequence import Sequence
-from starktrack.data.sources.dataset import Entry, Facts, Found, Reader, select, video_source
+from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, parse_region
+from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import box_of_mask, find_frames
 from starktrack.data.sources.tables import has_area, read_numbers
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
 
 
@@ -94,12 +94,12 @@ def _is_vot(folder: Folder) -> bool:
     return folder.has("sequence") or folder.folder("color") is not None
 
 
-def _read(entry: Entry) -> Sequence:
+def _read(entry: Entry) -> VideoSequence:
     regions = read_regions(entry)
     boxes = np.array([region_box(region) for region in regions])
     folder, digits = _channel(entry)
     frames = find_frames(folder, 1, len(regions), digits=(digits,))
-    return Sequence(entry.name, frames, boxes, has_area(boxes), masks=_masks(entry))
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes), masks=_masks(entry))
 
 
 def _masks(entry: Entry) -> RegionMasks | None:
@@ -129,7 +129,7 @@ def _channel(entry: Entry) -> tuple[Folder, int]:
     return entry.frames.below(folder), int(digits or 1)
 
 
-def _facts(entry: Entry) -> Facts:
+def _info(entry: Entry) -> BenchmarkInfo:
     count = len(read_regions(entry))
     values = {}
     for name in entry.labels.files():
@@ -140,7 +140,7 @@ def _facts(entry: Entry) -> Facts:
             values[stem] = np.pad(flags[:count], (0, max(0, count - len(flags))))
     settings = _settings(entry)
     size = (int(settings["width"]), int(settings["height"])) if "width" in settings else None
-    return Facts(resolution_wh=size, anchors=values.pop("anchor", None), attributes=values)
+    return BenchmarkInfo(resolution_wh=size, anchors=values.pop("anchor", None), attributes=values)
 
 
-VOT = video_source("vot", "a VOT workspace", ("all",), _find, Reader(_read, masks=_masks, facts=_facts))
+VOT = video_spec("vot", "a VOT workspace", ("all",), _find, Reader(_read, masks=_masks, info=_info))

@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float
 
 from starktrack.arrays import Boxes, Image
 from starktrack.config.data import SyntheticConfig
-from starktrack.data.kin import Kin
-from starktrack.data.sampling import SequenceCollection, one_by_one
-from starktrack.data.sequence import Sequence
+from starktrack.data.same_class import TargetsByClass
+from starktrack.data.samples.drawing import one_by_one
 from starktrack.data.synthetic.cutouts import CutOut, cut_out, mean_colour, recolour
 from starktrack.data.synthetic.motion import Poses, draw_poses, excursion, passing, wandering, wave
+from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 from starktrack.errors import NothingUsableError
 
 MIN_OBJECT_SIDE = 16
@@ -63,7 +63,7 @@ def draw_scene(
     config: SyntheticConfig,
     rng: np.random.Generator,
     *,
-    kin: Kin | None = None,
+    same_class: TargetsByClass | None = None,
 ) -> Scene:
     """Return a scene: a target, copies of it in other colours, other things, perhaps an occluder.
 
@@ -72,7 +72,7 @@ def draw_scene(
         backgrounds: What lies behind.
         config: What happens.
         rng: The source of randomness.
-        kin: Which objects are of one class, to be kept from scene to scene; made here without.
+        same_class: Which objects are of one class, to be kept from scene to scene; made here without.
 
     Raises:
         DatasetError: A picture cannot be read.
@@ -83,7 +83,7 @@ def draw_scene(
     smallest, largest = np.log([config.smallest, config.largest])
     side = float(np.exp(rng.uniform(smallest, largest)) * np.sqrt(size_wh[0] * size_wh[1]))
     target = _harmonised(_draw_cutout(objects, side, rng), background, rng)
-    others = _Others(objects, kin or Kin(objects), config.kin, target)
+    others = _Others(objects, same_class or TargetsByClass(objects), config.same_class, target)
     path = wandering(config.num_frames, size_wh, rng)
     if rng.random() < config.leaving:
         path = path + excursion(config.num_frames, size_wh, 2 * side, rng)
@@ -139,19 +139,19 @@ class _Others:
     """Things beside a target, a share of them of its class."""
 
     objects: SequenceCollection
-    kin: Kin
-    kin_share: float
+    same_class: TargetsByClass
+    same_class_share: float
     target: CutOut
 
     def draw(self, side: float, rng: np.random.Generator) -> CutOut:
         # Without a share it draws no number, so that scenes of recipes without one stay what they were.
-        if self.kin_share and rng.random() < self.kin_share:
+        if self.same_class_share and rng.random() < self.same_class_share:
             target = self.target
-            kin = self.kin.draw(
+            other = self.same_class.draw(
                 target.object_class, target.origins, rng, fits=lambda each: _is_large(each).any()
             )
-            if kin is not None:
-                return _cut_object(kin, int(rng.choice(np.flatnonzero(_is_large(kin)))), side, rng)
+            if other is not None:
+                return _cut_object(other, int(rng.choice(np.flatnonzero(_is_large(other)))), side, rng)
         return _draw_cutout(self.objects, side, rng)
 
 
@@ -160,7 +160,7 @@ def _draw_cutout(objects: SequenceCollection, side: float, rng: np.random.Genera
     return _cut_object(sequence, index, side, rng)
 
 
-def _cut_object(sequence: Sequence, index: int, side: float, rng: np.random.Generator) -> CutOut:
+def _cut_object(sequence: VideoSequence, index: int, side: float, rng: np.random.Generator) -> CutOut:
     box = sequence.boxes_xywh[index]
     side = min(side, MAX_ENLARGEMENT * float(np.sqrt(box[2] * box[3])))
     mask = sequence.masks.read(index) if sequence.masks else None
@@ -169,7 +169,7 @@ def _cut_object(sequence: Sequence, index: int, side: float, rng: np.random.Gene
     return replace(cutout, origins=sequence.origins, object_class=sequence.object_class)
 
 
-def _draw_object(objects: SequenceCollection, rng: np.random.Generator) -> tuple[Sequence, int]:
+def _draw_object(objects: SequenceCollection, rng: np.random.Generator) -> tuple[VideoSequence, int]:
     for _ in range(MAX_DRAWS):
         sequence = objects[int(rng.integers(len(objects)))]
         index = int(rng.integers(len(sequence)))
@@ -186,7 +186,7 @@ def _draw_object(objects: SequenceCollection, rng: np.random.Generator) -> tuple
     )
 
 
-def _is_large(sequence: Sequence) -> Bool[np.ndarray, " num_frames"]:
+def _is_large(sequence: VideoSequence) -> Bool[np.ndarray, " num_frames"]:
     return sequence.visible & (sequence.boxes_xywh[:, 2:].min(axis=1) >= MIN_OBJECT_SIDE)
 
 

@@ -4,7 +4,7 @@ A data set like the others: video k is a pure function of (seed, k), and only th
 painted. Recoloured copies of the target and other things move beside it.
 """
 
-from collections.abc import Sequence as List
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,12 +13,11 @@ from jaxtyping import Bool, UInt8
 
 from starktrack.arrays import Image
 from starktrack.config.data import SyntheticConfig
-from starktrack.data.kin import Kin
-from starktrack.data.sampling import SequenceCollection
-from starktrack.data.sequence import Sequence
+from starktrack.data.same_class import TargetsByClass
 from starktrack.data.synthetic.cutouts import silhouette
 from starktrack.data.synthetic.painting import paint, paint_background, relight
 from starktrack.data.synthetic.scene import Scene, draw_scene, true_boxes, visible_share
+from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 
 FAINTEST = 16
 """A share of a pixel of 255 that can be seen."""
@@ -89,11 +88,11 @@ class SyntheticVideos:
     seed: int = 0
 
     @cached_property
-    def _kin(self) -> Kin:
-        return Kin(self.objects)
+    def _by_class(self) -> TargetsByClass:
+        return TargetsByClass(self.objects)
 
     @property
-    def names(self) -> List[str]:
+    def names(self) -> Sequence[str]:
         """Return the name of every video."""
         return _Names(self.seed, self.config.num_videos)
 
@@ -101,7 +100,7 @@ class SyntheticVideos:
         """Return the number of videos."""
         return self.config.num_videos
 
-    def __getitem__(self, index: int) -> Sequence:
+    def __getitem__(self, index: int) -> VideoSequence:
         """Return video `index`.
 
         Raises:
@@ -109,12 +108,12 @@ class SyntheticVideos:
             NothingUsableError: No picture holds an object that is large enough.
         """
         rng = np.random.default_rng([self.seed, index])
-        scene = draw_scene(self.objects, self.backgrounds, self.config, rng, kin=self._kin)
+        scene = draw_scene(self.objects, self.backgrounds, self.config, rng, same_class=self._by_class)
         share = visible_share(scene)
         absent = share == 0
         # The share is that of some points: between them a sliver may show.
         absent[absent] = [leaves_no_trace(scene, int(frame)) for frame in np.flatnonzero(absent)]
-        return Sequence(
+        return VideoSequence(
             self.names[index],
             SceneFrames(scene),
             true_boxes(scene),
@@ -127,7 +126,7 @@ class SyntheticVideos:
 
 
 @dataclass(frozen=True)
-class _Names(List[str]):
+class _Names(Sequence[str]):
     seed: int
     count: int
 

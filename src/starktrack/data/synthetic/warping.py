@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
-from starktrack.data.synthetic.staging import MAX_INSIDE, SearchView, share_inside
+from starktrack.data.samples.distractors import MAX_INSIDE, SearchView, share_inside
 from starktrack.geometry.boxes import overlap, xywh_to_xyxy
 from starktrack.geometry.crop import LARGEST_PADDED_SIDE, CropTransform
 

@@ -20,7 +20,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files that can be read in any order; fulfils `data.sequence.FrameSource`.
+    """Image files that can be read in any order; fulfils `data.video_sequence.FrameSource`.
 
     Attributes:
         paths: One file per frame, in order.

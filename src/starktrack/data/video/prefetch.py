@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 
 from starktrack.arrays import Image
-from starktrack.data.sequence import FrameSource
+from starktrack.data.video_sequence import FrameSource
 
 
 class Prefetcher:

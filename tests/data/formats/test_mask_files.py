@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from starktrack.data.results.masks import MaskWriter, check_mask_folder, label_png
+from starktrack.data.formats.mask_files import MaskWriter, check_mask_folder, label_png
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import read_labels
 from starktrack.errors import InputError, VideoBrokenError

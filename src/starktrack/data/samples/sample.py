@@ -1,4 +1,4 @@
-"""A training sample: frames, the windows to cut from them, how each crop shall look, and the true box."""
+"""A training sample: frames, the windows to cut from them, how each crop is varied, and the true box."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +10,18 @@ from starktrack.arrays import Box, Image
 from starktrack.config.data import DataConfig
 from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
-from starktrack.data.augment import Look, draw_looks, flip_box
-from starktrack.data.kin import Kin
-from starktrack.data.outline import Outline, cut_outline
-from starktrack.data.sampling import FramePlace, Mixture, draw_triplet, find, sample_generator
-from starktrack.data.sequence import Sequence
-from starktrack.data.synthetic.staging import SearchView, surrounded, with_decoys, with_intruder
+from starktrack.data.same_class import TargetsByClass
+from starktrack.data.samples.augmentation import Augmentation, draw_augmentations, flip_box
+from starktrack.data.samples.distractors import (
+    SearchView,
+    with_background_fill,
+    with_distractor,
+    with_target_copies,
+)
+from starktrack.data.samples.drawing import FramePlace, Mixture, draw_triplet, find, sample_generator
+from starktrack.data.samples.outline import Outline, cut_outline
 from starktrack.data.synthetic.warping import warped
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import (
     CropTransform,
@@ -45,7 +50,7 @@ class Sample:
         frames: The distinct frames.
         frame_index: For each crop (templates first, search last), which frame it lies on.
         windows: For each crop, a window (a batch of one) of that frame.
-        looks: For each crop, how it is varied.
+        augmentations: For each crop, how it is varied.
         box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
         is_positive: Whether the search crop shows the target.
         name: The sequence of the templates, and that of the search region where it is another.
@@ -56,7 +61,7 @@ class Sample:
     frames: tuple[UInt8[np.ndarray, "_height _width 3"], ...]
     frame_index: tuple[int, ...]
     windows: tuple[CropTransform, ...]
-    looks: tuple[Look, ...]
+    augmentations: tuple[Augmentation, ...]
     box_cxcywh: Box
     is_positive: bool
     name: str = ""
@@ -104,9 +109,9 @@ class Samples:
             )
 
     @cached_property
-    def _kin(self) -> tuple[Kin, ...]:
+    def _by_class(self) -> tuple[TargetsByClass, ...]:
         """By class, the targets of each data set."""
-        return tuple(Kin(collection) for collection in self.mixture.collections)
+        return tuple(TargetsByClass(collection) for collection in self.mixture.collections)
 
     @property
     def search_centre(self) -> float:
@@ -156,12 +161,20 @@ class Samples:
             frames, frame_index = _with_search_frame(frames, frame_index, view.frame)
             windows = (*windows[:-1], view.window)
             labels = (*labels[:-1], _label_of(view, plain, labels[-1]))
-        looks = draw_looks(self.data.augment, np.stack(labels), rng)
-        box_cxcywh = flip_box(labels[-1]) if looks[-1].flip else labels[-1]
+        augmentations = draw_augmentations(self.data.augment, np.stack(labels), rng)
+        box_cxcywh = flip_box(labels[-1]) if augmentations[-1].flip else labels[-1]
         name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
-        outline = self._outline(places[-1], windows[-1], labels[0], looks[0])
+        outline = self._outline(places[-1], windows[-1], labels[0], augmentations[0])
         return Sample(
-            frames, frame_index, windows, looks, box_cxcywh, triplet.is_positive, name, outline, skipped
+            frames,
+            frame_index,
+            windows,
+            augmentations,
+            box_cxcywh,
+            triplet.is_positive,
+            name,
+            outline,
+            skipped,
         )
 
     def _view(self, place: FramePlace, frame: Image, window: CropTransform) -> SearchView:
@@ -172,36 +185,36 @@ class Samples:
     def _staged(self, view: SearchView, place: FramePlace, rng: np.random.Generator) -> SearchView:
         """Return the search region with what else it shall show."""
         config = self.data.staging
-        if rng.random() < config.surroundings:
+        if rng.random() < config.background_fill:
             other, index = self._other(place, rng)
-            view = view if other is None else surrounded(view, other.frames.read(index), rng)
+            view = view if other is None else with_background_fill(view, other.frames.read(index), rng)
         # Off, it draws no number, so that samples of recipes without it stay what they were.
         if config.warps and rng.random() < config.warps:
             view = warped(view, rng)
-        if rng.random() < config.decoys:
-            view = with_decoys(view, config, rng)
-        if rng.random() < config.intruders:
-            other, index = self._kin_of(place, rng) or self._other(place, rng)
+        if rng.random() < config.target_copies:
+            view = with_target_copies(view, config, rng)
+        if rng.random() < config.distractors:
+            other, index = self._of_same_class(place, rng) or self._other(place, rng)
             if other is not None and other.visible[index]:
                 mask = None if other.masks is None else other.masks.read(index)
-                view = with_intruder(view, other.frames.read(index), other.boxes_xywh[index], mask, rng)
+                view = with_distractor(view, other.frames.read(index), other.boxes_xywh[index], mask, rng)
         return view
 
-    def _other(self, place: FramePlace, rng: np.random.Generator) -> tuple[Sequence | None, int]:
+    def _other(self, place: FramePlace, rng: np.random.Generator) -> tuple[VideoSequence | None, int]:
         """Return a sequence of any data set and a frame of it; None where it may show the target."""
         which = int(rng.integers(len(self.mixture.collections)))
         other = self.mixture.sequence(which, int(rng.integers(len(self.mixture.collections[which]))))
         shares = other.origins & find(self.mixture, place).origins
         return None if shares else other, int(rng.integers(len(other)))
 
-    def _kin_of(self, place: FramePlace, rng: np.random.Generator) -> tuple[Sequence, int] | None:
+    def _of_same_class(self, place: FramePlace, rng: np.random.Generator) -> tuple[VideoSequence, int] | None:
         """Return another target of the same class and a frame of it; None if any will do."""
         # Off, it draws no number, see above.
-        if not self.data.staging.kin or rng.random() >= self.data.staging.kin:
+        if not self.data.staging.same_class or rng.random() >= self.data.staging.same_class:
             return None
         target = find(self.mixture, place)
-        for which in rng.permutation(len(self._kin)):
-            other = self._kin[which].draw(
+        for which in rng.permutation(len(self._by_class)):
+            other = self._by_class[which].draw(
                 target.object_class, target.origins, rng, fits=lambda sequence: bool(sequence.visible.any())
             )
             if other is not None:
@@ -209,13 +222,13 @@ class Samples:
         return None
 
     def _outline(
-        self, search: FramePlace, window: CropTransform, template_box: Box, look: Look
+        self, search: FramePlace, window: CropTransform, template_box: Box, augmentation: Augmentation
     ) -> Outline | None:
         if not isinstance(self.model, RefineModel):
             return None
         masks = find(self.mixture, search).masks
         pixels = None if masks is None else cut_outline(masks.read(search.frame), window)
-        return Outline(flip_box(template_box) if look.flip else template_box, pixels)
+        return Outline(flip_box(template_box) if augmentation.flip else template_box, pixels)
 
     def _aim_template(
         self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator

@@ -8,7 +8,7 @@ import struct
 
 import numpy as np
 
-from starktrack.data.regions import Mask, Polygon, Rectangle, Region, Special, mask_of_runs
+from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, Special, mask_of_runs
 from starktrack.errors import InputError
 
 _CODE, _RECTANGLE, _POLYGON, _MASK = range(4)

@@ -1,4 +1,4 @@
-"""How each crop of a sample shall look: drawn here, applied to the whole batch where the network runs.
+"""How each crop of a sample shall augmentation: drawn here, applied to the whole batch where the network runs.
 
 Convention: colours are a linear map of RGB in [0, 1], so that all colour changes of a crop are one matrix. It
 acts on what was cut, then the crop is blurred, gets noise, and is painted over. Boxes here are those of the
@@ -23,7 +23,7 @@ OCCLUDED_SHARES = (0.3, 0.7)
 
 
 @dataclass(frozen=True)
-class Look:
+class Augmentation:
     """How one crop is varied.
 
     Attributes:
@@ -50,10 +50,10 @@ def flip_box(box_cxcywh: Box) -> Box:
     return np.array([1.0, 0.0, 0.0, 0.0]) + box_cxcywh * np.array([-1.0, 1.0, 1.0, 1.0])
 
 
-def draw_looks(
+def draw_augmentations(
     config: AugmentConfig, boxes_cxcywh: Float[np.ndarray, "num_crops 4"], rng: np.random.Generator
-) -> tuple[Look, ...]:
-    """Return the looks of the crops of one sample, templates first and search last.
+) -> tuple[Augmentation, ...]:
+    """Return the augmentations of the crops of one sample, templates first and search last.
 
     Args:
         config: Which variations, how strong.
@@ -61,14 +61,14 @@ def draw_looks(
         rng: The source of randomness.
     """
     all_grey, all_flipped = rng.random() < config.grayscale, rng.random() < config.joint_flip
-    looks = []
+    augmentations = []
     for index, box in enumerate(boxes_cxcywh):
         flip = bool(all_flipped ^ (rng.random() < config.flip))
         is_search = index == len(boxes_cxcywh) - 1
         occlusion = config.search_occlusion if is_search else config.template_occlusion
         colour, shift = _draw_colour(config, bool(all_grey), rng)
-        looks.append(
-            Look(
+        augmentations.append(
+            Augmentation(
                 flip=flip,
                 colour=colour,
                 shift=shift,
@@ -78,7 +78,7 @@ def draw_looks(
                 occluder_xyxy=_draw_occluder(flip_box(box) if flip else box, occlusion, rng),
             )
         )
-    return tuple(looks)
+    return tuple(augmentations)
 
 
 def _draw_colour(

@@ -4,8 +4,8 @@ from tests.memory import MemoryCollection, moving_video, small_collection
 
 from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig
 from starktrack.config.schema import CropConfig, ModelConfig
-from starktrack.data.sample import MAX_ATTEMPTS, Samples, absent_box, shows_nothing
-from starktrack.data.sampling import Mixture
+from starktrack.data.samples.drawing import Mixture
+from starktrack.data.samples.sample import MAX_ATTEMPTS, Samples, absent_box, shows_nothing
 from starktrack.errors import ConfigError, DatasetError, NothingUsableError
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import CropTransform, label_transform

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from starktrack.data.regions import run_lengths
+from starktrack.data.formats.regions import run_lengths
 from starktrack.errors import InputError, VideoBrokenError
 from starktrack.files import OutputFile, named_write
 

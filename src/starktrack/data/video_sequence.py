@@ -1,10 +1,11 @@
 """A sequence: frames that can be read in any order, with a true box for each."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from starktrack.arrays import Image
 
@@ -44,7 +45,7 @@ class MaskSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Sequence:
+class VideoSequence:
     """One target in one video (or a still image as a video of one frame).
 
     Attributes:
@@ -84,3 +85,48 @@ class Sequence:
     def is_absent(self) -> Bool[np.ndarray, " num_frames"]:
         """Return in which frames nothing of the target shows."""
         return ~self.visible if self.absent is None else self.absent
+
+
+@runtime_checkable
+class SequenceCollection(Protocol):
+    """A data set: sequences by position. Reading one must be cheap and must not decode pictures."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return the name of every sequence."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        ...
+
+    def __getitem__(self, index: int, /) -> VideoSequence:
+        """Return sequence `index` (from 0)."""
+        ...
+
+
+@dataclass(frozen=True)
+class TargetClasses:
+    """What the targets of a data set are.
+
+    Attributes:
+        names: The classes; an empty name is that of targets whose class is not known.
+        number: For each target, which of the names it has.
+    """
+
+    names: tuple[str, ...] = ()
+    number: Int[np.ndarray, " num_targets"] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+@runtime_checkable
+class Classified(Protocol):
+    """A data set that tells the class of each target without making its sequence."""
+
+    def target_classes(self) -> TargetClasses:
+        """Return what its targets are."""
+        ...
+
+
+def classes_of(collection: SequenceCollection) -> TargetClasses:
+    """Return what the targets of a data set are; no names where it does not tell."""
+    return collection.target_classes() if isinstance(collection, Classified) else TargetClasses()

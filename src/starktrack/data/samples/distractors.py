@@ -68,7 +68,7 @@ class SearchView:
     window: CropTransform
 
 
-def surrounded(view: SearchView, picture: Image, rng: np.random.Generator) -> SearchView:
+def with_background_fill(view: SearchView, picture: Image, rng: np.random.Generator) -> SearchView:
     """Return the same region on a frame that goes on as another picture where the view's own one ends.
 
     A region that mostly lies on its frame is returned as it is.
@@ -90,13 +90,13 @@ def surrounded(view: SearchView, picture: Image, rng: np.random.Generator) -> Se
     return SearchView(canvas, view.box_xywh - [left, top, 0, 0], outline, window)
 
 
-def with_decoys(view: SearchView, config: StagingConfig, rng: np.random.Generator) -> SearchView:
+def with_target_copies(view: SearchView, config: StagingConfig, rng: np.random.Generator) -> SearchView:
     """Return the view with copies of its target in the search region, as many as fit."""
     if view.box_xywh[2:].min() < MIN_SIDE:
         return view
     side = float(np.sqrt(view.box_xywh[2:].prod()))
     painted = view.frame.copy()
-    for _ in range(rng.integers(1, config.most_decoys + 1)):
+    for _ in range(rng.integers(1, config.most_target_copies + 1)):
         place = _place(view, rng)
         copy = _copy(view, side * float(np.exp(rng.normal(0, SIZE_DEVIATION))), rng)
         if place is not None and copy is not None:
@@ -104,7 +104,7 @@ def with_decoys(view: SearchView, config: StagingConfig, rng: np.random.Generato
     return replace(view, frame=painted)
 
 
-def with_intruder(
+def with_distractor(
     view: SearchView,
     picture: Image,
     box_xywh: Box,

@@ -9,9 +9,14 @@ from tests.memory import MemoryCollection, moving_video, small_collection
 from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig, StagingConfig
 from starktrack.config.refine import RefineModel
 from starktrack.config.schema import CropConfig, ModelConfig
-from starktrack.data.sample import Samples
-from starktrack.data.sampling import Mixture
-from starktrack.data.synthetic.staging import SearchView, surrounded, with_decoys, with_intruder
+from starktrack.data.samples.distractors import (
+    SearchView,
+    with_background_fill,
+    with_distractor,
+    with_target_copies,
+)
+from starktrack.data.samples.drawing import Mixture
+from starktrack.data.samples.sample import Samples
 from starktrack.errors import ConfigError
 from starktrack.geometry.crop import crop_transform, cut
 
@@ -44,7 +49,9 @@ def test_copies_are_farther_from_the_middle_than_the_target_and_leave_it_alone()
     middle = moved[:2] + moved[2:] / 2
     lead = np.hypot(12, 4) + 0.5 * np.sqrt(20 * 16)
     for seed in range(60):
-        staged = with_decoys(view, StagingConfig(decoys=1, most_decoys=1), np.random.default_rng(seed))
+        staged = with_target_copies(
+            view, StagingConfig(target_copies=1, most_target_copies=1), np.random.default_rng(seed)
+        )
         np.testing.assert_array_equal(staged.box_xywh, BOX)
         assert staged.window is view.window
         changed = (staged.frame != view.frame).any(axis=2)
@@ -60,7 +67,9 @@ def test_copies_are_farther_from_the_middle_than_the_target_and_leave_it_alone()
 
 def test_a_copy_looks_like_its_target():
     view = red_target()
-    staged = with_decoys(view, StagingConfig(decoys=1, most_decoys=1), np.random.default_rng(3))
+    staged = with_target_copies(
+        view, StagingConfig(target_copies=1, most_target_copies=1), np.random.default_rng(3)
+    )
     changed = (staged.frame != view.frame).any(axis=2)
     colour = np.median(staged.frame[changed], axis=0)
     assert colour[0] > 200 and colour[1:].max() < 30
@@ -69,7 +78,7 @@ def test_a_copy_looks_like_its_target():
 def test_the_frame_itself_is_not_painted_on():
     view = red_target()
     before = view.frame.copy()
-    with_decoys(view, StagingConfig(decoys=1), np.random.default_rng(0))
+    with_target_copies(view, StagingConfig(target_copies=1), np.random.default_rng(0))
     np.testing.assert_array_equal(view.frame, before)
 
 
@@ -77,7 +86,7 @@ def test_the_frame_itself_is_not_painted_on():
 def test_tiny_targets_and_those_outside_the_frame_are_not_copied(box):
     view = red_target()
     odd = replace(view, box_xywh=np.array(box, float))
-    staged = with_decoys(odd, StagingConfig(decoys=1), np.random.default_rng(0))
+    staged = with_target_copies(odd, StagingConfig(target_copies=1), np.random.default_rng(0))
     np.testing.assert_array_equal(staged.frame, view.frame)
 
 
@@ -89,7 +98,7 @@ def test_another_object_lies_near_the_target_and_hides_half_of_it_at_most():
     view, hidden, places = red_target(), [], []
     x, y, w, h = BOX.astype(int)
     for seed in range(40):
-        staged = with_intruder(view, *blue_picture(), None, np.random.default_rng(seed))
+        staged = with_distractor(view, *blue_picture(), None, np.random.default_rng(seed))
         np.testing.assert_array_equal(staged.box_xywh, BOX)
         rows, columns = (staged.frame[..., 2] > 150).nonzero()
         if len(rows):
@@ -102,18 +111,18 @@ def test_another_object_lies_near_the_target_and_hides_half_of_it_at_most():
 def test_without_an_object_to_cut_out_the_view_stays():
     view, (picture, box) = red_target(), blue_picture()
     empty = np.zeros(picture.shape[:2], bool)
-    assert with_intruder(view, picture, box, empty, np.random.default_rng(0)) is view
+    assert with_distractor(view, picture, box, empty, np.random.default_rng(0)) is view
     assert (
-        with_intruder(view, picture, box + np.array([200, 0, 0, 0]), None, np.random.default_rng(0)) is view
+        with_distractor(view, picture, box + np.array([200, 0, 0, 0]), None, np.random.default_rng(0)) is view
     )
     tiny = np.array([20.0, 20.0, 5.0, 20.0])
-    assert with_intruder(view, picture, tiny, None, np.random.default_rng(0)) is view
+    assert with_distractor(view, picture, tiny, None, np.random.default_rng(0)) is view
 
 
 def test_surroundings_fill_the_padding_and_nothing_else():
     view = red_target(size_hw=(90, 110))
     picture = np.full((50, 70, 3), 7, np.uint8)
-    staged = surrounded(view, picture, np.random.default_rng(0))
+    staged = with_background_fill(view, picture, np.random.default_rng(0))
     before, after = cut(view.frame, view.window, "exact"), cut(staged.frame, staged.window, "exact")
     assert 0.2 < before.padding_mask.mean() < 0.6 and not after.padding_mask.any()
     inside = ~before.padding_mask
@@ -130,13 +139,15 @@ def test_surroundings_fill_the_padding_and_nothing_else():
 def test_surroundings_keep_the_mask_on_the_target():
     view = red_target(size_hw=(90, 110))
     mask = (view.frame == RED).all(axis=2)
-    staged = surrounded(replace(view, mask=mask), np.zeros((50, 70, 3), np.uint8), np.random.default_rng(0))
+    staged = with_background_fill(
+        replace(view, mask=mask), np.zeros((50, 70, 3), np.uint8), np.random.default_rng(0)
+    )
     np.testing.assert_array_equal(staged.mask, (staged.frame == RED).all(axis=2))
 
 
 def test_a_region_that_lies_on_its_frame_keeps_it():
     view = red_target(size_hw=(400, 400), box=BOX + np.array([100, 100, 0, 0]))
-    assert surrounded(view, np.zeros((50, 70, 3), np.uint8), np.random.default_rng(0)) is view
+    assert with_background_fill(view, np.zeros((50, 70, 3), np.uint8), np.random.default_rng(0)) is view
 
 
 def samples(staging, collection=None, model=MODEL, negative_share=0.0, flip=0):
@@ -150,7 +161,10 @@ def samples(staging, collection=None, model=MODEL, negative_share=0.0, flip=0):
 
 
 def test_samples_are_staged_in_the_search_region_alone():
-    plain, staged = samples(StagingConfig()), samples(StagingConfig(surroundings=1, decoys=1, intruders=1))
+    plain, staged = (
+        samples(StagingConfig()),
+        samples(StagingConfig(background_fill=1, target_copies=1, distractors=1)),
+    )
     differing = 0
     for index in range(12):
         one, other = plain[0, index], staged[0, index]
@@ -171,14 +185,14 @@ def test_samples_are_staged_in_the_search_region_alone():
 
 def test_a_lone_picture_has_no_other_to_borrow_from():
     lone = MemoryCollection([moving_video(1, length=1)])
-    sample = samples(StagingConfig(surroundings=1, intruders=1), lone)[0, 0]
+    sample = samples(StagingConfig(background_fill=1, distractors=1), lone)[0, 0]
     frame = sample.frames[sample.frame_index[-1]]
     np.testing.assert_array_equal(frame, lone[0].frames.read(0))
     assert cut(sample.frames[sample.frame_index[-1]], sample.windows[-1], "exact").padding_mask.any()
 
 
 def test_negative_samples_show_what_is_there():
-    everything = StagingConfig(surroundings=1, decoys=1, intruders=1)
+    everything = StagingConfig(background_fill=1, target_copies=1, distractors=1)
     plain, staged = (samples(each, negative_share=1) for each in (StagingConfig(), everything))
     for index in range(12):
         one, other = plain[0, index], staged[0, index]
@@ -189,7 +203,7 @@ def test_negative_samples_show_what_is_there():
 
 def test_what_cannot_be_seen_is_no_intruder():
     away = [moving_video(seed, length=1, hidden=[0]) for seed in range(1, 6)]
-    staged = samples(StagingConfig(intruders=1), MemoryCollection([moving_video(0), *away]))
+    staged = samples(StagingConfig(distractors=1), MemoryCollection([moving_video(0), *away]))
     for index in range(12):
         sample = staged[0, index]
         searched = sample.frames[sample.frame_index[-1]]
@@ -199,4 +213,4 @@ def test_what_cannot_be_seen_is_no_intruder():
 
 def test_refiners_are_not_staged():
     with pytest.raises(ConfigError, match=r"data.staging must be left out for a refiner"):
-        samples(StagingConfig(decoys=0.5), model=RefineModel())
+        samples(StagingConfig(target_copies=0.5), model=RefineModel())

@@ -2,28 +2,28 @@ import numpy as np
 import pytest
 
 from starktrack.config.data import AugmentConfig
-from starktrack.data.augment import draw_looks, flip_box
+from starktrack.data.samples.augmentation import draw_augmentations, flip_box
 
 CENTRED = np.array([[0.5, 0.5, 0.5, 0.5], [0.4, 0.6, 0.2, 0.3]])
 NOTHING = AugmentConfig(grayscale=0, joint_flip=0, flip=0, brightness=0)
 
 
 def many(config, count=400):
-    return [draw_looks(config, CENTRED, np.random.default_rng([7, k])) for k in range(count)]
+    return [draw_augmentations(config, CENTRED, np.random.default_rng([7, k])) for k in range(count)]
 
 
 def test_nothing_configured_changes_nothing():
-    for look in draw_looks(NOTHING, CENTRED, np.random.default_rng(0)):
-        assert not look.flip and look.blur == look.noise == look.shift == 0
-        np.testing.assert_array_equal(look.colour, np.eye(3))
-        np.testing.assert_array_equal(look.occluder_xyxy, np.zeros(4))
+    for augmentation in draw_augmentations(NOTHING, CENTRED, np.random.default_rng(0)):
+        assert not augmentation.flip and augmentation.blur == augmentation.noise == augmentation.shift == 0
+        np.testing.assert_array_equal(augmentation.colour, np.eye(3))
+        np.testing.assert_array_equal(augmentation.occluder_xyxy, np.zeros(4))
 
 
 def test_published_looks_are_a_brightness_for_each_crop_and_a_shared_loss_of_colour():
-    looks = many(AugmentConfig(flip=0))
-    grey = np.array([[look.colour[0, 1] != 0 for look in row] for row in looks])
-    flips = np.array([[look.flip for look in row] for row in looks])
-    gains = np.array([[look.colour.sum() / 3 for look in row] for row in looks])
+    augmentations = many(AugmentConfig(flip=0))
+    grey = np.array([[augmentation.colour[0, 1] != 0 for augmentation in row] for row in augmentations])
+    flips = np.array([[augmentation.flip for augmentation in row] for row in augmentations])
+    gains = np.array([[augmentation.colour.sum() / 3 for augmentation in row] for row in augmentations])
     assert (grey[:, 0] == grey[:, 1]).all() and 0.02 < grey.mean() < 0.08
     assert (flips[:, 0] == flips[:, 1]).all() and 0.4 < flips.mean() < 0.6
     assert 0.8 <= gains.min() < 0.81 and 1.19 < gains.max() <= 1.2
@@ -31,13 +31,17 @@ def test_published_looks_are_a_brightness_for_each_crop_and_a_shared_loss_of_col
 
 
 def test_the_last_flip_is_drawn_for_each_crop():
-    flips = np.array([[look.flip for look in row] for row in many(AugmentConfig(joint_flip=0))])
+    flips = np.array(
+        [[augmentation.flip for augmentation in row] for row in many(AugmentConfig(joint_flip=0))]
+    )
     assert 0.4 < (flips[:, 0] != flips[:, 1]).mean() < 0.6
 
 
 def test_a_grey_crop_has_three_equal_channels_with_the_luminance_of_the_colour():
-    look = draw_looks(AugmentConfig(grayscale=1, brightness=0), CENTRED, np.random.default_rng(0))[0]
-    np.testing.assert_allclose(look.colour @ [1.0, 0.5, 0.0], [0.299 + 0.2935] * 3)
+    augmentation = draw_augmentations(
+        AugmentConfig(grayscale=1, brightness=0), CENTRED, np.random.default_rng(0)
+    )[0]
+    np.testing.assert_allclose(augmentation.colour @ [1.0, 0.5, 0.0], [0.299 + 0.2935] * 3)
 
 
 def test_contrast_keeps_mid_grey_where_it_is():
@@ -57,8 +61,11 @@ def test_the_occluder_lies_on_the_target_and_leaves_some_of_it():
 
 
 def test_blur_and_noise_stay_in_their_ranges():
-    looks = [look for row in many(AugmentConfig(blur=0.5, noise=0.5)) for look in row]
-    blur, noise = np.array([look.blur for look in looks]), np.array([look.noise for look in looks])
+    drawn = [each for row in many(AugmentConfig(blur=0.5, noise=0.5)) for each in row]
+    blur, noise = (
+        np.array([each.blur for each in drawn]),
+        np.array([each.noise for each in drawn]),
+    )
     assert 0.4 < (blur > 0).mean() < 0.6 and 0.4 < (noise > 0).mean() < 0.6
     assert blur[blur > 0].min() >= 0.5 and blur.max() <= 2.0 and noise.max() <= 0.06
 
@@ -68,8 +75,8 @@ def test_flipping_a_box_moves_its_centre_to_the_other_side():
 
 
 def test_switching_one_variation_on_leaves_the_others_as_they_were():
-    plain = draw_looks(AugmentConfig(), CENTRED, np.random.default_rng(3))
-    noisy = draw_looks(AugmentConfig(noise=1, blur=1), CENTRED, np.random.default_rng(3))
+    plain = draw_augmentations(AugmentConfig(), CENTRED, np.random.default_rng(3))
+    noisy = draw_augmentations(AugmentConfig(noise=1, blur=1), CENTRED, np.random.default_rng(3))
     for before, after in zip(plain, noisy, strict=True):
         np.testing.assert_array_equal(before.colour, after.colour)
         assert before.flip == after.flip

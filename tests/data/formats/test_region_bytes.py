@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from starktrack.data.region_bytes import decode_regions
-from starktrack.data.regions import format_region
+from starktrack.data.formats.region_bytes import decode_regions
+from starktrack.data.formats.regions import format_region
 from starktrack.errors import ResultFileError
 
 # What the toolkit 0.9.0 wrote for these regions.

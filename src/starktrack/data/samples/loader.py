@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from starktrack.config.data import LoaderConfig
-from starktrack.data.sample import Sample, Samples
+from starktrack.data.samples.sample import Sample, Samples
 from starktrack.errors import ConfigError
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from starktrack.arrays import Box, Boxes
-from starktrack.data.number_text import parse_boxes
+from starktrack.data.formats.number_text import parse_boxes
 from starktrack.errors import ResultFileError, VideoBrokenError
 from starktrack.files import OutputFile, atomic_write, check_output_path, named_write
 

@@ -1,4 +1,4 @@
-"""Targets of the same class: who is kin to whom, and that samples and synthetic video ask for it."""
+"""Targets of the same class: which they are, and that samples and synthetic video ask for it."""
 
 import json
 from dataclasses import replace
@@ -10,14 +10,14 @@ from tests.memory import MemoryCollection, MemoryFrames, moving_video
 
 from starktrack.config.data import DataConfig, JitterConfig, SamplingConfig, StagingConfig, SyntheticConfig
 from starktrack.config.schema import CropConfig, ModelConfig
-from starktrack.data.kin import Kin, TargetClasses
 from starktrack.data.parts import Parts
-from starktrack.data.sample import Samples
-from starktrack.data.sampling import FramePlace, Mixture
+from starktrack.data.same_class import TargetsByClass
+from starktrack.data.samples.drawing import FramePlace, Mixture
+from starktrack.data.samples.sample import Samples
 from starktrack.data.selection import select
-from starktrack.data.sequence import Sequence
 from starktrack.data.sources import indexed, open_dataset
 from starktrack.data.synthetic.videos import SyntheticVideos
+from starktrack.data.video_sequence import TargetClasses, VideoSequence
 
 CLASSES = ("cat", "dog", "Cat", None, "dog", "cat")
 
@@ -39,8 +39,10 @@ def picture(seed, object_class, origin=None):
     return still if origin is None else replace(still, videos=frozenset((origin,)))
 
 
-def drawn(kin, object_class, origins=frozenset(), **options):
-    found = (kin.draw(object_class, origins, np.random.default_rng(seed), **options) for seed in range(60))
+def drawn(same_class, object_class, origins=frozenset(), **options):
+    found = (
+        same_class.draw(object_class, origins, np.random.default_rng(seed), **options) for seed in range(60)
+    )
     return {sequence.name if sequence else None for sequence in found}
 
 
@@ -53,32 +55,32 @@ def zoo():
     return Classified(picture(seed, name) for seed, name in enumerate(CLASSES))
 
 
-def test_kin_have_the_same_class_whatever_its_capital_letters(zoo):
-    kin = Kin(zoo)
-    assert drawn(kin, "CAT") == videos(0, 2, 5) and drawn(kin, "dog") == videos(1, 4)
+def test_same_class_have_the_same_class_whatever_its_capital_letters(zoo):
+    same_class = TargetsByClass(zoo)
+    assert drawn(same_class, "CAT") == videos(0, 2, 5) and drawn(same_class, "dog") == videos(1, 4)
 
 
-def test_a_class_that_is_not_known_or_not_told_has_no_kin(zoo):
-    assert drawn(Kin(zoo), "horse") == {None}
-    assert drawn(Kin(zoo), None) == drawn(Kin(zoo), "") == {None}
-    assert drawn(Kin(MemoryCollection(zoo)), "cat") == {None}
-    assert drawn(Kin(Classified([])), "cat") == {None}
+def test_a_class_that_is_not_known_or_not_told_has_no_other(zoo):
+    assert drawn(TargetsByClass(zoo), "horse") == {None}
+    assert drawn(TargetsByClass(zoo), None) == drawn(TargetsByClass(zoo), "") == {None}
+    assert drawn(TargetsByClass(MemoryCollection(zoo)), "cat") == {None}
+    assert drawn(TargetsByClass(Classified([])), "cat") == {None}
 
 
-def test_kin_share_no_picture(zoo):
-    assert drawn(Kin(zoo), "cat", frozenset(videos(0, 5))) == videos(2)
+def test_same_class_share_no_picture(zoo):
+    assert drawn(TargetsByClass(zoo), "cat", frozenset(videos(0, 5))) == videos(2)
     lone = Classified([picture(0, "cat", "a"), picture(1, "cat", "a")])
-    assert drawn(Kin(lone), "cat", frozenset(("a",))) == {None}
+    assert drawn(TargetsByClass(lone), "cat", frozenset(("a",))) == {None}
 
 
-def test_kin_may_have_to_fit(zoo):
-    assert drawn(Kin(zoo), "cat", fits=lambda sequence: sequence.name == "video-5") == videos(5)
-    assert drawn(Kin(zoo), "cat", fits=lambda sequence: False) == {None}
+def test_same_class_may_have_to_fit(zoo):
+    assert drawn(TargetsByClass(zoo), "cat", fits=lambda sequence: sequence.name == "video-5") == videos(5)
+    assert drawn(TargetsByClass(zoo), "cat", fits=lambda sequence: False) == {None}
 
 
 def test_of_a_large_class_a_few_are_looked_at():
     looked = []
-    crowd = Kin(Classified(picture(seed, "ant") for seed in range(200)))
+    crowd = TargetsByClass(Classified(picture(seed, "ant") for seed in range(200)))
     crowd.draw("ant", frozenset(), np.random.default_rng(0), fits=lambda each: looked.append(each.name))
     assert len(set(looked)) == len(looked) == 20
 
@@ -86,8 +88,8 @@ def test_of_a_large_class_a_few_are_looked_at():
 def test_parts_of_a_data_set_and_of_its_targets_keep_their_classes(zoo):
     part = select(zoo, exclude=["video-0", "video-1"])
     assert told(part) == ["Cat", "", "dog", "cat"]
-    assert drawn(Kin(part), "cat") == videos(2, 5)
-    assert drawn(Kin(Parts(zoo)), "dog") == videos(1, 4)
+    assert drawn(TargetsByClass(part), "cat") == videos(2, 5)
+    assert drawn(TargetsByClass(Parts(zoo)), "dog") == videos(1, 4)
     assert not told(select(MemoryCollection(zoo), only=["video-1"])) and not told(
         Parts(MemoryCollection(zoo))
     )
@@ -140,7 +142,7 @@ class Plain:
 
 
 def coloured(name, background=120):
-    return Sequence(
+    return VideoSequence(
         f"{name}-{background}",
         Plain(COLOURS[name], background),
         np.array([[20.0, 20.0, 24.0, 24.0]]),
@@ -162,12 +164,12 @@ MODEL = ModelConfig(
 )
 
 
-def intruders(collections, kin):
+def distractors(collections, same_class):
     """Of 40 samples that got another object, how many show the colour of their target only."""
     data = DataConfig(
         sampling=SamplingConfig(),
         jitter=JitterConfig(search_centre=0, search_scale=0),
-        staging=StagingConfig(intruders=1, kin=kin),
+        staging=StagingConfig(distractors=1, same_class=same_class),
     )
     samples = Samples(Mixture(collections, (1.0, *(1e-9 for _ in collections[1:]))), MODEL, data)
     alike = changed = 0
@@ -184,59 +186,61 @@ def intruders(collections, kin):
     return alike / changed
 
 
-def test_samples_show_kin_of_their_target_as_often_as_asked(box_of_paints):
-    assert intruders((box_of_paints,), 1.0) > 0.9
-    assert 0.15 < intruders((box_of_paints,), 0.0) < 0.5
+def test_samples_show_others_of_the_class_of_their_target_as_often_as_asked(box_of_paints):
+    assert distractors((box_of_paints,), 1.0) > 0.9
+    assert 0.15 < distractors((box_of_paints,), 0.0) < 0.5
 
 
-def test_kin_are_looked_for_in_every_data_set(box_of_paints):
+def test_same_class_are_looked_for_in_every_data_set(box_of_paints):
     own = Classified(box_of_paints[:1])
     assert box_of_paints[0].object_class == "red"
-    found = intruders((own, box_of_paints), 1.0)
+    found = distractors((own, box_of_paints), 1.0)
     assert found > 0.9
 
 
-def test_without_kin_any_other_object_comes(box_of_paints):
+def test_without_same_class_any_other_object_comes(box_of_paints):
     lonely = Classified(replace(each, object_class=each.name) for each in box_of_paints)
-    assert 0.15 < intruders((lonely,), 1.0) < 0.5
-    assert 0.15 < intruders((MemoryCollection(box_of_paints),), 1.0) < 0.5
+    assert 0.15 < distractors((lonely,), 1.0) < 0.5
+    assert 0.15 < distractors((MemoryCollection(box_of_paints),), 1.0) < 0.5
 
 
 def test_without_a_share_no_number_is_drawn_for_it(box_of_paints, monkeypatch):
-    monkeypatch.setattr(Kin, "draw", lambda *_, **__: pytest.fail("nobody asked for kin"))
-    intruders((box_of_paints,), 0.0)
+    monkeypatch.setattr(TargetsByClass, "draw", lambda *_, **__: pytest.fail("nobody asked for one"))
+    distractors((box_of_paints,), 0.0)
     scene_colours(0.0)
     rng = np.random.default_rng(0)
     samples = Samples(
-        Mixture((box_of_paints,), (1.0,)), MODEL, DataConfig(staging=StagingConfig(intruders=1))
+        Mixture((box_of_paints,), (1.0,)), MODEL, DataConfig(staging=StagingConfig(distractors=1))
     )
-    assert samples._kin_of(FramePlace(0, 0, 0), rng) is None
+    assert samples._of_same_class(FramePlace(0, 0, 0), rng) is None
     assert rng.random() == np.random.default_rng(0).random()
 
 
-def test_kin_without_intruders_are_refused():
-    with pytest.raises(ValueError, match=r"kin is a share of intruders, got 0\.5 and no intruders; set both"):
-        StagingConfig(kin=0.5)
+def test_same_class_without_intruders_are_refused():
+    with pytest.raises(
+        ValueError, match=r"same_class is a share of distractors, got 0\.5 and no distractors; set both"
+    ):
+        StagingConfig(same_class=0.5)
 
 
-def test_kin_come_from_the_data_sets_that_have_some(box_of_paints):
+def test_same_class_come_from_the_data_sets_that_have_some(box_of_paints):
     others = tuple(Classified([moving_video(seed)]) for seed in (50, 51, 52))
-    assert intruders((box_of_paints, *others), 1.0) > 0.9
+    assert distractors((box_of_paints, *others), 1.0) > 0.9
 
 
-def scene_colours(kin, paints=None):
+def scene_colours(same_class, paints=None):
     config = SyntheticConfig(
         num_frames=4,
         side=160,
         smallest=0.1,
         largest=0.2,
         max_distractors=3,
-        kin=kin,
+        same_class=same_class,
         occlusion=1.0,
         exposure=0,
     )
     backgrounds = MemoryCollection(
-        Sequence(f"back-{k}", MemoryFrames((80, 120), 1, k), np.zeros((1, 4)), np.ones(1, bool))
+        VideoSequence(f"back-{k}", MemoryFrames((80, 120), 1, k), np.zeros((1, 4)), np.ones(1, bool))
         for k in range(3)
     )
     paints = paints or Classified(coloured(name, shade) for name in COLOURS for shade in range(100, 108))
@@ -254,12 +258,12 @@ def scene_colours(kin, paints=None):
     return same / total
 
 
-def test_synthetic_video_shows_kin_of_its_target_beside_and_in_front_of_it():
+def test_synthetic_video_shows_others_of_the_class_of_its_target_beside_and_in_front_of_it():
     assert scene_colours(1.0) > 0.95
     assert scene_colours(0.0) < 0.6
 
 
-def test_kin_that_are_too_small_to_cut_out_are_passed_over():
+def test_same_class_that_are_too_small_to_cut_out_are_passed_over():
     small = [
         replace(coloured(name, 90 + k), boxes_xywh=np.array([[20.0, 20.0, 9.0, 9.0]]))
         for name in COLOURS

@@ -1,48 +1,18 @@
 """Targets of the same class: real look-alikes, which copies of a target are not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
 
-from starktrack.data.sampling import SequenceCollection
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import SequenceCollection, VideoSequence, classes_of
 
 MAX_LOOKED_AT = 20
 """Targets of the class that are looked at before none is said to fit."""
 
 
-@dataclass(frozen=True)
-class TargetClasses:
-    """What the targets of a data set are.
-
-    Attributes:
-        names: The classes; an empty name is that of targets whose class is not known.
-        number: For each target, which of the names it has.
-    """
-
-    names: tuple[str, ...] = ()
-    number: Int[np.ndarray, " num_targets"] = field(default_factory=lambda: np.zeros(0, np.int64))
-
-
-@runtime_checkable
-class Classified(Protocol):
-    """A data set that tells the class of each target without making its sequence."""
-
-    def target_classes(self) -> TargetClasses:
-        """Return what its targets are."""
-        ...
-
-
-def classes_of(collection: SequenceCollection) -> TargetClasses:
-    """Return what the targets of a data set are; no names where it does not tell."""
-    return collection.target_classes() if isinstance(collection, Classified) else TargetClasses()
-
-
-class Kin:
+class TargetsByClass:
     """The targets of a data set by class; capital letters do not count."""
 
     def __init__(self, collection: SequenceCollection) -> None:
@@ -67,8 +37,8 @@ class Kin:
         origins: frozenset[str],
         rng: np.random.Generator,
         *,
-        fits: Callable[[Sequence], bool] = lambda sequence: True,
-    ) -> Sequence | None:
+        fits: Callable[[VideoSequence], bool] = lambda sequence: True,
+    ) -> VideoSequence | None:
         """Return a target of the class, None if none fits.
 
         Args:

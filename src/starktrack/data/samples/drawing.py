@@ -7,15 +7,13 @@ for any number of processes, in any order, and after a restart.
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
-from collections.abc import Sequence as List
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from starktrack.config.data import SamplingConfig
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 from starktrack.errors import DatasetError, NothingUsableError
 
 GAP_STEP = 5
@@ -31,31 +29,15 @@ KEPT_SEQUENCES = 4
 """Sequences kept ready: synthetic ones hold pictures."""
 
 
-@runtime_checkable
-class SequenceCollection(Protocol):
-    """A data set: sequences by position. Reading one must be cheap and must not decode pictures."""
-
-    @property
-    def names(self) -> List[str]:
-        """Return the name of every sequence."""
-        ...
-
-    def __len__(self) -> int:
-        """Return the number of sequences."""
-        ...
-
-    def __getitem__(self, index: int, /) -> Sequence:
-        """Return sequence `index` (from 0)."""
-        ...
-
-
 @dataclass(frozen=True)
 class Mixture:
     """Data sets drawn from in proportion to their ratios (any positive numbers)."""
 
     collections: tuple[SequenceCollection, ...]
     ratios: tuple[float, ...]
-    _kept: OrderedDict[tuple[int, int], Sequence] = field(default_factory=OrderedDict, init=False, repr=False)
+    _kept: OrderedDict[tuple[int, int], VideoSequence] = field(
+        default_factory=OrderedDict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if not self.collections or len(self.collections) != len(self.ratios):
@@ -69,7 +51,7 @@ class Mixture:
                 f"{self.ratios} for {[len(c) for c in self.collections]} sequences; leave the empty one out"
             )
 
-    def sequence(self, collection: int, index: int) -> Sequence:
+    def sequence(self, collection: int, index: int) -> VideoSequence:
         """Return a sequence by position; the last few are kept, because a sample asks more than once."""
         key = (collection, index)
         if key not in self._kept:
@@ -108,7 +90,7 @@ def sample_generator(seed: int, epoch: int, index: int, attempt: int = 0) -> np.
     return np.random.default_rng([seed, epoch, index, attempt])
 
 
-def find(mixture: Mixture, place: FramePlace) -> Sequence:
+def find(mixture: Mixture, place: FramePlace) -> VideoSequence:
     """Return the sequence that a place points into."""
     return mixture.sequence(place.collection, place.sequence)
 
@@ -134,7 +116,7 @@ def draw_triplet(
 
 
 def choose_frames(
-    sequence: Sequence, config: SamplingConfig, rng: np.random.Generator, *, num_templates: int
+    sequence: VideoSequence, config: SamplingConfig, rng: np.random.Generator, *, num_templates: int
 ) -> tuple[tuple[int, ...], int]:
     """Return the template frames (initial first) and the search frame within one sequence.
 
@@ -209,7 +191,7 @@ def draw_negative(
 
     Convention: in a frame without a target the box to search around is `absent_box`. Nothing of the target
     shows in the chosen frame; another sequence never shares a video or picture with the target's
-    (`Sequence.origins`), in whichever data set, for there the target may stand beside the other one. The
+    (`VideoSequence.origins`), in whichever data set, for there the target may stand beside the other one. The
     authors' sampler allows both, and so labels some targets that can be seen as absent.
 
     Raises:
@@ -229,7 +211,7 @@ def draw_negative(
     )
 
 
-def has_box(sequence: Sequence) -> Bool[np.ndarray, " num_frames"]:
+def has_box(sequence: VideoSequence) -> Bool[np.ndarray, " num_frames"]:
     """Return which frames have a box that can be cropped, whether or not the target is visible."""
     boxes = sequence.boxes_xywh
     return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
@@ -245,7 +227,7 @@ def one_by_one(collection: SequenceCollection, rng: np.random.Generator) -> Iter
 
 def _draw_sequence(
     mixture: Mixture, config: SamplingConfig, min_visible: int, rng: np.random.Generator
-) -> tuple[tuple[int, int], Sequence]:
+) -> tuple[tuple[int, int], VideoSequence]:
     ratios = np.asarray(mixture.ratios) / sum(mixture.ratios)
     which = int(rng.choice(len(ratios), p=ratios))
     collection = mixture.collections[which]
@@ -267,7 +249,7 @@ def _draw_sequence(
     )
 
 
-def _is_eligible(sequence: Sequence, config: SamplingConfig, min_visible: int) -> bool:
+def _is_eligible(sequence: VideoSequence, config: SamplingConfig, min_visible: int) -> bool:
     if len(sequence) == 1:
         is_large = sequence.boxes_xywh[0, 2:].min() >= config.min_side
         return bool(sequence.visible[0] and is_large)

@@ -5,10 +5,10 @@ from tests.memory import MemoryCollection, moving_video
 from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig
 from starktrack.config.refine import RefineModel
 from starktrack.config.schema import BackboneConfig, CropConfig
-from starktrack.data.batch import join_crops, join_frames
-from starktrack.data.outline import cut_outline
-from starktrack.data.sample import Samples
-from starktrack.data.sampling import Mixture
+from starktrack.data.samples.batch import join_crops, join_frames
+from starktrack.data.samples.drawing import Mixture
+from starktrack.data.samples.outline import cut_outline
+from starktrack.data.samples.sample import Samples
 from starktrack.data.selection import outlined
 from starktrack.errors import DatasetError
 from starktrack.geometry.crop import CropTransform

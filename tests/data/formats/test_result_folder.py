@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from starktrack.data.results.folder import ResultFolder
+from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
 from starktrack.evaluation.result_files import read_results

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from starktrack.data.number_text import parse_boxes, parse_numbers, parse_table
+from starktrack.data.formats.number_text import parse_boxes, parse_numbers, parse_table
 from starktrack.errors import DatasetError, ResultFileError
 
 

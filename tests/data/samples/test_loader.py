@@ -1,6 +1,6 @@
 import pytest
 
-from starktrack.data.loader import BatchKeys
+from starktrack.data.samples.loader import BatchKeys
 from starktrack.errors import ConfigError
 
 

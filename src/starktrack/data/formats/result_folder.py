@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.results.files import write_boxes
+from starktrack.data.formats.result_files import write_boxes
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
 from starktrack.files import atomic_write, discard_leftovers

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from starktrack.data.results.files import (
+from starktrack.data.formats.result_files import (
     COLUMNS,
     ResultWriter,
     TrackRow,

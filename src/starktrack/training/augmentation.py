@@ -1,26 +1,26 @@
-"""Looks drawn by `data.augment` put on crops: mirror, colour, blur, noise, normalise, paint over."""
+"""What `data.samples.augmentation` drew, put on crops: mirror, colour, blur, noise, normalise, paint over."""
 
 import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from starktrack.data.batch import Looks
+from starktrack.data.samples.batch import Augmentations
 from starktrack.models.crops import standardise_
 
 BLUR_RADIUS = 4
 """Taps on each side of the blur; two deviations of the strongest one."""
 
 
-def apply_looks(
-    crops: UInt8[Tensor, "num_crops size size 3"], looks: Looks
+def augment(
+    crops: UInt8[Tensor, "num_crops size size 3"], augmentations: Augmentations
 ) -> Float[Tensor, "num_crops 3 size size"]:
     """Return crops varied as drawn, and normalised; channels-last in memory."""
-    coloured = recoloured(mirrored(crops, looks.flip), looks)
-    varied = standardise_(add_noise(blurred(coloured, looks.blur), looks))
-    painted = looks.occluder_xyxy.any(1).nonzero()[:, 0]
+    coloured = recoloured(mirrored(crops, augmentations.flip), augmentations)
+    varied = standardise_(add_noise(blurred(coloured, augmentations.blur), augmentations))
+    painted = augmentations.occluder_xyxy.any(1).nonzero()[:, 0]
     if len(painted):
-        covered = occluded(looks.occluder_xyxy[painted], crops.shape[1])
+        covered = occluded(augmentations.occluder_xyxy[painted], crops.shape[1])
         varied[painted] = varied[painted].masked_fill(covered[:, None], 0.0)
     return varied
 
@@ -34,15 +34,19 @@ def mirrored(
 
 
 def recoloured(
-    crops: UInt8[Tensor, "num_crops size size 3"], looks: Looks
+    crops: UInt8[Tensor, "num_crops size size 3"], augmentations: Augmentations
 ) -> Float[Tensor, "num_crops size size 3"]:
     """Return crops in [0, 1] after their colour maps; only maps that mix channels cost a matrix product."""
-    gains = looks.colour.diagonal(dim1=1, dim2=2)
-    mixing = ((looks.colour != torch.diag_embed(gains)).any(2).any(1) | (looks.shift != 0)).nonzero()[:, 0]
+    gains = augmentations.colour.diagonal(dim1=1, dim2=2)
+    mixing = (
+        (augmentations.colour != torch.diag_embed(gains)).any(2).any(1) | (augmentations.shift != 0)
+    ).nonzero()[:, 0]
     pixels = crops.float().mul_(gains[:, None, None] / 255)
     if len(mixing):
         values = crops[mixing].flatten(1, 2).float()
-        mixed = torch.baddbmm(looks.shift[mixing, None, None], values, looks.colour[mixing].mT / 255)
+        mixed = torch.baddbmm(
+            augmentations.shift[mixing, None, None], values, augmentations.colour[mixing].mT / 255
+        )
         pixels[mixing] = mixed.view(len(mixing), *crops.shape[1:])
     return pixels.clamp_(0, 1)
 
@@ -65,20 +69,20 @@ def blurred(
 
 
 def add_noise(
-    pixels: Float[Tensor, "num_crops size size 3"], looks: Looks
+    pixels: Float[Tensor, "num_crops size size 3"], augmentations: Augmentations
 ) -> Float[Tensor, "num_crops size size 3"]:
     """Return crops with each one's Gaussian noise, the same for the same seed on the same kind of device."""
-    chosen = looks.noise.nonzero()[:, 0]
+    chosen = augmentations.noise.nonzero()[:, 0]
     if not len(chosen):
         return pixels
     generator = torch.Generator(pixels.device)
     grain = torch.stack(
         [
             torch.randn(pixels.shape[1:], generator=generator.manual_seed(seed), device=pixels.device)
-            for seed in looks.noise_seed[chosen].tolist()
+            for seed in augmentations.noise_seed[chosen].tolist()
         ]
     )
-    noisy = pixels[chosen] + grain * looks.noise[chosen, None, None, None]
+    noisy = pixels[chosen] + grain * augmentations.noise[chosen, None, None, None]
     return pixels.index_copy(0, chosen, noisy.clamp(0, 1))
 
 

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from starktrack.data.augment import Look
-from starktrack.data.outline import Outline
-from starktrack.data.sample import Sample
+from starktrack.data.samples.augmentation import Augmentation
+from starktrack.data.samples.outline import Outline
+from starktrack.data.samples.sample import Sample
 from starktrack.geometry.crop import Crop, CropTransform, Geometry, cut
 
 
@@ -62,8 +62,8 @@ class Batch:
         return len(self.label)
 
 
-class Looks(NamedTuple):
-    """The looks of many crops, see `data.augment.Look`."""
+class Augmentations(NamedTuple):
+    """The augmentations of many crops, see `data.samples.augmentation.Augmentation`."""
 
     flip: Bool[Tensor, " num_crops"]
     colour: Float[Tensor, "num_crops 3 3"]
@@ -85,11 +85,11 @@ class Answers(NamedTuple):
 
 
 class CropSet(NamedTuple):
-    """Crops of one size as they were cut, before their looks."""
+    """Crops of one size as they were cut, before they are varied."""
 
     images: UInt8[Tensor, "num_crops size size 3"]
     padding_mask: Bool[Tensor, "num_crops size size"]
-    looks: Looks
+    augmentations: Augmentations
 
 
 class WindowSet(NamedTuple):
@@ -97,7 +97,7 @@ class WindowSet(NamedTuple):
 
     frame_index: Int[np.ndarray, " num_crops"]
     transform: CropTransform
-    looks: Looks
+    augmentations: Augmentations
 
 
 class CropBatch(NamedTuple):
@@ -122,8 +122,8 @@ def join_crops(samples: list[Sample], geometry: Geometry) -> CropBatch:
     """Return the samples as crops, cut here."""
     crops = [_cut_sample(sample, geometry) for sample in samples]
     return CropBatch(
-        _join_crops([crop for row in crops for crop in row[:-1]], _template_looks(samples)),
-        _join_crops([row[-1] for row in crops], join_looks([s.looks[-1] for s in samples])),
+        _join_crops([crop for row in crops for crop in row[:-1]], _template_augmentations(samples)),
+        _join_crops([row[-1] for row in crops], join_augmentations([s.augmentations[-1] for s in samples])),
         _answers(samples),
     )
 
@@ -139,32 +139,34 @@ def join_frames(samples: list[Sample]) -> FrameBatch:
         WindowSet(
             index[:, :-1].ravel(),
             _join_windows([window for sample in samples for window in sample.windows[:-1]]),
-            _template_looks(samples),
+            _template_augmentations(samples),
         ),
         WindowSet(
             index[:, -1],
             _join_windows([sample.windows[-1] for sample in samples]),
-            join_looks([sample.looks[-1] for sample in samples]),
+            join_augmentations([sample.augmentations[-1] for sample in samples]),
         ),
         _answers(samples),
     )
 
 
-def join_looks(looks: list[Look]) -> Looks:
-    """Return looks as tensors, one row for each."""
-    return Looks(
-        torch.tensor([look.flip for look in looks]),
-        torch.from_numpy(np.stack([look.colour for look in looks])).float(),
-        torch.tensor([look.shift for look in looks]),
-        torch.tensor([look.blur for look in looks]),
-        torch.tensor([look.noise for look in looks]),
-        torch.tensor([look.noise_seed for look in looks]),
-        torch.from_numpy(np.stack([look.occluder_xyxy for look in looks])).float(),
+def join_augmentations(augmentations: list[Augmentation]) -> Augmentations:
+    """Return augmentations as tensors, one row for each."""
+    return Augmentations(
+        torch.tensor([augmentation.flip for augmentation in augmentations]),
+        torch.from_numpy(np.stack([augmentation.colour for augmentation in augmentations])).float(),
+        torch.tensor([augmentation.shift for augmentation in augmentations]),
+        torch.tensor([augmentation.blur for augmentation in augmentations]),
+        torch.tensor([augmentation.noise for augmentation in augmentations]),
+        torch.tensor([augmentation.noise_seed for augmentation in augmentations]),
+        torch.from_numpy(np.stack([augmentation.occluder_xyxy for augmentation in augmentations])).float(),
     )
 
 
-def _template_looks(samples: list[Sample]) -> Looks:
-    return join_looks([look for sample in samples for look in sample.looks[:-1]])
+def _template_augmentations(samples: list[Sample]) -> Augmentations:
+    return join_augmentations(
+        [augmentation for sample in samples for augmentation in sample.augmentations[:-1]]
+    )
 
 
 def _cut_sample(sample: Sample, geometry: Geometry) -> list[Crop]:
@@ -174,11 +176,11 @@ def _cut_sample(sample: Sample, geometry: Geometry) -> list[Crop]:
     ]
 
 
-def _join_crops(crops: list[Crop], looks: Looks) -> CropSet:
+def _join_crops(crops: list[Crop], augmentations: Augmentations) -> CropSet:
     return CropSet(
         torch.from_numpy(np.stack([crop.image for crop in crops])),
         torch.from_numpy(np.stack([crop.padding_mask for crop in crops])),
-        looks,
+        augmentations,
     )
 
 

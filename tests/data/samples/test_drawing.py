@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starktrack.config.data import SamplingConfig
-from starktrack.data.sampling import (
+from starktrack.data.samples.drawing import (
     FramePlace,
     Mixture,
     causal_frames,
@@ -14,7 +14,7 @@ from starktrack.data.sampling import (
     sample_generator,
     trident_frames,
 )
-from starktrack.data.sequence import Sequence
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError, NothingUsableError
 
 
@@ -39,7 +39,7 @@ def video(name, length, hidden=(), shared=None):
     visible[list(hidden)] = False
     boxes = np.tile([5.0, 5.0, 10.0, 10.0], (length, 1))
     videos = frozenset() if shared is None else frozenset(shared)
-    return Sequence(name, NoFrames(), boxes, visible, videos=videos)
+    return VideoSequence(name, NoFrames(), boxes, visible, videos=videos)
 
 
 def draws(count, choose, seed=0):

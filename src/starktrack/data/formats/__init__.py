@@ -1,0 +1,1 @@
+"""File formats of boxes, regions and masks: text of numbers, VOT regions, result files and folders."""

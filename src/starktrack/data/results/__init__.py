@@ -1,1 +1,0 @@
-"""What trackers said, on disk: boxes, tracks, outlines, and the folder of a run."""
