@@ -23,7 +23,6 @@ from conditions import conditions
 
 from starktrack.api import load_engine
 from starktrack.arrays import Image
-from starktrack.cli.evaluation_job import Contestant, DataPlace, Done, EvaluationJob, Settings
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.frame_stream import Frame
 from starktrack.tracking.batch_runner import BatchProgress, Clip, Task, run_batch
@@ -31,6 +30,7 @@ from starktrack.tracking.batch_tracker import NetworkTracker
 from starktrack.tracking.runner import track_frames
 from starktrack.tracking.sharding import Shard, run_shards
 from starktrack.tracking.tracker import Tracker
+from starktrack.workflows.evaluation_job import Contestant, DataPlace, Done, EvaluationJob, Settings
 
 RUNS = 3
 LOOP = 300

@@ -21,7 +21,6 @@ import torch
 from conditions import conditions
 
 import starktrack
-from starktrack.cli.options import parse_box
 from starktrack.data.frames import open_frames
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.writer import VideoWriter
@@ -44,7 +43,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--video", type=Path)
-    parser.add_argument("--box", type=parse_box)
+    parser.add_argument("--box", type=lambda text: [float(number) for number in text.split(",")])
     parser.add_argument("--targets", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--rivals", nargs="*", default=[])
     parser.add_argument("--nanotrack", type=Path)

@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from starktrack.cli.main import app
-from starktrack.cli.vot_check import check_tracker
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.errors import CheckpointError, InputError, StarktrackError
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
 from starktrack.tracking.tracker import Tracker, TrackOutput
 from starktrack.vot import ToolkitTracker
+from starktrack.workflows.vot_check import check_tracker
 
 needs_trax = pytest.mark.skipif(find_spec("trax") is None, reason="vot-trax is not installed")
 NUM_FRAMES = 8

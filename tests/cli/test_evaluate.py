@@ -105,7 +105,7 @@ def test_a_tracker_whose_source_changed_is_refused(work):
 def test_nanotrack_is_described_by_its_files_and_opencv(tmp_path):
     import hashlib
 
-    from starktrack.cli.evaluation_job import Contestant, Settings, describe_contestant
+    from starktrack.workflows.evaluation_job import Contestant, Settings, describe_contestant
 
     for part in ("backbone", "head"):
         (tmp_path / f"nano_{part}.onnx").write_text(part)
@@ -137,7 +137,7 @@ def test_refined_results_have_a_name_of_their_own(work):
 
 
 def test_a_refiner_is_described_by_its_file(tmp_path):
-    from starktrack.cli.evaluation_job import Contestant, Settings, describe_contestant
+    from starktrack.workflows.evaluation_job import Contestant, Settings, describe_contestant
 
     (tmp_path / "r.safetensors").write_bytes(b"one")
     contestant = Contestant("k", plugin="mil", refine=str(tmp_path / "r.safetensors"))

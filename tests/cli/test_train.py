@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 import starktrack
 from starktrack.cli.train import train
 from starktrack.cli.train_plan import show_plan
-from starktrack.cli.validation import choose_sequences, score_boxes, score_sequence, track_and_score
 from starktrack.config.training import ValidationConfig
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import CheckpointError, ConfigError, DatasetError
@@ -29,6 +28,7 @@ from starktrack.tracking.tracker import Tracker, TrackOutput
 from starktrack.training.distributed import Processes
 from starktrack.training.loop import train as run_recipe
 from starktrack.training.metrics_log import read_metrics
+from starktrack.workflows.validation import choose_sequences, score_boxes, score_sequence, track_and_score
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(train)

@@ -10,7 +10,6 @@ import torch
 from tests.memory import MemoryCollection
 from tests.training.tiny import stage, tiny_config, tiny_job, tiny_network, tiny_recipe
 
-from starktrack.cli.validation import track_and_score
 from starktrack.config.data import AugmentConfig, JitterConfig
 from starktrack.config.schema import CropConfig, TransformerConfig
 from starktrack.config.training import LossConfig, OptimConfig
@@ -18,6 +17,7 @@ from starktrack.data.frames import open_frames
 from starktrack.data.samples.drawing import Mixture
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.training.loop import train
+from starktrack.workflows.validation import track_and_score
 
 
 class Discs:

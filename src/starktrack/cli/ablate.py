@@ -123,8 +123,8 @@ def _finish(row: Row, plan: Recipe, base: Recipe, data: Path, out: Path, device:
 def _score(weights: Path, base: Recipe, data: Path, device: Device) -> dict[str, Any]:
     """Return mean success and overlap over the validation sequences, and those of each."""
     from starktrack.api import load
-    from starktrack.cli.validation import choose_sequences, score_sequence
     from starktrack.training.datasets import open_collections
+    from starktrack.workflows.validation import choose_sequences, score_sequence
 
     tracker = load(weights=weights, device=device.value)
     opened = open_collections(base.validation.datasets, data, base.run.seed)

@@ -11,7 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from starktrack.cli.batch_progress import follow
-from starktrack.cli.evaluation_job import (
+from starktrack.cli.options import Device, DeviceOption, RefineOption, named
+from starktrack.cli.tables import Form
+from starktrack.data.formats.result_folder import ResultFolder
+from starktrack.data.sources.dataset import Dataset
+from starktrack.errors import ConfigError, DatasetError, nearest_name
+from starktrack.pretrained import DEFAULT
+from starktrack.tracking.sharding import LostWorker, Shard, local_shards, run_shards
+from starktrack.workflows.evaluation_job import (
     Broken,
     Contestant,
     DataPlace,
@@ -21,14 +28,7 @@ from starktrack.cli.evaluation_job import (
     describe,
     named_contestant,
 )
-from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
-from starktrack.cli.options import Device, DeviceOption, RefineOption, named
-from starktrack.cli.tables import Form
-from starktrack.data.formats.result_folder import ResultFolder
-from starktrack.data.sources.dataset import Dataset
-from starktrack.errors import ConfigError, DatasetError, nearest_name
-from starktrack.pretrained import DEFAULT
-from starktrack.tracking.sharding import LostWorker, Shard, local_shards, run_shards
+from starktrack.workflows.launch import ends_badly, is_first, is_launched, meet, wait_for_others
 
 
 def evaluate(

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from starktrack.cli.score import read_truth, score_results
 from starktrack.cli.tables import Form, show, write_json
 from starktrack.data.sources.dataset import Dataset
 from starktrack.evaluation import report as tables
+from starktrack.workflows.scoring import read_truth, score_results
 
 
 def print_tables(

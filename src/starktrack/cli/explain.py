@@ -44,12 +44,12 @@ def explain(
     """
     target, where = parse_box(box), None if position is None else _parse_position(position)
 
-    from starktrack.cli.explain_outputs import ExplainOutputs
     from starktrack.cli.progress import progress_of
     from starktrack.data.frames import open_frames
     from starktrack.geometry.boxes import check_box
     from starktrack.tracking.runner import track_frames
     from starktrack.tracking.tracker import Tracker
+    from starktrack.workflows.explain_outputs import ExplainOutputs
 
     with ExitStack() as stack:
         frames = stack.enter_context(open_frames(video, start_frame=start_frame))

@@ -12,7 +12,6 @@ from starktrack.arrays import Box, Boxes
 from starktrack.cli.options import named_places
 from starktrack.cli.report import check_known, open_annotations, told_by
 from starktrack.cli.report_vot import VOT_NAMES, draw_vot
-from starktrack.cli.score import read_truth, score_results
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import MissingFrames, all_frames
@@ -24,6 +23,7 @@ from starktrack.evaluation.published import published_for
 from starktrack.evaluation.result_files import read_results
 from starktrack.evaluation.scoring import Evaluation, score_sequence
 from starktrack.evaluation.text_files import read_names
+from starktrack.workflows.scoring import read_truth, score_results
 
 
 class Picture(StrEnum):

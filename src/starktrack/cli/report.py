@@ -10,7 +10,6 @@ from rich.console import Console
 
 from starktrack.cli.options import named_places
 from starktrack.cli.report_vot import VOT_NAMES, report_vot
-from starktrack.cli.score import Truth, read_truth, score_results
 from starktrack.cli.tables import Form, show, write_json
 from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
@@ -20,6 +19,7 @@ from starktrack.evaluation.annotations import NAMES, open_truth
 from starktrack.evaluation.published import Published, not_published_here, published_for
 from starktrack.evaluation.scoring import Evaluation
 from starktrack.evaluation.text_files import read_names
+from starktrack.workflows.scoring import Truth, read_truth, score_results
 
 KNOWN = tuple(dict.fromkeys((*NAMES, *VOT_NAMES)))
 """Data sets that a report may name; `custom` has no special cases."""

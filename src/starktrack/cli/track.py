@@ -23,9 +23,9 @@ from starktrack.errors import BoxError, ConfigError, VideoBrokenError
 
 if TYPE_CHECKING:
     from starktrack.cli.progress import Progress
-    from starktrack.cli.track_outputs import TrackOutputs
     from starktrack.data.frames import FrameStream
     from starktrack.tracking.tracker import Tracker
+    from starktrack.workflows.track_outputs import TrackOutputs
 
 
 def track(
@@ -87,10 +87,10 @@ def track(
         raise BoxError("the target needs a box: give either --box X,Y,W,H or --select, got both or none")
 
     from starktrack.cli.progress import progress_of
-    from starktrack.cli.track_outputs import TrackOutputs, check_outputs
     from starktrack.config.loading import override
     from starktrack.config.refine import DEFAULT_REFINER
     from starktrack.data.frames import open_frames
+    from starktrack.workflows.track_outputs import TrackOutputs, check_outputs
 
     check_outputs(video, save, annotated, masks)
     with ExitStack() as stack:
@@ -139,7 +139,7 @@ def _sigterm_interrupts() -> Iterator[None]:
 
 
 def _select(frames: "FrameStream") -> Sequence[float]:
-    from starktrack.cli.select import select_box
+    from starktrack.workflows.box_window import select_box
 
     return select_box(frames.peek().image).tolist()
 

@@ -179,7 +179,7 @@ def _untrained(recipe: Recipe, *, imagenet: bool, backbone_weights: Path | None)
 def _validation(
     recipe: Recipe, data: Path, device: "torch.device", processes: "Processes"
 ) -> "Validate | None":
-    from starktrack.cli.validation import choose_sequences, track_and_score
+    from starktrack.workflows.validation import choose_sequences, track_and_score
 
     config = recipe.validation
     if not recipe.validates:

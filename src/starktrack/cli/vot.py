@@ -13,12 +13,12 @@ from typing import Annotated
 import typer
 
 from starktrack.api import pretrained_file
-from starktrack.cli.evaluation_job import resolve_config
 from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_run import run
 from starktrack.config.presets import PRESETS
 from starktrack.errors import InputError, nearest_name
 from starktrack.pretrained import DEFAULT
+from starktrack.workflows.evaluation_job import resolve_config
 
 REGISTRY = "trackers.ini"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -114,7 +114,7 @@ def check(
     ] = None,
 ) -> None:
     """Start a tracker as the toolkit would, follow an object for a few frames, and show what it printed."""
-    from starktrack.cli.vot_check import check_tracker
+    from starktrack.workflows.vot_check import check_tracker
 
     entries = _entries(workspace / REGISTRY)
     if name not in entries:

@@ -10,7 +10,13 @@ from typing import Annotated
 import typer
 
 from starktrack.cli.batch_progress import follow
-from starktrack.cli.evaluation_job import (
+from starktrack.cli.options import Device, DeviceOption, RefineOption
+from starktrack.data.formats.result_folder import claim_folder
+from starktrack.data.sources.registry import open_dataset
+from starktrack.errors import ConfigError
+from starktrack.tracking.batch_runner import BatchProgress
+from starktrack.tracking.sharding import LostWorker, Shard, local_shards, run_shards
+from starktrack.workflows.evaluation_job import (
     Broken,
     Contestant,
     Done,
@@ -19,14 +25,8 @@ from starktrack.cli.evaluation_job import (
     describe_contestant,
     named_contestant,
 )
-from starktrack.cli.launch import ends_badly, is_first, is_launched, meet, wait_for_others
-from starktrack.cli.options import Device, DeviceOption, RefineOption
-from starktrack.cli.vot_job import Experiment, VotJob, plan
-from starktrack.data.formats.result_folder import claim_folder
-from starktrack.data.sources.registry import open_dataset
-from starktrack.errors import ConfigError
-from starktrack.tracking.batch_runner import BatchProgress
-from starktrack.tracking.sharding import LostWorker, Shard, local_shards, run_shards
+from starktrack.workflows.launch import ends_badly, is_first, is_launched, meet, wait_for_others
+from starktrack.workflows.vot_job import Experiment, VotJob, plan
 
 
 def run(

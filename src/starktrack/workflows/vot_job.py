@@ -9,15 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from starktrack.cli.evaluation_job import (
-    Broken,
-    Contestant,
-    Done,
-    Settings,
-    broken,
-    open_batch_tracker,
-    open_refiner,
-)
 from starktrack.data.formats.regions import Mask, Rectangle
 from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
@@ -29,6 +20,15 @@ from starktrack.tracking.batch_tracker import BatchTracker
 from starktrack.tracking.refined_batch_tracker import OutlineBatchTracker, RefinedTarget
 from starktrack.tracking.refinement import mask_region
 from starktrack.tracking.sharding import Shard
+from starktrack.workflows.evaluation_job import (
+    Broken,
+    Contestant,
+    Done,
+    Settings,
+    broken,
+    open_batch_tracker,
+    open_refiner,
+)
 
 
 class Experiment(StrEnum):

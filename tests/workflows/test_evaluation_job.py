@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from starktrack.cli.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings, describe
 from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.tracking.batch_runner import BatchProgress
 from starktrack.tracking.sharding import Shard
+from starktrack.workflows.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings, describe
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def job(two_sets, weights, *overrides):
 
 
 def test_every_part_of_a_union_is_tracked_with_its_own_update_interval(two_sets, paper_weights, monkeypatch):
-    from starktrack.cli import evaluation_job
+    from starktrack.workflows import evaluation_job
 
     used = []
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 
-from starktrack.cli.vot_check_python import check_python
-from starktrack.cli.vot_check_trax import check_trax
 from starktrack.data.synthetic.clip import ClipFrame, synthetic_clip
 from starktrack.errors import InputError
+from starktrack.workflows.vot_check_python import check_python
+from starktrack.workflows.vot_check_trax import check_trax
 
 NUM_FRAMES = 5
 TOOLKIT_TIMEOUT_SECONDS = 30.0
