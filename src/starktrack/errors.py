@@ -9,7 +9,8 @@ StarktrackError
 │   │   └── VideoBrokenError   a video that broke off after some good frames
 │   ├── DatasetError         a data set that is missing, incomplete or malformed
 │   │   └── NothingUsableError   a data set of which no sequence can be used
-│   └── ResultFileError      a result file that cannot be read
+│   ├── ResultFileError      a result file that cannot be read
+│   └── AnnotationError      an annotation file that cannot be read or written
 ├── CheckpointError          a weights file of another model, damaged or truncated
 │   └── UnsafeCheckpointError   a pickle that asks for more than tensors and containers
 ├── MissingExtraError        an optional package that is not installed
@@ -60,6 +61,10 @@ class NothingUsableError(DatasetError):
 
 class ResultFileError(InputError):
     """A tracking result file that cannot be read."""
+
+
+class AnnotationError(InputError):
+    """An annotation file that cannot be read or written; names the file and the line or key."""
 
 
 class CheckpointError(StarktrackError):

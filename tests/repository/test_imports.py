@@ -19,6 +19,7 @@ ALLOWED = {
     "config": BASE,
     "geometry": BASE | {"config"},
     "data": BASE | {"config", "geometry"},
+    "interchange": BASE | {"config", "geometry", "data"},
     "models": BASE | {"config", "geometry"},
     "evaluation": BASE | {"config", "geometry", "data"},
     "tracking": BASE | {"config", "geometry", "data"},
@@ -64,6 +65,7 @@ WITHOUT_TORCH = (
     "engines.onnx_refiner",
     "evaluation",
     "geometry",
+    "interchange",
     "tracking",
 )
 """Modules and packages whose import must not import torch."""

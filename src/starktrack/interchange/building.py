@@ -1,0 +1,233 @@
+"""What all readers share: tracks put together box by box, and files that lie one a frame."""
+
+import json
+import re
+import shutil
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starktrack.errors import AnnotationError
+from starktrack.files import OutputFile, named_write
+from starktrack.interchange.tracks import Observation, Polygon, Real, Rectangle, Track, VideoTracks
+from starktrack.interchange.values import LARGEST_FRAME, Value
+
+UNNAMED = "object"
+"""The label that a target without one gets in files that need one."""
+
+DIGITS = 6
+"""Of the frame number in the names of files that are written one a frame."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a caller knows of the video, for files that do not say it.
+
+    Attributes:
+        size_hw: Height and width of the frames; formats in shares of the frame (YOLO, Label Studio) need it.
+        frame_rate: Frames per second.
+        first_frame: Number of the first frame in the names of files that lie one a frame.
+        name: Which video, of a file that holds several.
+    """
+
+    size_hw: tuple[int, int] | None = None
+    frame_rate: float | None = None
+    first_frame: int = 0
+    name: str = ""
+
+    def required_size(self, where: str) -> tuple[int, int]:
+        """Return height and width of the frames.
+
+        Raises:
+            AnnotationError: They are not known.
+        """
+        if self.size_hw is None:
+            raise AnnotationError(
+                f"{where} holds shares of the frame, so the size of the video must be known, got none; "
+                "give the video or its size"
+            )
+        return self.size_hw
+
+
+@dataclass
+class _Draft:
+    id: int | None
+    label: str
+    colour: str | None
+    observations: dict[int, Observation] = field(default_factory=dict)
+
+
+class TrackBuilder:
+    """Tracks as they are read, box by box, in any order.
+
+    Convention: a target whose key is a whole number has it as its id; other targets are numbered in the order
+    in which they appear, with the numbers that are free. A shape without area is no observation.
+    """
+
+    def __init__(self) -> None:
+        self._drafts: dict[Hashable, _Draft] = {}
+
+    def target(self, key: Hashable, label: str = "", colour: str | None = None) -> None:
+        """Make a target known, so that it keeps its place; a label that is known already stays."""
+        draft = self._drafts.setdefault(key, _Draft(key if isinstance(key, int) else None, "", None))
+        draft.label, draft.colour = draft.label or label, draft.colour or colour
+
+    def add(self, key: Hashable, observation: Observation, where: str, label: str = "") -> None:
+        """Add where a target is in one frame.
+
+        Raises:
+            AnnotationError: It has a place in this frame already, or is called otherwise in another.
+        """
+        self.target(key, label)
+        draft = self._drafts[key]
+        if observation.frame in draft.observations:
+            raise AnnotationError(
+                f"{where} must hold each target once a frame, got target {key} again in frame {observation.frame}"
+            )
+        if label and draft.label != label:
+            raise AnnotationError(
+                f"{where} must give a target one label, got {label!r} for target {key}, which is {draft.label!r}"
+            )
+        if min(observation.box_xywh[2:]) > 0:
+            draft.observations[observation.frame] = observation
+
+    def build(
+        self,
+        *,
+        name: str = "",
+        size_hw: tuple[int, int] | None = None,
+        num_frames: int | None = None,
+        frame_rate: float | None = None,
+        interpolate: bool = False,
+    ) -> VideoTracks:
+        """Return the targets of which there is at least one box.
+
+        Args:
+            interpolate: Fill in between key boxes, for tools that write these alone.
+        """
+        taken = {draft.id for draft in self._drafts.values()}
+        free = (number for number in range(LARGEST_FRAME) if number not in taken)
+        tracks = []
+        for draft in self._drafts.values():
+            number = next(free) if draft.id is None else draft.id
+            observations = tuple(draft.observations[frame] for frame in sorted(draft.observations))
+            track = Track(number, draft.label, observations, draft.colour)
+            if observations:
+                tracks.append(track.interpolated() if interpolate else track)
+        return VideoTracks(tuple(tracks), name, size_hw, num_frames, frame_rate)
+
+
+class LabelCounter:
+    """Keys for boxes of one frame that carry no identity: the n-th box of a label is its n-th target."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def key(self, label: str) -> Hashable:
+        """Return the key of the next box with this label."""
+        self._counts[label] = self._counts.get(label, -1) + 1
+        return label, self._counts[label]
+
+
+def rectangle(x: Real, y: Real, w: Real, h: Real, rotation: Real = 0.0) -> Rectangle:
+    """Return a rectangle in the model's terms, turned by any number of degrees."""
+    return Rectangle((float(x), float(y), float(w), float(h)), float(rotation) % 360)
+
+
+def polygon(values: list[float], where: Value) -> Polygon:
+    """Return the polygon of x, y, x, y ...
+
+    Raises:
+        AnnotationError: Fewer than three points, or half a point.
+    """
+    if len(values) < 6 or len(values) % 2:
+        raise where.wrong("be three points x,y or more")
+    return Polygon(tuple(zip(values[::2], values[1::2], strict=True)))
+
+
+def rounded(number: Real) -> Real:
+    """Return a number as files hold it: six decimals, none where it is whole."""
+    short = round(number, 6)
+    return int(short) if short == int(short) else short
+
+
+def frame_files(folder: Path, suffix: str, facts: Facts) -> dict[int, Path]:
+    """Return the files of a folder by frame: the last number in a name, less the number of the first frame.
+
+    Raises:
+        AnnotationError: There are none, a name has no number, or two have the same.
+    """
+    found: dict[int, Path] = {}
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() == suffix and path.is_file())
+    for path in files:
+        number = frame_number(path.name, str(path), facts)
+        if found.setdefault(number, path) != path:
+            raise AnnotationError(
+                f"{path} and {found[number].name} must be of different frames, got {number} twice"
+            )
+    if not found:
+        raise AnnotationError(f"{folder} must hold a file {suffix} for each frame, got none")
+    return found
+
+
+def frame_number(name: str, where: str, facts: Facts) -> int:
+    """Return the frame that a file's name tells by the last number in it.
+
+    Raises:
+        AnnotationError: There is no number, or it is below that of the first frame.
+    """
+    digits = re.findall(r"\d+", Path(name).stem)
+    if not digits:
+        raise AnnotationError(
+            f"{where} must have the number of its frame in its name, such as frame_000012, got none"
+        )
+    return Value(digits[-1], f"{where}: the number in the name").frame(facts.first_frame)
+
+
+def frame_name(frame: int) -> str:
+    """Return the name of the file of a frame, without a suffix."""
+    return f"frame_{frame:0{DIGITS}d}"
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to write to; it moves to `path` at the end, and is removed on an error.
+
+    Raises:
+        AnnotationError: There is something at `path` already.
+        InputError: The place cannot be written to, or the disk is full.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise AnnotationError(f"a folder of annotations must be new or empty, {path} is not; give another")
+    folder = OutputFile(path)
+    try:
+        with named_write(path):
+            folder.partial.mkdir(parents=True)
+            yield folder.partial
+            if path.is_dir():
+                path.rmdir()
+            folder.keep()
+    finally:
+        shutil.rmtree(folder.partial, ignore_errors=True)
+
+
+def text_of(attributes: Mapping[str, object]) -> dict[str, str]:
+    """Return further values as text: true and false as JSON has them."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in attributes.items()
+    }
+
+
+def every_frame(video: VideoTracks) -> Iterable[tuple[int, list[tuple[Track, Observation]]]]:
+    """Yield all frames of a video with their targets, those without any too."""
+    held = dict(video.by_frame())
+    return ((frame, held.get(frame, [])) for frame in range(video.length))
+
+
+def places(path: Path, video: VideoTracks) -> list[tuple[Track, Path]]:
+    """Return where each target goes in formats of one target: `NAME_ID` where there are several."""
+    if len(video.tracks) == 1:
+        return [(video.tracks[0], path)]
+    return [(track, path.with_name(f"{path.stem}_{track.id}{path.suffix}")) for track in video.tracks]

@@ -1,0 +1,177 @@
+"""VGG Image Annotator, version 2: a project of pictures, or its annotations exported as JSON.
+
+Convention: the region attributes `label` (or `name`, `class`, `type`) and `track` (or `track_id`, `id`) say
+what a region is of; `score`, `visibility`, `occluded` and `key` are ours. Ellipses, circles, lines and points
+are left out.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from starktrack.files import atomic_write
+from starktrack.interchange.building import (
+    Facts,
+    LabelCounter,
+    TrackBuilder,
+    every_frame,
+    frame_name,
+    frame_number,
+    polygon,
+    rectangle,
+    rounded,
+    text_of,
+)
+from starktrack.interchange.format import Format
+from starktrack.interchange.tracks import Observation, Polygon, Track, VideoTracks
+from starktrack.interchange.values import Value, read_json
+
+_PROJECT = "_via_img_metadata"
+_LABEL_KEYS, _TRACK_KEYS = ("label", "name", "class", "type"), ("track", "track_id", "id")
+_OWN = ("score", "visibility", "occluded", "key")
+
+
+def read_via(path: Path, facts: Facts) -> VideoTracks:
+    """Return the targets; a picture's frame is the last number in its file name."""
+    root = read_json(path)
+    pictures = root.get(_PROJECT) or root
+    builder, last = TrackBuilder(), -1
+    for _, picture in pictures.entries():
+        name, counter = picture["filename"], LabelCounter()
+        frame = frame_number(name.text(), name.where, facts)
+        last = max(last, frame)
+        regions = picture["regions"]
+        # Version 1 numbers the regions in an object.
+        for region in (
+            regions.items() if isinstance(regions.raw, list) else [value for _, value in regions.entries()]
+        ):
+            _add(builder, region, frame, counter)
+    settings = root.get("_via_settings")
+    project = None if settings is None else settings.get("project")
+    title = None if project is None else project.get("name")
+    return builder.build(
+        name="" if title is None else title.text(),
+        size_hw=facts.size_hw,
+        num_frames=last + 1,
+        frame_rate=facts.frame_rate,
+    )
+
+
+def write_via(path: Path, video: VideoTracks) -> None:
+    """Write a project with a picture for each frame."""
+    pictures = {}
+    for frame, targets in every_frame(video):
+        name = f"{frame_name(frame)}.jpg"
+        regions = [_region(track, seen) for track, seen in targets]
+        pictures[f"{name}-1"] = {"filename": name, "size": -1, "regions": regions, "file_attributes": {}}
+    fields = dict.fromkeys(
+        name
+        for picture in pictures.values()
+        for region in picture["regions"]
+        for name in region["region_attributes"]
+    )
+    content = {
+        "_via_settings": {"project": {"name": video.name}},
+        _PROJECT: pictures,
+        "_via_attributes": {
+            "region": {name: {"type": "text", "description": "", "default_value": ""} for name in fields},
+            "file": {},
+        },
+        "_via_data_format_version": "2.0.10",
+        "_via_image_id_list": list(pictures),
+    }
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _add(builder: TrackBuilder, region: Value, frame: int, counter: LabelCounter) -> None:
+    place = region["shape_attributes"]
+    kind = place["name"].text()
+    if kind in ("polygon", "polyline"):
+        columns, rows = place["all_points_x"].numbers(), place["all_points_y"]
+        points = zip(columns, rows.numbers(len(columns)), strict=True)
+        shape = polygon([number for point in points for number in point], place)
+    elif kind == "rect":
+        shape = rectangle(*(place[name].number() for name in ("x", "y", "width", "height")))
+    else:
+        return
+    further = dict(region["region_attributes"].entries())
+    label_key = next((key for key in _LABEL_KEYS if key in further), None)
+    track_key = next((key for key in _TRACK_KEYS if key in further and further[key].raw != ""), None)
+    label = "" if label_key is None else further[label_key].text()
+    # An attribute that its project asks for and nobody filled in is an empty text.
+    score, visibility, occluded, key = (
+        further[name] if name in further and further[name].raw != "" else None for name in _OWN
+    )
+    known = (label_key, track_key, *_OWN)
+    seen = Observation(
+        frame,
+        shape,
+        score=None if score is None else score.number(0, 1),
+        visibility=None if visibility is None else visibility.number(0, 1),
+        occluded=None if occluded is None else occluded.flag(),
+        key=key is None or key.flag(),
+        attributes=text_of({name: value.raw for name, value in further.items() if name not in known}),
+    )
+    target = counter.key(label) if track_key is None else further[track_key].integer(0)
+    builder.add(target, seen, region.where, label)
+
+
+def _region(track: Track, seen: Observation) -> dict[str, Any]:
+    if isinstance(seen.shape, Polygon):
+        columns, rows = zip(*seen.shape.points_xy, strict=True)
+        place: dict[str, Any] = {
+            "name": "polygon",
+            "all_points_x": [rounded(number) for number in columns],
+            "all_points_y": [rounded(number) for number in rows],
+        }
+    else:
+        x, y, w, h = (rounded(number) for number in seen.shape.bounds_xywh)
+        place = {"name": "rect", "x": x, "y": y, "width": w, "height": h}
+    attributes = {**seen.attributes, "label": track.label, "track": str(track.id)}
+    for name, number in (("score", seen.score), ("visibility", seen.visibility)):
+        if number is not None:
+            attributes[name] = str(rounded(number))
+    if seen.occluded is not None:
+        attributes["occluded"] = str(int(seen.occluded))
+    if not seen.key:
+        attributes["key"] = "0"
+    return {"shape_attributes": place, "region_attributes": attributes}
+
+
+def _is_via(path: Path, content: Value | None) -> bool:
+    root = content.raw if content is not None else None
+    if not isinstance(root, dict):
+        return False
+    pictures = root.get(_PROJECT, root)
+    first = next(iter(pictures.values()), None) if isinstance(pictures, dict) else None
+    return _PROJECT in root or (isinstance(first, dict) and {"filename", "regions"} <= first.keys())
+
+
+VIA = Format(
+    "via",
+    "VGG Image Annotator 2",
+    (".json",),
+    frozenset(
+        {
+            "several targets",
+            "ids",
+            "labels",
+            "scores",
+            "visibility",
+            "occluded",
+            "key boxes",
+            "polygons",
+            "attributes",
+            "name",
+            "length",
+        }
+    ),
+    0,
+    "pixels, 0-based",
+    "The frame is the last number in a picture's name.",
+    "https://www.robots.ox.ac.uk/~vgg/software/via (version 2, JSON)",
+    read_via,
+    write_via,
+    _is_via,
+)

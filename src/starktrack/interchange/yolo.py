@@ -1,0 +1,171 @@
+"""YOLO: a text file for each frame, a line for each target, in shares of the frame.
+
+Convention: `class centre-x centre-y width height [score] [id]`. A sixth value is an id where all of the
+folder are whole numbers, else a score; of seven values the last is the id. Nine values or more, an odd
+number, are a class and a polygon. Names of classes are in `classes.txt`, `obj.names` or `data.yaml`.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from starktrack.errors import AnnotationError
+from starktrack.interchange.building import (
+    Facts,
+    LabelCounter,
+    TrackBuilder,
+    atomic_folder,
+    every_frame,
+    frame_files,
+    frame_name,
+    polygon,
+    rectangle,
+)
+from starktrack.interchange.format import Format
+from starktrack.interchange.tracks import Observation, VideoTracks
+from starktrack.interchange.values import Value, read_text
+
+_LABELS = "labels"
+_NAMES = ("classes.txt", "obj.names", "data.yaml")
+
+
+def read_yolo(path: Path, facts: Facts) -> VideoTracks:
+    """Return the targets of a folder of text files, or of one with such a folder `labels`.
+
+    The size of the frames must be given. Boxes without ids are told apart by label and order.
+    """
+    height, width = facts.required_size(str(path))
+    folder = path / _LABELS if (path / _LABELS).is_dir() else path
+    names = _class_names(path, folder)
+    files = {
+        frame: file for frame, file in frame_files(folder, ".txt", facts).items() if file.name not in _NAMES
+    }
+    lines = [
+        (frame, f"{file} line {number}", line.split())
+        for frame, file in files.items()
+        for number, line in enumerate(read_text(file).splitlines(), start=1)
+        if line.strip()
+    ]
+    sixth_is_id = all(words[5].isdecimal() for _, _, words in lines if len(words) == 6)
+    builder, counters = TrackBuilder(), {frame: LabelCounter() for frame in files}
+    for frame, where, words in lines:
+        if len(words) < 5 or (len(words) > 7 and len(words) % 2 == 0):
+            raise Value(" ".join(words), where).wrong(
+                "hold class x y w h [score] [id], or class and a polygon"
+            )
+        values = [Value(word, where) for word in words]
+        number = values[0].integer(0)
+        if names and number >= len(names):
+            raise values[0].wrong(f"name one of the {len(names)} classes, counted from 0")
+        label = names[number] if names else words[0]
+        shares = [value.number(-10, 10) for value in (values[1:5] if len(words) <= 7 else values[1:])]
+        has_id = len(words) == 7 or (len(words) == 6 and sixth_is_id)
+        if len(words) > 7:
+            points = [share * (height if index % 2 else width) for index, share in enumerate(shares)]
+            shape, score = polygon(points, values[0]), None
+        else:
+            x, y, w, h = shares[0] * width, shares[1] * height, shares[2] * width, shares[3] * height
+            shape = rectangle(x - w / 2, y - h / 2, w, h)
+            score = values[5].number(0, 1) if len(words) == 7 or (len(words) == 6 and not has_id) else None
+        key = values[-1].integer(0) if has_id else counters[frame].key(label)
+        builder.add(key, Observation(frame, shape, score=score), where, label)
+    return builder.build(size_hw=facts.size_hw, num_frames=max(files) + 1, frame_rate=facts.frame_rate)
+
+
+def write_yolo(path: Path, video: VideoTracks) -> None:
+    """Write `labels/frame_NNNNNN.txt` for each frame, `classes.txt` and `data.yaml`; lines end in the id."""
+    height, width = Facts(video.size_hw).required_size("YOLO")
+    names = video.labels
+    with atomic_folder(path) as folder:
+        (folder / _LABELS).mkdir()
+        for frame, targets in every_frame(video):
+            lines = []
+            for track, seen in targets:
+                x, y, w, h = seen.box_xywh
+                box = [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
+                score = [] if seen.score is None else [f"{seen.score:.6f}"]
+                words = [
+                    str(names.index(track.label)),
+                    *(f"{share:.8f}" for share in box),
+                    *score,
+                    str(track.id),
+                ]
+                lines.append(" ".join(words) + "\n")
+            (folder / _LABELS / f"{frame_name(frame)}.txt").write_text("".join(lines), encoding="utf-8")
+        lines = [" ".join(name.split()) + "\n" for name in names]
+        (folder / "classes.txt").write_text("".join(lines), encoding="utf-8")
+        table = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(names))
+        (folder / "data.yaml").write_text(
+            f"path: .\ntrain: images\nval: images\nnames:\n{table}", encoding="utf-8"
+        )
+
+
+def _class_names(path: Path, folder: Path) -> list[str]:
+    for place in dict.fromkeys((path, folder, folder.parent)):
+        for name in _NAMES:
+            file = place / name
+            if file.is_file() and name.endswith(".yaml"):
+                return _yaml_names(file)
+            if file.is_file():
+                return [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    return []
+
+
+def _yaml_names(path: Path) -> list[str]:
+    """Return `names` of a data.yaml: a list, or numbers with names, on one line or one a line."""
+    text = read_text(path)
+    found = re.search(r"^names:[ \t]*(.*)$", text, re.MULTILINE)
+    if found is None:
+        return []
+    words = found[1].partition(" #")[0].strip()
+    if words:
+        words = words.strip("[]{}")
+        entries = [
+            entry for entry in re.split(r",(?=(?:[^'\"]|'[^']*'|\"[^\"]*\")*$)", words) if entry.strip()
+        ]
+    else:
+        rest = text[found.end() :].lstrip("\n").split("\n")
+        entries = []
+        for line in rest:
+            if line.strip() and not re.match(r"\s+\S|-", line):
+                break
+            if line.strip():
+                entries.append(line.strip().removeprefix("-"))
+    names = [re.sub(r"^\s*\d+\s*:", "", entry).strip() for entry in entries]
+    return [_unquoted(name, path) for name in names]
+
+
+def _unquoted(name: str, path: Path) -> str:
+    if len(name) > 1 and name[0] == name[-1] == "'":
+        return name[1:-1].replace("''", "'")
+    if not name.startswith('"'):
+        return name
+    try:
+        return str(json.loads(name))
+    except json.JSONDecodeError as error:
+        raise AnnotationError(f"{path} must hold names, plain or in quotes, got {name:.60}") from error
+
+
+def _is_yolo(path: Path, content: Value | None) -> bool:
+    if not path.is_dir():
+        return False
+    folder = path / _LABELS if (path / _LABELS).is_dir() else path
+    return any(
+        file.suffix == ".txt" and file.name not in _NAMES and re.search(r"\d", file.stem)
+        for file in folder.iterdir()
+    )
+
+
+YOLO = Format(
+    "yolo",
+    "YOLO",
+    ("",),
+    frozenset({"several targets", "ids", "labels", "scores", "length"}),
+    0,
+    "shares of the frame",
+    "Reading needs the size of the frames. Polygons are read.",
+    "https://docs.ultralytics.com/datasets/detect",
+    read_yolo,
+    write_yolo,
+    _is_yolo,
+)
