@@ -272,14 +272,17 @@ def track(
     engine: EngineName = "auto",
     refine: str | Path | None = None,
     start_frame: int = 0,
+    intensity_range: tuple[int | float, int | float] | None = None,
 ) -> Iterator[TrackOutput]:
     """Yield where the target is in every frame, the given box first.
 
     Args:
-        video: A file, a folder or glob of images, a camera index, or a stream address.
+        video: As `data.frames.open_frames`: a file, a folder or glob of images, a camera index, an address ...
         box_xywh: The target in frame `start_frame`, pixels.
         refine: As `load`.
         start_frame: Frame in which the box was drawn, from 0.
+        intensity_range: LOW and HIGH of a video of more than 8 bits, shown as black and white; without it
+            percentiles of its first frame.
 
     Raises:
         BoxError: The box cannot be tracked in that frame.
@@ -291,6 +294,6 @@ def track(
     from starktrack.tracking.runner import track_frames
 
     tracker = load(model, weights=weights, device=device, engine=engine, refine=refine)
-    with open_frames(video, start_frame=start_frame) as frames:
+    with open_frames(video, start_frame=start_frame, intensity_range=intensity_range) as frames:
         for _, outputs in track_frames(tracker, frames, [box_xywh]):
             yield outputs[0]

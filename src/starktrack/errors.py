@@ -17,6 +17,8 @@ StarktrackError
 ├── DeviceError              a device that this machine does not have
 └── TrainingError            a training run that cannot go on (NaN loss, too many corrupt images)
 ```
+
+`SourceWarning` is no error: a source was read in another way than it says, and the warning says how.
 """
 
 import difflib
@@ -49,6 +51,10 @@ class VideoBrokenError(VideoError):
     def __init__(self, message: str, num_frames: int) -> None:
         super().__init__(message)
         self.num_frames = num_frames
+
+
+class SourceWarning(UserWarning):
+    """A video or image folder was repaired or mapped while it was read; the message says what and how."""
 
 
 class DatasetError(InputError):

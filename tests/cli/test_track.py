@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ import pytest
 import starktrack as package
 from starktrack.config.schema import Config
 from starktrack.data.formats.result_files import COLUMNS, read_boxes
+from starktrack.data.video.writer import VideoWriter
 from starktrack.models.build import build_network
 from starktrack.models.weights import read_weights, save_weights
 
@@ -180,6 +182,69 @@ def test_folders_and_globs_of_images_are_videos(starktrack, image_folder, small_
     assert half.out.splitlines() == whole.out.splitlines()[:7]
 
 
+def test_counts_of_a_thermal_camera_are_tracked_on_one_scale_that_is_said(
+    starktrack, small_clip, small_checkpoint, tmp_path
+):
+    folder = tmp_path / "thermal"
+    folder.mkdir()
+    for index, frame in enumerate(small_clip):
+        cv2.imwrite(str(folder / f"{index}.png"), frame.image[..., 1].astype(np.uint16) + 7300)
+    arguments = ("track", folder, "--box", BOX, "--weights", small_checkpoint)
+    measured = starktrack(*arguments)
+    assert measured.code == 0 and len(rows_of(measured.out)) == 12
+    assert measured.err.startswith("warning: thermal: pictures of type uint16 are mapped to 8 bits from 73")
+    for index, frame in enumerate(small_clip):
+        cv2.imwrite(str(folder / f"{index}.png"), frame.image[..., 1])
+    plain = starktrack(*arguments)
+    for index, frame in enumerate(small_clip):
+        cv2.imwrite(str(folder / f"{index}.png"), frame.image[..., 1].astype(np.uint16) + 7300)
+    given = starktrack(*arguments, "--range", "7300,7555")
+    assert given.out == plain.out and "warning" not in given.err
+    outputs = package.track(folder, (40, 30, 20, 24), weights=small_checkpoint, intensity_range=(7300, 7555))
+    last = [float(rows_of(plain.out)[-1][side]) for side in "xywh"]
+    np.testing.assert_allclose(list(outputs)[-1].box_xywh, last, atol=1e-3)
+
+
+@pytest.mark.parametrize("text", ["7300", "a,b", "1,2,3", "5,4", "nan,4"])
+def test_a_range_that_is_none_is_refused(starktrack, clip_file, small_checkpoint, text):
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--range", text)
+    assert done.code == 1 and "range must be two numbers LOW,HIGH" in done.err
+
+
+def test_an_annotated_video_of_joined_broadcasts_lasts_as_long_as_both(
+    starktrack, small_clip, small_checkpoint, out, tmp_path
+):
+    path = tmp_path / "part.ts"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width = 96, 128
+        for frame in small_clip:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image)))
+        container.mux(stream.encode())
+    path.write_bytes(2 * path.read_bytes())
+    files = ("--save", out / "b.csv", "--video", out / "b.mp4")
+    done = starktrack("track", path, "--box", BOX, "--weights", small_checkpoint, *files)
+    assert done.code == 0 and done.err.startswith("warning: part.ts: frame 12 is timed 0.00 s after one at")
+    seconds = [float(row["seconds"]) for row in rows_of((out / "b.csv").read_text())]
+    np.testing.assert_allclose(seconds, 0.04 * np.arange(24), atol=1e-3)
+    with av.open(str(out / "b.mp4")) as container:
+        shown = [frame.time for frame in container.decode(video=0)]
+    np.testing.assert_allclose(shown, seconds, atol=1e-3)
+
+
+def test_a_video_whose_pixels_are_not_square_is_written_as_it_is_shown(
+    starktrack, small_clip, small_checkpoint, out, tmp_path
+):
+    with VideoWriter(tmp_path / "wide.mp4", (96, 128), 12.5, pixel_aspect=Fraction(2)) as writer:
+        for frame in small_clip:
+            writer.write(frame.image)
+    path = out / "shown.mp4"
+    arguments = ("track", tmp_path / "wide.mp4", "--box", BOX, "--weights", small_checkpoint)
+    assert starktrack(*arguments, "--video", path).code == 0
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].display_aspect_ratio == Fraction(8, 3)
+
+
 @pytest.fixture
 def bad(tmp_path, small_checkpoint, clip_file):
     """Return inputs that cannot be used, by name."""
@@ -283,6 +348,14 @@ def test_bad_input_is_one_clear_line_a_failed_exit_and_no_file(
 def test_an_output_never_replaces_the_video_that_is_tracked(starktrack, clip_file, small_checkpoint):
     before = clip_file.read_bytes()
     done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--video", clip_file)
+    assert done.code == 1 and "an output must not replace the video that is tracked" in done.err
+    assert clip_file.read_bytes() == before
+
+
+def test_an_output_never_replaces_the_file_that_an_address_names(starktrack, clip_file, small_checkpoint):
+    before = clip_file.read_bytes()
+    source = f"file://{clip_file}"
+    done = starktrack("track", source, "--box", BOX, "--weights", small_checkpoint, "--video", clip_file)
     assert done.code == 1 and "an output must not replace the video that is tracked" in done.err
     assert clip_file.read_bytes() == before
 

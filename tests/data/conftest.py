@@ -32,23 +32,33 @@ def make_clip(tmp_path):
         container_options=None,
         rotation=None,
         options=None,
+        rate=25,
+        pix_fmt="yuv420p",
+        aspect=None,
+        last_milliseconds=None,
     ):
         images = [grey(i) for i in range(20)] if images is None else images
-        clock = Fraction(1, 25 if milliseconds is None else 1000)
+        clock = 1 / Fraction(rate) if milliseconds is None else Fraction(1, 1000)
         times = range(len(images)) if milliseconds is None else milliseconds
         path = tmp_path / name
         with av.open(str(path), "w", container_options=container_options or {}) as container:
-            stream = container.add_stream(codec, rate=25, options=options or {})
+            stream = container.add_stream(codec, rate=rate, options=options or {})
             stream.height, stream.width = images[0].shape[:2]
-            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else pix_fmt
             stream.codec_context.time_base = clock
+            if aspect is not None:
+                stream.codec_context.sample_aspect_ratio = aspect
             if rotation is not None:
                 stream.set_display_rotation(rotation)
+            packets = []
             for image, when in zip(images, times, strict=True):
                 frame = av.VideoFrame.from_ndarray(image)
                 frame.pts, frame.time_base = when, clock
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
+                packets += stream.encode(frame)
+            packets += stream.encode()
+            if last_milliseconds is not None:
+                max(packets, key=lambda packet: packet.pts).duration = last_milliseconds
+            container.mux(packets)
         return path
 
     return make

@@ -116,6 +116,12 @@ def test_a_missing_source_is_named(source, message):
         open_frames(source)
 
 
+def test_a_file_address_is_a_file(make_clip):
+    path = make_clip("my clip.mp4")
+    with open_frames(f"file://{path}".replace(" ", "%20")) as frames:
+        assert frames.name == "my clip.mp4" and len(list(frames)) == 20
+
+
 def test_every_kind_of_path_opens(make_clip, make_folder):
     clip, folder = make_clip(), make_folder(["0.png", "1.png"])
     counts = []

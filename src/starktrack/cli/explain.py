@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption, ModelOption, WeightsOption, parse_box
+from starktrack.cli.options import (
+    VIDEO_HELP,
+    Device,
+    DeviceOption,
+    ModelOption,
+    RangeOption,
+    WeightsOption,
+    parse_box,
+    parse_range,
+)
 from starktrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,9 +24,7 @@ if TYPE_CHECKING:
 
 
 def explain(
-    video: Annotated[
-        str, typer.Argument(metavar="VIDEO", help="A file, a folder or glob of images, or a stream address.")
-    ],
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help=VIDEO_HELP)],
     box: Annotated[str, typer.Option("--box", metavar="X,Y,W,H", help="Target in the first frame, pixels.")],
     model: ModelOption = None,
     weights: WeightsOption = None,
@@ -35,6 +42,7 @@ def explain(
     start_frame: Annotated[
         int, typer.Option(metavar="N", min=0, help="Frame in which the box was drawn, from 0.")
     ] = 0,
+    intensity_range: RangeOption = None,
     device: DeviceOption = Device.auto,
 ) -> None:
     """Track one target and show attention, corner maps and score.
@@ -43,6 +51,7 @@ def explain(
     for every N-th frame a summary and all heads of all layers of encoder and decoder.
     """
     target, where = parse_box(box), None if position is None else _parse_position(position)
+    limits = parse_range(intensity_range)
 
     from starktrack.cli.progress import progress_of
     from starktrack.data.frames import open_frames
@@ -52,7 +61,7 @@ def explain(
     from starktrack.workflows.explain_outputs import ExplainOutputs
 
     with ExitStack() as stack:
-        frames = stack.enter_context(open_frames(video, start_frame=start_frame))
+        frames = stack.enter_context(open_frames(video, start_frame=start_frame, intensity_range=limits))
         check_box(target, frames.size_hw)
         engine = _engine(model, weights, where, device)
         threshold = engine.config.tracking.update_score

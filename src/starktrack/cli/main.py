@@ -2,13 +2,14 @@
 
 import os
 import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from starktrack.errors import StarktrackError
+from starktrack.errors import SourceWarning, StarktrackError
 
 VERBS = {
     "track": "Track one or more targets through a video.",
@@ -61,11 +62,20 @@ def main() -> None:
     """Run the command; errors of ours are one line on standard error and exit code 1."""
     # OpenCV reads this when it is loaded; its own warnings would stand beside our one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    warnings.showwarning = _show_warning
     try:
         app()
     except StarktrackError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any
+) -> None:
+    """Write a warning about a source as one line; others as Python does."""
+    where = "" if issubclass(category, SourceWarning) else f"{filename}:{lineno}: {category.__name__}: "
+    sys.stderr.write(f"warning: {where}{message}\n")
 
 
 def _load(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from starktrack.errors import BoxError, ConfigError
+from starktrack.errors import BoxError, ConfigError, InputError
 
 
 class Device(StrEnum):
@@ -62,6 +62,34 @@ DeviceOption = Annotated[
 EngineOption = Annotated[
     EngineName, typer.Option("--engine", help="What runs the network; auto goes by the kind of WEIGHTS.")
 ]
+
+RangeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--range",
+        metavar="LOW,HIGH",
+        help="Counts of a thermal or industrial video that are shown as black and white; default: percentiles 0.1 "
+        "and 99.9 of its first frame.",
+    ),
+]
+VIDEO_HELP = (
+    "A file, a folder or glob of images, img/%04d.png, a camera index, an address, or - for standard input."
+)
+
+
+def parse_range(text: str | None) -> tuple[float, float] | None:
+    """Return the two numbers of `LOW,HIGH`.
+
+    Raises:
+        InputError: Not two numbers separated by a comma.
+    """
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--range must be two numbers LOW,HIGH, got {text!r}") from error
+    return low, high
 
 
 def parse_box(text: str) -> tuple[float, ...]:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from starktrack.cli.options import (
+    VIDEO_HELP,
     Device,
     DeviceOption,
     EngineName,
     EngineOption,
     ModelOption,
+    RangeOption,
     RefineOption,
     WeightsOption,
     parse_box,
+    parse_range,
 )
 from starktrack.errors import BoxError, ConfigError, VideoBrokenError
 
@@ -31,9 +34,7 @@ if TYPE_CHECKING:
 def track(
     video: Annotated[
         str,
-        typer.Argument(
-            metavar="VIDEO", help="A file, a folder or glob of images, a camera index, or a stream address."
-        ),
+        typer.Argument(metavar="VIDEO", help=VIDEO_HELP),
     ],
     box: Annotated[
         list[str] | None,
@@ -75,6 +76,7 @@ def track(
     select: Annotated[
         bool, typer.Option("--select", help="Draw the box with the mouse in a window.")
     ] = False,
+    intensity_range: RangeOption = None,
     device: DeviceOption = Device.auto,
     engine: EngineOption = EngineName.auto,
 ) -> None:
@@ -83,6 +85,7 @@ def track(
     Without --save, --video and --masks the boxes go to standard output as CSV.
     """
     boxes = [parse_box(text) for text in box or []]
+    limits = parse_range(intensity_range)
     if select == bool(boxes):
         raise BoxError("the target needs a box: give either --box X,Y,W,H or --select, got both or none")
 
@@ -95,7 +98,7 @@ def track(
     check_outputs(video, save, annotated, masks)
     with ExitStack() as stack:
         stack.enter_context(_sigterm_interrupts())
-        frames = stack.enter_context(open_frames(video, start_frame=start_frame))
+        frames = stack.enter_context(open_frames(video, start_frame=start_frame, intensity_range=limits))
         if select:
             boxes = [_select(frames)]
         refiner = refine or (DEFAULT_REFINER if masks else None)
@@ -106,7 +109,7 @@ def track(
             _require_score(tracker, "--search-growth")
             grown = override(tracker.engine.config, [f"tracking.search_growth={search_growth}"])
             tracker.engine.config = grown
-        outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames.size_hw, frames.frame_rate))
+        outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
             broken = _run(tracker, frames, boxes, outputs, progress, until_lost=until_lost)

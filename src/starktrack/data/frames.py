@@ -1,23 +1,34 @@
-"""The one door to frames: a video file, a folder or glob of images, a camera, or a stream address."""
+"""The one door to frames: a video file, a folder or glob of images, a camera, a pipe, or a stream address."""
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from starktrack.data.video.frame_stream import Frame, FrameStream
+from starktrack.data.video.intensity import IntensityRange
 from starktrack.errors import VideoError
 
-__all__ = ["Frame", "FrameStream", "open_frames"]
+__all__ = ["Frame", "FrameStream", "local_path", "open_frames"]
+
+_STANDARD_INPUT = ("-", "pipe:", "pipe:0")
 
 
 def open_frames(
-    source: str | Path | int, *, start_frame: int = 0, timeout_seconds: float = 10.0
+    source: str | Path | int,
+    *,
+    start_frame: int = 0,
+    timeout_seconds: float = 10.0,
+    intensity_range: IntensityRange | None = None,
 ) -> FrameStream:
-    """Return the frames of a source, upright and in order.
+    """Return the frames of a source, upright and in order of presentation.
 
     Args:
-        source: A video file, a folder or glob of images, one image, a camera's number (`0`, `"0"`), or an
+        source: A video file, a folder or glob of images, a numbered pattern (`img/%04d.png`), one image or
+            animation, a camera's number (`0`, `"0"`), `-` for a video from standard input, a named pipe, or an
             address such as `rtsp://host/stream`. A folder whose name is a number is given as a `Path`.
         start_frame: Index of the first frame to give; frames keep their true index.
         timeout_seconds: How long an address may stay silent.
+        intensity_range: LOW and HIGH of pictures of more than 8 bits, shown as black and white; without it
+            percentiles of the first frame (`data.video.intensity`).
 
     Raises:
         VideoError: The source is missing, empty, unreadable or not a video.
@@ -31,21 +42,46 @@ def open_frames(
 
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
         return camera.open_camera(int(source), start_frame=start_frame)
-    if "://" in str(source):
-        return file.open_address(str(source), start_frame=start_frame, timeout_seconds=timeout_seconds)
     if not str(source):
         raise VideoError("a video must be a file, an image folder, a camera or an address, got an empty name")
-    path = Path(source)
-    if path.is_dir() or image_files.is_image(path) or _is_glob(path):
-        return image_files.open_images(
-            path.name or str(path), image_files.find_images(path), start_frame=start_frame
+    path = local_path(source)
+    if path is None:
+        return file.open_address(
+            str(source),
+            start_frame=start_frame,
+            timeout_seconds=timeout_seconds,
+            intensity_range=intensity_range,
         )
+    if path.is_dir() or image_files.is_image(path) or image_files.is_pattern(path):
+        images = image_files.find_images(path)
+        if len(images) > 1 or image_files.num_pictures(images[0]) == 1:
+            return image_files.open_images(
+                path.name or str(path), images, start_frame=start_frame, intensity_range=intensity_range
+            )
+        path = images[0]
+        if path.suffix.lower() not in (".gif", ".png"):  # FFmpeg plays animated GIF and PNG as they stream
+            return image_files.open_pictures(path, start_frame=start_frame, intensity_range=intensity_range)
+    if path.is_fifo():
+        return file.open_pipe(path, start_frame=start_frame, intensity_range=intensity_range)
     if not path.is_file():
         raise VideoError(
             f"{source} must be a video file, an image folder, a camera or an address, got no such file"
         )
-    return file.open_video(path, start_frame=start_frame)
+    return file.open_video(path, start_frame=start_frame, intensity_range=intensity_range)
 
 
-def _is_glob(path: Path) -> bool:
-    return not path.exists() and any(mark in str(path) for mark in "*?[")
+def local_path(source: str | Path) -> Path | None:
+    """Return where a source lies on this machine, `file://` addresses too; None for other addresses.
+
+    Example:
+        >>> local_path("file:///clips/my%20dog.mp4").as_posix()
+        '/clips/my dog.mp4'
+        >>> local_path("rtsp://host/stream") is None
+        True
+    """
+    text = str(source)
+    if text in _STANDARD_INPUT and not Path(text).exists():
+        return Path("/dev/stdin")
+    if text.startswith("file:"):
+        return Path(unquote(urlsplit(text).path))
+    return None if "://" in text else Path(source)

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from starktrack.data.formats.mask_files import MaskWriter, check_mask_folder
 from starktrack.data.formats.result_files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
-from starktrack.data.frames import Frame
+from starktrack.data.frames import Frame, FrameStream, local_path
 from starktrack.data.video.writer import VideoWriter, check_video_path
 from starktrack.errors import InputError
 from starktrack.tracking.overlay import draw_boxes, draw_masks
@@ -21,8 +21,9 @@ def check_outputs(source: str, save: Path | None, annotated: Path | None, masks:
     Raises:
         InputError: Unknown suffix, a place that cannot be written to, or the source itself.
     """
+    read = local_path(source)
     for path in (save, annotated):
-        if path is not None and path.exists() and Path(source).exists() and path.samefile(source):
+        if path is not None and read is not None and path.exists() and read.exists() and path.samefile(read):
             raise InputError(
                 f"an output must not replace the video that is tracked, got {path}; name another"
             )
@@ -42,11 +43,14 @@ class TrackOutputs:
         save: Path | None,
         annotated: Path | None,
         masks: Path | None,
-        size_hw: tuple[int, int],
-        frame_rate: float | None,
+        frames: FrameStream,
     ) -> None:
         self._results = None if save is None else ResultWriter(save)
-        self._video = None if annotated is None else VideoWriter(annotated, size_hw, frame_rate)
+        self._video = (
+            None
+            if annotated is None
+            else VideoWriter(annotated, frames.size_hw, frames.frame_rate, pixel_aspect=frames.pixel_aspect)
+        )
         self._masks = None if masks is None else MaskWriter(masks)
         self._to_stdout = save is None and annotated is None and masks is None
         self._stack = ExitStack()

@@ -1,9 +1,15 @@
+import contextlib
 import functools
 import gc
 import http.server
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
+import warnings
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -11,7 +17,7 @@ import pytest
 
 from starktrack.data.frames import open_frames
 from starktrack.data.video.file import turn_upright
-from starktrack.errors import VideoBrokenError, VideoError
+from starktrack.errors import SourceWarning, VideoBrokenError, VideoError
 
 
 def read_until_broken(path):
@@ -143,6 +149,139 @@ def test_a_matroska_file_damaged_in_the_middle_breaks_off(make_clip, noise):
     path.write_bytes(data)
     _, error = read_until_broken(path)
     assert "of 3.20 seconds" in str(error)
+
+
+@pytest.mark.parametrize("name", ["slow.mkv", "slow.mp4", "slow.avi"])
+def test_a_video_slower_than_one_frame_a_second_is_whole(make_clip, name):
+    with open_frames(make_clip(name, rate=Fraction(1, 4))) as frames:
+        np.testing.assert_allclose([frame.seconds for frame in frames], 4.0 * np.arange(20))
+
+
+def test_a_matroska_file_whose_last_frame_stays_is_whole(make_clip):
+    path = make_clip("still.mkv", milliseconds=[40 * i for i in range(19)] + [20_000], last_milliseconds=9000)
+    with open_frames(path) as frames:
+        assert len(list(frames)) == 20
+
+
+def test_a_slow_matroska_file_that_is_cut_breaks_off(make_clip, noise, cut):
+    frames, error = read_until_broken(cut(make_clip("cut.mkv", noise, rate=Fraction(1, 4)), 0.6))
+    assert len(frames) == error.num_frames < 30
+
+
+def joined(make_clip, name="joined.ts", count=2, **options):
+    clip = make_clip(name, **options)
+    clip.write_bytes(clip.read_bytes() * count)
+    return clip
+
+
+@pytest.mark.parametrize("options", [None, {"bf": "2"}])
+def test_broadcasts_that_are_joined_have_one_clock(make_clip, options, tmp_path):
+    path = joined(make_clip, options=options)
+    with pytest.warns(SourceWarning, match=r"joined\.ts: frame 20 is timed"), open_frames(path) as frames:
+        shown = list(frames)
+    assert len(shown) == 40
+    np.testing.assert_allclose([frame.seconds for frame in shown], 0.04 * np.arange(40), atol=1e-6)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_an_avi_with_bidirectional_frames_is_in_order(make_clip, index_of, codec):
+    path = make_clip("clip.avi", codec=codec, options={"bf": "2", "qmin": "1", "qmax": "2"})
+    with open_frames(path) as frames:
+        shown = list(frames)
+    assert [index_of(frame.image) for frame in shown] == list(range(20))
+    np.testing.assert_allclose([frame.seconds for frame in shown], 0.04 * np.arange(20), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.ts", "clip.webm"])
+def test_a_pipe_is_read_as_it_comes(make_clip, index_of, tmp_path, name):
+    clip = make_clip(name, codec="libvpx-vp9" if name == "clip.webm" else "libx264")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    sender = threading.Thread(target=lambda: pipe.write_bytes(clip.read_bytes()))
+    sender.start()
+    with open_frames(pipe) as frames:
+        assert [index_of(frame.image) for frame in frames] == list(range(20))
+    sender.join()
+
+
+def test_a_pipe_without_a_video_is_refused(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    sender = threading.Thread(target=lambda: pipe.write_bytes(bytes(range(256)) * 20))
+    sender.start()
+    with pytest.raises(VideoError, match=r"pipe must bring a video that can be read forwards, got: Invalid"):
+        open_frames(pipe)
+    sender.join()
+
+
+@pytest.mark.parametrize("source", ["-", "pipe:0", "/dev/stdin"])
+@pytest.mark.parametrize("redirected", [True, False])
+def test_standard_input_is_a_source(make_clip, source, redirected):
+    path = make_clip("clip.mkv")
+    code = f"from starktrack.data.frames import open_frames; print(len(list(open_frames({source!r}))))"
+    with path.open("rb") as file:
+        given = {"stdin": file} if redirected else {"input": file.read()}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, timeout=60, **given
+        )
+    assert done.stdout == b"20\n"
+
+
+def test_an_mp4_whose_index_comes_last_cannot_come_through_a_pipe(make_clip, noise, tmp_path):
+    clip, pipe = make_clip(images=noise), tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def send():
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write_bytes(clip.read_bytes())
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(VideoError, match=r"pipe cannot be read: .*an MP4 in a pipe needs its index first"):
+        open_frames(pipe)
+    sender.join()
+
+
+def counts(index, pix_fmt):
+    values = np.random.default_rng(0).integers(2300, 2400, (48, 64)).astype(np.uint16)
+    values[10:20, 10 + index : 20 + index] += 130
+    return values if pix_fmt.startswith("gray") else np.stack([values, values + 5, values + 9], axis=2)
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray16le", "gray12le", "gbrp16le", "gbrp12le"])
+def test_videos_of_counts_share_one_scale(tmp_path, pix_fmt):
+    path = tmp_path / "thermal.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, pix_fmt
+        for index in range(3):
+            frame = av.VideoFrame.from_ndarray(counts(index, pix_fmt), format=pix_fmt)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.warns(SourceWarning, match=r"thermal\.mkv: .* mapped to 8 bits from 2300 to 25"):
+        shown = [frame.image for frame in open_frames(path)]
+    assert len(np.unique(shown[0])) > 100
+    np.testing.assert_array_equal(shown[0][30:], shown[2][30:])
+    with open_frames(path, intensity_range=(2300, 2555)) as frames:
+        expected = np.minimum(counts(0, pix_fmt) - 2300, 255)
+        given = next(frames).image
+    np.testing.assert_array_equal(given, expected if expected.ndim == 3 else np.dstack([expected] * 3))
+
+
+def test_ten_bit_colours_are_no_counts(make_clip):
+    path = make_clip("ten.mkv", codec="ffv1", pix_fmt="yuv420p10le")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SourceWarning)
+        with open_frames(path) as frames:
+            means = [frame.image.mean() for frame in frames]
+    np.testing.assert_allclose(means, 10 + 4 * np.arange(20), atol=3)  # FFmpeg rounds down
+
+
+@pytest.mark.parametrize(("rotation", "expected"), [(None, Fraction(2)), (90, Fraction(1, 2))])
+def test_pixels_that_are_not_square_are_told(make_clip, rotation, expected):
+    path = make_clip(aspect=Fraction(2), rotation=rotation)
+    with open_frames(path) as frames:
+        assert frames.pixel_aspect == expected
 
 
 def test_data_that_cannot_be_decoded_breaks_off(make_clip, noise):

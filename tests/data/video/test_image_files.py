@@ -4,8 +4,8 @@ import pytest
 
 from starktrack.data.formats.result_files import read_boxes
 from starktrack.data.frames import open_frames
-from starktrack.data.video.image_files import ImageFiles, find_images, read_image
-from starktrack.errors import DatasetError, VideoBrokenError, VideoError
+from starktrack.data.video.image_files import find_images, read_image
+from starktrack.errors import DatasetError, SourceWarning, VideoBrokenError, VideoError
 
 
 def test_numbers_sort_as_people_count(make_folder):
@@ -60,18 +60,12 @@ def test_the_exif_orientation_is_applied(tmp_path):
     assert read_image(path).shape == (24, 16, 3)
 
 
-def test_any_frame_can_be_read_in_any_order(make_folder, index_of):
-    files = ImageFiles(find_images(make_folder([f"{i}.png" for i in range(12)])))
-    assert len(files) == 12
-    assert [index_of(files.read(index)) for index in (11, 0, 2)] == [11, 0, 2]
-
-
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n and then nothing"])
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path, content):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
     with pytest.raises(DatasetError, match=rf"bad\.png must be a whole image .* got {len(content)} bytes"):
-        ImageFiles((path,)).read(0)
+        read_image(path)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tiff"])
@@ -130,9 +124,7 @@ def test_an_image_of_another_size_breaks_off_there(make_folder):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(
-        VideoError, match="must hold jpg, png, webp, bmp or tiff images, got none; give the folder"
-    ):
+    with pytest.raises(VideoError, match=r"must hold jpg, png, .* or ppm images, got none; give the folder"):
         open_frames(tmp_path)
 
 
@@ -140,6 +132,117 @@ def test_a_folder_of_folders_points_to_the_images_inside(make_folder, tmp_path):
     make_folder(["1.png"])
     with pytest.raises(VideoError, match=r"got none; did you mean .*frames\?"):
         open_frames(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".ppm", ".gif", ".avif", ".jp2"])
+def test_a_folder_of_any_format_has_all_its_frames(make_folder, index_of, suffix):
+    with open_frames(make_folder([f"{i}{suffix}" for i in range(4)])) as frames:
+        assert [index_of(frame.image) for frame in frames] == [0, 1, 2, 3]
+
+
+def test_a_numbered_pattern_takes_the_files_that_it_names(make_folder, index_of):
+    folder = make_folder(["a0000.png", "a0001.png", "a2.png", "a0010.png", "b0001.png"])
+    for pattern, expected in (("a%04d.png", [0, 1, 3]), ("a%d.png", [0, 1, 2, 3])):
+        with open_frames(f"{folder}/{pattern}") as frames:
+            assert [index_of(frame.image) for frame in frames] == expected
+    with pytest.raises(VideoError, match=r"c%04d\.png must hold .* got none; check the path"):
+        open_frames(f"{folder}/c%04d.png")
+
+
+def test_brackets_of_names_that_exist_are_no_glob(make_folder, tmp_path, index_of):
+    folder = make_folder(["one[1].png", "2.png"]).rename(tmp_path / "br[1]")
+    for source, expected in (
+        (folder / "one[1].png", [0]),
+        (f"{folder}/*.png", [1, 0]),
+        (folder / "[1-3].png", [1]),
+    ):
+        with open_frames(source) as frames:
+            assert [index_of(frame.image) for frame in frames] == expected
+
+
+LOSSLESS = (cv2.IMWRITE_WEBP_QUALITY, 101)
+"""Otherwise WebP joins frames that hardly differ."""
+
+
+def animation(count, milliseconds=120):
+    made = cv2.Animation()
+    made.frames = [np.full((48, 64, 3), 10 + 4 * i, np.uint8) for i in range(count)]
+    made.durations = [milliseconds] * count
+    return made
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png", ".gif", ".avif"])
+def test_an_animation_has_all_its_frames_and_their_times(tmp_path, index_of, suffix):
+    path = tmp_path / f"moving{suffix}"
+    assert cv2.imwriteanimation(str(path), animation(40), LOSSLESS)
+    with open_frames(path) as frames:
+        shown = list(frames)
+    assert [index_of(frame.image) for frame in shown] == list(range(40))
+    np.testing.assert_allclose([frame.seconds for frame in shown], 0.12 * np.arange(40), atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png", ".gif", ".avif"])
+def test_an_animation_among_several_files_is_refused(make_folder, suffix):
+    folder = make_folder(["0.jpg", "2.jpg"])
+    assert cv2.imwriteanimation(str(folder / f"1{suffix}"), animation(3), LOSSLESS)
+    with pytest.raises(
+        VideoBrokenError, match=rf"1\{suffix} must hold one picture .* got 3; give it by itself"
+    ):
+        list(open_frames(folder))
+
+
+def test_a_tiff_of_several_pages_has_all_of_them(tmp_path):
+    path = tmp_path / "stack.tif"
+    assert cv2.imwritemulti(str(path), [np.full((48, 64), 7300 + 10 * i, np.uint16) for i in range(5)])
+    with open_frames(path, intensity_range=(7300, 7340), start_frame=1) as frames:
+        assert [(frame.index, int(frame.image.mean())) for frame in frames] == [
+            (i, round(255 * i / 4)) for i in range(1, 5)
+        ]
+
+
+def test_a_preview_in_a_tiff_is_no_frame(tmp_path):
+    path = tmp_path / "pyramid.tif"
+    assert cv2.imwritemulti(str(path), [np.full((48 // k, 64 // k, 3), 90, np.uint8) for k in (1, 2, 4)])
+    with open_frames(path) as frames:
+        assert len(list(frames)) == 1
+    assert read_image(path).shape == (48, 64, 3)
+
+
+def test_a_tiff_page_of_another_size_is_left_out_with_a_word(tmp_path):
+    path = tmp_path / "stack.tif"
+    assert cv2.imwritemulti(str(path), [np.zeros((48, 64 - 8 * (i == 2), 3), np.uint8) for i in range(4)])
+    with pytest.warns(SourceWarning, match=r"page 2 is left out"), open_frames(path) as frames:
+        assert len(list(frames)) == 3
+
+
+def thermal(index):
+    """Return counts of a thermal camera: a warm square that moves over a cold, uneven ground."""
+    counts = np.random.default_rng(0).integers(7300, 7400, (48, 64)).astype(np.uint16)
+    counts[10:20, 10 + index : 20 + index] += 130
+    return counts
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_pictures_of_many_levels_share_one_scale(tmp_path, kind):
+    for index in range(3):
+        assert cv2.imwrite(str(tmp_path / f"{index}.tiff"), thermal(index).astype(kind))
+    with pytest.warns(SourceWarning, match=r"mapped to 8 bits from 7300 to 752\d") as caught:
+        shown = [frame.image for frame in open_frames(tmp_path)]
+    assert len([each for each in caught if each.category is SourceWarning]) == 1
+    assert len(np.unique(shown[0])) > 100
+    np.testing.assert_array_equal(shown[0][30:], shown[2][30:])
+    with open_frames(tmp_path, intensity_range=(7000, 8020)) as frames:
+        expected = np.round((thermal(0).astype(float) - 7000) / 4)
+        np.testing.assert_array_equal(next(frames).image[..., 1], expected)
+
+
+def test_deep_colours_keep_their_order(tmp_path):
+    path = tmp_path / "deep.png"
+    blue_green_red = np.zeros((4, 4, 3), np.uint16)
+    blue_green_red[..., 2] = 60000
+    assert cv2.imwrite(str(path), blue_green_red)
+    with pytest.warns(SourceWarning):
+        assert read_image(path)[0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.shared

@@ -1,6 +1,10 @@
 """Video files and stream addresses: decoded in threads, turned upright, never shorter than they say."""
 
+import io
+import math
+import re
 from collections.abc import Generator, Iterator
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,13 +12,13 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 from av.container import InputContainer
+from av.format import Flags
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
-from jaxtyping import UInt8
 
-from starktrack.arrays import Image
 from starktrack.data.video import matroska
 from starktrack.data.video.frame_stream import FrameStream, Picture
+from starktrack.data.video.intensity import IntensityRange
 from starktrack.errors import VideoError
 
 _TEXT_DEMUXER = "tty"
@@ -23,8 +27,19 @@ _TEXT_DEMUXER = "tty"
 _MISSING_SECONDS = 1.0
 """A Matroska track may end this much before its tag says, for its last frame may be shown longer."""
 
+_COUNT_FORMATS = re.compile(r"gray(9|10|12|14|16|f32)[bl]e|gbrp(9|10|12|14|16|f32)[bl]e|rgb48[bl]e")
+"""Grey and RGB of more than 8 bits hold counts, which one scale maps; YUV of 10 and 12 bits holds colours."""
 
-def open_video(path: Path, *, start_frame: int = 0) -> FrameStream:
+_FILE_REMEDY = "copy or download it again"
+_PIPE_REMEDY = "an MP4 in a pipe needs its index first (ffmpeg -movflags faststart), or save it as a file"
+
+_DISCONTINUITY_SECONDS = 10.0
+"""In broadcast formats, whose clocks may jump, a larger step between two frames is a jump; FFmpeg's limit."""
+
+
+def open_video(
+    path: Path, *, start_frame: int = 0, intensity_range: IntensityRange | None = None
+) -> FrameStream:
     """Return the frames of a video file.
 
     Raises:
@@ -42,10 +57,38 @@ def open_video(path: Path, *, start_frame: int = 0) -> FrameStream:
         ) from error
     except av.FFmpegError as error:
         raise VideoError(f"{path} must be a video that can be opened, got: {error.strerror}") from error
-    return _stream(container, path.name, path, start_frame)
+    return _stream(container, path.name, path, start_frame, intensity_range, remedy=_FILE_REMEDY)
 
 
-def open_address(address: str, *, start_frame: int = 0, timeout_seconds: float = 10.0) -> FrameStream:
+def open_pipe(
+    path: Path, *, start_frame: int = 0, intensity_range: IntensityRange | None = None
+) -> FrameStream:
+    """Return the frames of a video that a pipe brings, such as standard input; it is read once, forwards.
+
+    Raises:
+        VideoError: The pipe cannot be read, or what it brings is not a video that can be read so.
+    """
+    pipe: io.FileIO | None = None
+    try:
+        # By Python, because FFmpeg's own reading of a pipe that stays silent cannot be interrupted.
+        pipe = path.open("rb", buffering=0)
+        container = av.open(pipe)
+    except (OSError, av.FFmpegError) as error:
+        if pipe is not None:
+            pipe.close()
+        raise VideoError(
+            f"{path} must bring a video that can be read forwards, got: {error.strerror}; {_PIPE_REMEDY}"
+        ) from error
+    return _stream(container, str(path), None, start_frame, intensity_range, remedy=_PIPE_REMEDY)
+
+
+def open_address(
+    address: str,
+    *,
+    start_frame: int = 0,
+    timeout_seconds: float = 10.0,
+    intensity_range: IntensityRange | None = None,
+) -> FrameStream:
     """Return the frames of a stream address; damaged packets of a live stream are passed over.
 
     Raises:
@@ -61,10 +104,27 @@ def open_address(address: str, *, start_frame: int = 0, timeout_seconds: float =
             f"{name} must answer with a video within {timeout_seconds:g} seconds, got: {error.strerror}; "
             "check the address and the network"
         ) from error
-    return _stream(container, name, None, start_frame)
+    return _stream(
+        container,
+        name,
+        None,
+        start_frame,
+        intensity_range,
+        is_live=container.duration is None,
+        remedy="check the network",
+    )
 
 
-def _stream(container: InputContainer, name: str, path: Path | None, start_frame: int) -> FrameStream:
+def _stream(
+    container: InputContainer,
+    name: str,
+    path: Path | None,
+    start_frame: int,
+    intensity_range: IntensityRange | None,
+    *,
+    is_live: bool = False,
+    remedy: str,
+) -> FrameStream:
     # A cover image is no video.
     videos = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
     if not videos or container.format.name == _TEXT_DEMUXER:
@@ -73,13 +133,20 @@ def _stream(container: InputContainer, name: str, path: Path | None, start_frame
     video = videos[0]
     video.thread_type = "AUTO"
     rate = video.guessed_rate or video.average_rate
-    return FrameStream(
+    to_array = _ToArray()
+    stream = FrameStream(
         name,
-        _pictures(container, video, path),
+        _pictures(container, video, path, is_live, remedy, to_array),
         start_frame=start_frame,
         frame_rate=float(rate) if rate else None,
         num_frames=_num_frames(video),
+        intensity_range=intensity_range,
+        largest_step=_DISCONTINUITY_SECONDS if container.format.flags & Flags.ts_discont.value else math.inf,
     )
+    # The first frame was converted, so that its orientation is known.
+    aspect = Fraction(video.sample_aspect_ratio or 1)
+    stream.pixel_aspect = 1 / aspect if to_array.is_on_its_side else aspect
+    return stream
 
 
 def _num_frames(video: av.VideoStream) -> int | None:
@@ -88,26 +155,69 @@ def _num_frames(video: av.VideoStream) -> int | None:
 
 
 def _pictures(
-    container: InputContainer, video: av.VideoStream, path: Path | None
+    container: InputContainer,
+    video: av.VideoStream,
+    path: Path | None,
+    is_live: bool,
+    remedy: str,
+    to_array: "_ToArray",
 ) -> Generator[Picture, None, None]:
-    is_live = path is None and container.duration is None
-    seconds: float | None = None
-    to_rgb = _ToRgb()
+    is_avi = container.format.name == "avi"
+    start = None if is_avi else video.start_time
+    ticks: int | None = None
+    spans = _Spans()
     with container:
         try:
-            for frame in _frames(container, video, is_live):
-                seconds = _seconds(frame, video)
-                yield seconds, partial(to_rgb, frame)
+            for frame in _frames(container, video, is_live, spans):
+                # AVI says when a frame is decoded, not when it is shown: what FFmpeg makes of it is in disorder,
+                # but the decoder gives the frames in order. Those that it held back have no such time.
+                if is_avi:
+                    ticks = (
+                        ticks + (frame.duration or 1)
+                        if frame.dts is None and ticks is not None
+                        else frame.dts
+                    )
+                else:
+                    ticks = frame.pts
+                if start is None:
+                    start = ticks
+                seconds = None if ticks is None else (ticks - start) * float(frame.time_base)
+                yield seconds, partial(to_array, frame)
         except av.FFmpegError as error:
-            remedy = "check the network" if path is None else "copy or download it again"
             raise VideoError(f"the data cannot be read there ({error.strerror}); {remedy}") from error
         if container.format.name.startswith("matroska"):
-            _check_matroska(video, path, seconds)
+            _check_matroska(video, path, spans)
 
 
-def _frames(container: InputContainer, video: av.VideoStream, is_live: bool) -> Iterator[av.VideoFrame]:
+class _Spans:
+    """When the packets of a video are shown.
+
+    Attributes:
+        end: When the last of them ends, seconds.
+        longest_step: Largest time between two of them, seconds.
+    """
+
+    def __init__(self) -> None:
+        self.end: float | None = None
+        self.longest_step = 0.0
+
+    def add(self, packet: av.Packet) -> None:
+        """Count one packet."""
+        if packet.pts is None or packet.time_base is None:
+            return
+        start = float(packet.pts * packet.time_base)
+        end = start + float((packet.duration or 0) * packet.time_base)
+        if self.end is not None:
+            self.longest_step = max(self.longest_step, end - self.end)
+        self.end = end if self.end is None else max(self.end, end)
+
+
+def _frames(
+    container: InputContainer, video: av.VideoStream, is_live: bool, spans: _Spans
+) -> Iterator[av.VideoFrame]:
     any_frame = False
     for packet in _whole_packets(container, video):
+        spans.add(packet)
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
@@ -140,10 +250,11 @@ def _whole_packets(container: InputContainer, video: av.VideoStream) -> Iterator
         raise _cut_short()
 
 
-def _check_matroska(video: av.VideoStream, path: Path | None, seconds: float | None) -> None:
+def _check_matroska(video: av.VideoStream, path: Path | None, spans: _Spans) -> None:
     declared = matroska.declared_seconds(video.metadata)
-    if declared is not None and seconds is not None and seconds < declared - _MISSING_SECONDS:
-        raise VideoError(f"it ends at {seconds:.2f} of {declared:.2f} seconds; copy or download it again")
+    missing = max(_MISSING_SECONDS, spans.longest_step)
+    if declared is not None and spans.end is not None and spans.end < declared - missing:
+        raise VideoError(f"it ends at {spans.end:.2f} of {declared:.2f} seconds; copy or download it again")
     if path is not None and matroska.segment_is_cut(path):
         raise _cut_short()
 
@@ -152,13 +263,7 @@ def _cut_short() -> VideoError:
     return VideoError("the file ends before its own end; copy or download it again")
 
 
-def _seconds(frame: av.VideoFrame, video: av.VideoStream) -> float | None:
-    if frame.pts is None:
-        return None
-    return (frame.pts - (video.start_time or 0)) * float(frame.time_base)
-
-
-class _ToRgb:
+class _ToArray:
     """Converts the frames of one video; its orientation is that of its first frame.
 
     One converter for all frames: each would keep megabytes. The matrix is read once: a frame whose side data
@@ -169,24 +274,36 @@ class _ToRgb:
         self._reformatter = VideoReformatter()
         self._matrix: bytes | None = None
 
-    def __call__(self, frame: av.VideoFrame) -> Image:
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         if self._matrix is None:
             self._matrix = bytes(frame.side_data.get("DISPLAYMATRIX") or b"")
-        image = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+        if not _COUNT_FORMATS.fullmatch(frame.format.name):
+            frame = self._reformatter.reformat(frame, format="rgb24")
+        image = frame.to_ndarray()
         return turn_upright(image, self._matrix) if self._matrix else image
 
+    @property
+    def is_on_its_side(self) -> bool:
+        """Return whether rows are shown as columns."""
+        return bool(self._matrix) and _swaps_axes(self._matrix)
 
-def turn_upright(image: Image, display_matrix: bytes) -> UInt8[np.ndarray, "upright_height upright_width 3"]:
+
+def turn_upright(image: np.ndarray, display_matrix: bytes) -> np.ndarray:
     """Return the image turned and mirrored as its display matrix asks, to the nearest quarter turn.
 
     Args:
-        image: As it was coded.
+        image: As it was coded, [height, width] or [height, width, 3].
         display_matrix: Nine 32-bit integers a b u c d v x y w, by which a coded point (p, q) is shown at
             (a p + c q, b p + d q).
 
     Source: FFmpeg, libavutil/display.h.
     """
     a, b, _, c, d = np.frombuffer(display_matrix, np.int32)[:5].tolist()
-    if abs(b) > abs(a):
-        image, a, d = image.transpose(1, 0, 2), c, b
+    if _swaps_axes(display_matrix):
+        image, a, d = image.swapaxes(0, 1), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _swaps_axes(display_matrix: bytes) -> bool:
+    a, b = np.frombuffer(display_matrix, np.int32)[:2].tolist()
+    return abs(b) > abs(a)

@@ -1,11 +1,17 @@
 """Frames in order: the record, and the stream that holds every kind of source to the same rules."""
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from fractions import Fraction
 from types import TracebackType
 from typing import TypeAlias
 
+import numpy as np
+
 from starktrack.arrays import Image
+from starktrack.data.video.clock import Clock
+from starktrack.data.video.intensity import IntensityRange, IntensityScale
 from starktrack.errors import InputError, VideoBrokenError, VideoError
 
 
@@ -16,7 +22,8 @@ class Frame:
     Attributes:
         image: RGB, upright.
         index: Position in the source, from 0.
-        seconds: When it is shown, on the clock of the source; None where the source has no clock.
+        seconds: When it is shown, on the clock of the source, never before the frame before it; None where
+            the source has no clock.
     """
 
     image: Image
@@ -24,8 +31,11 @@ class Frame:
     seconds: float | None
 
 
-Picture: TypeAlias = tuple[float | None, Callable[[], Image]]
-"""Seconds, and the function that makes the image: pictures that are skipped are never converted."""
+Picture: TypeAlias = tuple[float | None, Callable[[], np.ndarray]]
+"""Seconds as the source says them, and the function that makes the image, upright RGB or grey of any real type.
+
+Pictures that are skipped are never converted.
+"""
 
 
 class FrameStream:
@@ -36,6 +46,13 @@ class FrameStream:
         size_hw: Size of every frame, upright.
         frame_rate: Frames per second, or None where the source has no clock.
         num_frames: Frames in the whole source, or None where it does not say.
+        pixel_aspect: Width of a pixel over its height, as the frames are to be shown.
+
+    Args:
+        pictures: Where the frames come from, in order of presentation.
+        start_frame: Index of the first frame to give.
+        intensity_range: See `IntensityScale`.
+        largest_step: See `Clock`.
 
     Raises:
         VideoError: On opening: there is no frame to give.
@@ -51,11 +68,17 @@ class FrameStream:
         start_frame: int = 0,
         frame_rate: float | None = None,
         num_frames: int | None = None,
+        pixel_aspect: Fraction = Fraction(1),
+        intensity_range: IntensityRange | None = None,
+        largest_step: float = math.inf,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate
         self.num_frames = num_frames
+        self.pixel_aspect = pixel_aspect
         self._pictures = pictures
+        self._clock = Clock(name, frame_rate, largest_step=largest_step)
+        self._scale = IntensityScale(name, intensity_range)
         self._next_index = 0
         self._held: Frame | None = self._first(start_frame)
         self.size_hw: tuple[int, int] = self._held.image.shape[:2]
@@ -126,17 +149,18 @@ class FrameStream:
         index = self._next_index
         seconds, decode = self._advance()
         try:
-            return Frame(decode(), index, seconds)
+            return Frame(self._scale.to_rgb(decode()), index, seconds)
         except InputError as error:
             raise self._broken(str(error), index) from error
 
     def _advance(self) -> Picture:
         try:
-            picture = next(self._pictures)
+            seconds, decode = next(self._pictures)
         except VideoError as error:
             raise self._broken(str(error), self._next_index) from error
+        seconds = self._clock.read(seconds, self._next_index)
         self._next_index += 1
-        return picture
+        return seconds, decode
 
     def _broken(self, reason: str, num_frames: int) -> VideoError:
         self.close()

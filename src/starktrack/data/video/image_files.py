@@ -2,8 +2,8 @@
 
 import glob
 import re
+import warnings
 from collections.abc import Generator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,54 +12,85 @@ import numpy as np
 
 from starktrack.arrays import Image
 from starktrack.data.video.frame_stream import FrameStream, Picture
-from starktrack.errors import DatasetError, VideoError
+from starktrack.data.video.intensity import IntensityRange, IntensityScale
+from starktrack.errors import DatasetError, SourceWarning, VideoError
 from starktrack.files import atomic_write
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"),
+    *(".jp2", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 
+_KINDS = "jpg, png, webp, bmp, tiff, gif, avif, jp2 or ppm"
 
-@dataclass(frozen=True)
-class ImageFiles:
-    """Image files that can be read in any order; fulfils `data.video_sequence.FrameSource`.
+_ONE_PICTURE = (".jpg", ".jpeg", ".bmp", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm")
+"""Formats that hold one picture by definition, so that nothing has to be counted."""
 
-    Attributes:
-        paths: One file per frame, in order.
-    """
+_NUMBER_PATTERN = re.compile(r"%(?:0(?P<width>\d+))?d")
+"""The place of a number in a name, as FFmpeg writes it: `%d`, `%04d`."""
 
-    paths: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        """Return the number of files."""
-        return len(self.paths)
-
-    def read(self, index: int) -> Image:
-        """Return frame `index` (from 0); grey and transparent images become RGB, EXIF orientation is applied.
-
-        Raises:
-            DatasetError: The file is missing or cannot be decoded; names it.
-        """
-        return read_image(self.paths[index])
+_PICTURES_AT_ONCE = 32
+"""Pictures of an animation that are decoded together; every part is decoded from the beginning of the file."""
 
 
 def read_image(path: Path) -> Image:
-    """Return one image file as upright RGB.
+    """Return one image file as upright RGB; one of more than 8 bits by a scale of its own.
 
     Raises:
-        DatasetError: The file is missing or cannot be decoded; names it.
+        DatasetError: The file is missing, cannot be decoded, or holds several pictures; names it.
+    """
+    return IntensityScale(path.name).to_rgb(read_array(path))
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Return one image file upright, RGB or grey, with the numbers that it holds: uint8, uint16, float ...
+
+    Raises:
+        DatasetError: The file is missing, cannot be decoded, or holds several pictures; names it.
     """
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = _decode(data) if data.size else None
+        count = 1 if image is None else num_pictures(path)
     except OSError as error:
         raise DatasetError(f"{path} must be an image that can be read, got: {error.strerror}") from error
     except cv2.error as error:
         raise DatasetError(f"{path} must be an image that can be decoded, got: {error.err}") from error
     if image is None:
         raise DatasetError(
-            f"{path} must be a whole image (jpg, png, webp, bmp or tiff), got {data.size} bytes that cannot "
+            f"{path} must be a whole image ({_KINDS}), got {data.size} bytes that cannot "
             "be decoded; replace or remove the file"
         )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    if count > 1:
+        raise DatasetError(
+            f"{path} must hold one picture when it is one of several files, got {count}; give it by itself"
+        )
+    return image
+
+
+def num_pictures(path: Path) -> int:
+    """Return how many pictures of one size an image file holds; 1 where it cannot be read."""
+    if path.suffix.lower() in _ONE_PICTURE:
+        return 1
+    try:
+        count = cv2.imcount(str(path))
+        if count > 1 and path.suffix.lower() in (".tif", ".tiff"):
+            first, second = (page for _, page in _pages(path, 0, 2))
+            return count if first.shape == second.shape else 1  # a preview is no second picture
+    except (cv2.error, DatasetError, ValueError):
+        return 1
+    return max(1, count)
+
+
+def _decode(data: np.ndarray) -> np.ndarray | None:
+    image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    if image is None:  # of floats OpenCV makes no colours
+        image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
+    return None if image is None else _rgb(image)
+
+
+def _rgb(bgr: np.ndarray) -> np.ndarray:
+    return bgr if bgr.ndim == 2 else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def write_image(path: Path, image: Image) -> None:
@@ -74,33 +105,134 @@ def write_image(path: Path, image: Image) -> None:
 
 
 def find_images(source: str | Path) -> tuple[Path, ...]:
-    """Return the images of a folder, a glob or a single file, numbers in order: 1, 2, 10.
+    """Return the images of a folder, a glob, a pattern such as `%04d.png`, or a single file.
+
+    Convention: numbers in order: 1, 2, 10. What exists under a name is meant by it, brackets and all.
 
     Raises:
         VideoError: There are none.
     """
-    folder = Path(source)
-    found = folder.iterdir() if folder.is_dir() else map(Path, glob.glob(str(source), recursive=True))  # noqa: PTH207 - absolute and relative patterns alike
+    place = Path(source)
+    if place.is_dir():
+        found = place.iterdir()
+    elif place.exists():
+        found = iter([place])
+    elif _NUMBER_PATTERN.search(place.name):
+        found = _numbered(place)
+    else:
+        found = map(Path, glob.glob(_without_literal_brackets(place), recursive=True))  # noqa: PTH207 - absolute and relative patterns alike
     images = [path for path in found if is_image(path)]
     if not images:
-        raise VideoError(f"{source} must hold jpg, png, webp, bmp or tiff images, got none{_hint(folder)}")
+        raise VideoError(f"{source} must hold {_KINDS} images, got none{_hint(place)}")
     return tuple(sorted(images, key=_natural_key))
 
 
 def is_image(path: Path) -> bool:
     """Return whether the name is that of an image file; hidden files are not."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
 
 
-def open_images(name: str, paths: tuple[Path, ...], *, start_frame: int = 0) -> FrameStream:
+def is_pattern(path: Path) -> bool:
+    """Return whether the name stands for several files: a glob, or a number's place."""
+    return not path.exists() and (
+        any(mark in str(path) for mark in "*?[") or _NUMBER_PATTERN.search(path.name) is not None
+    )
+
+
+def open_images(
+    name: str,
+    paths: tuple[Path, ...],
+    *,
+    start_frame: int = 0,
+    intensity_range: IntensityRange | None = None,
+) -> FrameStream:
     """Return image files as a stream without a clock."""
-    files = ImageFiles(paths)
-    return FrameStream(name, _pictures(files), start_frame=start_frame, num_frames=len(files))
+    return FrameStream(
+        name,
+        ((None, partial(read_array, path)) for path in paths),
+        start_frame=start_frame,
+        num_frames=len(paths),
+        intensity_range=intensity_range,
+    )
 
 
-def _pictures(files: ImageFiles) -> Generator[Picture, None, None]:
-    for index in range(len(files)):
-        yield None, partial(files.read, index)
+def open_pictures(
+    path: Path, *, start_frame: int = 0, intensity_range: IntensityRange | None = None
+) -> FrameStream:
+    """Return the pictures of one file as a stream: the pages of a TIFF, an animated WebP or AVIF.
+
+    Convention: TIFF has no clock; pages of another size than the first are previews, and left out.
+    """
+    is_tiff = path.suffix.lower() in (".tif", ".tiff")
+    return FrameStream(
+        path.name,
+        _pages_of_one_size(path) if is_tiff else _animation(path),
+        start_frame=start_frame,
+        num_frames=None if is_tiff else num_pictures(path),
+        intensity_range=intensity_range,
+    )
+
+
+def _pages_of_one_size(path: Path) -> Generator[Picture, None, None]:
+    size: tuple[int, ...] | None = None
+    for number, page in _pages(path, 0, cv2.imcount(str(path))):
+        size = page.shape if size is None else size
+        if page.shape == size:
+            yield None, partial(_rgb, page)
+        else:
+            warnings.warn(
+                f"{path.name}: page {number} is left out, because it has another size than the first",
+                SourceWarning,
+                stacklevel=2,
+            )
+
+
+def _pages(path: Path, first: int, end: int) -> Generator[tuple[int, np.ndarray], None, None]:
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    for number in range(first, end):
+        for colours in (cv2.IMREAD_COLOR, cv2.IMREAD_ANYCOLOR):  # of floats OpenCV makes no colours
+            is_whole, pages = cv2.imdecodemulti(
+                data, cv2.IMREAD_ANYDEPTH | colours, range=(number, number + 1)
+            )
+            if is_whole and len(pages):
+                break
+        else:
+            raise VideoError(f"page {number} of {path} cannot be decoded; copy or download it again")
+        yield number, pages[0]
+
+
+def _animation(path: Path) -> Generator[Picture, None, None]:
+    seconds = 0.0
+    for start in range(0, num_pictures(path), _PICTURES_AT_ONCE):
+        is_whole, part = cv2.imreadanimation(str(path), start=start, count=_PICTURES_AT_ONCE)
+        if not is_whole or not len(part.frames):
+            raise VideoError(f"picture {start} of {path} cannot be decoded; copy or download it again")
+        for image, milliseconds in zip(part.frames, part.durations, strict=True):
+            yield seconds, partial(cv2.cvtColor, image[..., :3], cv2.COLOR_BGR2RGB)
+            seconds += int(milliseconds) / 1000
+
+
+def _numbered(pattern: Path) -> list[Path]:
+    """Return the files whose names have a number in the place that the pattern gives it."""
+    form = ""
+    end = 0
+    for mark in _NUMBER_PATTERN.finditer(pattern.name):
+        form += re.escape(pattern.name[end : mark.start()]) + (
+            rf"\d{{{mark['width']},}}" if mark["width"] else r"\d+"
+        )
+        end = mark.end()
+    form += re.escape(pattern.name[end:])
+    if not pattern.parent.is_dir():
+        return []
+    return [path for path in pattern.parent.iterdir() if re.fullmatch(form, path.name)]
+
+
+def _without_literal_brackets(pattern: Path) -> str:
+    """Return the glob with its existing folders taken literally: `takes[1]/*.png`."""
+    for folder in pattern.parents:
+        if folder.is_dir():
+            return str(Path(glob.escape(str(folder))) / pattern.relative_to(folder))
+    return str(pattern)
 
 
 def _natural_key(path: Path) -> list[tuple[int, int, str]]:

@@ -12,11 +12,9 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from starktrack.arrays import Image
+from starktrack.data.video.clock import DEFAULT_FRAME_RATE, Clock
 from starktrack.errors import VideoBrokenError, VideoError
 from starktrack.files import OutputFile, check_output_path
-
-DEFAULT_FRAME_RATE = 30.0
-"""Frames per second of sources without a clock, such as image folders."""
 
 _H264 = ("libx264", {"preset": "veryfast", "crf": "20"})
 _VP9 = ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0"})
@@ -42,25 +40,36 @@ class VideoWriter:
     (`VideoBrokenError`), and removes it on any other error. A video without frames leaves no file.
 
     Convention: pictures of even size are stored as 4:2:0, which every player shows; an odd width or height
-    needs 4:4:4, which keeps the size to the pixel but which some browsers do not play.
+    needs 4:4:4, which keeps the size to the pixel but which some browsers do not play. Every frame can be
+    seen: one whose time is not later than the one before it is shown one frame later.
 
     Args:
         path: Its suffix chooses the codec.
         size_hw: Size of every image.
         frame_rate: Frames per second; None for sources without a clock.
+        pixel_aspect: Width of a pixel over its height. H.264 says so to the player; VP9 cannot, so that a
+            .webm is made as wide as it is shown.
 
     Raises:
         InputError: The path cannot be written to.
         VideoError: The codec is missing or refuses the size.
     """
 
-    def __init__(self, path: Path, size_hw: tuple[int, int], frame_rate: float | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size_hw: tuple[int, int],
+        frame_rate: float | None = None,
+        *,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
         check_video_path(path)
         self.path = path
         self.size_hw = size_hw
         rate = Fraction(frame_rate or DEFAULT_FRAME_RATE).limit_denominator(1001)
         self._time_base = Fraction(1, rate.numerator * ceil(_TICKS_PER_SECOND / rate.numerator))
         self._ticks_per_frame = int(1 / rate / self._time_base)
+        self._clock = Clock(None, frame_rate)
         self._first_seconds: float | None = None
         self._last_ticks = -1
         self._reformatter = VideoReformatter()
@@ -68,7 +77,9 @@ class VideoWriter:
         self._container: OutputContainer | None = None
         try:
             self._container = av.open(f"file:{self._file.partial}", "w")
-            self._stream = _add_stream(self._container, path.suffix.lower(), size_hw, rate, self._time_base)
+            self._stream = _add_stream(
+                self._container, path.suffix.lower(), size_hw, rate, self._time_base, pixel_aspect
+            )
             self._container.start_encoding()
         except (av.FFmpegError, ValueError) as error:  # ValueError: the codec is not in this build of FFmpeg
             self.discard()
@@ -105,6 +116,8 @@ class VideoWriter:
             )
         frame = self._reformatter.reformat(
             av.VideoFrame.from_ndarray(image, format="rgb24"),
+            width=self._stream.width,
+            height=self._stream.height,
             format=self._stream.pix_fmt,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
@@ -138,9 +151,10 @@ class VideoWriter:
         if seconds is None:
             ticks = self._last_ticks + self._ticks_per_frame if self._last_ticks >= 0 else 0
         else:
-            self._first_seconds = seconds if self._first_seconds is None else self._first_seconds
-            ticks = round((seconds - self._first_seconds) / self._time_base)
-        self._last_ticks = max(ticks, self._last_ticks + 1)  # some clocks stand still or jump back
+            shown = self._clock.read(seconds, 0)
+            self._first_seconds = shown if self._first_seconds is None else self._first_seconds
+            ticks = round((shown - self._first_seconds) / self._time_base)
+        self._last_ticks = max(ticks, self._last_ticks + 1)
         return self._last_ticks
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
@@ -158,13 +172,22 @@ class VideoWriter:
 
 
 def _add_stream(
-    container: OutputContainer, suffix: str, size_hw: tuple[int, int], rate: Fraction, time_base: Fraction
+    container: OutputContainer,
+    suffix: str,
+    size_hw: tuple[int, int],
+    rate: Fraction,
+    time_base: Fraction,
+    pixel_aspect: Fraction,
 ) -> av.VideoStream:
     codec, options = _CODECS[suffix]
     stream = container.add_stream(codec, rate=rate, options=options)
     stream.height, stream.width = size_hw
-    stream.pix_fmt = "yuv444p" if size_hw[0] % 2 or size_hw[1] % 2 else "yuv420p"
     context = stream.codec_context
+    if suffix == ".webm":
+        stream.width = max(1, round(size_hw[1] * pixel_aspect))
+    else:
+        context.sample_aspect_ratio = pixel_aspect
+    stream.pix_fmt = "yuv444p" if stream.height % 2 or stream.width % 2 else "yuv420p"
     context.time_base = time_base
     context.colorspace = context.color_primaries = context.color_trc = Colorspace.ITU709
     context.color_range = ColorRange.MPEG
