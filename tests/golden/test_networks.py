@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 from starktrack.models.official import convert_keys
 
 INSIDE, BOX = 1e-3, 1e-4

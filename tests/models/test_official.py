@@ -7,7 +7,7 @@ import torch
 from starktrack.config.presets import preset
 from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 from starktrack.models.official import convert_keys, recognise
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -9,11 +9,12 @@ import torch
 from starktrack.config.schema import TransformerConfig
 from starktrack.models.corner_head import CornerExpectation, CornerHead
 from starktrack.models.features import Features, attention_bias
-from starktrack.models.lightning import RepCornerHead, RepVggBackbone, RepVggBlock, fold
+from starktrack.models.folding import fold
+from starktrack.models.lightning import RepCornerHead, RepVggBackbone, RepVggBlock
 from starktrack.models.mlp_head import MlpHead, Perceptron, ScoreHead
 from starktrack.models.norm import FrozenNorm
 from starktrack.models.position import LearnedPosition, NoPosition, SinePosition
-from starktrack.models.transformer import Attention, Decoder, Encoder
+from starktrack.models.transformer import Attention, Decoder, Encoder, plain_attention
 
 
 def transparent(attention: Attention) -> Attention:
@@ -43,6 +44,31 @@ def test_attention_by_hand_weighs_by_the_softmax_of_scaled_products():
     query = torch.tensor([[[2 * math.log(3), 0.0, 0, 0]]])
     result = attention(query, keys, keys)[0, 0]
     torch.testing.assert_close(result, torch.tensor([0.75, 0.25, 0, 0]))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_as_plain_products_equals_the_fused_kernel_with_its_gradients(masked):
+    torch.manual_seed(0)
+    mask = torch.zeros(2, 1, 1, 7)
+    mask[0, ..., 5:] = float("-inf")
+    results = []
+    for attend in (plain_attention, torch.nn.functional.scaled_dot_product_attention):
+        parts = [torch.linspace(-1, 1, 2 * 3 * n * 4).view(2, 3, n, 4).requires_grad_() for n in (5, 7, 7)]
+        mixed = attend(*parts, attn_mask=mask if masked else None, dropout_p=0.0)
+        (mixed * torch.arange(4)).sum().backward()
+        results.append([mixed, *(part.grad for part in parts)])
+    for ours, fused in zip(*results, strict=True):
+        torch.testing.assert_close(ours, fused, rtol=1e-5, atol=1e-5)
+
+
+def test_half_precision_training_attends_as_single_precision_does():
+    torch.manual_seed(0)
+    attention, tokens = Attention(32, 4, dropout=0.0), torch.randn(2, 9, 32)
+    single = attention(tokens, tokens, tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = attention(tokens, tokens, tokens)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), single, rtol=0.05, atol=0.02)  # bfloat16 keeps 8 bits
 
 
 def test_dropout_acts_in_train_mode_only():

@@ -6,7 +6,7 @@ import torch
 from starktrack.config.presets import PRESETS, preset
 from starktrack.engines.profile import count
 from starktrack.models.build import build_network
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 
 
 def built(name):

@@ -11,7 +11,7 @@ from starktrack.config.metadata import METADATA_KEY
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError, InputError
 from starktrack.models.build import build_network
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 from starktrack.models.weights import load_network, read_config, read_weights, save_weights
 
 

@@ -21,21 +21,21 @@ from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError
 from starktrack.files import atomic_write
 from starktrack.models.features import Features
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold_for_export
 from starktrack.models.stark import Stark
 
 
 def export_onnx(network: Stark, config: Config, path: Path) -> Parity:
     """Write the network as one ONNX file with its configuration; return how well it agrees.
 
-    The network stays as it is; RepVGG blocks are folded in the file.
+    The network stays as it is; RepVGG blocks and frozen norms are folded in the file.
 
     Raises:
         CheckpointError: The exported network answers otherwise; nothing is written then.
         MissingExtraError: ONNX's packages are not installed.
     """
     require_onnx()
-    network = fold(copy.deepcopy(network).cpu().eval())
+    network = fold_for_export(copy.deepcopy(network).cpu().eval())
     with atomic_write(path) as partial:
         _write(network, config, partial)
         onnx_engine = open_onnx(partial)

@@ -20,7 +20,7 @@ from starktrack.data.frames import open_frames
 from starktrack.engines.torch_engine import TorchEngine, TorchTemplate
 from starktrack.models.build import build_network
 from starktrack.models.features import Features
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 from starktrack.models.stark import Stark
 from starktrack.models.transformer import Attention
 from starktrack.tracking.protocol import BoxQueries, Prediction

@@ -15,7 +15,7 @@ from starktrack.errors import DeviceError
 from starktrack.geometry.crop import CropTransform, Geometry, crop_transform
 from starktrack.models.crops import Crops, cut_batch, normalise
 from starktrack.models.features import Features
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 from starktrack.models.stark import Stark, StarkOutput
 from starktrack.tracking.protocol import BoxQueries, Prediction
 

@@ -31,7 +31,7 @@ class ConvNorm(nn.Module):
 
 
 class RepVggBlock(nn.Module):
-    """3x3, 1x1 and identity branches, summed and rectified; `fold` makes one biased 3x3 of them."""
+    """3x3, 1x1 and identity branches, summed and rectified; `models.folding` makes one biased 3x3 of them."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, norm: type[nn.Module]) -> None:
         super().__init__()
@@ -104,11 +104,3 @@ class RepCornerHead(nn.Module):
         """Return the expected corners and their maps."""
         grid = search.transpose(1, 2).unflatten(2, (self.cells, self.cells)).contiguous()
         return self.expectation(self.tower(grid).flatten(2))
-
-
-def fold(network: nn.Module) -> nn.Module:
-    """Turn every RepVGG block of the network into its one-convolution form, in place; return the network."""
-    for module in network.modules():
-        if isinstance(module, RepVggBlock) and module.folded is None:
-            module.fold()
-    return network

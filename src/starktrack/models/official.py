@@ -14,7 +14,7 @@ from starktrack.config.presets import PRESETS
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 
 PUBLISHED = ("stark_s50", "stark_st50", "stark_st101", "stark_lightning")
 

@@ -29,7 +29,12 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch queries width"]:
         """Return for each query the mix of values it attends to; `bias` is added to the logits of keys."""
         queries = self.split_heads(self.query(query))
-        mixed = functional.scaled_dot_product_attention(
+        # In bfloat16 on a CPU, forward and backward take 10.0 ms as plain products and 20.8 ms as the fused kernel
+        # (16 x 4 heads x 256 x 384 x 32, two cores with AVX-512); in float32 it is the other way round.
+        attend = functional.scaled_dot_product_attention
+        if queries.dtype == torch.bfloat16 and queries.device.type == "cpu" and torch.is_grad_enabled():
+            attend = plain_attention
+        mixed = attend(
             queries,
             self.split_heads(self.key(key)),
             self.split_heads(self.value(value)),
@@ -43,6 +48,19 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch heads length per_head"]:
         """Return the share of each head."""
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+def plain_attention(
+    query: Float[Tensor, "batch heads queries per_head"],
+    key: Float[Tensor, "batch heads keys per_head"],
+    value: Float[Tensor, "batch heads keys per_head"],
+    attn_mask: Float[Tensor, "batch 1 1 keys"] | None,
+    dropout_p: float,
+) -> Float[Tensor, "batch heads queries per_head"]:
+    """Return `softmax(q k^T / sqrt(per_head) + mask) v`, as PyTorch's fused function does."""
+    logits = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
+    weights = (logits if attn_mask is None else logits + attn_mask).softmax(dim=-1).to(value.dtype)
+    return functional.dropout(weights, dropout_p) @ value
 
 
 class FeedForward(nn.Module):

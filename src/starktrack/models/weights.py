@@ -16,7 +16,7 @@ from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError
 from starktrack.files import atomic_write
 from starktrack.models.build import build_network
-from starktrack.models.lightning import fold
+from starktrack.models.folding import fold
 from starktrack.models.refine import Refiner, build_refiner
 from starktrack.models.stark import Stark
 

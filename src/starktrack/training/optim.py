@@ -30,6 +30,7 @@ def build_optimiser(network: nn.Module, config: OptimConfig) -> AdamW:
     return AdamW(
         [{"params": groups[name], "lr": peak[name], "peak_lr": peak[name], "name": name} for name in groups],
         weight_decay=config.weight_decay,
+        fused=True,  # one pass over all weights, on the CPU too
     )
 
 

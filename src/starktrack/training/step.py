@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from starktrack.config.training import DistillationConfig, Recipe, StageConfig
 from starktrack.data.samples.batch import Batch
+from starktrack.models.folding import fold_backbones
 from starktrack.models.refine import RefineOutput
 from starktrack.models.stark import StarkOutput
 from starktrack.training.distill import add_distillation
@@ -60,7 +61,7 @@ class Trainer:
         processes: Processes,
         teacher: nn.Module | None = None,
     ) -> None:
-        prepare(network, stage)
+        prepare(fold_backbones(network), stage)
         self.network, self.teacher = network, teacher
         self.recipe, self.stage = recipe, stage
         self.device, self.processes = device, processes

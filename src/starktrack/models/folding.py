@@ -1,0 +1,37 @@
+"""A network in the form that runs fastest: several linear steps in a row become one.
+
+Folding changes no answer but by rounding, and no key or value of a state dict but those of RepVGG blocks.
+"""
+
+from torch import nn
+
+from starktrack.models.backbone import Backbone, Pyramid
+from starktrack.models.lightning import RepVggBlock
+from starktrack.models.norm import FoldedConv, fold_norms
+
+
+def fold(network: nn.Module) -> nn.Module:
+    """Fold RepVGG blocks and the frozen norms of backbones, in place; return the network.
+
+    A RepVGG block can no longer be trained afterwards; everything else can.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, RepVggBlock) and module.folded is None:
+            module.fold()
+    return fold_backbones(network)
+
+
+def fold_backbones(network: nn.Module) -> nn.Module:
+    """Fold the frozen norms of backbones alone, in place; return the network, which can be trained."""
+    for module in list(network.modules()):
+        if isinstance(module, Backbone | Pyramid):
+            fold_norms(module.body)
+    return network
+
+
+def fold_for_export(network: nn.Module) -> nn.Module:
+    """Fold all there is for good, in place, so that a graph holds plain convolutions; return the network."""
+    for module in fold(network).modules():
+        if isinstance(module, FoldedConv):
+            module.settle()
+    return network
