@@ -119,9 +119,9 @@ def _job(
 
 def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":
     """Return the network that a fresh run starts from: given weights, or those of its backbone."""
+    from starktrack.config.comparison import different_settings
     from starktrack.models.stark import AUXILIARY
     from starktrack.models.weights import fill, read_refiner_weights, read_weights
-    from starktrack.training.resume import different_settings
 
     if weights is None:
         file = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None

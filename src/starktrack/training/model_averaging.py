@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from starktrack.config.comparison import different_settings
 from starktrack.config.loading import to_mapping
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError
 from starktrack.models.weights import read_weights
-from starktrack.training.resume import different_settings
 
 
 def average_weights(files: Sequence[Path]) -> tuple[Config, dict[str, Tensor]]:

@@ -1,11 +1,9 @@
 """Going on with a run: from which checkpoint, and whether its recipe is still the one it was started with."""
 
 import json
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
+from starktrack.config.comparison import different_settings
 from starktrack.config.loading import from_mapping, to_mapping
 from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError
@@ -91,29 +89,3 @@ def differences(before: Recipe, now: Recipe) -> list[str]:
     if optim.schedule == "step" and not optim.ema_decay:
         free.append(f"stages.{last}.epochs")
     return different_settings(to_mapping(before), to_mapping(now), free)
-
-
-def different_settings(
-    before: Mapping[str, Any], now: Mapping[str, Any], free: Iterable[str] = ()
-) -> list[str]:
-    """Return `key = new value, not old value` for every setting that differs and matches no pattern of `free`."""
-    old, new = _flat(before), _flat(now)
-    return [
-        f"{key} = {new.get(key)!r}, not {old.get(key)!r}"
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key) and not any(fnmatch(key, pattern) for pattern in free)
-    ]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values by dotted key; the order of data sets and of stages is a value too."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{key}.")
-            if key in ("datasets", "stages"):
-                flat[key] = list(value)
-        else:
-            flat[key] = value
-    return flat
