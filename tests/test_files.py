@@ -1,5 +1,9 @@
+import errno
+import os
+
 import pytest
 
+from starktrack.errors import InputError
 from starktrack.files import atomic_write, discard_leftovers
 
 
@@ -28,3 +32,58 @@ def test_what_a_killed_process_left_is_removed_and_other_files_are_not(tmp_path)
         (tmp_path / name).write_text("half")
     discard_leftovers([tmp_path / "a.txt", tmp_path / "nowhere" / "c.txt"])
     assert sorted(file.name for file in tmp_path.iterdir()) == [".a.txt", ".b.12.partial.txt", "a.txt"]
+
+
+def test_a_file_is_on_disk_before_it_replaces_the_older_one_and_its_name_after(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("older")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.read_text())))
+    with atomic_write(path) as partial:
+        partial.write_text("newer")
+    assert synced == [(path.stat().st_ino, "older"), (tmp_path.stat().st_ino, "newer")]
+
+
+def test_a_file_system_that_cannot_sync_is_no_failure_and_a_bad_disk_is(tmp_path, monkeypatch):
+    def sync(number):
+        def fail(file):
+            raise OSError(number, os.strerror(number))
+
+        return fail
+
+    path = tmp_path / "a.txt"
+    monkeypatch.setattr(os, "fsync", sync(errno.EINVAL))
+    with atomic_write(path) as partial:
+        partial.write_text("whole")
+    monkeypatch.setattr(os, "fsync", sync(errno.EIO))
+    with pytest.raises(InputError, match="must be written whole"), atomic_write(path) as partial:
+        partial.write_text("newer")
+    assert path.read_text() == "whole"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_names_the_file_and_keeps_the_older_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("older")
+    with (
+        pytest.raises(InputError, match=r"a\.txt must be written whole, got: No space left"),
+        atomic_write(path),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert path.read_text() == "older"
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path):
+    (tmp_path / "plain.txt").write_text("")
+    with atomic_write(tmp_path / "a.txt") as partial:
+        partial.write_text("")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+        assert first != second
+    assert path.read_text() == "first"

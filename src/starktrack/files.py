@@ -1,18 +1,26 @@
-"""Files that appear under their name only when they are whole."""
+"""Write files whole or not at all.
 
+This is the only way in which the package writes a file that it or a user reads again: results, weights, checkpoints,
+tables, caches. Logs that grow by a line are the exception.
+"""
+
+import errno
 import os
 import re
+import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from starktrack.errors import InputError
 
-_PARTIAL = re.compile(r"\.(?P<stem>.+)\.\d+\.partial(?P<suffix>(\..*)?)")
+_PARTIAL = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]+\.partial(?P<suffix>(\..*)?)")
 
 
 class OutputFile:
-    """A file written beside its place and moved there at the end.
+    """A file, or a folder, written beside its place and moved there at the end.
+
+    The name until then is random: threads, processes and machines that share a folder never write to the same file.
 
     Attributes:
         path: Where the whole file will be.
@@ -21,11 +29,14 @@ class OutputFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+        self.partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.partial{path.suffix}")
 
     def keep(self) -> None:
-        """Move the file to its place, over an older one."""
+        """Force the file to disk and move it to its place, over an older one."""
+        _sync(self.partial)
         self.partial.replace(self.path)
+        # The move itself must reach the disk too, before a caller removes what this file replaces.
+        _sync(self.path.parent)
 
     def discard(self) -> None:
         """Remove what was written; an older file in its place stays."""
@@ -34,7 +45,14 @@ class OutputFile:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give the place to write to; the file moves to `path` at the end, and is removed on an error.
+    """Give the path to write to; the file moves to `path` at the end, and is removed on an error.
+
+    Whatever stops the writing, an error, a kill or a power cut, `path` holds the older file or the whole new one.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder, atomic_write(Path(folder) / "boxes.txt") as partial:
+        ...     _ = partial.write_text("120,80,64,96")
 
     Raises:
         InputError: The place cannot be written to, or the disk is full.
@@ -60,7 +78,7 @@ def discard_leftovers(paths: Iterable[Path]) -> None:
 
 @contextmanager
 def named_write(path: Path) -> Iterator[None]:
-    """Turn what the system says of a failed write into an error that names the file.
+    """Turn the system's error of a failed write into one that names the file.
 
     Raises:
         InputError: The place cannot be written to, or the disk is full.
@@ -71,6 +89,20 @@ def named_write(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path} must be written whole, got: {error.strerror or error}; nothing of it was kept"
         ) from error
+
+
+def _sync(path: Path) -> None:
+    """Force a file, or the names in a folder, to disk; some file systems cannot sync folders."""
+    if os.name == "nt":  # Windows opens no folders, and syncs only what is open for writing.
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def check_output_path(path: Path, suffixes: Collection[str], purpose: str) -> None:

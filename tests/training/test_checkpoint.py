@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from starktrack import files
 from starktrack.errors import CheckpointError, TrainingError
 from starktrack.training import checkpoint
 from starktrack.training.checkpoint import (
@@ -85,7 +86,7 @@ def test_a_disk_that_fails_at_the_last_moment_keeps_the_checkpoint_before(tmp_pa
     def failing(path):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(checkpoint, "_force_to_disk", failing)
+    monkeypatch.setattr(files, "_sync", failing)
     with pytest.raises(TrainingError, match="Input/output error"):
         save_snapshot(tmp_path, snapshot(2), keep=1)
     assert load_newest(tmp_path).progress.num_steps == 1
@@ -126,10 +127,11 @@ def test_half_a_file_of_a_killed_process_is_no_checkpoint(tmp_path):
     save_snapshot(tmp_path, snapshot(1), keep=2)
     child = os.fork()
     if child == 0:
-        checkpoint._force_to_disk = lambda path: os.kill(os.getpid(), signal.SIGKILL)
+        files._sync = lambda path: os.kill(os.getpid(), signal.SIGKILL)
         save_snapshot(tmp_path, snapshot(2), keep=1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    assert (tmp_path / "step-000000002.tmp").exists()
+    assert len(list(tmp_path.glob(".step-000000002.*.partial.safetensors"))) == 1
     assert load_newest(tmp_path).progress.num_steps == 1
     save_snapshot(tmp_path, snapshot(2), keep=2)
     assert load_newest(tmp_path).progress.num_steps == 2
+    assert not list(tmp_path.glob(".*"))

@@ -105,7 +105,8 @@ def _finish(row: Row, plan: Recipe, base: Recipe, data: Path, out: Path, device:
     out.mkdir(parents=True, exist_ok=True)
     if recipe.is_file() and json.loads(recipe.read_text(encoding="utf-8")) != json.loads(wanted):
         raise ConfigError(f"--out must be a new folder for another recipe or budget, {out} holds another run")
-    recipe.write_text(wanted, encoding="utf-8")
+    with atomic_write(recipe) as partial:
+        partial.write_text(wanted, encoding="utf-8")
     if score.is_file():
         return json.loads(score.read_text(encoding="utf-8"))["success"]
     from starktrack.cli.train import train

@@ -17,6 +17,7 @@ from starktrack.cli.options import Device, DeviceOption, RefineOption
 from starktrack.cli.vot_run import run
 from starktrack.config.presets import PRESETS
 from starktrack.errors import InputError, nearest_name
+from starktrack.files import atomic_write
 from starktrack.pretrained import DEFAULT
 from starktrack.workflows.evaluation_job import resolve_config
 
@@ -100,7 +101,8 @@ def init(
         if each in taken:
             raise InputError(f"{path} has an entry {each!r} already; give another --name, or remove it there")
     before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if path.exists() else ""
-    path.write_text(before + entries, encoding="utf-8")
+    with atomic_write(path) as partial:
+        partial.write_text(before + entries, encoding="utf-8")
     sys.stdout.write(f"wrote {path}; next: starktrack vot check {workspace} {label}\n")
 
 

@@ -1,6 +1,5 @@
 """Checkpoints: safetensors with the resolved configuration in the metadata, written whole or not at all."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -33,10 +32,8 @@ def save_weights(path: Path, state: Mapping[str, Tensor], config: Config | Refin
     whole = torch.contiguous_format
     tensors = {name: tensor.detach().cpu().clone(memory_format=whole) for name, tensor in state.items()}
     content = save(tensors, metadata=to_metadata(config))
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
 
 
 def read_config(path: Path) -> Config:

@@ -1,19 +1,19 @@
 """Checkpoints of a run: safetensors with JSON in their header, written whole or not at all.
 
-A file is written under another name, forced to disk and then renamed, so whatever stops the writing (a kill,
-a full disk, a power cut) leaves the files before it as they were.
+They hold more than weights: the optimiser, the averaged weights, every random state and the place in the epoch, all
+that a run needs to go on bit for bit. That is why a run's checkpoints are not the library's weights files.
 """
 
 import json
 import logging
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from starktrack.errors import CheckpointError, TrainingError
+from starktrack.errors import CheckpointError, InputError, TrainingError
+from starktrack.files import atomic_write, discard_leftovers
 from starktrack.training.state import Progress, Snapshot
 
 _KEY = "starktrack.progress"
@@ -28,22 +28,18 @@ def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
         TrainingError: It could not be written; the ones before are still there.
     """
     path = snapshot_path(folder, snapshot.progress.num_steps)
-    temporary = path.with_suffix(".tmp")
     tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.tensors.items()}
     texts = {_KEY: json.dumps(asdict(snapshot.progress)), _SCALER_KEY: json.dumps(dict(snapshot.scaler))}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata=texts)
-        _force_to_disk(temporary)
-        temporary.replace(path)
-        _force_to_disk(folder)
-    except (OSError, SafetensorError) as error:
+        discard_leftovers([path])
+        with atomic_write(path) as partial:
+            save_file(tensors, partial, metadata=texts)
+    except (OSError, InputError, SafetensorError) as error:
         raise TrainingError(
             f"a checkpoint must be written, {path} could not be: {error}; those before it are kept, "
             "make room and start again with --resume"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     others = [other for other in snapshot_paths(folder) if other != path]
     for old in others[keep - 1 :]:
         old.unlink()
@@ -100,11 +96,3 @@ def load_snapshot(path: Path) -> Snapshot:
         raise CheckpointError(
             f"{path} must be a checkpoint of a run, it is damaged or something else: {error}"
         ) from error
-
-
-def _force_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

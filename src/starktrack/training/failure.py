@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from starktrack.config.training import RunConfig
 from starktrack.data.samples.batch import Batch
 from starktrack.errors import TrainingError
+from starktrack.files import atomic_write
 from starktrack.training.job import Job
 from starktrack.training.state import Progress
 from starktrack.training.step import StepResult
@@ -56,7 +57,8 @@ def _save_batch(job: Job, progress: Progress, number: int, batch: Batch) -> str:
     fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
     names = ", ".join(batch.names)
     tensors = {name: getattr(batch, name).cpu().contiguous() for name in fields}
-    save_file(tensors, path, metadata={"names": names})
+    with atomic_write(path) as partial:
+        save_file(tensors, partial, metadata={"names": names})
     return f"samples {first} to {first + len(batch) - 1} ({names}) in {path}"
 
 

@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from starktrack.errors import MissingExtraError
+from starktrack.files import atomic_write
 
 Record = Mapping[str, Any]
 
@@ -66,12 +66,8 @@ class MetricsLog:
             for record in read_metrics(self.path)
             if record["step"] <= num_steps and (record["step"], record["kind"]) != (num_steps, unfinished)
         ]
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(kept)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        with atomic_write(self.path) as partial:
+            partial.write_text("".join(kept), encoding="utf-8")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -135,7 +135,8 @@ class ResultFolder:
         """Keep what was raised while a sequence was tracked."""
         path = self._failure(sequence)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with atomic_write(path) as partial:
+            partial.write_text(text, encoding="utf-8")
 
     def forget_failure(self, sequence: str) -> None:
         """Remove what was kept of a failure."""

@@ -1,34 +1,29 @@
-"""Where parsed directories and indices are kept: never in the data root, which may be read-only."""
+"""The folder for parsed directories and indices: never the data root, which may be read-only."""
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from platformdirs import user_cache_path
+
+from starktrack.errors import InputError
+from starktrack.files import atomic_write
+
 
 def cache_folder() -> Path:
-    """Return the folder for what can be computed again, in `$XDG_CACHE_HOME` or `~/.cache`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "starktrack"
+    """Return the system's folder for what can be computed again; `$XDG_CACHE_HOME` moves it on Linux."""
+    return user_cache_path("starktrack", appauthor=False)
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> bool:
-    """Write a cache file so that readers see all of it or nothing; return whether it was kept.
+def write_cache(path: Path, write: Callable[[IO[bytes]], Any]) -> bool:
+    """Write a cache file whole or not at all; return whether it was kept.
 
     A cache that cannot be written (read-only home, full disk) costs time at the next start, never the run.
     """
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            temporary = Path(file.name)
+        with atomic_write(path) as partial, partial.open("wb") as file:
             write(file)
-        temporary.replace(path)
-    except OSError:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+    except (OSError, InputError):
         return False
     return True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from starktrack.data.sources.cache import write_atomically
+from starktrack.data.sources.cache import write_cache
 
 Columns = dict[str, np.ndarray]
 
@@ -49,7 +49,7 @@ def save_columns(path: Path, columns: Columns) -> bool:
     def write(file: Any) -> None:
         np.savez(file, **columns)
 
-    return write_atomically(path, write)
+    return write_cache(path, write)
 
 
 def load_columns(path: Path) -> Columns | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starktrack.data.sources.cache import cache_folder, write_atomically
+from starktrack.data.sources.cache import cache_folder, write_cache
 from starktrack.errors import DatasetError
 
 KEEP_FROM = 5000
@@ -112,7 +112,7 @@ def _open_zip(path: Path, size: int, modified_ns: int) -> ZipTable:
     if kept.exists():
         return ZipTable(path, np.load(kept, mmap_mode="r"))
     rows = _parse(path)
-    if len(rows) >= KEEP_FROM and write_atomically(kept, lambda file: np.save(file, rows)):
+    if len(rows) >= KEEP_FROM and write_cache(kept, lambda file: np.save(file, rows)):
         rows = np.load(kept, mmap_mode="r")
     return ZipTable(path, rows)
 
