@@ -125,15 +125,14 @@ def _stream(
     is_live: bool = False,
     remedy: str,
 ) -> FrameStream:
-    # A cover image is no video.
-    videos = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
-    if not videos or container.format.name == _TEXT_DEMUXER:
+    try:
+        video = first_video(container)
+    except VideoError as error:
         container.close()
-        raise VideoError(f"{name} must hold a video track, got none; is it sound, text, or cut short?")
-    video = videos[0]
+        raise VideoError(f"{name} {error}") from None
     video.thread_type = "AUTO"
     rate = video.guessed_rate or video.average_rate
-    to_array = _ToArray()
+    to_array = ToArray()
     stream = FrameStream(
         name,
         _pictures(container, video, path, is_live, remedy, to_array),
@@ -149,6 +148,18 @@ def _stream(
     return stream
 
 
+def first_video(container: InputContainer) -> av.VideoStream:
+    """Return the video track of an open file; a cover image is none.
+
+    Raises:
+        VideoError: There is none.
+    """
+    videos = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
+    if not videos or container.format.name == _TEXT_DEMUXER:
+        raise VideoError("must hold a video track, got none; is it sound, text, or cut short?")
+    return videos[0]
+
+
 def _num_frames(video: av.VideoStream) -> int | None:
     """Return the packets of the index that are shown: a trimmed video holds more, headers may only guess."""
     return min(video.frames, sum(not entry.is_discard for entry in video.index_entries)) or None
@@ -160,7 +171,7 @@ def _pictures(
     path: Path | None,
     is_live: bool,
     remedy: str,
-    to_array: "_ToArray",
+    to_array: "ToArray",
 ) -> Generator[Picture, None, None]:
     is_avi = container.format.name == "avi"
     start = None if is_avi else video.start_time
@@ -263,7 +274,7 @@ def _cut_short() -> VideoError:
     return VideoError("the file ends before its own end; copy or download it again")
 
 
-class _ToArray:
+class ToArray:
     """Converts the frames of one video; its orientation is that of its first frame.
 
     One converter for all frames: each would keep megabytes. The matrix is read once: a frame whose side data
@@ -275,6 +286,7 @@ class _ToArray:
         self._matrix: bytes | None = None
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return the picture upright, RGB or grey."""
         if self._matrix is None:
             self._matrix = bytes(frame.side_data.get("DISPLAYMATRIX") or b"")
         if not _COUNT_FORMATS.fullmatch(frame.format.name):

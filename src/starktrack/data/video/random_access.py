@@ -1,0 +1,257 @@
+"""Any frame of a video by its index: the same pictures as `open_frames` gives in order, found by seeking.
+
+A file is indexed once, by reading its packets without decoding them. A frame is then decoded from the key frame
+before it. Sources whose packets do not say when each is shown are read from the beginning instead: slower, and right.
+"""
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from starktrack.arrays import Image
+from starktrack.data.frames import open_frames
+from starktrack.data.video import image_files
+from starktrack.data.video.file import ToArray, first_video
+from starktrack.data.video.frame_stream import FrameStream
+from starktrack.data.video.intensity import IntensityScale
+from starktrack.errors import InputError, VideoError
+
+CACHE_BYTES = 256 * 2**20
+"""Decoded pictures that are kept, oldest use first out."""
+
+
+@dataclass(frozen=True)
+class _Index:
+    """When every frame of a file is shown, and from where it can be decoded; ticks of the stream's clock.
+
+    Attributes:
+        times: Of the frames, rising.
+        keys: Of the key frames, rising.
+    """
+
+    times: list[int]
+    keys: list[int]
+
+
+class RandomFrames:
+    """The frames of a video file or image folder, in any order, from any thread.
+
+    Attributes:
+        name: What the source is called in messages.
+        size_hw: Size of every frame, upright.
+        frame_rate: Frames per second; None where the source has no clock.
+
+    Args:
+        source: A video file, a folder or glob of images, or an animation; as `open_frames`, less what comes only once.
+        cache_bytes: Most memory for decoded pictures.
+
+    Raises:
+        VideoError: The source cannot be read, or comes only once (a camera, a pipe, an address).
+
+    Example:
+        >>> with RandomFrames("dog.mp4") as frames:  # doctest: +SKIP
+        ...     frames.read(len(frames) - 1).shape
+    """
+
+    def __init__(self, source: str | Path, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self._source = Path(source)
+        if "://" in str(source) or self._source.is_fifo():
+            raise VideoError(f"frames in any order need a file or a folder, got {source}")
+        with open_frames(self._source) as stream:
+            first = stream.peek()
+            self.name, self.size_hw, self.frame_rate = stream.name, stream.size_hw, stream.frame_rate
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[int, Image] = OrderedDict({0: first.image})
+        self._most_cached = max(2, cache_bytes // max(1, first.image.nbytes))
+        self._reader = _open_reader(self._source)
+        self._num_frames: int | None = self._reader.num_frames
+
+    def __len__(self) -> int:
+        """Return the number of frames; sources that do not say are read once to the end."""
+        with self._lock:
+            if self._num_frames is None:
+                self._num_frames = self._reader.count()
+            return self._num_frames
+
+    def read(self, index: int) -> Image:
+        """Return frame `index`, from 0; the array is shared and read-only.
+
+        Raises:
+            InputError: There is no such frame.
+            VideoError: It cannot be decoded.
+        """
+        if index < 0:
+            raise InputError(f"a frame must be 0 or more, got {index}; frames count from 0")
+        with self._lock:
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+            image = self._reader.read(index)
+            image.setflags(write=False)
+            self._cache[index] = image
+            while len(self._cache) > self._most_cached:
+                self._cache.popitem(last=False)
+            return image
+
+    def close(self) -> None:
+        """Close the file and forget the pictures."""
+        with self._lock:
+            self._reader.close()
+            self._cache.clear()
+
+    def __enter__(self) -> "RandomFrames":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the source."""
+        self.close()
+
+
+class _Images:
+    """A folder of images, one file a frame."""
+
+    def __init__(self, paths: tuple[Path, ...]) -> None:
+        self._paths = paths
+        self._scale = IntensityScale(paths[0].parent.name)
+        self._scale.to_rgb(image_files.read_array(paths[0]))  # the first picture fixes the scale of all
+        self.num_frames: int | None = len(paths)
+
+    def read(self, index: int) -> Image:
+        if index >= len(self._paths):
+            raise _no_such_frame(index, len(self._paths))
+        return self._scale.to_rgb(image_files.read_array(self._paths[index]))
+
+    def count(self) -> int:
+        return len(self._paths)
+
+    def close(self) -> None:
+        pass
+
+
+class _InOrder:
+    """A source that can only be read from the beginning; going back starts it again."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._stream: FrameStream | None = None
+        self._next = 0
+        self.num_frames: int | None = None
+
+    def read(self, index: int) -> Image:
+        if self._stream is None or index < self._next:
+            self.close()
+            self._stream, self._next = open_frames(self._source, start_frame=index), index
+        for frame in self._stream:
+            self._next = frame.index + 1
+            if frame.index == index:
+                return frame.image
+        raise _no_such_frame(index, self._next)
+
+    def count(self) -> int:
+        with open_frames(self._source) as stream:
+            return sum(1 for _ in stream)
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+class _Seeking:
+    """A video file whose every packet says when it is shown."""
+
+    def __init__(self, source: Path, index: _Index) -> None:
+        self._source, self._index = source, index
+        self._place = {time: position for position, time in enumerate(index.times)}
+        self._container = av.open(f"file:{source}")
+        self._video = first_video(self._container)
+        self._video.thread_type = "AUTO"
+        self._to_array = ToArray()
+        self._scale = IntensityScale(source.name)
+        self._frames = self._container.decode(self._video)
+        self._next = 0
+        self._in_order: _InOrder | None = None
+        self.num_frames: int | None = len(index.times)
+
+    def read(self, index: int) -> Image:
+        if index >= len(self._index.times):
+            raise _no_such_frame(index, len(self._index.times))
+        if self._in_order is not None:
+            return self._in_order.read(index)
+        try:
+            found = self._decode_to(index)
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"frame {index} of {self._source} cannot be decoded: {error.strerror}; copy or download it again"
+            ) from error
+        if found is None:  # the file breaks its own index: read it as `open_frames` does
+            self._in_order = _InOrder(self._source)
+            return self._in_order.read(index)
+        return self._scale.to_rgb(self._to_array(found))
+
+    def _decode_to(self, index: int) -> av.VideoFrame | None:
+        wanted = self._index.times[index]
+        key = self._index.keys[max(0, bisect_right(self._index.keys, wanted) - 1)]
+        if not self._next <= index or self._index.times[self._next] < key:
+            self._container.seek(key, stream=self._video)
+            self._frames = self._container.decode(self._video)
+        for frame in self._frames:
+            place = self._place.get(frame.pts)
+            if place is None or place > index:
+                return None
+            self._next = place + 1
+            if place == index:
+                return frame
+        return None
+
+    def count(self) -> int:
+        return len(self._index.times)
+
+    def close(self) -> None:
+        self._container.close()
+        if self._in_order is not None:
+            self._in_order.close()
+
+
+def _open_reader(source: Path) -> "_Images | _InOrder | _Seeking":
+    if source.is_dir() or image_files.is_image(source) or image_files.is_pattern(source):
+        paths = image_files.find_images(source)
+        return _Images(paths) if len(paths) > 1 else _InOrder(source)
+    index = _read_index(source)
+    return _InOrder(source) if index is None else _Seeking(source, index)
+
+
+def _read_index(source: Path) -> _Index | None:
+    """Return the index of a video file; None where its packets do not say enough, or the file is cut short."""
+    times: list[int] = []
+    keys: list[int] = []
+    try:
+        with av.open(f"file:{source}") as container:
+            if container.format.name == "avi":
+                return None  # its packets say when they are decoded
+            video = first_video(container)
+            for packet in container.demux(video):
+                if packet.size == 0 and packet.dts is None:
+                    break
+                if packet.pts is None or packet.is_corrupt:
+                    return None
+                if packet.is_discard:
+                    continue
+                times.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+    except av.FFmpegError:
+        return None
+    times.sort()
+    if len(set(times)) < len(times) or not keys or min(keys) > times[0]:
+        return None
+    return _Index(times, sorted(keys))
+
+
+def _no_such_frame(index: int, count: int) -> InputError:
+    return InputError(f"a frame must be below the {count} frames of the video, got {index}")
