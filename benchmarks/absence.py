@@ -22,13 +22,14 @@ import numpy as np
 
 from starktrack.api import load
 from starktrack.arrays import Box, Boxes, Image
+from starktrack.config.schema import TrackingConfig
 from starktrack.data.sources import open_dataset
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.evaluation.metrics import overlaps
 from starktrack.tracking.presence import TargetState
 from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.search_growth import SearchGrowth
-from starktrack.tracking.tracker import advance, begin
+from starktrack.tracking.target import advance, begin
 
 BEFORE, AFTER, JUMP, GOOD = 25, 30, 60, 0.5
 
@@ -107,8 +108,7 @@ def main() -> None:
     chosen: list[str] = []
     for arm in _arms(options.growth):
         tracking = replace(engine.config.tracking, search_growth=arm.growth)
-        engine.config = replace(engine.config, tracking=tracking)
-        results = {film.name: _track(engine, film, arm) for film in films}
+        results = {film.name: _track(engine, film, arm, tracking) for film in films}
         chosen = chosen or [name for name, each in results.items() if each.ready]
         _print(arm.name, {name: results[name] for name in chosen})
 
@@ -135,10 +135,10 @@ def _blanked(name: str, images: list[Image], boxes_xywh: Boxes, gap: int) -> Fil
     return Film(name, [*images[:BEFORE], *grey, *images[BEFORE + gap :]], boxes_xywh, gap)
 
 
-def _track(engine: Engine, film: Film, arm: Arm) -> Return:
+def _track(engine: Engine, film: Film, arm: Arm, settings: TrackingConfig) -> Return:
     (target,) = begin(engine, BoxQueries([film.images[0]], np.zeros(1, np.int64), film.boxes_xywh[:1]))
     target.growth = arm.remembers(film.boxes_xywh[0])
-    outputs = [advance(engine, [target], [image], [0])[0] for image in film.images[1:]]
+    outputs = [advance(engine, [target], [image], [0], settings=settings)[0] for image in film.images[1:]]
     found = np.stack([film.boxes_xywh[0], *(output.box_xywh for output in outputs)])
     overlap = overlaps(found, film.boxes_xywh)
     sure = np.array([True, *(output.state is TargetState.TRACKED for output in outputs)])

@@ -27,7 +27,6 @@ from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.frame_stream import Frame
 from starktrack.tracking.batch_runner import BatchProgress, Clip, Task, run_batch
 from starktrack.tracking.batch_tracker import NetworkTracker
-from starktrack.tracking.runner import track_frames
 from starktrack.tracking.sharding import Shard, run_shards
 from starktrack.tracking.tracker import Tracker
 from starktrack.workflows.evaluation_job import Contestant, DataPlace, Done, EvaluationJob, Settings
@@ -88,7 +87,7 @@ def _memory(weights: Path, device: str, num_frames: int) -> None:
     engine = load_engine(weights=weights, device=device)
     loop = list(synthetic_clip(LOOP))
     stream = (Frame(loop[index % LOOP].image.copy(), index, None) for index in range(num_frames))
-    steps = track_frames(Tracker(engine), stream, [loop[0].box_xywh])
+    steps = Tracker(engine).track(stream, loop[0].box_xywh)
     _watch("stream", (index for index, _ in enumerate(steps)), num_frames)
     clip = Clip(_Loop([frame.image for frame in loop], num_frames), range(num_frames), loop[0].box_xywh)
     events = run_batch(NetworkTracker(engine, 1), [Task("long", lambda: clip)])

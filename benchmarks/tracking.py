@@ -26,7 +26,6 @@ from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.writer import VideoWriter
 from starktrack.tracking.batch_tracker import PluginTracker
 from starktrack.tracking.plugin import load_factory
-from starktrack.tracking.runner import track_frames
 
 NUM_FRAMES = 150
 
@@ -89,7 +88,7 @@ def _compile(tracker: starktrack.Tracker) -> None:
 def _own(tracker: starktrack.Tracker, video: Path, boxes: Sequence[Sequence[float]]) -> Prepare:
     def run() -> int:
         with open_frames(str(video)) as frames:
-            return sum(1 for _ in track_frames(tracker, frames, boxes))
+            return sum(1 for _ in tracker.track(frames, boxes))
 
     return lambda: run
 

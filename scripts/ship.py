@@ -28,7 +28,7 @@ from starktrack.evaluation.calibration import lost_threshold, tracked_threshold
 from starktrack.evaluation.metrics import overlaps
 from starktrack.models.weights import load_network, save_weights
 from starktrack.tracking.protocol import BoxQueries, Engine
-from starktrack.tracking.tracker import advance, begin
+from starktrack.tracking.target import advance, begin
 from starktrack.training.datasets import open_collections
 
 FOLDER = Path(__file__).parents[1] / "src" / "starktrack" / "pretrained"
@@ -124,7 +124,9 @@ def follow(engine: Engine, sequence: VideoSequence, other: VideoSequence | None 
     target.box_xywh = sequence.boxes_xywh[first]
     rows = []
     for index in range(first + 1, min(len(sequence), first + MAX_FRAMES)):
-        (output,) = advance(engine, [target], [sequence.frames.read(index)], [0])
+        (output,) = advance(
+            engine, [target], [sequence.frames.read(index)], [0], settings=engine.config.tracking
+        )
         overlap = overlaps(output.box_xywh[None], sequence.boxes_xywh[[index]])[0]
         there = other is None and bool(sequence.visible[index]) and overlap >= ON_TARGET
         rows.append((output.score, float(there)))

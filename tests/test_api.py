@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,12 @@ def test_the_three_lines_of_the_readme(small_checkpoint, small_clip):
 
 
 def test_tracking_a_video_gives_the_boxes_that_a_tracker_finds(small_checkpoint, small_clip, pictures):
-    outputs = list(starktrack.track(pictures, (40, 30, 20, 24), weights=small_checkpoint, device="cpu"))
+    run = list(starktrack.track(pictures, (40, 30, 20, 24), weights=small_checkpoint, device="cpu"))
+    outputs = [tracked.output for tracked in run]
+    assert [(tracked.index, output.frame_index) for tracked, output in zip(run, outputs, strict=True)] == [
+        (index, index) for index in range(5)
+    ]
+    np.testing.assert_array_equal(run[3].image, small_clip[3].image)
     tracker = starktrack.load(weights=str(small_checkpoint), device="cpu")
     tracker.start(small_clip[0].image, box_xywh=(40, 30, 20, 24))
     found = [tracker.update(frame.image).box_xywh for frame in small_clip[1:5]]
@@ -42,7 +49,43 @@ def test_tracking_a_video_gives_the_boxes_that_a_tracker_finds(small_checkpoint,
 
 def test_tracking_may_begin_later(small_checkpoint, pictures):
     late = list(starktrack.track(pictures, (40, 30, 20, 24), weights=small_checkpoint, start_frame=3))
-    assert len(late) == 2
+    assert [tracked.output.frame_index for tracked in late] == [3, 4]
+
+
+def test_every_setting_of_tracking_is_reachable(small_checkpoint, pictures):
+    changed = {
+        "update_interval": 7,
+        "update_score": 0.1,
+        "clip_margin": 3.0,
+        "tracked_score": 0.6,
+        "lost_score": 0.2,
+        "lost_after": 2,
+        "search_growth": 2.0,
+    }
+    tracker = starktrack.load(weights=small_checkpoint, settings=changed)
+    assert dataclasses.asdict(tracker.settings) == changed
+    partly = starktrack.load(weights=small_checkpoint, settings={"lost_after": 9}).settings
+    assert (partly.lost_after, partly.update_interval) == (9, 3)
+    whole = starktrack.TrackingConfig(update_interval=9)
+    assert starktrack.load(weights=small_checkpoint, settings=whole).settings is whole
+    box = (40, 30, 20, 24)
+    run = starktrack.track(pictures, box, weights=small_checkpoint, settings={"update_interval": 2})
+    assert [tracked.output.template_updated for tracked in run] == [False, False, True, False, True]
+
+
+def test_a_setting_that_does_not_exist_is_refused(small_checkpoint):
+    with pytest.raises(ConfigError, match="unknown key 'updateinterval'; did you mean 'update_interval'"):
+        starktrack.load(weights=small_checkpoint, settings={"updateinterval": 7})
+    with pytest.raises(ConfigError, match="lost_after"):
+        starktrack.load(weights=small_checkpoint, settings={"lost_after": 0})
+
+
+def test_an_engine_cannot_be_changed(small_checkpoint):
+    for weights in (None, small_checkpoint):
+        tracker = starktrack.load(weights=weights, refine="refine_mobile", device="cpu")
+        for network in (tracker.engine, tracker.refiner):
+            with pytest.raises(AttributeError, match="config"):
+                network.config = network.config
 
 
 def test_several_trackers_share_one_engine(small_checkpoint, small_clip):

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from starktrack.cli.main import app
 from starktrack.data.synthetic.clip import synthetic_clip
+from starktrack.data.track_output import TrackOutput
 from starktrack.errors import CheckpointError, InputError, StarktrackError
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
-from starktrack.tracking.tracker import Tracker, TrackOutput
+from starktrack.tracking.tracker import Tracker
 from starktrack.vot import ToolkitTracker
 from starktrack.workflows.vot_check import check_tracker
 
@@ -63,7 +64,7 @@ class FakeTracker(Tracker):
 
     def update(self, image):
         self.box = self.box + np.array([float(image[0, 0, 0]), 0.0, 0.0, 0.0])
-        return TrackOutput(self.box, self.score, False)
+        return TrackOutput(box_xywh=self.box, score=self.score)
 
 
 def picture(tmp_path, value):

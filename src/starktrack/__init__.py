@@ -1,44 +1,75 @@
 """Point at anything in the first frame of a video; get its box in every later frame."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from starktrack.api import from_pretrained, load, push, track
-    from starktrack.errors import StarktrackError
-    from starktrack.tracking.presence import TargetState
-    from starktrack.tracking.tracker import Tracker, TrackOutput
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "StarktrackError",
-    "TargetState",
-    "TrackOutput",
-    "Tracker",
-    "from_pretrained",
-    "load",
-    "push",
-    "track",
-]
+if TYPE_CHECKING:
+    from starktrack.api import from_pretrained as from_pretrained
+    from starktrack.api import load as load
+    from starktrack.api import push as push
+    from starktrack.api import track as track
+    from starktrack.config.schema import TrackingConfig as TrackingConfig
+    from starktrack.data.frames import Frame as Frame
+    from starktrack.data.frames import open_frames as open_frames
+    from starktrack.data.track_output import TargetState as TargetState
+    from starktrack.data.track_output import TrackedFrame as TrackedFrame
+    from starktrack.data.track_output import TrackOutput as TrackOutput
+    from starktrack.errors import BoxError as BoxError
+    from starktrack.errors import CheckpointError as CheckpointError
+    from starktrack.errors import ConfigError as ConfigError
+    from starktrack.errors import DatasetError as DatasetError
+    from starktrack.errors import DeviceError as DeviceError
+    from starktrack.errors import InputError as InputError
+    from starktrack.errors import MissingExtraError as MissingExtraError
+    from starktrack.errors import NothingUsableError as NothingUsableError
+    from starktrack.errors import ResultFileError as ResultFileError
+    from starktrack.errors import StarktrackError as StarktrackError
+    from starktrack.errors import TrainingError as TrainingError
+    from starktrack.errors import UnsafeCheckpointError as UnsafeCheckpointError
+    from starktrack.errors import VideoBrokenError as VideoBrokenError
+    from starktrack.errors import VideoError as VideoError
+    from starktrack.tracking.protocol import Engine as Engine
+    from starktrack.tracking.protocol import Refiner as Refiner
+    from starktrack.tracking.tracker import Tracker as Tracker
 
-_HOME = {
-    "StarktrackError": "starktrack.errors",
-    "TargetState": "starktrack.tracking.presence",
-    "TrackOutput": "starktrack.tracking.tracker",
-    "Tracker": "starktrack.tracking.tracker",
-    "from_pretrained": "starktrack.api",
-    "load": "starktrack.api",
-    "push": "starktrack.api",
-    "track": "starktrack.api",
+_MODULES = {
+    "api": ("from_pretrained", "load", "push", "track"),
+    "config.schema": ("TrackingConfig",),
+    "data.frames": ("open_frames",),
+    "data.track_output": ("TargetState", "TrackOutput", "TrackedFrame"),
+    "data.video.frame_stream": ("Frame",),
+    "errors": (
+        "BoxError",
+        "CheckpointError",
+        "ConfigError",
+        "DatasetError",
+        "DeviceError",
+        "InputError",
+        "MissingExtraError",
+        "NothingUsableError",
+        "ResultFileError",
+        "StarktrackError",
+        "TrainingError",
+        "UnsafeCheckpointError",
+        "VideoBrokenError",
+        "VideoError",
+    ),
+    "tracking.protocol": ("Engine", "Refiner"),
+    "tracking.tracker": ("Tracker",),
 }
+_HOME = {name: f"starktrack.{module}" for module, names in _MODULES.items() for name in names}
 
+__all__ = sorted(_HOME)
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that `starktrack --help` imports nothing heavy."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'starktrack' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+if not TYPE_CHECKING:  # a type checker would take every name to exist, and to be Any
+
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used, so that `starktrack --help` imports nothing heavy."""
+        if name not in _HOME:
+            raise AttributeError(f"module 'starktrack' has no attribute {name!r}")
+        return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

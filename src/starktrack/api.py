@@ -1,16 +1,20 @@
 """The few lines that join configuration, network and tracker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from starktrack.config.loading import from_mapping, to_mapping
 from starktrack.config.presets import PRESETS, preset
 from starktrack.config.refine import DEFAULT_REFINER, REFINERS
+from starktrack.config.schema import TrackingConfig
+from starktrack.data.track_output import TrackedFrame
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, nearest_name
 from starktrack.pretrained import DEFAULT, pretrained_weights
+from starktrack.tracking.images import Color
 from starktrack.tracking.protocol import Engine, Refiner
-from starktrack.tracking.tracker import Tracker, TrackOutput
+from starktrack.tracking.tracker import TargetBoxes, Tracker
 
 EngineName = Literal["auto", "torch", "onnx"]
 
@@ -22,6 +26,8 @@ def load(
     device: str = "auto",
     engine: EngineName = "auto",
     refine: str | Path | None = None,
+    settings: TrackingConfig | Mapping[str, Any] | None = None,
+    color: Color = "rgb",
 ) -> Tracker:
     """Return a tracker ready to start.
 
@@ -34,20 +40,39 @@ def load(
             file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
         refine: Weights of a refiner, a checkpoint or an exported one, or the name of one that comes with the
             package (`refine_mobile`): boxes are refined, and `TrackOutput.mask` is the target's outline.
+        settings: How to track: a `TrackingConfig`, or only what differs from the settings stored with the
+            weights, by name (`{"update_interval": 10}`).
+        color: Order of the channels of arrays that the tracker gets: `rgb`, or `bgr` as OpenCV reads pictures.
 
     Raises:
-        ConfigError: Unknown model or engine.
+        ConfigError: Unknown model or engine, or a setting that does not exist or is out of its range.
         CheckpointError: No weights, damaged ones, or those of another model or for another engine.
         DeviceError: This machine has no such device.
         MissingExtraError: PyTorch is needed and not installed.
+
+    Example:
+        >>> import starktrack
+        >>> tracker = starktrack.load(settings={"lost_after": 3}, color="bgr")
+        >>> tracker.settings.lost_after, tracker.settings.update_interval
+        (3, 25)
     """
     chosen = load_engine(model, weights=weights, device=device, engine=engine)
     # An engine that was asked for is the tracker's; for weights of the package it is the refiner's as well.
-    return Tracker(chosen, None if refine is None else load_refiner(refine, device=device, engine=engine))
+    refiner = None if refine is None else load_refiner(refine, device=device, engine=engine)
+    if isinstance(settings, Mapping):
+        settings = from_mapping(TrackingConfig, {**to_mapping(chosen.config.tracking), **settings})
+    return Tracker(chosen, refiner, settings=settings, color=color)
 
 
 def from_pretrained(
-    repository: str, *, revision: str | None = None, device: str = "auto", engine: EngineName = "auto"
+    repository: str,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    engine: EngineName = "auto",
+    refine: str | Path | None = None,
+    settings: TrackingConfig | Mapping[str, Any] | None = None,
+    color: Color = "rgb",
 ) -> Tracker:
     """Return a tracker with the weights of a Hugging Face repository, `organisation/name`.
 
@@ -55,6 +80,7 @@ def from_pretrained(
         revision: Branch, tag or commit.
         engine: `torch` takes the repository's checkpoint, `onnx` its exported network; `auto` whichever is
             there, the checkpoint first where PyTorch is installed or a GPU is asked for.
+        refine, settings, color: As `load`.
 
     Raises:
         MissingExtraError: `huggingface_hub` or PyTorch is not installed.
@@ -69,7 +95,8 @@ def from_pretrained(
         order = ("torch", "onnx") if has_torch or device not in ("auto", "cpu") else ("onnx", "torch")
     else:
         order = (engine,)
-    return load(weights=download(repository, order, revision=revision), device=device, engine=engine)
+    weights = download(repository, order, revision=revision)
+    return load(weights=weights, device=device, engine=engine, refine=refine, settings=settings, color=color)
 
 
 def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
@@ -264,36 +291,57 @@ def require_torch(purpose: str) -> None:
 
 def track(
     video: str | Path | int,
-    box_xywh: Any,
+    boxes: TargetBoxes,
     *,
     model: str | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
     refine: str | Path | None = None,
+    settings: TrackingConfig | Mapping[str, Any] | None = None,
     start_frame: int = 0,
     intensity_range: tuple[int | float, int | float] | None = None,
-) -> Iterator[TrackOutput]:
-    """Yield where the target is in every frame, the given box first.
+) -> Iterator[TrackedFrame]:
+    """Yield every frame of a video with the outputs of all targets, the frame with the given boxes first.
 
     Args:
         video: As `data.frames.open_frames`: a file, a folder or glob of images, a camera index, an address ...
-        box_xywh: The target in frame `start_frame`, pixels.
-        refine: As `load`.
-        start_frame: Frame in which the box was drawn, from 0.
+        boxes: The targets, pixels: one box x,y,w,h; a list of boxes; a mapping from target id to box; or an
+            iterator of `(frame_index, {target_id: box or None})`, in the order of frames, in which None
+            removes a target and the box of an id that is tracked starts that target again. Without a frame index
+            boxes lie on frame `start_frame`.
+        model, weights, device, engine, refine, settings: As `load`.
+        start_frame: The first frame to track, from 0.
         intensity_range: LOW and HIGH of a video of more than 8 bits, shown as black and white; without it
             percentiles of its first frame.
 
     Raises:
-        BoxError: The box cannot be tracked in that frame.
+        BoxError: A box cannot be tracked in its frame.
+        InputError: Changes of targets are malformed, out of order or past the last frame.
         VideoError: The video cannot be read.
         VideoBrokenError: The video broke off; all good frames were yielded.
         ConfigError, CheckpointError, DeviceError, MissingExtraError: As `load`.
+
+    Example:
+        >>> import starktrack, tempfile
+        >>> from starktrack.data.synthetic.clip import synthetic_clip
+        >>> from starktrack.data.video.image_files import write_image
+        >>> clip, folder = list(synthetic_clip(3, size_hw=(96, 128))), tempfile.TemporaryDirectory()
+        >>> for index, frame in enumerate(clip):
+        ...     write_image(Path(folder.name) / f"{index}.png", frame.image)
+        >>> box = clip[0].box_xywh
+        >>> for tracked in starktrack.track(folder.name, box):
+        ...     print(tracked.index, tracked.output.state)
+        0 None
+        1 tracked
+        2 tracked
+        >>> changes = iter([(0, {7: box}), (1, {8: box}), (2, {7: None})])
+        >>> [list(tracked.outputs) for tracked in starktrack.track(folder.name, changes)]
+        [[7], [7, 8], [8]]
+        >>> folder.cleanup()
     """
     from starktrack.data.frames import open_frames
-    from starktrack.tracking.runner import track_frames
 
-    tracker = load(model, weights=weights, device=device, engine=engine, refine=refine)
+    tracker = load(model, weights=weights, device=device, engine=engine, refine=refine, settings=settings)
     with open_frames(video, start_frame=start_frame, intensity_range=intensity_range) as frames:
-        for _, outputs in track_frames(tracker, frames, [box_xywh]):
-            yield outputs[0]
+        yield from tracker.track(frames, boxes)

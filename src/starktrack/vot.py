@@ -14,10 +14,11 @@ from starktrack.arrays import Box, Image
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import box_of_mask, read_image
+from starktrack.data.track_output import TrackOutput
 from starktrack.errors import InputError, MissingExtraError
 from starktrack.geometry.boxes import xyxy_to_xywh
 from starktrack.tracking.refinement import mask_region
-from starktrack.tracking.tracker import Tracker, TrackOutput
+from starktrack.tracking.tracker import Tracker
 
 Output = Literal["box", "mask"]
 
@@ -108,8 +109,9 @@ def _load(
     weights: str, benchmark: str, device: str, settings: Iterable[str], refine: str | None = None
 ) -> Tracker:
     engine = load_engine(weights=weights, device=device)
-    engine.config = for_benchmark(engine.config, benchmark, overrides=settings)
-    return Tracker(engine, None if refine is None else load_refiner(refine, device=device))
+    config = for_benchmark(engine.config, benchmark, overrides=settings)
+    refiner = None if refine is None else load_refiner(refine, device=device)
+    return Tracker(engine, refiner, settings=config.tracking)
 
 
 def _read(path: str) -> Image:

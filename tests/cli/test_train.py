@@ -21,10 +21,11 @@ import starktrack
 from starktrack.cli.train import train
 from starktrack.cli.train_plan import show_plan
 from starktrack.config.training import ValidationConfig
+from starktrack.data.track_output import TrackOutput
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import CheckpointError, ConfigError, DatasetError
 from starktrack.models import build as build_module
-from starktrack.tracking.tracker import Tracker, TrackOutput
+from starktrack.tracking.tracker import Tracker
 from starktrack.training.distributed import Processes
 from starktrack.training.loop import train as run_recipe
 from starktrack.training.metrics_log import read_metrics
@@ -260,7 +261,7 @@ class StillTracker(Tracker):
         self.box = box_xywh
 
     def update(self, image):
-        return TrackOutput(self.box, None, False)
+        return TrackOutput(box_xywh=self.box)
 
 
 def still_sequence(visible):

@@ -31,7 +31,7 @@ ALLOWED = {
     "pretrained": set(),
     "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines", "hub", "pretrained"},
     "vot": BASE | {"api", "config", "geometry", "data", "tracking"},
-    "__init__": {"api", "errors", "tracking", "workflows"},
+    "__init__": {"api", "config", "data", "errors", "tracking", "workflows"},
     "__main__": {"cli"},
 }
 """Which other areas an area may import; a dotted name allows that one module.

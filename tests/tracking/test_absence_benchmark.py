@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.tracking.test_search_growth import LATEST, SEEN, SIZE_HW, config
+from tests.tracking.test_search_growth import LATEST, SEEN, SIZE_HW
 
 from starktrack.tracking.presence import TargetState
 
@@ -30,6 +30,6 @@ def test_an_arm_goes_back_or_widens_or_both(arms, name, centre, times):
     growth = arm.remembers(SEEN)
     for _ in range(30):
         growth = growth.after(LATEST, TargetState.LOST)
-    around = growth.around(LATEST, SIZE_HW, config(arm.growth))
+    around = growth.around(LATEST, SIZE_HW, arm.growth, 5.0)
     np.testing.assert_allclose(around[:2] + around[2:] / 2, centre[:2] + centre[2:] / 2)
     np.testing.assert_allclose(around[2:], centre[2:] * times, rtol=1e-6)

@@ -20,35 +20,35 @@ def config(growth=2.0):
 
 
 def test_a_target_that_is_not_lost_is_searched_around_its_latest_box():
-    assert SearchGrowth(SEEN).around(LATEST, SIZE_HW, config()) is LATEST
+    assert SearchGrowth(SEEN).around(LATEST, SIZE_HW, 2.0, 5.0) is LATEST
 
 
 def test_a_lost_target_is_searched_around_its_last_sure_box_a_little_wider_every_frame():
     # One frame: 20 px grow to 21, around the same centre (300, 200).
     np.testing.assert_allclose(
-        SearchGrowth(SEEN, 1).around(LATEST, SIZE_HW, config()), [289.5, 189.5, 21, 21]
+        SearchGrowth(SEEN, 1).around(LATEST, SIZE_HW, 2.0, 5.0), [289.5, 189.5, 21, 21]
     )
-    two = SearchGrowth(SEEN, 2).around(LATEST, SIZE_HW, config())
+    two = SearchGrowth(SEEN, 2).around(LATEST, SIZE_HW, 2.0, 5.0)
     np.testing.assert_allclose(two[2:], 20 * RATE**2)
 
 
 def test_growth_ends_at_its_bound():
-    np.testing.assert_allclose(SearchGrowth(SEEN, 500).around(LATEST, SIZE_HW, config()), [280, 180, 40, 40])
+    np.testing.assert_allclose(SearchGrowth(SEEN, 500).around(LATEST, SIZE_HW, 2.0, 5.0), [280, 180, 40, 40])
 
 
 def test_the_region_grows_no_further_than_to_show_the_whole_image():
     # Centre (300, 200) of 600 x 400: 600 px wide shows all, 5 * 20 = 100 px is the usual width, so 6 times.
-    around = SearchGrowth(SEEN, 500).around(LATEST, SIZE_HW, config(growth=10.0))
+    around = SearchGrowth(SEEN, 500).around(LATEST, SIZE_HW, 10.0, 5.0)
     np.testing.assert_allclose(around[2:], [120, 120])
 
 
 def test_a_region_that_shows_all_already_does_not_shrink():
     large = np.array([100.0, 100.0, 300.0, 200.0])
-    np.testing.assert_allclose(SearchGrowth(large, 9).around(LATEST, SIZE_HW, config()), large)
+    np.testing.assert_allclose(SearchGrowth(large, 9).around(LATEST, SIZE_HW, 2.0, 5.0), large)
 
 
 def test_growth_of_one_is_off():
-    assert SearchGrowth(SEEN, 50).around(LATEST, SIZE_HW, config(growth=1.0)) is LATEST
+    assert SearchGrowth(SEEN, 50).around(LATEST, SIZE_HW, 1.0, 5.0) is LATEST
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from starktrack.config.schema import Config, CropConfig, ModelConfig, TrackingConfig
+from starktrack.data.frames import Frame
 from starktrack.errors import BoxError, InputError, StarktrackError
 from starktrack.tracking.protocol import Engine, Prediction
 from starktrack.tracking.tracker import Tracker
@@ -159,12 +160,14 @@ def test_a_refused_start_keeps_the_targets_before():
 
 
 NOT_FRAMES = {
-    "floats": (np.zeros((4, 4, 3)), r"got float64 \[4, 4, 3\]"),
-    "grey": (np.zeros((4, 4), np.uint8), r"got uint8 \[4, 4\]"),
-    "with alpha": (np.zeros((4, 4, 4), np.uint8), r"got uint8 \[4, 4, 4\]"),
-    "empty": (np.zeros((0, 4, 3), np.uint8), r"got uint8 \[0, 4, 3\]"),
-    "a list": ([[0, 0, 0]], r"got list \[\]"),
-    "nothing": (None, r"got NoneType \[\]"),
+    "floats": (np.zeros((4, 4, 3)), r"got float64 \[4, 4, 3\]; call \(image \* 255\)"),
+    "with alpha": (np.zeros((4, 4, 4), np.uint8), r"got uint8 \[4, 4, 4\]; drop the alpha channel"),
+    "channels first": (np.zeros((3, 4, 5), np.uint8), r"got uint8 \[3, 4, 5\]; call numpy.moveaxis"),
+    "empty": (np.zeros((0, 4, 3), np.uint8), r"got uint8 \[0, 4, 3\]; give one picture"),
+    "several": (np.zeros((2, 4, 4, 3), np.uint8), r"got uint8 \[2, 4, 4, 3\]; give one picture"),
+    "a list": ([[0, 0, 0]], "got list; call numpy.asarray"),
+    "a path": ("dog.jpg", "got str; call numpy.asarray.* starktrack.track on a video"),
+    "nothing": (None, "got NoneType"),
 }
 
 
@@ -299,3 +302,143 @@ def test_outputs_carry_the_state_of_each_target():
 def test_without_a_score_there_is_no_state():
     tracker, _ = started()
     assert tracker.update(frame()).state is None
+
+
+def test_a_start_takes_one_box_as_add_does():
+    tracker = Tracker(FakeEngine())
+    assert tracker.start(frame(), BOX) == [0]
+    assert tracker.add(frame(), BOX) == 1
+
+
+def test_ids_may_be_given():
+    tracker = Tracker(FakeEngine())
+    assert tracker.start(frame(), boxes_xywh={7: BOX, 3: BOX}) == [7, 3]
+    assert tracker.add(frame(), BOX) == 8
+    assert tracker.add(frame(), BOX, target_id=20) == 20
+    assert [output.target_id for output in tracker.update_all(frame()).values()] == [7, 3, 8, 20]
+
+
+@pytest.mark.usefixtures("unchecked_types")
+@pytest.mark.parametrize("bad", [-1, "a", 1.5, True])
+def test_an_id_is_a_whole_number(bad):
+    tracker, _ = started()
+    with pytest.raises(InputError, match=f"a target id must be a whole number from 0 on, got {bad!r}"):
+        tracker.start(frame(), boxes_xywh={bad: BOX})
+    assert tracker.target_ids == [0]
+
+
+def test_adding_a_target_that_is_tracked_starts_it_again():
+    tracker, engine = started(num_templates=2, scores=[0.1] * 20)
+    for _ in range(5):
+        tracker.update(frame())
+    tracker.add(frame(9), (300, 200, 40, 40), target_id=0)
+    output = tracker.update(frame())
+    assert (output.box_xywh.tolist(), str(output.state)) == ([300.0, 200.0, 40.0, 40.0], "uncertain")
+    assert [level for level, _ in engine.templates[0]] == [9, 9]
+
+
+def test_outputs_say_which_target_frame_and_time():
+    tracker, _ = started()
+    tracker.add(frame(), BOX)
+    tracker.update_all(frame(), seconds=0.5)
+    first, second = tracker.update_all(frame(), seconds=1.5).values()
+    assert [(each.target_id, each.frame_index, each.seconds) for each in (first, second)] == [
+        (0, 2, 1.5),
+        (1, 2, 1.5),
+    ]
+    tracker.start(frame(), BOX)
+    assert tracker.first_outputs(frame())[0].frame_index == 0
+    assert tracker.update(frame()).frame_index == 1
+
+
+def test_settings_are_the_trackers_and_the_engine_keeps_its_own():
+    engine = FakeEngine(num_templates=2, interval=3)
+    quick, slow = Tracker(engine, settings=TrackingConfig(update_interval=1)), Tracker(engine)
+    for tracker in (quick, slow):
+        tracker.start(frame(), BOX)
+    updated = [[tracker.update(frame()).template_updated for _ in range(3)] for tracker in (quick, slow)]
+    assert updated == [[True, True, True], [False, False, True]]
+    assert engine.config.tracking.update_interval == 3
+
+
+def test_bgr_is_a_tracker_s_or_a_call_s():
+    bgr = np.zeros((400, 600, 3), np.uint8)
+    bgr[..., 0] = 30
+    seen = []
+
+    class Watching(FakeEngine):
+        def embed(self, queries):
+            seen.append(queries.images[0][0, 0].tolist())
+            return super().embed(queries)
+
+    Tracker(Watching(), color="bgr").start(bgr, BOX)
+    tracker = Tracker(Watching())
+    tracker.start(bgr, BOX)
+    tracker.add(bgr, BOX, color="bgr")
+    list(tracker.track([bgr], BOX, color="bgr"))
+    assert seen == [[0, 0, 30], [30, 0, 0], [0, 0, 30], [0, 0, 30]]
+
+
+def test_tracking_arrays_gives_a_record_a_frame():
+    run = list(Tracker(FakeEngine()).track((frame(level) for level in range(3)), BOX))
+    assert [(tracked.index, tracked.seconds, tracked.output.frame_index) for tracked in run] == [
+        (0, None, 0),
+        (1, None, 1),
+        (2, None, 2),
+    ]
+    assert [int(tracked.image[0, 0, 0]) for tracked in run] == [0, 1, 2]
+
+
+def test_tracking_without_boxes_goes_on_with_the_targets_that_were_started():
+    tracker, engine = started()
+    run = list(tracker.track([frame(), frame()]))
+    assert ([tracked.index for tracked in run], engine.num_frames) == ([1, 2], 2)
+
+
+def test_targets_begin_again_begin_and_end_by_frame():
+    first, other = (100.0, 100.0, 40.0, 40.0), (300.0, 200.0, 40.0, 40.0)
+    changes = iter([(11, {5: first}), (12, {2: other}), (13, {5: None}), (14, {2: first})])
+    frames = [Frame(frame(), index, index / 10) for index in range(10, 16)]
+    run = list(Tracker(FakeEngine()).track(frames, changes))
+    assert [list(tracked.outputs) for tracked in run] == [[], [5], [2, 5], [2], [2], [2]]
+    boxes = [tracked.outputs[2].box_xywh.tolist() for tracked in run[2:]]
+    assert boxes == [list(other), list(other), list(first), list(first)]
+    assert {(each.frame_index, each.seconds) for each in run[2].outputs.values()} == {(12, 1.2)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ([(0, {0: BOX}), (9, {0: None})], "lie within the video, got one of frame 9 after the last frame 2"),
+        ([(1, {0: BOX}), (0, {0: None})], "order of frames, got one of frame 0 at frame 1"),
+        ([(0, {0: BOX}), (1, {4: None})], r"must be one of \[0\], got 4"),
+        ([{0: BOX}], r"must be \(frame_index, \{target_id: box or None\}\), got \{0: "),
+        ([(0.5, {0: BOX})], "must be .frame_index"),
+        ([(0, BOX)], "must be .frame_index"),
+    ],
+)
+def test_changes_that_do_not_fit_are_refused(changes, text):
+    with pytest.raises(InputError, match=text):
+        list(Tracker(FakeEngine()).track([frame()] * 3, iter(changes)))
+
+
+@pytest.mark.parametrize("boxes", [[], {}, "1,2,3,4", 7])
+def test_boxes_of_no_known_form_are_refused(boxes):
+    with pytest.raises(BoxError, match="targets must be one box x,y,w,h, a list of boxes, a mapping"):
+        list(Tracker(FakeEngine()).track([frame()], boxes))
+
+
+@pytest.mark.parametrize(
+    ("boxes", "ids"),
+    [
+        (BOX, [0]),
+        (list(BOX), [0]),
+        (np.array(BOX), [0]),
+        ([BOX, BOX], [0, 1]),
+        (np.array([BOX]), [0]),
+        ({4: BOX, 2: BOX}, [2, 4]),
+    ],
+)
+def test_boxes_come_as_one_several_or_by_id(boxes, ids):
+    (tracked,) = Tracker(FakeEngine()).track([frame()], boxes)
+    assert list(tracked.outputs) == ids

@@ -11,7 +11,8 @@ from starktrack.errors import InputError
 
 if TYPE_CHECKING:
     from starktrack.data.synthetic.clip import ClipFrame
-    from starktrack.tracking.tracker import Tracker, TrackOutput
+    from starktrack.data.track_output import TrackOutput
+    from starktrack.tracking.tracker import Tracker
 
 NUM_FRAMES = 120
 FRAME_RATE = 30.0
@@ -49,10 +50,9 @@ def _make_folder(out: Path) -> None:
 
 def _track(tracker: "Tracker", clip: Sequence["ClipFrame"]) -> list["TrackOutput"]:
     from starktrack.data.frames import Frame
-    from starktrack.tracking.runner import track_frames
 
     frames = (Frame(frame.image, index, index / FRAME_RATE) for index, frame in enumerate(clip))
-    return [found[0] for _, found in track_frames(tracker, frames, [clip[0].box_xywh])]
+    return [tracked.output for tracked in tracker.track(frames, clip[0].box_xywh)]
 
 
 def _write_video(path: Path, clip: Sequence["ClipFrame"], outputs: Sequence["TrackOutput"]) -> None:

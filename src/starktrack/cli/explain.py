@@ -56,7 +56,6 @@ def explain(
     from starktrack.cli.progress import progress_of
     from starktrack.data.frames import open_frames
     from starktrack.geometry.boxes import check_box
-    from starktrack.tracking.runner import track_frames
     from starktrack.tracking.tracker import Tracker
     from starktrack.workflows.explain_outputs import ExplainOutputs
 
@@ -68,8 +67,8 @@ def explain(
         outputs = stack.enter_context(ExplainOutputs(out, every, frames.frame_rate, threshold))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
-            for frame, found in track_frames(Tracker(engine), frames, [target]):
-                outputs.write(frame, found[0], engine.last)
+            for tracked in Tracker(engine).track(frames, target):
+                outputs.write(tracked, engine.last)
                 progress.advance()
     missing = "" if engine.last is None else "; ".join(engine.last.missing())
     if missing:

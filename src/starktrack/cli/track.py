@@ -107,8 +107,7 @@ def track(
             _require_score(tracker, "--until-lost")
         if search_growth is not None:
             _require_score(tracker, "--search-growth")
-            grown = override(tracker.engine.config, [f"tracking.search_growth={search_growth}"])
-            tracker.engine.config = grown
+            tracker.settings = override(tracker.settings, [f"search_growth={search_growth}"])
         outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
@@ -175,15 +174,14 @@ def _run(
     until_lost: bool,
 ) -> VideoBrokenError | KeyboardInterrupt | None:
     """Track to the end, to where the video breaks off, or until interrupted or lost; what was done is kept."""
-    from starktrack.tracking.presence import TargetState
-    from starktrack.tracking.runner import track_frames
+    from starktrack.data.track_output import TargetState
 
     try:
-        for frame, found in track_frames(tracker, frames, boxes):
-            outputs.write(frame, found)
+        for tracked in tracker.track(frames, boxes):
+            outputs.write(tracked)
             progress.advance()
-            if until_lost and all(output.state is TargetState.LOST for output in found.values()):
-                sys.stderr.write(f"lost in frame {frame.index}\n")
+            if until_lost and all(output.state is TargetState.LOST for output in tracked.outputs.values()):
+                sys.stderr.write(f"lost in frame {tracked.index}\n")
                 return None
     except (VideoBrokenError, KeyboardInterrupt) as reason:
         return reason

@@ -44,9 +44,14 @@ class OnnxEngine:
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, config: Config) -> None:
-        self.config = config
+        self._config = config
         self._session = session
         self._none = empty_inputs(session)
+
+    @property
+    def config(self) -> Config:
+        """The network's configuration; trackers that share the network have settings of their own."""
+        return self._config
 
     def embed(self, queries: BoxQueries) -> list[OnnxTemplate]:
         """Return the tokens of a template crop around each box."""

@@ -33,9 +33,14 @@ class OnnxRefiner:
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, config: RefineConfig) -> None:
-        self.config = config
+        self._config = config
         self._session = session
         self._none = empty_inputs(session)
+
+    @property
+    def config(self) -> RefineConfig:
+        """The network's configuration; trackers that share the network have settings of their own."""
+        return self._config
 
     def embed(self, queries: BoxQueries) -> list[Float[np.ndarray, "width bins bins"]]:
         """Return the pooled features of the target in each box."""

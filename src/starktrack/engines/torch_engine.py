@@ -55,10 +55,15 @@ class TorchEngine:
     def __init__(self, network: Stark, config: Config, *, device: torch.device) -> None:
         if device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move boxes by pixels
-        self.config = config
+        self._config = config
         self.device = device
         self.network = fold(network.eval()).to(device, memory_format=torch.channels_last)
         self._last: tuple[list[TorchTemplate], Features] | None = None
+
+    @property
+    def config(self) -> Config:
+        """The network's configuration; trackers that share the network have settings of their own."""
+        return self._config
 
     @torch.inference_mode()
     def embed(self, queries: BoxQueries) -> list[TorchTemplate]:

@@ -23,9 +23,14 @@ class TorchRefiner:
     """
 
     def __init__(self, network: Refiner, config: RefineConfig, *, device: torch.device) -> None:
-        self.config = config
+        self._config = config
         self.device = device
         self.network = network.eval().to(device, memory_format=torch.channels_last)
+
+    @property
+    def config(self) -> RefineConfig:
+        """The network's configuration; trackers that share the network have settings of their own."""
+        return self._config
 
     @torch.inference_mode()
     def embed(self, queries: BoxQueries) -> list[Float[Tensor, "1 width bins bins"]]:

@@ -6,11 +6,12 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from starktrack.arrays import Box, Image
+from starktrack.config.schema import TrackingConfig
 from starktrack.errors import InputError
 from starktrack.geometry.boxes import check_box
 from starktrack.tracking.protocol import BoxQueries, Engine
+from starktrack.tracking.target import Target, advance, begin
 from starktrack.tracking.timings import TimedEngine, TwoStepEngine
-from starktrack.tracking.tracker import Target, advance, begin
 
 ScoredBox: TypeAlias = tuple[Box, float | None]
 """Where a target is, image pixels, and the probability of it, or None where the tracker has none."""
@@ -43,9 +44,11 @@ class NetworkTracker:
     Args:
         engine: The network.
         capacity: Targets in one pass.
+        settings: How to track; without them those that are stored with the weights.
     """
 
-    def __init__(self, engine: Engine, capacity: int) -> None:
+    def __init__(self, engine: Engine, capacity: int, settings: TrackingConfig | None = None) -> None:
+        self.settings = engine.config.tracking if settings is None else settings
         self._timed = TimedEngine(engine) if isinstance(engine, TwoStepEngine) else None
         self.engine: Engine = engine if self._timed is None else self._timed
         self.capacity = capacity
@@ -62,7 +65,7 @@ class NetworkTracker:
 
     def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[ScoredBox]:
         """Find every target in one forward pass."""
-        outputs = advance(self.engine, targets, images, range(len(images)))
+        outputs = advance(self.engine, targets, images, range(len(images)), settings=self.settings)
         return [(output.box_xywh, output.score) for output in outputs]
 
 

@@ -4,17 +4,9 @@ Ours; the paper uses the score for template updates only.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from starktrack.config.schema import TrackingConfig
-
-
-class TargetState(StrEnum):
-    """What is believed of a target in a frame."""
-
-    TRACKED = "tracked"
-    UNCERTAIN = "uncertain"
-    LOST = "lost"
+from starktrack.data.track_output import TargetState
 
 
 @dataclass(frozen=True)
@@ -29,10 +21,10 @@ class Presence:
     state: TargetState = TargetState.TRACKED
     num_low: int = 0
 
-    def after(self, score: float, config: TrackingConfig) -> "Presence":
+    def after(self, score: float, settings: TrackingConfig) -> "Presence":
         """Return the presence after a frame with this score."""
-        if score >= config.tracked_score:
+        if score >= settings.tracked_score:
             return Presence()
-        num_low = self.num_low + 1 if score < config.lost_score else 0
-        is_lost = self.state is TargetState.LOST or num_low >= config.lost_after
+        num_low = self.num_low + 1 if score < settings.lost_score else 0
+        is_lost = self.state is TargetState.LOST or num_low >= settings.lost_after
         return Presence(TargetState.LOST if is_lost else TargetState.UNCERTAIN, num_low)

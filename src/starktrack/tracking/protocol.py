@@ -56,7 +56,10 @@ Template = Any
 class Engine(Protocol):
     """A network behind a plain interface. Results do not depend on how boxes were grouped in `BoxQueries`."""
 
-    config: Config
+    @property
+    def config(self) -> Config:
+        """The network's configuration, and how to track with it unless a tracker has settings of its own."""
+        ...
 
     def embed(self, queries: BoxQueries) -> list[Template]:
         """Return what the network keeps of a template cut around each box."""
@@ -89,7 +92,10 @@ class Refinement:
 class Refiner(Protocol):
     """A second network that makes boxes exact and draws outlines; it composes with any tracker."""
 
-    config: RefineConfig
+    @property
+    def config(self) -> RefineConfig:
+        """The network's configuration."""
+        ...
 
     def embed(self, queries: BoxQueries) -> list[Template]:
         """Return what the network keeps of the target in each box, once, in the frame where it was given."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from starktrack.arrays import Box
-from starktrack.config.schema import Config
+from starktrack.data.track_output import TargetState
 from starktrack.geometry.boxes import cxcywh_to_xywh, xywh_to_cxcywh
-from starktrack.tracking.presence import TargetState
 
 RATE = 1.05
 """Growth of the region's side in each frame: twice as wide after 15 frames."""
@@ -34,24 +33,20 @@ class SearchGrowth:
             return SearchGrowth(self.seen_xywh, self.num_lost + 1)
         return SearchGrowth(box_xywh if state is TargetState.TRACKED else self.seen_xywh)
 
-    def around(self, latest_xywh: Box, size_hw: tuple[int, int], config: Config) -> Box:
+    def around(self, latest_xywh: Box, size_hw: tuple[int, int], limit: float, factor: float) -> Box:
         """Return the box around which the next search region is cut.
 
         Args:
-            latest_xywh: The latest box, which it is but for a lost target.
+            latest_xywh: The latest box. It is returned unless the target is lost.
             size_hw: Of the image; the region grows no further than to show all of it.
-            config: Its `tracking.search_growth` bounds how many times wider the region gets; 1 turns this off.
+            limit: How many times wider the region gets at most; 1 turns this off.
+            factor: Side of the search region over the square root of the box's area.
         """
-        if self.num_lost == 0 or config.tracking.search_growth == 1:
+        if self.num_lost == 0 or limit == 1:
             return latest_xywh
-        seen = xywh_to_cxcywh(self.seen_xywh)
-        times = min(
-            RATE**self.num_lost, config.tracking.search_growth, _times_to_show_all(seen, size_hw, config)
-        )
-        return cxcywh_to_xywh(seen * [1, 1, max(1.0, times), max(1.0, times)])
-
-
-def _times_to_show_all(seen_cxcywh: Box, size_hw: tuple[int, int], config: Config) -> float:
-    size_wh = np.array(size_hw[::-1])
-    farthest = np.maximum(seen_cxcywh[:2], size_wh - seen_cxcywh[:2]).max()
-    return 2 * float(farthest) / (config.model.search.factor * float(np.sqrt(seen_cxcywh[2:].prod())))
+        seen_cxcywh = xywh_to_cxcywh(self.seen_xywh)
+        size_wh = np.array(size_hw[::-1])
+        farthest = np.maximum(seen_cxcywh[:2], size_wh - seen_cxcywh[:2]).max()
+        shows_all = 2 * float(farthest) / (factor * float(np.sqrt(seen_cxcywh[2:].prod())))
+        times = max(1.0, min(RATE**self.num_lost, limit, shows_all))
+        return cxcywh_to_xywh(seen_cxcywh * [1, 1, times, times])

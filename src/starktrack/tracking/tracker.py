@@ -1,162 +1,69 @@
-"""The tracker: state and time, no tensor algebra. Targets are a batch; one target is a batch of one.
+"""The tracker of one video: targets, time and settings, no tensor algebra. One target is a batch of one."""
 
-Source: section 3.2 and 4.1, Inference: no cosine window, no smoothing, one forward pass a frame.
-"""
-
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool
 
-from starktrack.arrays import Box, Boxes, Image
-from starktrack.errors import InputError, StarktrackError
-from starktrack.geometry.boxes import check_box, clip_xywh
-from starktrack.geometry.crop import decode_transform
-from starktrack.tracking.presence import Presence, TargetState
-from starktrack.tracking.protocol import BoxQueries, Engine, Prediction, Refiner, Template
+from starktrack.arrays import Box, Image
+from starktrack.config.schema import TrackingConfig
+from starktrack.data.track_output import TrackedFrame, TrackOutput
+from starktrack.data.video.frame_stream import Frame
+from starktrack.errors import InputError
+from starktrack.geometry.boxes import check_box
+from starktrack.tracking.images import Color, as_rgb
+from starktrack.tracking.protocol import BoxQueries, Engine, Refiner
 from starktrack.tracking.refinement import refine
-from starktrack.tracking.search_growth import SearchGrowth
-from starktrack.tracking.template_memory import TemplateMemory
+from starktrack.tracking.target import Target, advance, begin
+from starktrack.tracking.target_boxes import TargetChanges, changes_of
 
+TargetBoxes: TypeAlias = Any
+"""One box x,y,w,h; a list of boxes; a mapping from target id to box; or an iterator of changes.
 
-@dataclass(frozen=True)
-class TrackOutput:
-    """Where one target is in one frame.
-
-    Attributes:
-        box_xywh: Image pixels; read-only.
-        score: Probability that the target is there, or None where the model has no score head, and on the
-            frame in which the box was given.
-        template_updated: Whether this frame became a dynamic template.
-        state: Whether the target is tracked, uncertain or lost; None where there is no score.
-        mask: Which pixels of the frame are the target's; None without a refiner.
-    """
-
-    box_xywh: Box
-    score: float | None
-    template_updated: bool
-    state: TargetState | None = None
-    mask: Bool[np.ndarray, "height width"] | None = None
-
-
-@dataclass
-class Target:
-    """What is remembered of one target: its last box, templates, age in frames, whether and where it was seen.
-
-    `refiner_template` is what a refiner keeps of its first frame.
-    """
-
-    box_xywh: Box
-    memory: TemplateMemory
-    growth: SearchGrowth
-    num_updates: int = 0
-    presence: Presence = field(default_factory=Presence)
-    refiner_template: Template | None = None
-
-
-def begin(engine: Engine, queries: BoxQueries) -> list[Target]:
-    """Return new targets, one for each box."""
-    num_templates = engine.config.model.num_templates
-    templates = engine.embed(queries)
-    return [
-        Target(box, TemplateMemory.start(template, num_templates), SearchGrowth(box))
-        for box, template in zip(queries.boxes_xywh, templates, strict=True)
-    ]
-
-
-def advance(
-    engine: Engine, targets: Sequence[Target], images: Sequence[Image], image_index: Sequence[int]
-) -> list[TrackOutput]:
-    """Find every target in its next frame and remember what was found.
-
-    Targets may belong to different videos: target b is searched in `images[image_index[b]]`.
-
-    Raises:
-        StarktrackError: The network's answer is not finite.
-    """
-    index = np.asarray(image_index, dtype=np.int64)
-    around = [
-        target.growth.around(target.box_xywh, images[image].shape[:2], engine.config)
-        for target, image in zip(targets, index, strict=True)
-    ]
-    windows = BoxQueries(images, index, np.stack(around))
-    prediction = engine.predict(windows, [target.memory.templates() for target in targets])
-    boxes = _to_image(engine, windows, prediction)
-    for target, box in zip(targets, boxes, strict=True):
-        target.box_xywh = box
-        target.num_updates += 1
-    updated = _update_templates(engine, targets, BoxQueries(images, index, boxes), prediction)
-    if prediction.scores is None:
-        return [TrackOutput(box, None, replaced) for box, replaced in zip(boxes, updated, strict=True)]
-    for target, score in zip(targets, prediction.scores, strict=True):
-        target.presence = target.presence.after(float(score), engine.config.tracking)
-        target.growth = target.growth.after(target.box_xywh, target.presence.state)
-    return [
-        TrackOutput(target.box_xywh, float(score), replaced, target.presence.state)
-        for target, score, replaced in zip(targets, prediction.scores, updated, strict=True)
-    ]
-
-
-def _to_image(engine: Engine, windows: BoxQueries, prediction: Prediction) -> Boxes:
-    if not np.isfinite(prediction.boxes_cxcywh).all():
-        raise StarktrackError(
-            "a network's boxes must be finite, got NaN; the weights are damaged or overflow in half precision"
-        )
-    model, margin = engine.config.model, engine.config.tracking.clip_margin
-    transform = decode_transform(windows.boxes_xywh, model.search.factor, model.search.side, model.geometry)
-    sizes = np.array([image.shape[:2] for image in windows.images])[windows.image_index]
-    boxes = transform.to_image(prediction.boxes_cxcywh.astype(np.float64))
-    return _read_only(clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), margin))
-
-
-def _read_only(boxes_xywh: Boxes) -> Boxes:
-    """Return the boxes read-only: outputs and the tracker's memory share them."""
-    boxes_xywh.setflags(write=False)
-    return boxes_xywh
-
-
-def _update_templates(
-    engine: Engine, targets: Sequence[Target], found: BoxQueries, prediction: Prediction
-) -> list[bool]:
-    due = np.array([_is_due(engine, target) for target in targets])
-    if prediction.scores is not None:
-        due &= prediction.scores > engine.config.tracking.update_score
-    if due.any():
-        chosen = np.flatnonzero(due)
-        templates = engine.embed(
-            BoxQueries(found.images, found.image_index[chosen], found.boxes_xywh[chosen])
-        )
-        for position, template in zip(chosen, templates, strict=True):
-            targets[position].memory.replace_oldest(template)
-    return due.tolist()
-
-
-def _is_due(engine: Engine, target: Target) -> bool:
-    has_slot = engine.config.model.num_templates > 1
-    return has_slot and target.num_updates % engine.config.tracking.update_interval == 0
+A change is a pair of a frame index and a mapping from target id to the box to track from that frame on, or to None
+for a target to remove. A box for an id that is tracked already starts that target again.
+"""
 
 
 class Tracker:
     """One or more targets in one video.
 
     Args:
-        engine: The network.
+        engine: The network. It is not changed, so that several trackers can share it.
         refiner: A second network that makes each answer's box exact and adds an outline. The tracker itself
             goes on from its own boxes.
+        settings: How to track; without them those that are stored with the weights.
+        color: Order of the channels of arrays that the methods get: `rgb`, or `bgr` as OpenCV reads pictures.
+
+    Frames are RGB uint8 arrays `[H, W, 3]`. Grey arrays, Pillow images and uint8 torch tensors are taken as well.
 
     Example:
-        >>> tracker = starktrack.load("stark_st50", weights="stark_st50.safetensors")  # doctest: +SKIP
-        >>> tracker.start(first_frame, box_xywh=(120, 80, 64, 96))  # doctest: +SKIP
-        >>> tracker.update(next_frame).box_xywh  # doctest: +SKIP
+        >>> import starktrack
+        >>> from starktrack.data.synthetic.clip import synthetic_clip
+        >>> clip = list(synthetic_clip(3, size_hw=(96, 128)))
+        >>> tracker = starktrack.load()
+        >>> tracker.start(clip[0].image, clip[0].box_xywh)
+        [0]
+        >>> tracker.update(clip[1].image).state
+        <TargetState.TRACKED: 'tracked'>
     """
 
-    def __init__(self, engine: Engine, refiner: Refiner | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        refiner: Refiner | None = None,
+        *,
+        settings: TrackingConfig | None = None,
+        color: Color = "rgb",
+    ) -> None:
         self.engine = engine
         self.refiner = refiner
+        self.settings = engine.config.tracking if settings is None else settings
+        self.color: Color = color
         self._targets: dict[int, Target] = {}
         self._next_id = 0
+        self._frame_index = 0
 
     @property
     def target_ids(self) -> list[int]:
@@ -164,36 +71,54 @@ class Tracker:
         return list(self._targets)
 
     def start(
-        self, image: Image, *, box_xywh: Any | None = None, boxes_xywh: Iterable[Any] | None = None
+        self,
+        image: Any,
+        box_xywh: Any | None = None,
+        *,
+        boxes_xywh: Iterable[Any] | Mapping[int, Any] | None = None,
+        color: Color | None = None,
     ) -> list[int]:
-        """Forget all targets and begin with these; return their ids, from 0.
+        """Forget all targets and begin with these on frame 0; return their ids.
 
         Args:
-            image: First frame, RGB.
+            image: First frame.
             box_xywh: The target's box, pixels; or
-            boxes_xywh: the boxes of several targets.
+            boxes_xywh: the boxes of several targets, a list (ids from 0) or a mapping from id to box.
+            color: Order of the image's channels; without it the tracker's.
 
         Raises:
             BoxError: A box cannot be tracked in this image; nothing is forgotten then.
-            InputError: The image is not RGB uint8, or not exactly one of the two boxes arguments is given.
+            InputError: The image cannot be taken, or not exactly one of the two boxes arguments is given.
         """
         if (box_xywh is None) == (boxes_xywh is None):
             raise InputError("start needs either box_xywh=(x, y, w, h) or boxes_xywh=[...], got both or none")
-        boxes = [box_xywh] if boxes_xywh is None else list(boxes_xywh)
+        given = [box_xywh] if boxes_xywh is None else boxes_xywh
+        boxes = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
         if not boxes:
             raise InputError("boxes_xywh must hold at least one box, got none")
-        new = self._begin(image, boxes)
-        self._targets, self._next_id = {}, 0
-        return [self._keep(target) for target in new]
+        new = self._begin(as_rgb(image, color or self.color), boxes)
+        self._targets, self._next_id, self._frame_index = new, max(new) + 1, 0
+        return list(new)
 
-    def add(self, image: Image, box_xywh: Any) -> int:
-        """Begin to track one more target from this frame on; return its id.
+    def add(
+        self, image: Any, box_xywh: Any, *, target_id: int | None = None, color: Color | None = None
+    ) -> int:
+        """Begin to track one more target from the latest frame on; return its id.
+
+        Args:
+            image: The latest frame.
+            box_xywh: The target's box, pixels.
+            target_id: The id to give; of a target that is tracked already, to start it again with this box.
+            color: Order of the image's channels; without it the tracker's.
 
         Raises:
             BoxError: The box cannot be tracked in this image.
-            InputError: The image is not RGB uint8.
+            InputError: The image cannot be taken, or the id is not a number from 0 on.
         """
-        return self._keep(self._begin(image, [box_xywh])[0])
+        new_id = self._next_id if target_id is None else target_id
+        self._targets |= self._begin(as_rgb(image, color or self.color), {new_id: box_xywh})
+        self._next_id = max(self._next_id, new_id + 1)
+        return new_id
 
     def remove(self, target_id: int) -> None:
         """Forget one target.
@@ -205,57 +130,148 @@ class Tracker:
         del self._targets[target_id]
 
     def last_box(self, target_id: int) -> Box:
-        """Return where a target was seen last, or given; image pixels.
+        """Return where a target was found last, or given; image pixels.
 
         Raises:
             InputError: There is no such target.
         """
         return self._require(target_id).box_xywh
 
-    def first_outputs(self, image: Image) -> dict[int, TrackOutput]:
-        """Return every target's box as it is remembered, in the frame that it belongs to, by id.
+    def first_outputs(self, image: Any, *, color: Color | None = None) -> dict[int, TrackOutput]:
+        """Return the latest box of every target, for the frame in which they were given, by id.
 
         With a refiner there is an outline too; a box that was given is never changed.
         """
-        boxes = {i: target.box_xywh for i, target in self._targets.items()}
-        outputs = [TrackOutput(box, None, False) for box in boxes.values()]
-        refined = self._refined(image, outputs)
-        return {i: replace(each, box_xywh=boxes[i]) for i, each in zip(boxes, refined, strict=True)}
+        return self._given(as_rgb(image, color or self.color), list(self._targets), None)
 
-    def update(self, image: Image) -> TrackOutput:
+    def update(self, image: Any, *, color: Color | None = None, seconds: float | None = None) -> TrackOutput:
         """Return where the one target is in the next frame.
 
+        Args:
+            image: The next frame.
+            color: Order of its channels; without it the tracker's.
+            seconds: When it is shown; only passed on to the output.
+
         Raises:
-            InputError: There is not exactly one target (see `update_all`), or the image is not RGB uint8.
+            InputError: There is not exactly one target (see `update_all`), or the image cannot be taken.
         """
         if len(self._targets) != 1:
             raise InputError(
                 f"update is for exactly one target, got {len(self._targets)}; use start first, "
                 "or update_all for several"
             )
-        return next(iter(self.update_all(image).values()))
+        return next(iter(self.update_all(image, color=color, seconds=seconds).values()))
 
-    def update_all(self, image: Image) -> dict[int, TrackOutput]:
+    def update_all(
+        self, image: Any, *, color: Color | None = None, seconds: float | None = None
+    ) -> dict[int, TrackOutput]:
         """Return where every target is in the next frame, by id; one forward pass for all of them.
 
+        Args:
+            image: The next frame.
+            color: Order of its channels; without it the tracker's.
+            seconds: When it is shown; only passed on to the outputs.
+
         Raises:
-            InputError: The image is not RGB uint8.
+            InputError: The image cannot be taken.
         """
-        _check_image(image)
+        outputs = self._advance(as_rgb(image, color or self.color), seconds)
+        self._frame_index += 1
+        return {
+            target_id: replace(output, frame_index=self._frame_index) for target_id, output in outputs.items()
+        }
+
+    def track(
+        self, frames: Iterable[Any], boxes: TargetBoxes | None = None, *, color: Color | None = None
+    ) -> Iterator[TrackedFrame]:
+        """Yield every frame with the outputs of all targets; one frame is held at a time.
+
+        Args:
+            frames: Images, or `Frame`s of `starktrack.open_frames`, which carry their index and time.
+            boxes: The targets, see `TargetBoxes`; all targets before are forgotten. Boxes without a frame index
+                lie on the first frame, where the output is the given box. Without boxes the targets that were
+                started go on, and `frames` begins after the frame that they were started on.
+            color: Order of the images' channels; without it the tracker's.
+
+        Raises:
+            BoxError: A box cannot be tracked on its frame.
+            InputError: A frame cannot be taken, or changes are out of order or past the last frame.
+            VideoBrokenError: The frames broke off; all before were yielded.
+
+        Example:
+            >>> import starktrack
+            >>> from starktrack.data.synthetic.clip import synthetic_clip
+            >>> clip = list(synthetic_clip(3, size_hw=(96, 128)))
+            >>> tracker = starktrack.load()
+            >>> for tracked in tracker.track([frame.image for frame in clip], clip[0].box_xywh):
+            ...     print(tracked.index, tracked.output.target_id, tracked.output.score is not None)
+            0 0 False
+            1 0 True
+            2 0 True
+        """
+        changes: TargetChanges | None = None
+        if boxes is not None:
+            changes = changes_of(boxes)
+            self._targets, self._next_id, self._frame_index = {}, 0, -1
+        for each in frames:
+            if isinstance(each, Frame):
+                frame = replace(each, image=as_rgb(each.image))
+            else:
+                frame = Frame(as_rgb(each, color or self.color), self._frame_index + 1, None)
+            new = {} if changes is None else changes.at(frame.index)
+            for target_id in [i for i, box in new.items() if box is None]:
+                self.remove(target_id)
+            started = {i: box for i, box in new.items() if box is not None}
+            for target_id in started:
+                self._targets.pop(target_id, None)
+            outputs = self._advance(frame.image, frame.seconds)
+            if started:
+                self._targets |= self._begin(frame.image, started)
+                self._next_id = max(self._next_id, max(started) + 1)
+                outputs |= self._given(frame.image, list(started), frame.seconds)
+            self._frame_index = frame.index
+            yield TrackedFrame(
+                frame, {i: replace(output, frame_index=frame.index) for i, output in sorted(outputs.items())}
+            )
+        if changes is not None:
+            changes.check_all_used(self._frame_index)
+
+    def _advance(self, image: Image, seconds: float | None) -> dict[int, TrackOutput]:
         if not self._targets:
             return {}
         targets = list(self._targets.values())
-        outputs = advance(self.engine, targets, [image], [0] * len(targets))
-        return dict(zip(self._targets, self._refined(image, outputs), strict=True))
+        found = advance(self.engine, targets, [image], [0] * len(targets), settings=self.settings)
+        named = [
+            replace(output, target_id=i, seconds=seconds)
+            for i, output in zip(self._targets, found, strict=True)
+        ]
+        return {output.target_id: output for output in self._refined(image, named)}
+
+    def _given(self, image: Image, ids: Sequence[int], seconds: float | None) -> dict[int, TrackOutput]:
+        """Return the boxes that targets have now as outputs, with outlines where there is a refiner."""
+        given = [
+            TrackOutput(
+                box_xywh=self._targets[i].box_xywh,
+                target_id=i,
+                frame_index=self._frame_index,
+                seconds=seconds,
+            )
+            for i in ids
+        ]
+        refined = self._refined(image, given) if given else []
+        return {
+            each.target_id: replace(exact, box_xywh=each.box_xywh)
+            for each, exact in zip(given, refined, strict=True)
+        }
 
     def _refined(self, image: Image, outputs: list[TrackOutput]) -> list[TrackOutput]:
         if self.refiner is None:
             return outputs
         found = _queries(image, [output.box_xywh for output in outputs])
-        refined = refine(self.refiner, found, [target.refiner_template for target in self._targets.values()])
+        templates = [self._targets[output.target_id].refiner_template for output in outputs]
         return [
             replace(output, box_xywh=exact.box_xywh, mask=exact.mask)
-            for output, exact in zip(outputs, refined, strict=True)
+            for output, exact in zip(outputs, refine(self.refiner, found, templates), strict=True)
         ]
 
     def _require(self, target_id: int) -> Target:
@@ -263,26 +279,17 @@ class Tracker:
             raise InputError(f"a target must be one of {self.target_ids}, got {target_id}")
         return self._targets[target_id]
 
-    def _begin(self, image: Image, boxes: Sequence[Any]) -> list[Target]:
-        _check_image(image)
-        queries = _queries(image, [check_box(box, image.shape[:2]) for box in boxes])
+    def _begin(self, image: Image, boxes: Mapping[int, Any]) -> dict[int, Target]:
+        for target_id in boxes:
+            if not isinstance(target_id, int | np.integer) or isinstance(target_id, bool) or target_id < 0:
+                raise InputError(f"a target id must be a whole number from 0 on, got {target_id!r}")
+        queries = _queries(image, [check_box(box, image.shape[:2]) for box in boxes.values()])
         targets = begin(self.engine, queries)
         if self.refiner is not None:
             for target, template in zip(targets, self.refiner.embed(queries), strict=True):
                 target.refiner_template = template
-        return targets
-
-    def _keep(self, target: Target) -> int:
-        target_id, self._next_id = self._next_id, self._next_id + 1
-        self._targets[target_id] = target
-        return target_id
+        return {int(target_id): target for target_id, target in zip(boxes, targets, strict=True)}
 
 
 def _queries(image: Image, boxes: Sequence[Box]) -> BoxQueries:
-    return BoxQueries([image], np.zeros(len(boxes), np.int64), _read_only(np.stack(boxes)))
-
-
-def _check_image(image: Any) -> None:
-    if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        got = f"{getattr(image, 'dtype', type(image).__name__)} {list(getattr(image, 'shape', []))}"
-        raise InputError(f"a frame must be an RGB array [height, width, 3] of uint8, got {got}")
+    return BoxQueries([image], np.zeros(len(boxes), np.int64), np.stack(boxes))

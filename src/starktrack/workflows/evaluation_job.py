@@ -305,9 +305,9 @@ def _network_tracker(weights: Path, benchmark: str, settings: Settings, shard: S
     else:
         device = _torch_device(settings, shard)
         engine = load_engine(weights=weights, device=device)
-    engine.config = for_benchmark(engine.config, benchmark, overrides=settings.overrides)
+    config = for_benchmark(engine.config, benchmark, overrides=settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
-    return NetworkTracker(engine, batch)
+    return NetworkTracker(engine, batch, config.tracking)
 
 
 def _onnx_threads(settings: Settings) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from starktrack.arrays import Image
-from starktrack.data.frames import Frame
+from starktrack.data.track_output import TrackedFrame
 from starktrack.data.video.image_files import write_image
 from starktrack.data.video.writer import VideoWriter
 from starktrack.errors import InputError
@@ -14,7 +14,6 @@ from starktrack.explain.engine import Explanation
 from starktrack.explain.film import film_frame
 from starktrack.explain.pictures import head_tiles, score_curve, summary_tiles
 from starktrack.tracking.overlay import draw_boxes, image_grid
-from starktrack.tracking.tracker import TrackOutput
 
 STRIP_ROWS = 8
 """Frames in the strip at the most; of a longer video every second, fourth, eighth … picture is kept."""
@@ -62,15 +61,16 @@ class ExplainOutputs:
         if any(score is not None for score in self._scores):
             self._write("score.png", score_curve(self._scores, _SCORE_SIZE_HW, self._threshold))
 
-    def write(self, frame: Frame, output: TrackOutput, explanation: Explanation | None) -> None:
+    def write(self, tracked: TrackedFrame, explanation: Explanation | None) -> None:
         """Take a frame; the first one, in which the box was given, has no explanation."""
         if explanation is None:
             return
         self._scores.append(explanation.score)
-        tracked = draw_boxes(frame.image, {0: output.box_xywh}, {0: output.score})
-        self._film(film_frame(tracked, explanation, self._scores, self._threshold), frame.seconds)
+        output = tracked.output
+        picture = draw_boxes(tracked.image, {0: output.box_xywh}, {0: output.score})
+        self._film(film_frame(picture, explanation, self._scores, self._threshold), tracked.seconds)
         if (len(self._scores) - 1) % self._every == 0:
-            self._picture(frame.index, explanation)
+            self._picture(tracked.index, explanation)
 
     def _film(self, picture: Image, seconds: float | None) -> None:
         if self._video is None:

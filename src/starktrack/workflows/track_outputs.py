@@ -1,18 +1,17 @@
 """Where tracked frames go: result file, annotated video, or standard output."""
 
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from starktrack.data.formats.mask_files import MaskWriter, check_mask_folder
-from starktrack.data.formats.result_files import COLUMNS, ResultWriter, TrackRow, check_result_path, csv_line
-from starktrack.data.frames import Frame, FrameStream, local_path
+from starktrack.data.formats.result_files import COLUMNS, ResultWriter, check_result_path, csv_line
+from starktrack.data.frames import FrameStream, local_path
+from starktrack.data.track_output import TrackedFrame
 from starktrack.data.video.writer import VideoWriter, check_video_path
 from starktrack.errors import InputError
 from starktrack.tracking.overlay import draw_boxes, draw_masks
-from starktrack.tracking.tracker import TrackOutput
 
 
 def check_outputs(source: str, save: Path | None, annotated: Path | None, masks: Path | None) -> None:
@@ -79,22 +78,14 @@ class TrackOutputs:
             ]
             self.paths = [path for path in written if path.exists()]
 
-    def write(self, frame: Frame, outputs: Mapping[int, TrackOutput]) -> None:
+    def write(self, tracked: TrackedFrame) -> None:
         """Write where every target is in one frame."""
-        for target, output in outputs.items():
-            row = TrackRow(
-                frame.index,
-                frame.seconds,
-                target,
-                output.box_xywh,
-                output.score,
-                output.template_updated,
-                output.state,
-            )
+        frame, outputs = tracked.frame, tracked.outputs
+        for output in outputs.values():
             if self._results is not None:
-                self._results.write(row)
+                self._results.write(output)
             if self._to_stdout:
-                sys.stdout.write(csv_line(row) + "\n")
+                sys.stdout.write(csv_line(output) + "\n")
         masks = {target: output.mask for target, output in outputs.items() if output.mask is not None}
         if self._masks is not None and masks:
             self._masks.write(frame.index, masks)

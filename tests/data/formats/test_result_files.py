@@ -7,16 +7,23 @@ import pytest
 from starktrack.data.formats.result_files import (
     COLUMNS,
     ResultWriter,
-    TrackRow,
     check_result_path,
     read_boxes,
     write_boxes,
 )
+from starktrack.data.track_output import TrackOutput
 from starktrack.errors import InputError, ResultFileError, VideoBrokenError
 
 
 def row(frame, target=0, *, x=10.0, seconds=None, score=None, updated=False):
-    return TrackRow(frame, seconds, target, np.array([x, 20.5, 30.123456, 40.0]), score, updated)
+    return TrackOutput(
+        frame_index=frame,
+        seconds=seconds,
+        target_id=target,
+        box_xywh=np.array([x, 20.5, 30.123456, 40.0]),
+        score=score,
+        template_updated=updated,
+    )
 
 
 def write(path, rows):

@@ -10,34 +10,12 @@ from types import TracebackType
 
 from starktrack.arrays import Box, Boxes
 from starktrack.data.formats.number_text import parse_boxes
+from starktrack.data.track_output import TrackOutput
 from starktrack.errors import ResultFileError, VideoBrokenError
 from starktrack.files import OutputFile, atomic_write, check_output_path, named_write
 
 COLUMNS = ("frame", "seconds", "target", "x", "y", "w", "h", "score", "template_updated", "state")
 """Columns of a CSV file and keys of a JSON entry, in order."""
-
-
-@dataclass(frozen=True)
-class TrackRow:
-    """What a result file says about one target in one frame.
-
-    Attributes:
-        frame: Index in the source, from 0.
-        seconds: When the frame is shown, or None where the source has no clock.
-        target: Which target.
-        box_xywh: Image pixels.
-        score: How likely the target is there, [0, 1]; None where the model has no score.
-        template_updated: Whether the dynamic template was replaced on this frame.
-        state: `tracked`, `uncertain` or `lost`; None where the model has no score.
-    """
-
-    frame: int
-    seconds: float | None
-    target: int
-    box_xywh: Box
-    score: float | None = None
-    template_updated: bool = False
-    state: str | None = None
 
 
 class ResultWriter:
@@ -77,12 +55,12 @@ class ResultWriter:
         else:
             self.discard()
 
-    def write(self, row: TrackRow) -> None:
+    def write(self, output: TrackOutput) -> None:
         """Append what is known of one target in one frame; frames come in order."""
-        target = row.target if self._form.one_file_per_target else None
+        target = output.target_id if self._form.one_file_per_target else None
         if target not in self._parts:
             self._parts[target] = _Part(self._path, target, self._form)
-        self._parts[target].write(row)
+        self._parts[target].write(output)
 
     def close(self) -> None:
         """Finish the files and move them to their places; a second call does nothing."""
@@ -145,32 +123,32 @@ def _box_text(box_xywh: Box) -> str:
     return ",".join(f"{value:.4f}" for value in box_xywh)
 
 
-def _box_line(row: TrackRow) -> str:
-    return _box_text(row.box_xywh)
+def _box_line(output: TrackOutput) -> str:
+    return _box_text(output.box_xywh)
 
 
-def csv_line(row: TrackRow) -> str:
-    """Return the row as CSV in the order of `COLUMNS`, without a line end; what is not known is empty."""
-    return ",".join("" if value is None else json.dumps(value) for value in _values(row))
+def csv_line(output: TrackOutput) -> str:
+    """Return an output as CSV in the order of `COLUMNS`, without a line end; what is not known is empty."""
+    return ",".join("" if value is None else json.dumps(value) for value in _values(output))
 
 
-def _json_line(row: TrackRow) -> str:
-    return json.dumps(dict(zip(COLUMNS, _values(row), strict=True)))
+def _json_line(output: TrackOutput) -> str:
+    return json.dumps(dict(zip(COLUMNS, _values(output), strict=True)))
 
 
-def _values(row: TrackRow) -> list[int | float | bool | str | None]:
-    numbers = [row.seconds, *row.box_xywh.tolist(), row.score]
+def _values(output: TrackOutput) -> list[int | float | bool | str | None]:
+    numbers = [output.seconds, *output.box_xywh.tolist(), output.score]
     seconds, *box, score = [
         None if number is None or isnan(number) else round(number, 4) for number in numbers
     ]
-    return [row.frame, seconds, row.target, *box, score, row.template_updated, row.state]
+    return [output.frame_index, seconds, output.target_id, *box, score, output.template_updated, output.state]
 
 
 @dataclass(frozen=True)
 class _Form:
     """How rows become text, and what stands around and between them."""
 
-    line: Callable[[TrackRow], str]
+    line: Callable[[TrackOutput], str]
     opening: str
     separator: str
     closing: str
@@ -193,9 +171,9 @@ class _Part:
         self._before = form.opening
         self._text = self.file.partial.open("w", encoding="utf-8", newline="\n")
 
-    def write(self, row: TrackRow) -> None:
+    def write(self, output: TrackOutput) -> None:
         with named_write(self.file.path):
-            self._text.write(self._before + self._form.line(row))
+            self._text.write(self._before + self._form.line(output))
         self._before = self._form.separator
 
     def close(self) -> None:

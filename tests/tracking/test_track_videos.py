@@ -5,7 +5,6 @@ from starktrack.data.frames import Frame
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import BoxError, VideoBrokenError
 from starktrack.models.weights import load_network
-from starktrack.tracking.runner import track_frames
 from starktrack.tracking.tracker import Tracker
 
 BOXES = [(40, 30, 20, 24), (70.5, 20.25, 30, 18), (10, 60, 16, 16)]
@@ -24,32 +23,35 @@ def frames_of(clip):
 
 
 def boxes_of(run, target):
-    return np.array([found[target].box_xywh for _, found in run if target in found])
+    return np.array(
+        [found[target].box_xywh for found in (tracked.outputs for tracked in run) if target in found]
+    )
 
 
 def test_the_first_output_is_the_box_that_was_given(engine, small_clip):
-    frame, outputs = next(track_frames(Tracker(engine), frames_of(small_clip), BOXES))
-    assert frame.index == 0 and list(outputs) == [0, 1, 2]
+    tracked = next(Tracker(engine).track(frames_of(small_clip), BOXES))
+    outputs = tracked.outputs
+    assert tracked.index == 0 and list(outputs) == [0, 1, 2]
     for target, box in enumerate(BOXES):
         assert outputs[target].box_xywh.tolist() == list(box)
         assert (outputs[target].score, outputs[target].template_updated) == (None, False)
 
 
 def test_every_frame_comes_back_with_every_target(engine, small_clip):
-    run = list(track_frames(Tracker(engine), frames_of(small_clip), BOXES))
-    assert [frame.index for frame, _ in run] == list(range(12))
-    assert all(list(found) == [0, 1, 2] for _, found in run)
-    assert all(0 <= found[0].score <= 1 for _, found in run[1:])
-    updated = [index for index, (_, found) in enumerate(run) if found[1].template_updated]
+    run = list(Tracker(engine).track(frames_of(small_clip), BOXES))
+    assert [tracked.index for tracked in run] == list(range(12))
+    assert all(list(tracked.outputs) == [0, 1, 2] for tracked in run)
+    assert all(0 <= tracked.outputs[0].score <= 1 for tracked in run[1:])
+    updated = [tracked.index for tracked in run if tracked.outputs[1].template_updated]
     assert updated == [3, 6, 9]
 
 
 def test_results_do_not_depend_on_how_targets_are_grouped(engine, small_clip):
     frames = frames_of(small_clip)
-    together = list(track_frames(Tracker(engine), frames, BOXES))
+    together = list(Tracker(engine).track(frames, BOXES))
     moved = 0.0
     for target, box in enumerate(BOXES):
-        alone = boxes_of(track_frames(Tracker(engine), frames, [box]), 0)
+        alone = boxes_of(Tracker(engine).track(frames, [box]), 0)
         np.testing.assert_allclose(boxes_of(together, target), alone, atol=1e-3)
         moved += np.abs(np.diff(alone, axis=0)).sum()
     assert moved > 10, "boxes that never move would prove nothing"
@@ -81,9 +83,9 @@ def test_a_video_that_breaks_off_has_given_its_good_frames(engine, small_clip):
 
     seen = []
     with pytest.raises(VideoBrokenError, match="after 5 frames"):
-        for frame, found in track_frames(Tracker(engine), broken(), BOXES[:1]):
-            seen.append((frame.index, found[0].box_xywh))
-    assert [index for index, _ in seen] == [0, 1, 2, 3, 4]
+        for tracked in Tracker(engine).track(broken(), BOXES[:1]):
+            seen.append(tracked.index)
+    assert seen == [0, 1, 2, 3, 4]
 
 
 def test_frames_are_asked_for_one_at_a_time(engine, small_clip):
@@ -94,7 +96,7 @@ def test_frames_are_asked_for_one_at_a_time(engine, small_clip):
             asked.append(frame.index)
             yield frame
 
-    run = track_frames(Tracker(engine), watched(), BOXES[:1])
+    run = Tracker(engine).track(watched(), BOXES[:1])
     next(run)
     assert asked == [0]
     next(run)
@@ -102,9 +104,9 @@ def test_frames_are_asked_for_one_at_a_time(engine, small_clip):
 
 
 def test_no_frames_give_no_outputs(engine):
-    assert list(track_frames(Tracker(engine), [], BOXES)) == []
+    assert list(Tracker(engine).track([], BOXES)) == []
 
 
 def test_a_box_outside_the_first_frame_is_refused_at_once(engine, small_clip):
     with pytest.raises(BoxError, match="must overlap the frame of 128 x 96 pixels"):
-        next(track_frames(Tracker(engine), frames_of(small_clip), [(500, 5, 5, 5)]))
+        next(Tracker(engine).track(frames_of(small_clip), [(500, 5, 5, 5)]))

@@ -1,0 +1,120 @@
+"""What is remembered of a target, and the step that finds a batch of targets in their next frames.
+
+Source: section 3.2 and 4.1, Inference: no cosine window, no smoothing, one forward pass a frame.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from starktrack.arrays import Box, Boxes, Image
+from starktrack.config.schema import TrackingConfig
+from starktrack.data.track_output import TrackOutput
+from starktrack.errors import StarktrackError
+from starktrack.geometry.boxes import clip_xywh
+from starktrack.geometry.crop import decode_transform
+from starktrack.tracking.presence import Presence
+from starktrack.tracking.protocol import BoxQueries, Engine, Template
+from starktrack.tracking.search_growth import SearchGrowth
+from starktrack.tracking.template_memory import TemplateMemory
+
+
+@dataclass
+class Target:
+    """The state of one target.
+
+    Attributes:
+        box_xywh: The latest box, image pixels; read-only.
+        memory: Its templates.
+        growth: Where it was last tracked, which decides where a lost target is searched.
+        num_updates: Frames since it was given.
+        presence: Whether it is tracked, uncertain or lost.
+        refiner_template: What a refiner keeps of its first frame.
+    """
+
+    box_xywh: Box
+    memory: TemplateMemory
+    growth: SearchGrowth
+    num_updates: int = 0
+    presence: Presence = field(default_factory=Presence)
+    refiner_template: Template | None = None
+
+
+def begin(engine: Engine, queries: BoxQueries) -> list[Target]:
+    """Return new targets, one for each box."""
+    boxes = queries.boxes_xywh.copy()
+    boxes.setflags(write=False)
+    num_templates = engine.config.model.num_templates
+    return [
+        Target(box, TemplateMemory.start(template, num_templates), SearchGrowth(box))
+        for box, template in zip(boxes, engine.embed(queries), strict=True)
+    ]
+
+
+def advance(
+    engine: Engine,
+    targets: Sequence[Target],
+    images: Sequence[Image],
+    image_index: Sequence[int],
+    *,
+    settings: TrackingConfig,
+) -> list[TrackOutput]:
+    """Find every target in its next frame, change its state, and return what was found.
+
+    Targets may belong to different videos: target b is searched in `images[image_index[b]]`. Outputs carry no
+    target id and no frame index, which are the caller's.
+
+    Raises:
+        StarktrackError: The network's answer is not finite; no state was changed.
+    """
+    model, index = engine.config.model, np.asarray(image_index, dtype=np.int64)
+    sizes_hw = np.array([images[image].shape[:2] for image in index])
+    around = [
+        target.growth.around(target.box_xywh, (height, width), settings.search_growth, model.search.factor)
+        for target, (height, width) in zip(targets, sizes_hw.tolist(), strict=True)
+    ]
+    windows = BoxQueries(images, index, np.stack(around))
+    prediction = engine.predict(windows, [target.memory.templates() for target in targets])
+    if not np.isfinite(prediction.boxes_cxcywh).all():
+        raise StarktrackError(
+            "a network's boxes must be finite, got NaN; the weights are damaged or overflow in half precision"
+        )
+    transform = decode_transform(windows.boxes_xywh, model.search.factor, model.search.side, model.geometry)
+    boxes: Boxes = clip_xywh(
+        transform.to_image(prediction.boxes_cxcywh.astype(np.float64)),
+        (sizes_hw[:, 0], sizes_hw[:, 1]),
+        settings.clip_margin,
+    )
+    boxes.setflags(write=False)  # outputs and the state share them
+    scores = [None] * len(targets) if prediction.scores is None else prediction.scores.tolist()
+    for target, box in zip(targets, boxes, strict=True):
+        target.box_xywh = box
+        target.num_updates += 1
+
+    # The paper's rule (T_u and tau) alone decides on templates; the state below is ours and has no say in it.
+    is_due = [
+        model.num_templates > 1
+        and target.num_updates % settings.update_interval == 0
+        and (score is None or score > settings.update_score)
+        for target, score in zip(targets, scores, strict=True)
+    ]
+    if any(is_due):
+        chosen = np.flatnonzero(is_due)
+        templates = engine.embed(BoxQueries(images, index[chosen], boxes[chosen]))
+        for position, template in zip(chosen, templates, strict=True):
+            targets[position].memory.replace_oldest(template)
+
+    for target, score in zip(targets, scores, strict=True):
+        if score is not None:
+            target.presence = target.presence.after(score, settings)
+            target.growth = target.growth.after(target.box_xywh, target.presence.state)
+    return [
+        TrackOutput(
+            box_xywh=target.box_xywh,
+            score=score,
+            state=None if score is None else target.presence.state,
+            template_updated=updated,
+        )
+        for target, score, updated in zip(targets, scores, is_due, strict=True)
+    ]
