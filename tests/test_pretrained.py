@@ -102,7 +102,7 @@ def test_the_man_of_otb_is_followed_to_the_end_of_an_mp4_with_a_box_alone(shared
     with VideoWriter(tmp_path / "man.mp4", pictures[0].shape[:2], 25.0) as writer:
         for picture in pictures:
             writer.write(picture)
-    outputs = list(starktrack.track(tmp_path / "man.mp4", true[0]))
+    outputs = [tracked.output for tracked in starktrack.track(tmp_path / "man.mp4", true[0])]
     each = overlap(xywh_to_xyxy(np.stack([output.box_xywh for output in outputs])), xywh_to_xyxy(true))
     assert len(outputs) == len(true) and each.mean() > 0.6 and each[-10:].min() > 0.3
 

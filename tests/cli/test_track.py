@@ -56,7 +56,8 @@ def test_boxes_of_every_frame_go_to_a_text_file_the_given_one_first(
 def test_the_command_and_python_give_the_same_boxes(starktrack, clip_file, small_checkpoint, out):
     starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.txt")
     box = tuple(map(float, BOX.split(",")))
-    outputs = list(package.track(clip_file, box_xywh=box, weights=small_checkpoint, device="cpu"))
+    run = package.track(clip_file, box, weights=small_checkpoint, device="cpu")
+    outputs = [tracked.output for tracked in run]
     np.testing.assert_allclose(read_boxes(out / "boxes.txt"), [o.box_xywh for o in outputs], atol=1e-3)
     assert outputs[0].score is None and 0 < outputs[1].score < 1
 

@@ -87,6 +87,7 @@ def test_tracking_with_an_exported_network_imports_no_torch(exported, checkpoint
     done = run(program, "track", video, "--box", box, "--weights", exported[0], "--save", saved)
     assert done.returncode == 0, done.stderr
     found = np.loadtxt(saved, delimiter=",")
-    theirs = [output.box_xywh for output in starktrack.track(video, BOX, weights=checkpoint, device="cpu")]
+    frames = starktrack.track(video, BOX, weights=checkpoint, device="cpu")
+    theirs = [tracked.output.box_xywh for tracked in frames]
     assert found.shape == (12, 4)
     assert np.abs(found - theirs).max() <= 0.05
