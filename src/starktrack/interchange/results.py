@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from starktrack.data.formats.result_files import COLUMNS, ResultWriter, TrackRow
+from starktrack.data.formats.result_files import COLUMNS, ResultWriter
+from starktrack.data.track_output import TargetState, TrackOutput
 from starktrack.interchange.building import Facts, TrackBuilder, rectangle
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, VideoTracks
 from starktrack.interchange.values import Value, read_json, read_text
 
 _NEEDED = ("frame", "target", "x", "y", "w", "h")
+_STATES = {str(state): state for state in TargetState}
 _KEEPS = frozenset({"several targets", "ids", "scores", "times"})
 
 
@@ -42,14 +44,14 @@ def write_results(path: Path, video: VideoTracks) -> None:
         for frame, targets in video.by_frame():
             for track, seen in targets:
                 writer.write(
-                    TrackRow(
-                        frame,
-                        seen.seconds,
-                        track.id,
-                        np.array(seen.box_xywh),
-                        seen.score,
-                        seen.attributes.get("template_updated") == "true",
-                        seen.attributes.get("state"),
+                    TrackOutput(
+                        target_id=track.id,
+                        frame_index=frame,
+                        seconds=seen.seconds,
+                        box_xywh=np.array(seen.box_xywh, np.float64),
+                        score=seen.score,
+                        state=_STATES.get(seen.attributes.get("state", "")),
+                        template_updated=seen.attributes.get("template_updated") == "true",
                     )
                 )
 
