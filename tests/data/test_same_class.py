@@ -212,7 +212,7 @@ def test_without_a_share_no_number_is_drawn_for_it(box_of_paints, monkeypatch):
     samples = Samples(
         Mixture((box_of_paints,), (1.0,)), MODEL, DataConfig(staging=StagingConfig(distractors=1))
     )
-    assert samples._of_same_class(FramePlace(0, 0, 0), rng) is None
+    assert samples.staging._of_same_class(FramePlace(0, 0, 0), rng) is None
     assert rng.random() == np.random.default_rng(0).random()
 
 

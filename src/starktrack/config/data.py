@@ -27,6 +27,17 @@ class SamplingConfig:
             wrote 50, but their sampler does not look at it for images, so 0 is what the published weights saw.
         negative_share: Share of samples whose search region does not hold the target; the paper's second
             stage has 0.5.
+        near_share: Of samples from videos with several targets (source `tracks`), the share whose search frame is one
+            in which another target of the same class is near.
+        near_distance: How near: between the middles of the boxes, in square roots of the area of the target's box.
+        neighbour_share: Of negative samples from such videos, the share whose search region lies around another target
+            of the same video, in a frame in which the own one is labelled and lies outside that region.
+        far_share: Share of samples whose initial template is one of the frames farthest from the search frame; in the
+            two `trident` modes.
+        mistakes: A file of frames in which a network lost its target, written by `scripts/mine.py`.
+        mistake_share: Share of samples that search such a frame, around the place where the network went.
+
+    The last six are ours and off; the paper has none.
 
     Source: section 4.1 and the authors' configurations (200 frames, 20 frames).
     """
@@ -36,6 +47,31 @@ class SamplingConfig:
     min_length: PositiveInt = 20
     min_side: Amount = 0.0
     negative_share: Probability = 0.0
+    near_share: Probability = 0.0
+    near_distance: Annotated[float, Field(gt=0)] = 2.0
+    neighbour_share: Probability = 0.0
+    far_share: Probability = 0.0
+    mistakes: str = ""
+    mistake_share: Probability = 0.0
+
+    @model_validator(mode="after")
+    def _shares_have_what_they_are_of(self) -> "SamplingConfig":
+        if bool(self.mistakes) != bool(self.mistake_share):
+            raise ValueError(
+                f"mistakes and mistake_share must be set together, got {self.mistakes!r} and "
+                f"{self.mistake_share:g}; set both or neither"
+            )
+        if self.neighbour_share and not self.negative_share:
+            raise ValueError(
+                f"neighbour_share is a share of negatives, got {self.neighbour_share:g} and no negatives; set "
+                "negative_share"
+            )
+        if self.far_share and self.mode == "causal":
+            raise ValueError(
+                f"far_share must be 0 in mode causal, whose max_gap bounds the distance, got {self.far_share:g}; "
+                "raise max_gap"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -48,6 +84,9 @@ class JitterConfig:
         search_scale: Of the search region.
         search_concentration: Power of the uniform draw that moves the centre: 1 spreads targets evenly, as published; 2
             keeps most near the middle, where a tracker's targets are.
+        motion_share: Share of search regions that lie around the true box of a frame close by, as those of a tracker
+            do, in place of a drawn one: real displacements, small mostly and sometimes large. Still pictures have none.
+        motion_gap: How many frames away that frame is at most.
         template_centre: Of templates; must be less than their factor.
         template_scale: Of templates.
 
@@ -57,6 +96,8 @@ class JitterConfig:
     search_centre: Amount | None = None
     search_scale: Amount = 0.5
     search_concentration: Annotated[float, Field(ge=1)] = 1.0
+    motion_share: Probability = 0.0
+    motion_gap: PositiveInt = 4
     template_centre: Amount = 0.0
     template_scale: Amount = 0.0
 
@@ -77,6 +118,9 @@ class AugmentConfig:
         noise: Probability of Gaussian noise, deviation U(0, 0.06) of the range.
         search_occlusion: Probability that part of the target in the search region is painted over.
         template_occlusion: The same for each template.
+        small: Probability that all crops are downsampled until the target has 8 to 20 pixels, and enlarged again.
+        compression: Probability that all crops are compressed as JPEG, at that size.
+        motion_blur: Probability that one crop is blurred along a line.
 
     Source: the authors' configurations (0.05, 0.5, 0.5, 0.2).
     """
@@ -92,6 +136,14 @@ class AugmentConfig:
     noise: Probability = 0.0
     search_occlusion: Probability = 0.0
     template_occlusion: Probability = 0.0
+    small: Probability = 0.0
+    compression: Probability = 0.0
+    motion_blur: Probability = 0.0
+
+    @property
+    def degrades(self) -> bool:
+        """Whether frames are made worse before crops are cut, see `data.samples.degradation`."""
+        return bool(self.small or self.compression or self.motion_blur)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -61,6 +61,8 @@ class LossConfig:
         centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. Must be above
             0 for the box heads `centre` and `guided`; any other head with maps is then trained with an auxiliary
             centre head, not shipped, so that its features learn sooner; not published.
+        others: How many times the heat at the boxes of other targets in the search region counts, those of its video
+            (source `tracks`) and those that `data.staging` lays in; 1 as much as the rest. Ours, not published.
         mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).
@@ -70,6 +72,7 @@ class LossConfig:
     l1: NonNegative = 5.0
     corner: NonNegative = 0.0
     centre: NonNegative = 0.0
+    others: Annotated[float, Field(ge=1)] = 1.0
     mask: NonNegative = 0.0
 
 
@@ -232,6 +235,11 @@ def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
     if stage.loss.corner and not head.has_corner_maps:
         raise ValueError(
             f"stages.{name}.loss.corner must be 0 for box_head.kind = {kind!r}, which has no corner maps"
+        )
+    if stage.loss.others > 1 and not stage.loss.centre:
+        raise ValueError(
+            f"stages.{name}.loss.others must be 1 without loss.centre, whose heat it is about, got "
+            f"{stage.loss.others:g}; set loss.centre too"
         )
     if stage.loss.centre and kind == "mlp":
         raise ValueError(f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps")

@@ -44,9 +44,24 @@ class MaskSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class OtherTarget:
+    """Another target of the same video, known to be a different object.
+
+    Attributes:
+        boxes_xywh: Its boxes, image pixels; rows of frames in which it is not labelled may hold NaN.
+        visible: In which frames it is labelled.
+        object_class: What it is, where the data set says so.
+    """
+
+    boxes_xywh: Float[np.ndarray, "num_frames 4"]
+    visible: Bool[np.ndarray, " num_frames"]
+    object_class: str | None = None
+
+
 @dataclass(frozen=True)
 class VideoSequence:
-    """One target in one video (or a still image as a video of one frame).
+    """A video for one of its targets (or a still image as a video of one frame).
 
     Attributes:
         name: Unique within its data set.
@@ -60,6 +75,7 @@ class VideoSequence:
         absent: Whether nothing of the target shows in a frame; None where that is whenever it is not visible.
         flagged_absent: Frames that the data set flags as without target, for those who score; None without flags.
             `visible` asks for more: a flagged frame, and one without a box, is not visible.
+        others: The other targets of the video, where the data set has several in one.
     """
 
     name: str
@@ -71,6 +87,7 @@ class VideoSequence:
     masks: MaskSource | None = None
     absent: Bool[np.ndarray, " num_frames"] | None = None
     flagged_absent: Bool[np.ndarray, " num_frames"] | None = None
+    others: tuple[OtherTarget, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""
@@ -85,6 +102,30 @@ class VideoSequence:
     def is_absent(self) -> Bool[np.ndarray, " num_frames"]:
         """Return in which frames nothing of the target shows."""
         return ~self.visible if self.absent is None else self.absent
+
+    def others_in(self, index: int) -> Float[np.ndarray, "num_others 4"]:
+        """Return the boxes of the other targets that are labelled in frame `index`, image pixels."""
+        boxes = [other.boxes_xywh[index] for other in self.others if other.visible[index]]
+        return np.array(boxes, np.float64).reshape(-1, 4)
+
+    def distance_to_others(self) -> Float[np.ndarray, " num_frames"]:
+        """Return how far the nearest other target of the same class is in each frame.
+
+        Between the middles of the boxes, in square roots of the area of the target's own box. Infinite where the
+        target or every such other is not labelled.
+        """
+        nearest = np.full(len(self), np.inf)
+        centre, side = _centres(self.boxes_xywh), np.sqrt(self.boxes_xywh[:, 2:].prod(axis=1))
+        for other in self.others:
+            if other.object_class == self.object_class:
+                both = np.flatnonzero(self.visible & other.visible)
+                gap = np.hypot(*(_centres(other.boxes_xywh[both]) - centre[both]).T)
+                nearest[both] = np.minimum(nearest[both], gap / side[both])
+        return nearest
+
+
+def _centres(boxes_xywh: Float[np.ndarray, "num_boxes 4"]) -> Float[np.ndarray, "num_boxes 2"]:
+    return boxes_xywh[:, :2] + boxes_xywh[:, 2:] / 2
 
 
 @runtime_checkable

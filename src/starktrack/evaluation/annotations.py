@@ -84,7 +84,9 @@ FLAT = {
 FLAGGED = ("lasot", "got10k")
 """Beginnings of the data sets whose toolkits leave out flagged frames."""
 
-NAMES = tuple(dict.fromkeys((*(name for name in SOURCES if name != "coco"), *ALIASES, PLAIN.name, ALL)))
+NAMES = tuple(
+    dict.fromkeys((*(name for name in SOURCES if name not in ("coco", "tracks")), *ALIASES, PLAIN.name, ALL))
+)
 """Data sets whose truth can be opened; `custom` has no rules of its own."""
 
 

@@ -82,6 +82,7 @@ def finish(raw: RawBatch, device: torch.device, geometry: Geometry) -> Batch:
         crops.answers.names,
         crops.answers.skipped,
         _turned(crops.answers.outlines, crops.search.augmentations, device),
+        _moved(crops.answers.others, device),
     )
 
 

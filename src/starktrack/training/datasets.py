@@ -51,4 +51,5 @@ def open_collections(
 
 def mix(datasets: Mapping[str, DatasetConfig], opened: Mapping[str, SequenceCollection]) -> Mixture:
     """Return the data sets as one, drawn from in proportion to their ratios."""
-    return Mixture(tuple(opened[name] for name in datasets), tuple(each.ratio for each in datasets.values()))
+    ratios = tuple(each.ratio for each in datasets.values())
+    return Mixture(tuple(opened[name] for name in datasets), ratios, tuple(datasets))

@@ -23,6 +23,7 @@ def joint_loss(
     label: Float[Tensor, " batch"],
     weights: LossConfig,
     cell_offset: float,
+    others_cxcywh: Float[Tensor, "batch num_others 4"] | None = None,
 ) -> LossTerms:
     """Return the sum of both stages' losses, box terms over the samples that hold the target.
 
@@ -34,18 +35,24 @@ def joint_loss(
         output = output.candidates.rows(chosen)
     else:
         of_score = score_loss(output.score_logit, label)
-    of_box = _box_loss_where_there(output, true_cxcywh, label, weights, cell_offset)
+    of_box = _box_loss_where_there(output, true_cxcywh, label, weights, cell_offset, others_cxcywh)
     terms = {**of_box.terms, **of_score.terms}
     total = of_box.total + of_score.total
     return LossTerms(total, {**terms, "loss": total.detach()})
 
 
 def _box_loss_where_there(
-    output: StarkOutput, true_cxcywh: Tensor, label: Tensor, weights: LossConfig, cell_offset: float
+    output: StarkOutput,
+    true_cxcywh: Tensor,
+    label: Tensor,
+    weights: LossConfig,
+    cell_offset: float,
+    others_cxcywh: Tensor | None,
 ) -> LossTerms:
     there = label > 0.5
     if there.any():
-        return box_loss(output.rows(there), true_cxcywh[there], weights, cell_offset)
+        others = None if others_cxcywh is None else others_cxcywh[there]
+        return box_loss(output.rows(there), true_cxcywh[there], weights, cell_offset, others)
     # Nothing to judge: 0, but for every parameter, since processes wait for each other's gradients.
     loss = box_loss(output, true_cxcywh, weights, cell_offset)
     return replace(

@@ -28,7 +28,11 @@ class LossTerms:
 
 
 def box_loss(
-    output: StarkOutput, true_cxcywh: Float[Tensor, "batch 4"], weights: LossConfig, cell_offset: float
+    output: StarkOutput,
+    true_cxcywh: Float[Tensor, "batch 4"],
+    weights: LossConfig,
+    cell_offset: float,
+    others_cxcywh: Float[Tensor, "batch num_others 4"] | None = None,
 ) -> LossTerms:
     """Return the loss of stage 1.
 
@@ -41,6 +45,7 @@ def box_loss(
         true_cxcywh: Crop units.
         weights: Of the terms.
         cell_offset: Where in its cell a corner lies, see `BoxHeadConfig`.
+        others_cxcywh: Boxes of other targets, as in `Batch.others`.
 
     Source: section 3.1 equation 1.
     """
@@ -53,7 +58,7 @@ def box_loss(
         terms["corner"] = corner_cross_entropy(output.corner_logits, true, cell_offset)
         total = total + weights.corner * terms["corner"]
     if weights.centre:
-        heat, at_centre = centre_terms(output.centre, true)
+        heat, at_centre = centre_terms(output.centre, true, others_cxcywh, weights.others)
         there, of_box = _box_terms(at_centre, true, weights)
         terms |= {"heat": heat, "centre_giou": there["giou"], "centre_l1": there["l1"]}
         total = total + weights.centre * (heat + of_box)

@@ -103,8 +103,10 @@ class Trainer:
                 return score_loss(output.score_logit, batch.label)
             cell_offset = self.recipe.config.model.box_head.cell_offset
             if self.stage.trains == "joint":
-                return joint_loss(output, batch.box_cxcywh, batch.label, self.stage.loss, cell_offset)
-            loss = box_loss(output, batch.box_cxcywh, self.stage.loss, cell_offset)
+                return joint_loss(
+                    output, batch.box_cxcywh, batch.label, self.stage.loss, cell_offset, batch.others
+                )
+            loss = box_loss(output, batch.box_cxcywh, self.stage.loss, cell_offset, batch.others)
             return (
                 loss if self.teacher is None else self._taught(loss, output, batch, self.recipe.distillation)
             )

@@ -4,8 +4,9 @@ from tests.memory import MemoryCollection, moving_video, small_collection
 
 from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig
 from starktrack.config.schema import CropConfig, ModelConfig
+from starktrack.data.samples.cropping import absent_box, shows_nothing
 from starktrack.data.samples.drawing import Mixture
-from starktrack.data.samples.sample import MAX_ATTEMPTS, Samples, absent_box, shows_nothing
+from starktrack.data.samples.sample import MAX_ATTEMPTS, Samples
 from starktrack.errors import ConfigError, DatasetError, NothingUsableError
 from starktrack.geometry.boxes import cxcywh_to_xywh
 from starktrack.geometry.crop import CropTransform, label_transform
@@ -38,8 +39,8 @@ def test_without_jitter_the_target_is_in_the_middle_of_both_crops():
 
 def test_the_centre_jitter_is_nine_tenths_of_the_search_factor():
     published = ModelConfig(search=CropConfig(side=320, factor=5.0))
-    assert samples(small_collection(), DataConfig(), published).search_centre == 4.5
-    assert samples(small_collection(), DataConfig()).search_centre == pytest.approx(3.6)
+    assert samples(small_collection(), DataConfig(), published).cropper.search_centre == 4.5
+    assert samples(small_collection(), DataConfig()).cropper.search_centre == pytest.approx(3.6)
 
 
 def test_a_jitter_that_throws_targets_out_of_the_search_region_is_refused():

@@ -45,7 +45,7 @@ class Augmentation:
     occluder_xyxy: Float[np.ndarray, "4"]
 
 
-def flip_box(box_cxcywh: Box) -> Box:
+def flip_box(box_cxcywh: Float[np.ndarray, "*boxes 4"]) -> Float[np.ndarray, "*boxes 4"]:
     """Return the box of a crop mirrored left to right, crop units."""
     return np.array([1.0, 0.0, 0.0, 0.0]) + box_cxcywh * np.array([-1.0, 1.0, 1.0, 1.0])
 

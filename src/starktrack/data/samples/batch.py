@@ -45,6 +45,7 @@ class Batch:
         names: Each sample's sequences.
         skipped: What was wrong with frames that had to be passed over.
         outlines: What a refiner learns from beyond boxes; None for trackers.
+        others: The boxes of other targets in each search region, as `box_cxcywh`; rows of zeros fill up.
     """
 
     templates: Float[Tensor, "batch num_templates 3 template_side template_side"]
@@ -56,6 +57,7 @@ class Batch:
     names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     outlines: Outlines | None = None
+    others: Float[Tensor, "batch num_others 4"] | None = None
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -82,6 +84,7 @@ class Answers(NamedTuple):
     names: tuple[str, ...]
     skipped: tuple[str, ...]
     outlines: Outlines | None
+    others: Float[Tensor, "batch num_others 4"]
 
 
 class CropSet(NamedTuple):
@@ -199,7 +202,17 @@ def _answers(samples: list[Sample]) -> Answers:
         tuple(sample.name for sample in samples),
         tuple(text for sample in samples for text in sample.skipped),
         _join_outlines([s.outline for s in samples if s.outline is not None], samples[0].windows[-1].size),
+        _join_others([sample.others_cxcywh for sample in samples]),
     )
+
+
+def _join_others(
+    boxes: list[Float[np.ndarray, "_num_others 4"]],
+) -> Float[Tensor, "batch num_others 4"]:
+    joined = np.zeros((len(boxes), max(len(each) for each in boxes), 4), np.float32)
+    for row, each in zip(joined, boxes, strict=True):
+        row[: len(each)] = each
+    return torch.from_numpy(joined)
 
 
 def _join_outlines(outlines: list[Outline], side: int) -> Outlines | None:

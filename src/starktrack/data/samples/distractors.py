@@ -6,7 +6,7 @@ that it does not learn to stay with whatever is nearest. Pictures often end clos
 region around it is mostly padding then, and asks nothing of a network.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -41,7 +41,7 @@ TINTED, MAX_TINT = 0.5, 0.1
 MAX_HIDDEN = 0.5
 """Another object hides at most this share of the target's box."""
 
-INTRUDER_DISTANCE, INTRUDER_SIZES = 0.8, (0.5, 1.2)
+DISTRACTOR_DISTANCE, DISTRACTOR_SIZES = 0.8, (0.5, 1.2)
 """Deviation of its place from the target's, and its size, both in square roots of the target's area."""
 
 MAX_INSIDE = 0.8
@@ -60,12 +60,19 @@ class SearchView:
         box_xywh: The true box, frame pixels.
         mask: The target's pixels, where they are known.
         window: The search region, a batch of one.
+        others_xywh: Boxes of other targets that are known, frame pixels: those of the video, and what was laid in.
     """
 
     frame: Image
     box_xywh: Box
     mask: Bool[np.ndarray, "height width"] | None
     window: CropTransform
+    others_xywh: Float[np.ndarray, "num_others 4"] = field(default_factory=lambda: np.zeros((0, 4)))
+
+    def others_inside(self) -> Float[np.ndarray, "num_inside 4"]:
+        """Return the boxes of others whose middle lies in the search region, cxcywh, crop units."""
+        boxes = self.window.to_crop(self.others_xywh) if len(self.others_xywh) else self.others_xywh
+        return boxes[((boxes[:, :2] >= 0) & (boxes[:, :2] < 1)).all(axis=1)]
 
 
 def with_background_fill(view: SearchView, picture: Image, rng: np.random.Generator) -> SearchView:
@@ -87,7 +94,8 @@ def with_background_fill(view: SearchView, picture: Image, rng: np.random.Genera
     if outline is not None:
         outline[place] = view.mask[rows, columns]
     window = CropTransform(np.zeros((1, 2)), view.window.side, view.window.size)
-    return SearchView(canvas, view.box_xywh - [left, top, 0, 0], outline, window)
+    moved = view.others_xywh - [left, top, 0, 0]
+    return SearchView(canvas, view.box_xywh - [left, top, 0, 0], outline, window, moved)
 
 
 def with_target_copies(view: SearchView, config: StagingConfig, rng: np.random.Generator) -> SearchView:
@@ -95,13 +103,16 @@ def with_target_copies(view: SearchView, config: StagingConfig, rng: np.random.G
     if view.box_xywh[2:].min() < MIN_SIDE:
         return view
     side = float(np.sqrt(view.box_xywh[2:].prod()))
-    painted = view.frame.copy()
+    painted, boxes = view.frame.copy(), [*view.others_xywh]
     for _ in range(rng.integers(1, config.most_target_copies + 1)):
         place = _place(view, rng)
-        copy = _copy(view, side * float(np.exp(rng.normal(0, SIZE_DEVIATION))), rng)
+        share = float(np.exp(rng.normal(0, SIZE_DEVIATION)))
+        copy = _copy(view, side * share, rng)
         if place is not None and copy is not None:
             paint(painted, copy, _pose(copy, place, rng), 0, exposure=0.0)
-    return replace(view, frame=painted)
+            size = view.box_xywh[2:] * share
+            boxes.append(np.concatenate([place - size / 2, size]))
+    return replace(view, frame=painted, others_xywh=np.array(boxes).reshape(-1, 4))
 
 
 def with_distractor(
@@ -122,12 +133,13 @@ def with_distractor(
     """
     target, size = view.box_xywh[:2] + view.box_xywh[2:] / 2, view.box_xywh[2:]
     side = float(np.sqrt(size.prod()))
-    copy = _cut(picture, box_xywh, mask, side * float(rng.uniform(*INTRUDER_SIZES)), rng)
+    wanted = side * float(rng.uniform(*DISTRACTOR_SIZES))
+    copy = _cut(picture, box_xywh, mask, wanted, rng)
     if copy is None or min(box_xywh[2:].min(), size.min()) < MIN_SIDE:
         return view
     extent = np.array(copy.pixels.shape[1::-1])
     for _ in range(MAX_PLACES):
-        place = target + rng.normal(0, INTRUDER_DISTANCE * side, 2)
+        place = target + rng.normal(0, DISTRACTOR_DISTANCE * side, 2)
         shared = (
             np.minimum(place + extent / 2, target + size / 2)
             - np.maximum(place - extent / 2, target - size / 2)
@@ -135,7 +147,9 @@ def with_distractor(
         if shared.prod() <= MAX_HIDDEN * size.prod():
             painted = view.frame.copy()
             paint(painted, copy, _pose(copy, place, rng), 0, exposure=0.0)
-            return replace(view, frame=painted)
+            shown = box_xywh[2:] * wanted / np.sqrt(box_xywh[2:].prod())
+            box = np.concatenate([place - shown / 2, shown])
+            return replace(view, frame=painted, others_xywh=np.concatenate([view.others_xywh, box[None]]))
     return view
 
 

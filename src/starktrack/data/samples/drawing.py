@@ -6,13 +6,15 @@ for any number of processes, in any order, and after a restart.
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from starktrack.arrays import Box
 from starktrack.config.data import SamplingConfig
+from starktrack.data.samples.mistakes import Mistake
 from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 from starktrack.errors import DatasetError, NothingUsableError
 
@@ -31,10 +33,17 @@ KEPT_SEQUENCES = 4
 
 @dataclass(frozen=True)
 class Mixture:
-    """Data sets drawn from in proportion to their ratios (any positive numbers)."""
+    """Data sets drawn from in proportion to their ratios (any positive numbers).
+
+    Attributes:
+        collections: The data sets.
+        ratios: One for each.
+        names: What the recipe calls them; only needed to find the sequences of `sampling.mistakes`.
+    """
 
     collections: tuple[SequenceCollection, ...]
     ratios: tuple[float, ...]
+    names: tuple[str, ...] = ()
     _kept: OrderedDict[tuple[int, int], VideoSequence] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
@@ -77,12 +86,16 @@ class Triplet:
     Attributes:
         templates: The initial template, then the dynamic ones.
         search: The frame to search. Of a negative it shows another target, or the same video without it.
-        is_positive: Whether the search frame shows the templates' target.
+        is_positive: Whether the search region shows the templates' target.
+        around_xywh: The box that the search region lies around, where it is not the true one.
+        neighbour_xywh: Another target of the frame, which the search region shows in place of the own one.
     """
 
     templates: tuple[FramePlace, ...]
     search: FramePlace
     is_positive: bool
+    around_xywh: Box | None = None
+    neighbour_xywh: Box | None = None
 
 
 def sample_generator(seed: int, epoch: int, index: int, attempt: int = 0) -> np.random.Generator:
@@ -96,9 +109,23 @@ def find(mixture: Mixture, place: FramePlace) -> VideoSequence:
 
 
 def draw_triplet(
-    mixture: Mixture, config: SamplingConfig, rng: np.random.Generator, *, num_templates: int
+    mixture: Mixture,
+    config: SamplingConfig,
+    rng: np.random.Generator,
+    *,
+    num_templates: int,
+    search_factor: float = 5.0,
+    mistakes: Sequence[tuple[int, int, Mistake]] = (),
 ) -> Triplet:
     """Return the frames of one sample.
+
+    Args:
+        mixture: Where they come from.
+        config: How they are chosen.
+        rng: The source of randomness.
+        num_templates: One initial, the rest dynamic.
+        search_factor: Sides of a search region over those of the box that it lies around.
+        mistakes: Hard examples with the positions of their data set and sequence, for `mistake_share`.
 
     Raises:
         NothingUsableError: A data set holds no video with enough visible frames, or no negative.
@@ -106,28 +133,106 @@ def draw_triplet(
 
     Source: section 4.1 and the authors' sampler; the negatives differ (`draw_negative`).
     """
+    # Off, a setting draws no number, so that samples of recipes without it stay what they were.
+    if config.mistake_share and rng.random() < config.mistake_share:
+        return _draw_mistake(mixture, config, mistakes, rng, num_templates=num_templates)
     min_visible = 2 * (1 + num_templates) + 1
     home, sequence = _draw_sequence(mixture, config, min_visible, rng)
-    templates, search = choose_frames(sequence, config, rng, num_templates=num_templates)
+    searched = None
+    if config.near_share and sequence.others and rng.random() < config.near_share:
+        searched = np.flatnonzero(sequence.distance_to_others() < config.near_distance)
+    templates, search = choose_frames(sequence, config, rng, num_templates=num_templates, searched=searched)
     template_places = tuple(FramePlace(*home, frame) for frame in templates)
     if rng.random() >= config.negative_share:
         return Triplet(template_places, FramePlace(*home, search), is_positive=True)
+    if config.neighbour_share and sequence.others and rng.random() < config.neighbour_share:
+        found = draw_neighbour(sequence, search_factor, rng)
+        if found is not None:
+            place = FramePlace(*home, found[0])
+            return Triplet(template_places, place, is_positive=False, neighbour_xywh=found[1])
     return Triplet(template_places, draw_negative(mixture, home, config, rng), is_positive=False)
 
 
+def _draw_mistake(
+    mixture: Mixture,
+    config: SamplingConfig,
+    mistakes: Sequence[tuple[int, int, Mistake]],
+    rng: np.random.Generator,
+    *,
+    num_templates: int,
+) -> Triplet:
+    which, index, mistake = mistakes[int(rng.integers(len(mistakes)))]
+    sequence = mixture.sequence(which, index)
+    if mistake.frame >= len(sequence) or not sequence.visible[mistake.frame]:
+        raise DatasetError(
+            f"a mistake must be in a frame that shows its target, {sequence.name} does not in frame "
+            f"{mistake.frame}; write the file anew with scripts/mine.py"
+        )
+    templates, search = choose_frames(
+        sequence, config, rng, num_templates=num_templates, searched=np.array([mistake.frame])
+    )
+    around = np.array(mistake.box_xywh) if search == mistake.frame else None
+    return Triplet(
+        tuple(FramePlace(which, index, frame) for frame in templates),
+        FramePlace(which, index, search),
+        is_positive=True,
+        around_xywh=around,
+    )
+
+
+def draw_neighbour(
+    sequence: VideoSequence, search_factor: float, rng: np.random.Generator
+) -> tuple[int, Box] | None:
+    """Return a frame and the box of another target in it whose search region does not show the sequence's own.
+
+    Both are labelled in that frame; None where there is none. The nearest of them are as likely as the rest.
+    """
+    frames, boxes = [], []
+    for other in sequence.others:
+        both = np.flatnonzero(sequence.visible & other.visible)
+        theirs, own = other.boxes_xywh[both], sequence.boxes_xywh[both]
+        away = np.abs(theirs[:, :2] + theirs[:, 2:] / 2 - own[:, :2] - own[:, 2:] / 2)
+        reach = search_factor * np.sqrt(theirs[:, 2:].prod(axis=1, keepdims=True)) / 2 + own[:, 2:] / 2 + 1
+        clear = (away > reach).any(axis=1)
+        frames.append(both[clear])
+        boxes.append(theirs[clear])
+    found = np.concatenate(frames) if frames else np.zeros(0, int)
+    if not len(found):
+        return None
+    chosen = int(rng.integers(len(found)))
+    return int(found[chosen]), np.concatenate(boxes)[chosen]
+
+
 def choose_frames(
-    sequence: VideoSequence, config: SamplingConfig, rng: np.random.Generator, *, num_templates: int
+    sequence: VideoSequence,
+    config: SamplingConfig,
+    rng: np.random.Generator,
+    *,
+    num_templates: int,
+    searched: Int[np.ndarray, " num_searched"] | None = None,
 ) -> tuple[tuple[int, ...], int]:
     """Return the template frames (initial first) and the search frame within one sequence.
 
-    A still image is a sequence of one frame, which is then template and search.
+    A still image is a sequence of one frame, which is then template and search. The search frame is one of `searched`
+    where these are given and one of them has templates, else any visible one.
     """
     if len(sequence) == 1:
         return (0,) * num_templates, 0
     if config.mode == "causal":
-        return causal_frames(sequence.visible, config.max_gap, rng, num_templates=num_templates)
+        return causal_frames(
+            sequence.visible, config.max_gap, rng, num_templates=num_templates, searched=searched
+        )
     dynamic = has_box(sequence) if config.mode == "trident_pro" else sequence.visible
-    return trident_frames(sequence.visible, dynamic, config.max_gap, rng, num_templates=num_templates)
+    far = bool(config.far_share) and rng.random() < config.far_share
+    return trident_frames(
+        sequence.visible,
+        dynamic,
+        config.max_gap,
+        rng,
+        num_templates=num_templates,
+        searched=searched,
+        far=far,
+    )
 
 
 def causal_frames(
@@ -136,13 +241,24 @@ def causal_frames(
     rng: np.random.Generator,
     *,
     num_templates: int = 1,
+    searched: Int[np.ndarray, " num_searched"] | None = None,
 ) -> tuple[tuple[int, ...], int]:
     """Return templates and a later search frame fewer than `max_gap` frames after the first, all visible.
 
     Where no two visible frames are that close, the gap grows in steps of five until two are. Dynamic
-    templates lie between the initial template and the search frame.
+    templates lie between the initial template and the search frame. The search frame is one of `searched` where one of
+    these has a visible frame less than `max_gap` before it.
     """
     shown = np.flatnonzero(visible)
+    if searched is not None:
+        before = np.searchsorted(shown, searched)
+        near = searched[(before > 0) & (searched - shown[np.maximum(before - 1, 0)] < max_gap)]
+        if len(near):
+            search = _pick(near, rng)
+            between = shown[(shown < search) & (shown > search - max_gap)]
+            template = _pick(between, rng)
+            later = between[between >= template]
+            return (template, *(_pick(later, rng) for _ in range(num_templates - 1))), search
     steps = np.diff(shown)
     gap = max_gap + GAP_STEP * max(0, math.ceil((steps.min() + 1 - max_gap) / GAP_STEP))
     template = _pick(shown[:-1][steps < gap], rng)
@@ -158,6 +274,8 @@ def trident_frames(
     rng: np.random.Generator,
     *,
     num_templates: int = 2,
+    searched: Int[np.ndarray, " num_searched"] | None = None,
+    far: bool = False,
 ) -> tuple[tuple[int, ...], int]:
     """Return initial template and search frame anywhere, and dynamic templates near the search frame.
 
@@ -170,10 +288,16 @@ def trident_frames(
         max_gap: Frames, as above.
         rng: The source of randomness.
         num_templates: One initial, the rest dynamic.
+        searched: Where the search frame shall lie; empty or left out, wherever the target is visible.
+        far: Whether the initial template is one of the quarter of frames that are farthest from the search frame.
     """
     shown, usable = np.flatnonzero(visible), np.flatnonzero(dynamic)
+    searchable = shown if searched is None or not len(searched) else searched
     for _ in range(MAX_DRAWS):
-        template, search = _pick(shown, rng), _pick(shown, rng)
+        template, search = _pick(shown, rng), _pick(searchable, rng)
+        if far:
+            order = np.argsort(-np.abs(shown - search), kind="stable")
+            template = _pick(shown[order[: max(1, len(shown) // 4)]], rng)
         start = search if template >= search else search - max_gap
         near = usable[(usable >= start) & (usable < start + max_gap)]
         if len(near):

@@ -1,45 +1,29 @@
 """A training sample: frames, the windows to cut from them, how each crop is varied, and the true box."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from starktrack.arrays import Box, Image
 from starktrack.config.data import DataConfig
 from starktrack.config.refine import RefineModel
-from starktrack.config.schema import CropConfig, ModelConfig
-from starktrack.data.same_class import TargetsByClass
+from starktrack.config.schema import ModelConfig
 from starktrack.data.samples.augmentation import Augmentation, draw_augmentations, flip_box
-from starktrack.data.samples.distractors import (
-    SearchView,
-    with_background_fill,
-    with_distractor,
-    with_target_copies,
-)
+from starktrack.data.samples.cropping import Cropper
+from starktrack.data.samples.degradation import degraded, draw_degradations
+from starktrack.data.samples.distractors import SearchView
 from starktrack.data.samples.drawing import FramePlace, Mixture, draw_triplet, find, sample_generator
+from starktrack.data.samples.mistakes import Mistake, positions_of, read_mistakes
 from starktrack.data.samples.outline import Outline, cut_outline
-from starktrack.data.synthetic.warping import warped
-from starktrack.data.video_sequence import VideoSequence
+from starktrack.data.samples.staging import Staging
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
-from starktrack.geometry.crop import (
-    CropTransform,
-    crop_transform,
-    label_transform,
-    padded_pixels,
-    visible_range,
-)
-from starktrack.geometry.jitter import jitter_box
+from starktrack.geometry.crop import CropTransform
 
 MAX_ATTEMPTS = 50
 """Attempts at one sample before its frames are said to be unusable."""
-
-SEARCH_REACH = 0.9
-"""Centre jitter of search regions over their factor (4.5 of 5 in the authors' configurations)."""
-
-ABSENT_SHARE = 1 / 8
-"""Sides of the box that is searched in a frame without a target, over the frame's (the authors' sampler)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +40,7 @@ class Sample:
         name: The sequence of the templates, and that of the search region where it is another.
         outline: What a refiner learns from beyond the box; None for trackers.
         skipped: What was wrong with frames that had to be passed over.
+        others_cxcywh: The boxes of other targets whose middle lies in the search crop, like `box_cxcywh`.
     """
 
     frames: tuple[UInt8[np.ndarray, "_height _width 3"], ...]
@@ -67,6 +52,7 @@ class Sample:
     name: str = ""
     outline: Outline | None = None
     skipped: tuple[str, ...] = ()
+    others_cxcywh: Float[np.ndarray, "num_others 4"] = field(default_factory=lambda: np.zeros((0, 4)))
 
 
 @dataclass(frozen=True)
@@ -95,29 +81,31 @@ class Samples:
                 "data.staging must be left out for a refiner, whose outlines are those of the frames as they are, "
                 f"got {self.data.staging}"
             )
-        factor = self.model.search.factor
-        if self.search_centre >= factor:
-            raise ConfigError(
-                f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
-                f"outside its crop, got {self.search_centre:g}; leave it out"
-            )
-        factor, centre = self.model.template.factor, self.data.jitter.template_centre
-        if centre >= factor:
-            raise ConfigError(
-                f"jitter.template_centre must be less than template.factor={factor:g}, or a target may lie "
-                f"outside its crop, got {centre:g}; leave it out"
-            )
+        Cropper(self.model, self.data.jitter)  # it refuses a jitter that does not fit the model
 
     @cached_property
-    def _by_class(self) -> tuple[TargetsByClass, ...]:
-        """By class, the targets of each data set."""
-        return tuple(TargetsByClass(collection) for collection in self.mixture.collections)
+    def cropper(self) -> Cropper:
+        """Return where crops are cut."""
+        return Cropper(self.model, self.data.jitter)
 
-    @property
-    def search_centre(self) -> float:
-        """Return the centre jitter of search regions, see `JitterConfig`."""
-        given = self.data.jitter.search_centre
-        return SEARCH_REACH * self.model.search.factor if given is None else given
+    @cached_property
+    def staging(self) -> Staging:
+        """Return what else search regions show."""
+        return Staging(self.mixture, self.data.staging)
+
+    @cached_property
+    def mistakes(self) -> list[tuple[int, int, Mistake]]:
+        """Return the hard examples of `sampling.mistakes`, with the positions of their sequences.
+
+        Raises:
+            ConfigError: The file is missing or malformed.
+            DatasetError: It is of other data sets.
+        """
+        if not self.data.sampling.mistake_share:
+            return []
+        mixture = self.mixture
+        names = [collection.names for collection in mixture.collections]
+        return positions_of(read_mistakes(Path(self.data.sampling.mistakes)), mixture.names, names)
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """Return sample `(epoch, index)`.
@@ -143,26 +131,57 @@ class Samples:
         )
 
     def _draw(self, rng: np.random.Generator, skipped: tuple[str, ...]) -> Sample:
-        config, num_templates = self.data.sampling, self.model.num_templates
-        triplet = draw_triplet(self.mixture, config, rng, num_templates=num_templates)
+        triplet = draw_triplet(
+            self.mixture,
+            self.data.sampling,
+            rng,
+            num_templates=self.model.num_templates,
+            search_factor=self.model.search.factor,
+            mistakes=self.mistakes,
+        )
         places = (*triplet.templates, triplet.search)
         distinct = tuple(dict.fromkeys(places))
         frames = tuple(find(self.mixture, place).frames.read(place.frame) for place in distinct)
         frame_index = tuple(distinct.index(place) for place in places)
         sizes = [frames[index].shape[:2] for index in frame_index]
         aimed = [
-            self._aim_template(place, size, rng) for place, size in zip(places[:-1], sizes, strict=False)
+            self.cropper.template(find(self.mixture, place), place.frame, size, rng)
+            for place, size in zip(places[:-1], sizes, strict=False)
         ]
-        aimed.append(self._aim_search(places[-1], sizes[-1], rng))
+        searched = find(self.mixture, places[-1])
+        if triplet.neighbour_xywh is None:
+            aimed.append(
+                self.cropper.search(
+                    searched, places[-1].frame, sizes[-1], rng, around_xywh=triplet.around_xywh
+                )
+            )
+        else:
+            aimed.append(
+                self.cropper.neighbour(
+                    searched, places[-1].frame, sizes[-1], rng, neighbour_xywh=triplet.neighbour_xywh
+                )
+            )
         windows, labels = zip(*aimed, strict=True)
-        if triplet.is_positive and self.data.staging.changes_anything:
-            plain = self._view(places[-1], frames[frame_index[-1]], windows[-1])
-            view = self._staged(plain, places[-1], rng)
-            frames, frame_index = _with_search_frame(frames, frame_index, view.frame)
+        is_staged = triplet.is_positive and self.data.staging.changes_anything
+        mask = searched.masks.read(places[-1].frame) if is_staged and searched.masks is not None else None
+        view = SearchView(
+            frames[frame_index[-1]],
+            searched.boxes_xywh[places[-1].frame],
+            mask,
+            windows[-1],
+            searched.others_in(places[-1].frame),
+        )
+        if is_staged:
+            plain, view = view, self.staging.staged(view, places[-1], rng)
+            frames, frame_index = _with_frame(frames, frame_index, -1, view.frame)
             windows = (*windows[:-1], view.window)
             labels = (*labels[:-1], _label_of(view, plain, labels[-1]))
+        if self.data.augment.degrades:
+            frames, frame_index = self._degraded(frames, frame_index, windows, labels, rng)
         augmentations = draw_augmentations(self.data.augment, np.stack(labels), rng)
-        box_cxcywh = flip_box(labels[-1]) if augmentations[-1].flip else labels[-1]
+        box_cxcywh, others = labels[-1], view.others_inside()
+        if augmentations[-1].flip:
+            box_cxcywh, others = flip_box(box_cxcywh), flip_box(others)
         name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
         outline = self._outline(places[-1], windows[-1], labels[0], augmentations[0])
         return Sample(
@@ -175,51 +194,27 @@ class Samples:
             name,
             outline,
             skipped,
+            others,
         )
 
-    def _view(self, place: FramePlace, frame: Image, window: CropTransform) -> SearchView:
-        sequence = find(self.mixture, place)
-        mask = None if sequence.masks is None else sequence.masks.read(place.frame)
-        return SearchView(frame, sequence.boxes_xywh[place.frame], mask, window)
-
-    def _staged(self, view: SearchView, place: FramePlace, rng: np.random.Generator) -> SearchView:
-        """Return the search region with what else it shall show."""
-        config = self.data.staging
-        if rng.random() < config.background_fill:
-            other, index = self._other(place, rng)
-            view = view if other is None else with_background_fill(view, other.frames.read(index), rng)
-        # Off, it draws no number, so that samples of recipes without it stay what they were.
-        if config.warps and rng.random() < config.warps:
-            view = warped(view, rng)
-        if rng.random() < config.target_copies:
-            view = with_target_copies(view, config, rng)
-        if rng.random() < config.distractors:
-            other, index = self._of_same_class(place, rng) or self._other(place, rng)
-            if other is not None and other.visible[index]:
-                mask = None if other.masks is None else other.masks.read(index)
-                view = with_distractor(view, other.frames.read(index), other.boxes_xywh[index], mask, rng)
-        return view
-
-    def _other(self, place: FramePlace, rng: np.random.Generator) -> tuple[VideoSequence | None, int]:
-        """Return a sequence of any data set and a frame of it; None where it may show the target."""
-        which = int(rng.integers(len(self.mixture.collections)))
-        other = self.mixture.sequence(which, int(rng.integers(len(self.mixture.collections[which]))))
-        shares = other.origins & find(self.mixture, place).origins
-        return None if shares else other, int(rng.integers(len(other)))
-
-    def _of_same_class(self, place: FramePlace, rng: np.random.Generator) -> tuple[VideoSequence, int] | None:
-        """Return another target of the same class and a frame of it; None if any will do."""
-        # Off, it draws no number, see above.
-        if not self.data.staging.same_class or rng.random() >= self.data.staging.same_class:
-            return None
-        target = find(self.mixture, place)
-        for which in rng.permutation(len(self._by_class)):
-            other = self._by_class[which].draw(
-                target.object_class, target.origins, rng, fits=lambda sequence: bool(sequence.visible.any())
-            )
-            if other is not None:
-                return other, int(rng.choice(np.flatnonzero(other.visible)))
-        return None
+    def _degraded(
+        self,
+        frames: tuple[Image, ...],
+        frame_index: tuple[int, ...],
+        windows: tuple[CropTransform, ...],
+        labels: tuple[Box, ...],
+        rng: np.random.Generator,
+    ) -> tuple[tuple[Image, ...], tuple[int, ...]]:
+        sides = [
+            float(np.sqrt(label[2:].prod()) * window.side[0])
+            for label, window in zip(labels, windows, strict=True)
+        ]
+        drawn = draw_degradations(self.data.augment, sides, rng)
+        for crop, (window, degradation) in enumerate(zip(windows, drawn, strict=True)):
+            if degradation.changes_anything:
+                worse = degraded(frames[frame_index[crop]], window, degradation)
+                frames, frame_index = _with_frame(frames, frame_index, crop, worse)
+        return frames, frame_index
 
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, augmentation: Augmentation
@@ -229,43 +224,6 @@ class Samples:
         masks = find(self.mixture, search).masks
         pixels = None if masks is None else cut_outline(masks.read(search.frame), window)
         return Outline(flip_box(template_box) if augmentation.flip else template_box, pixels)
-
-    def _aim_template(
-        self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[CropTransform, Box]:
-        sequence, jitter = find(self.mixture, place), self.data.jitter
-        box = sequence.boxes_xywh[place.frame]
-        guess = jitter_box(box, rng, scale=jitter.template_scale, centre=jitter.template_centre)
-        return self._window(guess, box, self.model.template, size_hw, f"{sequence.name}, frame {place.frame}")
-
-    def _aim_search(
-        self, place: FramePlace, size_hw: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[CropTransform, Box]:
-        sequence, jitter = find(self.mixture, place), self.data.jitter
-        box = sequence.boxes_xywh[place.frame] if sequence.visible[place.frame] else absent_box(size_hw)
-        guess = jitter_box(
-            box,
-            rng,
-            scale=jitter.search_scale,
-            centre=self.search_centre,
-            concentration=jitter.search_concentration,
-        )
-        return self._window(guess, box, self.model.search, size_hw, f"{sequence.name}, frame {place.frame}")
-
-    def _window(
-        self, guess_xywh: Box, box_xywh: Box, crop: CropConfig, size_hw: tuple[int, int], name: str
-    ) -> tuple[CropTransform, Box]:
-        """Return the window around a guess, and the true box in the crop of it."""
-        around = (guess_xywh[None], crop.factor, crop.side)
-        try:
-            window = crop_transform(*around)
-        except BoxError as error:
-            raise BoxError(f"{name}: {error}") from error
-        if shows_nothing(window, size_hw, self.model):
-            raise BoxError(
-                f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
-            )
-        return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
 
 
 def _label_of(view: SearchView, plain: SearchView, label_cxcywh: Box) -> Box:
@@ -277,28 +235,12 @@ def _label_of(view: SearchView, plain: SearchView, label_cxcywh: Box) -> Box:
     return label_cxcywh + (now - before)
 
 
-def _with_search_frame(
-    frames: tuple[Image, ...], frame_index: tuple[int, ...], searched: Image
+def _with_frame(
+    frames: tuple[Image, ...], frame_index: tuple[int, ...], crop: int, other: Image
 ) -> tuple[tuple[Image, ...], tuple[int, ...]]:
-    """Return the frames with another one for the search region, and for each crop which it lies on."""
-    own = frame_index[-1]
-    if own in frame_index[:-1]:
-        return (*frames, searched), (*frame_index[:-1], len(frames))
-    return (*frames[:own], searched, *frames[own + 1 :]), frame_index
-
-
-def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig | RefineModel) -> bool:
-    """Return whether every feature cell of the crop counts as padding."""
-    for start, length in zip(window.origin_xy[0].astype(int), size_hw[::-1], strict=True):
-        side = int(window.side[0])
-        visible = visible_range(start, side, length, model.geometry)
-        padding = padded_pixels(visible, start, side, window.size, model.geometry)
-        if padding[:: model.backbone.stride].all():
-            return True
-    return False
-
-
-def absent_box(size_hw: tuple[int, int]) -> Box:
-    """Return the box to search around in a frame without a target: an eighth of it, in the middle."""
-    size = np.array([size_hw[1], size_hw[0]], float)
-    return np.concatenate([size * (1 - ABSENT_SHARE) / 2, size * ABSENT_SHARE])
+    """Return the frames with another one for a crop, and for each crop which it lies on."""
+    crop %= len(frame_index)
+    own = frame_index[crop]
+    if frame_index.count(own) > 1:
+        return (*frames, other), (*frame_index[:crop], len(frames), *frame_index[crop + 1 :])
+    return (*frames[:own], other, *frames[own + 1 :]), frame_index

@@ -26,6 +26,7 @@ from starktrack.data.sources.columns import (
 from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, Entry, Reader, VideoDataset, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames, NumberedFrames
+from starktrack.data.sources.tracks import TracksDataset
 from starktrack.data.video_sequence import FrameSource, TargetClasses, VideoSequence
 from starktrack.errors import DatasetError
 
@@ -100,12 +101,15 @@ def indexed(dataset: Dataset, progress: Callable[[int, int], None] = lambda done
     """Return the same data set with its boxes in memory, from the cache folder or read now and kept there.
 
     Args:
-        dataset: What `open_dataset` gave; a set of still pictures is indexed already and comes back as it is.
-        progress: Called with the number of sequences read so far and of all.
+        dataset: What `open_dataset` gave; still pictures and annotated videos are in memory already and come back
+            as they are, the latter with the frames of their video files in the cache folder.
+        progress: Called with the number of sequences (or video files) read so far and of all.
 
     Raises:
         DatasetError: An annotation is missing or broken; names the file.
     """
+    if isinstance(dataset, TracksDataset):
+        dataset.unpack(progress)
     if not isinstance(dataset, VideoDataset):
         return dataset
     kept = cache_folder() / "index" / f"{dataset.name}-{_fingerprint(dataset)}.npz"

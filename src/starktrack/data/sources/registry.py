@@ -14,13 +14,29 @@ from starktrack.data.sources.otb import OTB
 from starktrack.data.sources.tc128 import TC128
 from starktrack.data.sources.tlp import TLP
 from starktrack.data.sources.trackingnet import TRACKINGNET
+from starktrack.data.sources.tracks import TRACKS
 from starktrack.data.sources.uav123 import UAV123
 from starktrack.data.sources.vot import VOT
 from starktrack.errors import DatasetError, nearest_name
 
 SOURCES: dict[str, DatasetSpec] = {
     source.name: source
-    for source in (COCO, LASOT, GOT10K, TRACKINGNET, DAVIS, VOT, UAV123, OTB, NFS, TC128, TLP, NOTU, VIDEOS)
+    for source in (
+        COCO,
+        LASOT,
+        GOT10K,
+        TRACKINGNET,
+        DAVIS,
+        VOT,
+        UAV123,
+        OTB,
+        NFS,
+        TC128,
+        TLP,
+        NOTU,
+        TRACKS,
+        VIDEOS,
+    )
 }
 """In the order in which `starktrack data check` tries to recognise a folder: the plainest layout last."""
 

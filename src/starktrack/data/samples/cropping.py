@@ -1,0 +1,209 @@
+"""Where the crops of a sample are cut: windows around guesses, as a tracker's would be, and the labels in them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from starktrack.arrays import Box
+from starktrack.config.data import JitterConfig
+from starktrack.config.refine import RefineModel
+from starktrack.config.schema import CropConfig, ModelConfig
+from starktrack.data.video_sequence import VideoSequence
+from starktrack.errors import BoxError, ConfigError
+from starktrack.geometry.crop import (
+    CropTransform,
+    crop_transform,
+    label_transform,
+    padded_pixels,
+    visible_range,
+)
+from starktrack.geometry.jitter import jitter_box
+
+SEARCH_REACH = 0.9
+"""Centre jitter of search regions over their factor (4.5 of 5 in the authors' configurations)."""
+
+ABSENT_SHARE = 1 / 8
+"""Sides of the box that is searched in a frame without a target, over the frame's (the authors' sampler)."""
+
+NEIGHBOUR_SCALE, NEIGHBOUR_CENTRE = 0.1, 0.5
+"""Jitter of regions around earlier boxes and around other targets, for a tracker's boxes are not exact."""
+
+MAX_NEIGHBOUR_DRAWS = 10
+"""Jittered regions around another target that are tried before it is taken as it is."""
+
+
+@dataclass(frozen=True)
+class Cropper:
+    """Windows and labels of a sample's crops.
+
+    Attributes:
+        model: Crop sides and factors, geometry.
+        jitter: How far windows lie from the true box.
+
+    Raises:
+        ConfigError: The jitter would move targets out of the search region or of a template.
+    """
+
+    model: ModelConfig | RefineModel
+    jitter: JitterConfig
+
+    def __post_init__(self) -> None:
+        factor = self.model.search.factor
+        if self.search_centre >= factor:
+            raise ConfigError(
+                f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
+                f"outside its crop, got {self.search_centre:g}; leave it out"
+            )
+        factor, centre = self.model.template.factor, self.jitter.template_centre
+        if centre >= factor:
+            raise ConfigError(
+                f"jitter.template_centre must be less than template.factor={factor:g}, or a target may lie "
+                f"outside its crop, got {centre:g}; leave it out"
+            )
+
+    @property
+    def search_centre(self) -> float:
+        """Return the centre jitter of search regions, see `JitterConfig`."""
+        given = self.jitter.search_centre
+        return SEARCH_REACH * self.model.search.factor if given is None else given
+
+    def template(
+        self, sequence: VideoSequence, frame: int, size_hw: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[CropTransform, Box]:
+        """Return the window of a template, and the true box in its crop."""
+        box, jitter = sequence.boxes_xywh[frame], self.jitter
+        guess = jitter_box(box, rng, scale=jitter.template_scale, centre=jitter.template_centre)
+        return self._window(guess, box, self.model.template, size_hw, f"{sequence.name}, frame {frame}")
+
+    def search(
+        self,
+        sequence: VideoSequence,
+        frame: int,
+        size_hw: tuple[int, int],
+        rng: np.random.Generator,
+        *,
+        around_xywh: Box | None = None,
+    ) -> tuple[CropTransform, Box]:
+        """Return the window of a search region that holds the target, and the true box in its crop.
+
+        Args:
+            sequence: The target's.
+            frame: Which frame is searched.
+            size_hw: Size of the frame.
+            rng: The source of randomness.
+            around_xywh: The box that the region lies around, as far as the target stays in it; left out, the true
+                box moved by the jitter, or one of a frame close by.
+        """
+        jitter = self.jitter
+        visible = bool(sequence.visible[frame])
+        box = sequence.boxes_xywh[frame] if visible else absent_box(size_hw)
+        # Off, a setting draws no number, so that samples of recipes without it stay what they were.
+        if around_xywh is None and jitter.motion_share and visible and rng.random() < jitter.motion_share:
+            around_xywh = self._earlier_box(sequence, frame, rng)
+        if around_xywh is not None:
+            guess = kept_inside(around_xywh, box, self.model.search.factor)
+        else:
+            guess = jitter_box(
+                box,
+                rng,
+                scale=jitter.search_scale,
+                centre=self.search_centre,
+                concentration=jitter.search_concentration,
+            )
+        return self._window(guess, box, self.model.search, size_hw, f"{sequence.name}, frame {frame}")
+
+    def neighbour(
+        self,
+        sequence: VideoSequence,
+        frame: int,
+        size_hw: tuple[int, int],
+        rng: np.random.Generator,
+        *,
+        neighbour_xywh: Box,
+    ) -> tuple[CropTransform, Box]:
+        """Return the window of a search region around another target, without the sequence's own, and its box.
+
+        Raises:
+            BoxError: The target's own box reaches into the region, however it is placed.
+        """
+        box, factor = sequence.boxes_xywh[frame], self.model.search.factor
+        for attempt in range(MAX_NEIGHBOUR_DRAWS + 1):
+            exact = attempt == MAX_NEIGHBOUR_DRAWS
+            guess = (
+                neighbour_xywh
+                if exact
+                else jitter_box(neighbour_xywh, rng, scale=NEIGHBOUR_SCALE, centre=NEIGHBOUR_CENTRE)
+            )
+            if lies_outside(box[None], guess, factor)[0]:
+                name = f"{sequence.name}, frame {frame}"
+                return self._window(guess, box, self.model.search, size_hw, name)
+        raise BoxError(
+            f"{sequence.name}, frame {frame}: the target must lie outside the region of its neighbour"
+        )
+
+    def _earlier_box(self, sequence: VideoSequence, frame: int, rng: np.random.Generator) -> Box | None:
+        """Return the box of a frame close by, as a tracker's last one: real motion in place of drawn motion."""
+        shown = np.flatnonzero(sequence.visible)
+        near = shown[(np.abs(shown - frame) <= self.jitter.motion_gap) & (shown != frame)]
+        if not len(near):
+            return None
+        return jitter_box(
+            sequence.boxes_xywh[rng.choice(near)], rng, scale=NEIGHBOUR_SCALE, centre=NEIGHBOUR_CENTRE
+        )
+
+    def _window(
+        self, guess_xywh: Box, box_xywh: Box, crop: CropConfig, size_hw: tuple[int, int], name: str
+    ) -> tuple[CropTransform, Box]:
+        """Return the window around a guess, and the true box in the crop of it."""
+        around = (guess_xywh[None], crop.factor, crop.side)
+        try:
+            window = crop_transform(*around)
+        except BoxError as error:
+            raise BoxError(f"{name}: {error}") from error
+        if shows_nothing(window, size_hw, self.model):
+            raise BoxError(
+                f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
+            )
+        return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
+
+
+def kept_inside(guess_xywh: Box, box_xywh: Box, factor: float) -> Box:
+    """Return the guess, moved towards a box as far as the middle of the box lies in the region around the guess.
+
+    Regions have `factor` times the side of the guess; the middle stays in the inner `SEARCH_REACH` of them. A guess of
+    no area gets that of the box.
+    """
+    size = guess_xywh[2:] if (guess_xywh[2:] > 0).all() else box_xywh[2:]
+    centre = box_xywh[:2] + box_xywh[2:] / 2
+    away = guess_xywh[:2] + guess_xywh[2:] / 2 - centre
+    reach = SEARCH_REACH * factor * np.sqrt(size.prod()) / 2
+    return np.concatenate([centre + np.clip(away, -reach, reach) - size / 2, size])
+
+
+def lies_outside(
+    boxes_xywh: Float[np.ndarray, "num_boxes 4"], guess_xywh: Box, factor: float
+) -> Bool[np.ndarray, " num_boxes"]:
+    """Return which boxes share no pixel with the search region around a guess."""
+    centre = guess_xywh[:2] + guess_xywh[2:] / 2
+    # Windows lie on whole pixels: up to one pixel more on each side.
+    reach = factor * np.sqrt(guess_xywh[2:].prod()) / 2 + 1
+    low, high = boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]
+    return ((low >= centre + reach) | (high <= centre - reach)).any(axis=1)
+
+
+def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig | RefineModel) -> bool:
+    """Return whether every feature cell of the crop counts as padding."""
+    for start, length in zip(window.origin_xy[0].astype(int), size_hw[::-1], strict=True):
+        side = int(window.side[0])
+        visible = visible_range(start, side, length, model.geometry)
+        padding = padded_pixels(visible, start, side, window.size, model.geometry)
+        if padding[:: model.backbone.stride].all():
+            return True
+    return False
+
+
+def absent_box(size_hw: tuple[int, int]) -> Box:
+    """Return the box to search around in a frame without a target: an eighth of it, in the middle."""
+    size = np.array([size_hw[1], size_hw[0]], float)
+    return np.concatenate([size * (1 - ABSENT_SHARE) / 2, size * ABSENT_SHARE])
