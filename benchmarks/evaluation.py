@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,9 @@ from starktrack.tracking.batch_runner import BatchProgress, Clip, Task, run_batc
 from starktrack.tracking.batch_tracker import NetworkTracker
 from starktrack.tracking.sharding import Shard, run_shards
 from starktrack.tracking.tracker import Tracker
-from starktrack.workflows.evaluation_job import Contestant, DataPlace, Done, EvaluationJob, Settings
+from starktrack.workflows.evaluate import DataPlace, EvaluationJob
+from starktrack.workflows.jobs import ItemDone, run_shard
+from starktrack.workflows.trackers import RunSettings, TrackerSpec
 
 RUNS = 3
 LOOP = 300
@@ -73,13 +76,14 @@ def _speed(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace, batch: int, workers: int) -> tuple[int, float]:
     place = DataPlace("all", options.data, None, allow_missing=True)
     names = tuple(place.open().names)
-    settings = Settings(device=options.device, batch=batch, workers=workers)
+    settings = RunSettings(device=options.device, batch=batch, workers=workers)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "stages").mkdir()
-        job = EvaluationJob(place, Contestant("ours", options.weights), settings, Path(folder), names)
+        job = EvaluationJob(place, TrackerSpec("ours", options.weights), settings, Path(folder), names)
         start = time.perf_counter()
         shards = [Shard(index, workers) for index in range(workers)]
-        frames = sum(event.frames for _, event in run_shards(job, shards) if isinstance(event, Done))
+        events = run_shards(partial(run_shard, job), shards)
+        frames = sum(event.frames for _, event in events if isinstance(event, ItemDone))
         return frames, time.perf_counter() - start
 
 

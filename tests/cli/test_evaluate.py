@@ -105,11 +105,11 @@ def test_a_tracker_whose_source_changed_is_refused(work):
 def test_nanotrack_is_described_by_its_files_and_opencv(tmp_path):
     import hashlib
 
-    from starktrack.workflows.evaluation_job import Contestant, Settings, describe_contestant
+    from starktrack.workflows.trackers import RunSettings, TrackerSpec, describe_tracker
 
     for part in ("backbone", "head"):
         (tmp_path / f"nano_{part}.onnx").write_text(part)
-    told = describe_contestant(Contestant("n", plugin="nanotrack"), "otb", Settings(nanotrack=tmp_path))
+    told = describe_tracker(TrackerSpec("n", plugin="nanotrack"), "otb", RunSettings(nanotrack=tmp_path))
     assert told["nano_head.onnx"] == hashlib.sha256(b"head").hexdigest()
     assert told["nano_backbone.onnx"] == hashlib.sha256(b"backbone").hexdigest()
     assert told["opencv"] == cv2.__version__
@@ -137,13 +137,13 @@ def test_refined_results_have_a_name_of_their_own(work):
 
 
 def test_a_refiner_is_described_by_its_file(tmp_path):
-    from starktrack.workflows.evaluation_job import Contestant, Settings, describe_contestant
+    from starktrack.workflows.trackers import RunSettings, TrackerSpec, describe_tracker
 
     (tmp_path / "r.safetensors").write_bytes(b"one")
-    contestant = Contestant("k", plugin="mil", refine=str(tmp_path / "r.safetensors"))
-    before = describe_contestant(contestant, "vot", Settings())
+    spec = TrackerSpec("k", plugin="mil", refine=str(tmp_path / "r.safetensors"))
+    before = describe_tracker(spec, "vot", RunSettings())
     (tmp_path / "r.safetensors").write_bytes(b"two")
-    assert describe_contestant(contestant, "vot", Settings())["refine_weights"] != before["refine_weights"]
+    assert describe_tracker(spec, "vot", RunSettings())["refine_weights"] != before["refine_weights"]
 
 
 def test_whole_pixels_are_written_on_request(work):

@@ -6,10 +6,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from starktrack.cli.report import KNOWN, check_known, report
-from starktrack.cli.report_vot import LONG_TERM
+from starktrack.cli.report import report
 from starktrack.errors import ConfigError, ResultFileError
 from starktrack.evaluation.annotations import NAMES, annotations_of, open_truth
+from starktrack.workflows.report import KNOWN, LONG_TERM, check_known
 
 
 @pytest.fixture

@@ -40,14 +40,10 @@ ALLOWED = {
 """
 
 PRINTING = {
-    "batch_progress",
-    "evaluation_table",
     "options",
     "progress",
-    "report_vot",
     "tables",
     "train_plan",
-    "vot_run",
 }
 """Files of `cli/` that are no verb: options that verbs share, and what they print."""
 

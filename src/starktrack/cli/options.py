@@ -132,3 +132,19 @@ def named_places(texts: Sequence[str]) -> dict[str, Path]:
 def _own_name(place: Path) -> str:
     place = place.resolve()
     return place.name if place.is_dir() else place.stem
+
+
+def parse_annotations(texts: Sequence[str]) -> Path | dict[str, Path]:
+    """Return the place of `--annotations`, or by data set those of a union.
+
+    Raises:
+        ConfigError: Several places without a data set each.
+    """
+    named_parts = {
+        part: Path(place) for part, equals, place in (text.partition("=") for text in texts) if equals
+    }
+    if len(texts) == 1 and (not named_parts or Path(texts[0]).exists()):
+        return Path(texts[0])
+    if len(named_parts) < len(texts):
+        raise ConfigError("a union needs --annotations DATASET=PLACE for each data set, each once")
+    return named_parts

@@ -1,20 +1,33 @@
-"""Progress of a verb: a bar with frames per second on a terminal, plain lines otherwise."""
+"""Progress on standard error: a bar on a terminal, a plain line every ten seconds otherwise."""
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from starktrack.workflows.jobs import JobProgress
 
 PLAIN_INTERVAL_SECONDS = 10.0
 
 
 class Progress:
-    """Counts frames, or whatever the unit is; how it shows them is up to the subclass."""
+    """Counts frames, or whatever the unit is, and shows the count.
 
-    def __init__(self, total: int | None, unit: str = "frame") -> None:
-        self.total = total
-        self.unit = unit
+    Args:
+        show: Shows how many are done, and that in words.
+        total: How many there are, where that is known.
+        unit: What is counted.
+    """
+
+    def __init__(self, show: Callable[[float, str], None], total: int | None, unit: str) -> None:
         self.count = 0
+        self._show, self._total, self._unit = show, total, unit
         self._start = time.perf_counter()
 
     @property
@@ -25,27 +38,77 @@ class Progress:
     def advance(self) -> None:
         """Count one more."""
         self.count += 1
-
-
-class _Lines(Progress):
-    def __init__(self, total: int | None, unit: str) -> None:
-        super().__init__(total, unit)
-        self._last = self._start
-
-    def advance(self) -> None:
-        super().advance()
-        now = time.perf_counter()
-        if now - self._last >= PLAIN_INTERVAL_SECONDS:
-            self._last = now
-            of = f" of {self.total}" if self.total else ""
-            sys.stderr.write(f"{self.unit} {self.count}{of}, {self.per_second:.1f} {self.unit}s/s\n")
+        of = f" of {self._total}" if self._total else ""
+        self._show(float(self.count), f"{self._unit} {self.count}{of}, {self.per_second:.1f} {self._unit}s/s")
 
 
 @contextmanager
 def progress_of(total: int | None, title: str, unit: str = "frame") -> Iterator[Progress]:
-    """Show how many frames (or whatever the unit is) are done while the block runs, on standard error."""
+    """Give a counter and show it while the block runs."""
+    with _display(title, total) as show:
+        yield Progress(show, total, unit)
+
+
+class JobsProgress:
+    """Shows jobs one after the other; is called with the progress of each, as `workflows.jobs.run_jobs` does.
+
+    Args:
+        finished: What to say of a job with nothing left to do; holds the fields of `JobProgress`.
+    """
+
+    def __init__(self, finished: str = "") -> None:
+        self._finished = finished
+        self._title: str | None = None
+        self._start = 0.0
+        self._bars = ExitStack()
+        self._show: Callable[[float, str], None] = lambda done, text: None
+
+    def __call__(self, progress: "JobProgress") -> None:
+        """Show where a job stands."""
+        if progress.title != self._title:
+            self._bars.close()
+            self._title, self._start = progress.title, time.monotonic()
+            if not progress.total:
+                sys.stderr.write(self._finished.format(progress=progress))
+                return
+            self._show = self._bars.enter_context(
+                _display(progress.title, progress.total, prefix=f"{progress.title}: ")
+            )
+        elapsed = time.monotonic() - self._start
+        rate, left = progress.frames / max(elapsed, 1e-9), "?"
+        if progress.items:
+            left = str(timedelta(seconds=round(elapsed * max(0.0, progress.total / progress.items - 1))))
+        done = f"{progress.items:.1f} of {progress.total} sequences"
+        self._show(progress.items, f"{done}, {rate:.1f} frames/s, {left} left")
+
+    def __enter__(self) -> "JobsProgress":
+        """Return the callback."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the bar; Ctrl-C ends the command with 130, and what was finished is kept."""
+        self._bars.close()
+        if isinstance(error, KeyboardInterrupt):
+            sys.stderr.write("stopped; the same command goes on where it was\n")
+            raise typer.Exit(130) from error
+
+
+@contextmanager
+def _display(title: str, total: int | None, prefix: str = "") -> Iterator[Callable[[float, str], None]]:
+    """Give what shows how many are done, and that in words; plain lines begin with the prefix."""
     if not sys.stderr.isatty():
-        yield _Lines(total, unit)
+        last = time.monotonic()
+
+        def write(done: float, text: str) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= PLAIN_INTERVAL_SECONDS:
+                last = now
+                sys.stderr.write(f"{prefix}{text}\n")
+
+        yield write
         return
     from rich import progress as bar
     from rich.console import Console
@@ -53,16 +116,9 @@ def progress_of(total: int | None, title: str, unit: str = "frame") -> Iterator[
     columns = (
         bar.TextColumn("{task.description}"),
         bar.BarColumn(),
-        bar.MofNCompleteColumn(),
-        bar.TextColumn(f"{{task.fields[rate]}} {unit}s/s"),
+        bar.TextColumn("{task.fields[text]}"),
         bar.TimeRemainingColumn(),
     )
     with bar.Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task(title, total=total, rate="-")
-
-        class _Bar(Progress):
-            def advance(self) -> None:
-                super().advance()
-                shown.update(task, completed=self.count, rate=f"{self.per_second:.1f}")
-
-        yield _Bar(total, unit)
+        task = shown.add_task(title, total=total, text="")
+        yield lambda done, text: shown.update(task, completed=done, text=text)

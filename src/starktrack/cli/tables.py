@@ -1,5 +1,6 @@
 """Tables as a command prints and writes them."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 
@@ -39,3 +40,8 @@ def write_json(path: Path, text: str) -> None:
         raise InputError(f"{path} must lie where you may write, got: {error.strerror}") from error
     with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def print_error(line: str) -> None:
+    """Print a line on standard error."""
+    sys.stderr.write(line + "\n")

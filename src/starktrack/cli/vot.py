@@ -1,35 +1,24 @@
 """`starktrack vot`: our tracker in a workspace of the VOT toolkit, and our own run of its experiments."""
 
-import re
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from configparser import ConfigParser
-from configparser import Error as IniError
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from starktrack.api import pretrained_file
 from starktrack.cli.options import Device, DeviceOption, RefineOption
-from starktrack.cli.vot_run import run
-from starktrack.config.presets import PRESETS
-from starktrack.errors import InputError, nearest_name
-from starktrack.files import atomic_write
+from starktrack.cli.progress import JobsProgress
+from starktrack.cli.tables import print_error
+from starktrack.errors import ConfigError
 from starktrack.pretrained import DEFAULT
-from starktrack.workflows.evaluation_job import resolve_config
-
-REGISTRY = "trackers.ini"
-NAME = re.compile(r"[A-Za-z0-9_-]+")
-TIMEOUT_SECONDS = 300
-"""How long the toolkit waits for an answer: a large network on a busy machine takes long to load."""
+from starktrack.workflows.trackers import TrackerSpec, named_tracker
+from starktrack.workflows.vot import Experiment, run_vot
+from starktrack.workflows.vot_entry import add_entry, read_entry
 
 app = typer.Typer(
     help="Work with a workspace of the VOT toolkit.", add_completion=False, no_args_is_help=True
 )
-app.command("run")(run)
 
 
 class Output(StrEnum):
@@ -63,6 +52,62 @@ def vot() -> None:
     """Work with a workspace of the VOT toolkit."""
 
 
+@app.command("run")
+def run(
+    workspace: Annotated[Path, typer.Argument(metavar="WORKSPACE", help="With sequences/list.txt.")],
+    experiment: Annotated[Experiment, typer.Option(help="baseline starts at the anchors.")],
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Checkpoint of our network.")] = None,
+    tracker: Annotated[str, typer.Option(help="Another tracker; as in `starktrack evaluate`.")] = "",
+    name: Annotated[str, typer.Option(help="Its folder below results/; default: the file's name.")] = "",
+    mask: Annotated[
+        bool, typer.Option("--mask", help="Answer masks: outlines with --refine, else the box filled.")
+    ] = False,
+    refine: RefineOption = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.search_growth=2."),
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine.")] = 1,
+    batch: Annotated[int, typer.Option(metavar="B", min=0, help="Runs in one forward pass.")] = 0,
+    device: DeviceOption = Device.auto,
+    nanotrack: Annotated[Path | None, typer.Option(metavar="DIR", help="NanoTrack's two files.")] = None,
+    opencv_python: Annotated[Path | None, typer.Option(metavar="FILE", help="Python with contrib.")] = None,
+) -> None:
+    """Run an experiment and write the toolkit's result files; goes on where it stopped.
+
+    Under `torchrun` every process does its share, and the first waits for the others.
+    The realtime experiment needs the toolkit's clock: starktrack vot init, then vot evaluate of toolkit 0.7.3.
+    Score them with `starktrack report` or with `vot analysis`.
+    """
+    if (weights is None) == (not tracker):
+        raise ConfigError("a run needs either --weights FILE or --tracker NAME, got both or none")
+    spec = (
+        TrackerSpec(name or weights.stem, weights, refine=refine or "")
+        if weights
+        else named_tracker(tracker, device.value, name, refine or "")
+    )
+    with JobsProgress() as on_progress:
+        runs = run_vot(
+            workspace,
+            experiment.value,
+            spec,
+            mask=mask,
+            workers=workers,
+            batch=batch,
+            device=device.value,
+            overrides=overrides or (),
+            nanotrack=nanotrack,
+            opencv_python=opencv_python,
+            on_progress=on_progress,
+        )
+    if runs.is_first:
+        sys.stdout.write(f"{runs.num_finished} of {runs.num_runs} runs are in {runs.folder}\n")
+    for problem in runs.problems:
+        print_error(f"failed: {problem}")
+    if runs.has_failed:
+        raise typer.Exit(1)
+
+
 @app.command("init")
 def init(
     workspace: WorkspaceArgument,
@@ -79,31 +124,17 @@ def init(
     Answers are boxes with confidence, or masks: outlines with --refine, else the box filled. The in-process
     protocol has boxes only.
     """
-    if not workspace.is_dir():
-        raise InputError(
-            f"a workspace must be a folder, {workspace} is not; "
-            f"run: vot initialize STACK --workspace {workspace}"
-        )
-    settings = tuple(map(_check_setting, overrides or ()))
-    label = name or Path(weights).stem
-    weights = _check_weights(weights, benchmark, settings)
-    if not NAME.fullmatch(label):
-        raise InputError(
-            f"a tracker's name must be letters, digits, - and _ for the toolkit, got {label!r}; give --name"
-        )
-    path = workspace / REGISTRY
-    taken = _entries(path)
-    options = {"weights": weights, "output": output, "benchmark": benchmark, "device": device}
-    entries = _trax_entry(label, {**options, **_refine_option(refine)}, settings)
-    if output == Output.box:
-        entries += _python_entry(f"{label}_python", weights, benchmark, device, settings)
-    for each in (label, f"{label}_python"):
-        if each in taken:
-            raise InputError(f"{path} has an entry {each!r} already; give another --name, or remove it there")
-    before = path.read_text(encoding="utf-8").rstrip() + "\n\n" if path.exists() else ""
-    with atomic_write(path) as partial:
-        partial.write_text(before + entries, encoding="utf-8")
-    sys.stdout.write(f"wrote {path}; next: starktrack vot check {workspace} {label}\n")
+    path = add_entry(
+        workspace,
+        weights,
+        name=name,
+        output=output.value,
+        benchmark=benchmark.value,
+        device=device.value,
+        refine=refine,
+        overrides=overrides or (),
+    )
+    sys.stdout.write(f"wrote {path}; next: starktrack vot check {workspace} {name or Path(weights).stem}\n")
 
 
 @app.command("check")
@@ -118,13 +149,7 @@ def check(
     """Start a tracker as the toolkit would, follow an object for a few frames, and show what it printed."""
     from starktrack.workflows.vot_check import check_tracker
 
-    entries = _entries(workspace / REGISTRY)
-    if name not in entries:
-        raise InputError(
-            f"{workspace / REGISTRY} must have an entry {name!r}"
-            f"{nearest_name(name, entries.sections()) if entries.sections() else ', it has none'}"
-        )
-    sys.stdout.write(check_tracker(dict(entries[name]), workspace, timeout) + "\n")
+    sys.stdout.write(check_tracker(read_entry(workspace, name), workspace, timeout) + "\n")
 
 
 @app.command("serve", hidden=True)
@@ -146,72 +171,4 @@ def serve(
         device=device.value,
         refine=refine,
         settings=overrides or (),
-    )
-
-
-def _check_setting(text: str) -> str:
-    """Return `key=value` without spaces around its parts, for an entry parts several by spaces."""
-    setting = "=".join(part.strip() for part in text.split("="))
-    if len(setting.split()) > 1:
-        raise InputError(
-            f"--set in an entry must hold no spaces within key or value, got {text!r}; write KEY=VALUE"
-        )
-    return setting
-
-
-def _check_weights(weights: str, benchmark: Benchmark, settings: Sequence[str]) -> str:
-    """Return what an entry calls the weights: a full path, or a preset's name.
-
-    The toolkit starts elsewhere. Links stay links, since engines are chosen by the name of the file.
-
-    Raises:
-        InputError: There is no such file.
-        ConfigError: A setting that the weights do not have.
-        CheckpointError: A damaged file, or a preset without weights in the package.
-        MissingExtraError: A checkpoint, which needs PyTorch, and that is not installed.
-    """
-    is_file = Path(weights).is_file()
-    if not is_file and weights not in PRESETS:
-        raise InputError(f"weights must be a file or {DEFAULT}, {weights} does not exist")
-    file = Path(weights).absolute() if is_file else pretrained_file(weights)
-    resolve_config(file, benchmark.value, settings)
-    return str(file) if is_file else weights
-
-
-def _entries(path: Path) -> ConfigParser:
-    parser = ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  variables keep their case
-    try:
-        parser.read(path, encoding="utf-8")
-    except (IniError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be an ini file of trackers, got: {error}") from error
-    return parser
-
-
-def _refine_option(refine: str | None) -> dict[str, str]:
-    """Return the option of the entry's command; a file by its full path, for the toolkit starts elsewhere."""
-    if refine is None:
-        return {}
-    return {"refine": str(Path(refine).absolute()) if Path(refine).is_file() else refine}
-
-
-def _trax_entry(label: str, options: Mapping[str, object], settings: Sequence[str]) -> str:
-    command = [sys.executable, "-m", "starktrack", "vot", "serve"]
-    command += [part for key, value in options.items() for part in (f"--{key}", str(value))]
-    command += [part for each in settings for part in ("--set", each)]
-    return (
-        f"[{label}]\nlabel = {label}\nprotocol = trax\ncommand = {shlex.join(command)}\n"
-        f"timeout = {TIMEOUT_SECONDS}\n\n"
-    )
-
-
-def _python_entry(
-    label: str, weights: str, benchmark: Benchmark, device: Device, settings: Sequence[str]
-) -> str:
-    told = f"arg_settings = {' '.join(settings)}\n" if settings else ""
-    return (
-        f"# In the toolkit's own process: install starktrack[torch] where the toolkit is.\n"
-        f"[{label}]\nlabel = {label}\nprotocol = python\ncommand = starktrack.vot:tracker\n"
-        f"timeout = {TIMEOUT_SECONDS}\nmultiobject = False\n"
-        f"arg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n{told}"
     )

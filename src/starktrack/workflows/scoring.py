@@ -1,9 +1,9 @@
 """Results of a tracker against the truth of a data set: the one path of `evaluate`, `report` and `plot`."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from starktrack.evaluation.scoring import Evaluation, evaluate, join
 
 DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
 """Data sets whose own toolkit gives the official number; the paper scores all others as `stark` does."""
+
+Note: TypeAlias = Callable[[str], None]
+"""Takes a line on what a user should know of a result."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ def read_truth(
     toolkit: str = "",
     drop_invalid: bool = False,
     attributes: Path | None = None,
+    on_note: Note | None = None,
 ) -> Truth:
-    """Return what results are scored against; tells on standard error what is not scored as it should be.
+    """Return what results are scored against.
 
     Args:
         dataset: Opened, perhaps without frames.
@@ -62,23 +66,25 @@ def read_truth(
         toolkit: Whose dialect; "" for the one that gives a data set's official number.
         drop_invalid: Divide by valid frames only.
         attributes: JSON of what makes each sequence hard; by default that follows from the boxes.
+        on_note: Called with a line on what is not scored as it should be.
     """
+    note = on_note or _ignore
     chosen = list(dataset.names if names is None else names)
     annotations = annotations_of(dataset, chosen)
     if len(annotations) < len(chosen):
-        _tell(
+        note(
             f"{len(chosen) - len(annotations)} sequences show their first box only and are not scored here; "
             "a server does that: starktrack submit"
         )
-    told = read_attributes(attributes, annotations) if attributes else annotations
-    known = {annotation.name: annotation for annotation in with_derived_attributes(told)}
+    known_attributes = read_attributes(attributes, annotations) if attributes else annotations
+    known = {annotation.name: annotation for annotation in with_derived_attributes(known_attributes)}
     parts = {}
     for part, of_part in by_benchmark(dataset, known).items():
         rules = dialect(toolkit or default_dialect(part), part, drop_invalid=drop_invalid)
         parts[part] = (rules, [known[name] for name in of_part])
         for line in missing_labels(part, parts[part][1], rules):
-            _tell(f"{part}: {line}")
-    return Truth(dataset.name, parts, not all(annotation.attributes for annotation in told))
+            note(f"{part}: {line}")
+    return Truth(dataset.name, parts, not all(annotation.attributes for annotation in known_attributes))
 
 
 def default_dialect(dataset: str) -> str:
@@ -86,7 +92,7 @@ def default_dialect(dataset: str) -> str:
     return DEFAULT_DIALECTS.get(dataset, "stark")
 
 
-def score_results(tracker: str, results: Path, truth: Truth) -> Evaluation:
+def score_results(tracker: str, results: Path, truth: Truth, *, on_note: Note | None = None) -> Evaluation:
     """Return the scores of one tracker's folder or zip of results.
 
     A tracker that ran several times (`_001`, `_002` …) is scored over all its runs. Each sequence gets the mean of
@@ -99,7 +105,7 @@ def score_results(tracker: str, results: Path, truth: Truth) -> Evaluation:
     scored = [_score_run(tracker, run, truth) for run in runs]
     if len(scored) == 1:
         return scored[0]
-    _tell(f"{tracker}: scored over {len(scored)} runs of every sequence")
+    (on_note or _ignore)(f"{tracker}: scored over {len(scored)} runs of every sequence")
     first, speeds = scored[0], [run.frames_per_second for run in scored if run.frames_per_second]
     return replace(
         first,
@@ -119,5 +125,5 @@ def _score_run(tracker: str, found: TrackerResults, truth: Truth) -> Evaluation:
     return replace(scored, frames_per_second=frames_per_second(list(found.seconds.values()), rules.speed))
 
 
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
+def _ignore(line: str) -> None:
+    pass

@@ -12,7 +12,7 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from jaxtyping import Float
 from starktrack.data.formats.result_files import write_boxes
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
-from starktrack.files import atomic_write, discard_leftovers
+from starktrack.files import atomic_write
 
 RUN_FILE, STAGES, FAILURES = "run.json", "stages", "failed"
 
@@ -142,21 +142,12 @@ class ResultFolder:
         """Remove what was kept of a failure."""
         self._failure(sequence).unlink(missing_ok=True)
 
-    def is_over(self, sequence: str) -> bool:
-        """Return whether a sequence is finished or has failed."""
-        return self.is_finished(sequence) or self.has_failed(sequence)
-
     def has_failed(self, sequence: str) -> bool:
         """Return whether a failure was kept since the last `forget_failure`."""
         return self._failure(sequence).is_file()
 
-    def clear(self, sequences: Sequence[str]) -> None:
-        """Remove failures of earlier runs, and what killed ones left half written, of these sequences."""
-        for sequence in sequences:
-            self.forget_failure(sequence)
-        discard_leftovers(file for sequence in sequences for file in self._files(sequence))
-
-    def _files(self, sequence: str) -> list[Path]:
+    def files(self, sequence: str) -> list[Path]:
+        """Return the files that `write` makes of a sequence."""
         beside = [self._beside(sequence, what) for what in ("time", "all_scores")]
         return [self._boxes(sequence), *beside, self.path / STAGES / f"{sequence}.json"]
 

@@ -9,7 +9,9 @@ import pytest
 from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.tracking.batch_runner import BatchProgress
 from starktrack.tracking.sharding import Shard
-from starktrack.workflows.evaluation_job import Contestant, DataPlace, EvaluationJob, Settings, describe
+from starktrack.workflows.evaluate import DataPlace, EvaluationJob, describe
+from starktrack.workflows.jobs import run_shard
+from starktrack.workflows.trackers import RunSettings, TrackerSpec
 
 
 @pytest.fixture
@@ -43,27 +45,27 @@ def paper_weights(tmp_path):
 
 def job(two_sets, weights, *overrides):
     place = DataPlace("all", two_sets / "data", None, True)
-    settings = Settings(device="cpu", batch=1, overrides=overrides)
+    settings = RunSettings(device="cpu", batch=1, overrides=overrides)
     return EvaluationJob(
-        place, Contestant("ours", weights), settings, two_sets / "results", tuple(place.open().names)
+        place, TrackerSpec("ours", weights), settings, two_sets / "results", tuple(place.open().names)
     )
 
 
 def test_every_part_of_a_union_is_tracked_with_its_own_update_interval(two_sets, paper_weights, monkeypatch):
-    from starktrack.workflows import evaluation_job
+    from starktrack.workflows import jobs
 
     used = []
 
     def spy(tracker, tasks):
         tasks = list(tasks)
-        used.append((tracker.engine.config.tracking.update_interval, [task.name for task in tasks]))
+        used.append((tracker.settings.update_interval, [task.name for task in tasks]))
         yield from run_batch(tracker, tasks)
 
-    run_batch = evaluation_job.run_batch
-    monkeypatch.setattr(evaluation_job, "run_batch", spy)
+    run_batch = jobs.run_batch
+    monkeypatch.setattr(jobs, "run_batch", spy)
     whole = job(two_sets, paper_weights)
     ResultFolder(whole.folder).claim(describe(whole, whole.data.open()))
-    events = list(whole(Shard(0, 1)))
+    events = list(run_shard(whole, Shard(0, 1)))
     assert used == [(200, ["otb_Dog"]), (10, ["vot_ball"])]
     steps = [event for event in events if isinstance(event, BatchProgress)]
     assert (steps[-1].clips, steps[-1].frames) == (2, 6)
@@ -73,7 +75,7 @@ def test_every_part_of_a_union_is_tracked_with_its_own_update_interval(two_sets,
 def test_the_metadata_of_a_union_tell_the_interval_of_every_part(two_sets, paper_weights):
     whole = job(two_sets, paper_weights)
     assert describe(whole, whole.data.open())["update_intervals"] == {"otb": 200, "vot": 10}
-    some = dataclasses.replace(whole, names=("otb_Dog",))
+    some = dataclasses.replace(whole, items=("otb_Dog",))
     assert describe(some, whole.data.open()) == describe(whole, whole.data.open())
     own = job(two_sets, paper_weights, "tracking.update_interval=7")
     assert describe(own, own.data.open())["update_intervals"] == {"otb": 7, "vot": 7}

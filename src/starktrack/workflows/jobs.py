@@ -1,0 +1,223 @@
+"""The resumable job: items that are tracked once each, divided among processes, kept as soon as they are done.
+
+A data set's evaluation and a VOT experiment are jobs. What a job is of its own: its items, how one is loaded, how its
+result is written, and how a finished one is recognised.
+"""
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from starktrack.data.formats.result_folder import ResultFolder
+from starktrack.files import discard_leftovers
+from starktrack.tracking.batch_runner import BatchProgress, Failed, Finished, Task, run_batch
+from starktrack.tracking.batch_tracker import BatchTracker
+from starktrack.tracking.refined_batch_tracker import OutlineBatchTracker, RefinedBatchTracker
+from starktrack.tracking.sharding import POLL_SECONDS, LostWorker, Shard, local_shards, run_shards
+from starktrack.workflows.launch import is_first, is_launched, meet
+from starktrack.workflows.trackers import RunSettings, TrackerSpec, open_batch_tracker, open_refiner
+
+
+@runtime_checkable
+class Job(Protocol):
+    """One tracker on many items; sent to every worker process.
+
+    Attributes:
+        tracker: What tracks.
+        settings: How it is run.
+        folder: Where results go. `failed/<item>.txt` there keeps the traceback of an item that failed.
+        keeps_outlines: Whether a refiner's outlines are wanted beside its boxes.
+    """
+
+    @property
+    def tracker(self) -> TrackerSpec: ...  # noqa: D102
+
+    @property
+    def settings(self) -> RunSettings: ...  # noqa: D102
+
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+
+    @property
+    def keeps_outlines(self) -> bool: ...  # noqa: D102
+
+    @property
+    def items(self) -> Sequence[str]:
+        """Return the names of all items, the same in every process."""
+        ...
+
+    def groups(self, items: Sequence[str]) -> Mapping[str, Sequence[Task]]:
+        """Return how these items are loaded, by the benchmark whose inference settings apply to them."""
+        ...
+
+    def is_finished(self, item: str) -> bool:
+        """Return whether an item was tracked to its end and written."""
+        ...
+
+    def files(self, item: str) -> Sequence[Path]:
+        """Return the files that `write` makes of an item."""
+        ...
+
+    def write(self, finished: Finished) -> None:
+        """Write the results of an item; the file that says that it is finished comes last."""
+        ...
+
+
+@dataclass(frozen=True)
+class ItemDone:
+    """An item is finished and written."""
+
+    name: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class ItemFailed:
+    """An item failed: the reason in one line."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far this process and its workers are with a job.
+
+    Attributes:
+        title: Name of the tracker.
+        total: Items that were left to do here.
+        finished_before: Items that were finished here before.
+        items: Number of items that ended, with the fractions of the running ones.
+        frames: Number of frames tracked.
+    """
+
+    title: str
+    total: int
+    finished_before: int
+    items: float = 0.0
+    frames: int = 0
+
+
+OnProgress = Callable[[JobProgress], None]
+"""Is called when a job begins and after every step."""
+
+
+@dataclass(frozen=True)
+class JobsOutcome:
+    """How several jobs ended.
+
+    Attributes:
+        problems: What went wrong in this process, a line each.
+        is_first: Whether this process speaks for all, of which only the first sees the end of all jobs.
+        has_failed: Whether the command must exit with an error.
+    """
+
+    problems: tuple[str, ...]
+    is_first: bool
+    has_failed: bool
+
+
+def run_jobs(jobs: Sequence[Job], on_progress: OnProgress | None = None) -> JobsOutcome:
+    """Do what is unfinished of some jobs, with the workers of each and all processes of a `torchrun`.
+
+    An item that fails does not stop the others. What is finished stays, so that after any end the same call goes on.
+
+    Args:
+        jobs: One after another.
+        on_progress: Called from this process.
+
+    Raises:
+        ConfigError: RANK and WORLD_SIZE of the environment do not fit.
+    """
+    for job in jobs:
+        for item in _items_here(job):
+            ResultFolder(job.folder).forget_failure(item)
+        discard_leftovers(file for item in _items_here(job) for file in job.files(item))
+    # From here on, what lies in `failed` is of this run, whoever wrote it.
+    meet()
+    problems = [problem for job in jobs for problem in _run(job, on_progress or (lambda progress: None))]
+    if is_launched() and is_first():
+        for job in jobs:
+            while not all(_is_over(job, item) for item in job.items):
+                time.sleep(POLL_SECONDS)
+    # torchrun ends every process when one exits with an error: the first, which ends last, does so for all.
+    if is_launched():
+        has_failed = is_first() and not all(job.is_finished(item) for job in jobs for item in job.items)
+    else:
+        has_failed = bool(problems)
+    return JobsOutcome(tuple(problems), is_first(), has_failed)
+
+
+def run_shard(job: Job, shard: Shard) -> Iterator[ItemDone | ItemFailed | BatchProgress]:
+    """Do what is unfinished of a shard in this process, write results, and yield what happens."""
+    left = [item for item in shard.of(job.items) if not job.is_finished(item)]
+    if not left:
+        return
+    before = BatchProgress(0.0, 0)
+    for benchmark, group in job.groups(left).items():
+        # Asked again when its turn comes: somebody else may have finished it since.
+        tasks = (task for task in group if not job.is_finished(task.name))
+        now = before
+        with open_batch_tracker(job.tracker, benchmark, job.settings, shard) as tracker:
+            for event in run_batch(_refined(job, tracker, shard), tasks):
+                if isinstance(event, BatchProgress):
+                    now = BatchProgress(before.clips + event.clips, before.frames + event.frames)
+                    yield now
+                elif isinstance(event, Failed):
+                    traced = "".join(traceback.format_exception(event.error))
+                    ResultFolder(job.folder).write_failure(event.name, traced)
+                    reason = f"frame {event.frame}: {type(event.error).__name__}: {event.error}"
+                    yield ItemFailed(event.name, reason)
+                else:
+                    job.write(event)
+                    yield ItemDone(event.name, len(event.trajectory))
+        before = now
+
+
+def _refined(job: Job, tracker: BatchTracker, shard: Shard) -> BatchTracker:
+    if not job.tracker.refine:
+        return tracker
+    kind = OutlineBatchTracker if job.keeps_outlines else RefinedBatchTracker
+    return kind(tracker, open_refiner(job.tracker, job.settings, shard))
+
+
+def _items_here(job: Job) -> list[str]:
+    return [item for shard in local_shards(job.settings.workers, os.environ) for item in shard.of(job.items)]
+
+
+def _run(job: Job, on_progress: OnProgress) -> list[str]:
+    """Do this process's part of a job; return what went wrong."""
+    name, here = job.tracker.name, _items_here(job)
+    left = sum(not job.is_finished(item) for item in here)
+    on_progress(JobProgress(name, left, len(here) - left))
+    if not left:
+        return []
+    problems: list[str] = []
+    latest: dict[Shard, BatchProgress] = {}
+    for shard, event in run_shards(partial(run_shard, job), local_shards(job.settings.workers, os.environ)):
+        if isinstance(event, BatchProgress):
+            latest[shard] = event
+            items = sum((each.clips for each in latest.values()), 0.0)
+            frames = sum(each.frames for each in latest.values())
+            on_progress(JobProgress(name, left, len(here) - left, items, frames))
+        elif isinstance(event, ItemFailed):
+            problems.append(
+                f"{name} on {event.name}, {event.reason}; all of it: {job.folder}/failed/{event.name}.txt"
+            )
+        elif isinstance(event, LostWorker):
+            lost = [item for item in shard.of(job.items) if not job.is_finished(item)]
+            for item in lost:
+                ResultFolder(job.folder).write_failure(item, event.reason)
+            problems.append(
+                f"{name}, worker {shard.index}: {event.reason.strip()}; unfinished: {', '.join(lost[:5])}"
+            )
+    return problems
+
+
+def _is_over(job: Job, item: str) -> bool:
+    return job.is_finished(item) or ResultFolder(job.folder).has_failed(item)

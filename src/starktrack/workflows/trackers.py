@@ -1,0 +1,231 @@
+"""Trackers that take part in a run: how one is named, opened in a worker process, and described in `run.json`."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starktrack.config.benchmarks import for_benchmark
+from starktrack.config.loading import to_mapping
+from starktrack.config.presets import PRESETS
+from starktrack.config.schema import Config
+from starktrack.errors import CheckpointError, ConfigError
+from starktrack.tracking.batch_tracker import BatchTracker, NetworkTracker, PluginAdapter
+from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_nanotrack
+from starktrack.tracking.opencv_worker import CLASSES
+from starktrack.tracking.plugin import load_factory
+from starktrack.tracking.protocol import Refiner
+from starktrack.tracking.sharding import Shard, threads_each
+
+BATCH_ON_CPU, BATCH_ON_GPU = 8, 16
+
+
+@dataclass(frozen=True)
+class TrackerSpec:
+    """A tracker that takes part: our network when it has weights, else one by name.
+
+    Attributes:
+        name: In tables and folders.
+        weights: Checkpoint of our network.
+        plugin: See `tracking.plugin.load_factory`.
+        refine: Weights of a refiner behind it, or the name of one that comes with the package.
+    """
+
+    name: str
+    weights: Path | None = None
+    plugin: str = ""
+    refine: str = ""
+
+
+def named_tracker(tracker: str, device: str, name: str = "", refine: str = "") -> TrackerSpec:
+    """Return a tracker by name; that of a preset stands for its weights of the package.
+
+    Args:
+        tracker: A preset, or what `tracking.plugin.load_factory` knows.
+        device: Where the network of a preset runs.
+        name: In tables and folders; the tracker's own by default.
+        refine: See `TrackerSpec`.
+
+    Raises:
+        CheckpointError: The preset has no weights in the package.
+    """
+    label = name or tracker.replace(":", ".")
+    if tracker not in PRESETS:
+        return TrackerSpec(label, plugin=tracker, refine=refine)
+    from starktrack.api import pretrained_file
+
+    return TrackerSpec(label, weights=pretrained_file(tracker, device), refine=refine)
+
+
+def tracker_spec(tracker: str, device: str = "auto") -> TrackerSpec:
+    """Return a tracker by the file of its weights, or else by its name; errors as `named_tracker`.
+
+    Example:
+        ```python
+        tracker_spec("runs/mine/weights.safetensors").name  # "weights"
+        ```
+    """
+    if Path(tracker).suffix in (".safetensors", ".onnx"):
+        return TrackerSpec(Path(tracker).stem, Path(tracker))
+    return named_tracker(tracker, device)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How trackers are run.
+
+    Attributes:
+        device: Where our network runs.
+        batch: Sequences in one forward pass; 0 for what suits the device.
+        overrides: `tracking.key=value` for our network.
+        integer: Write whole pixels, as the authors' files have.
+        workers: Processes on this machine.
+        nanotrack: The folder of NanoTrack's files.
+        opencv_python: A Python with OpenCV's contrib wheel.
+    """
+
+    device: str = "auto"
+    batch: int = 0
+    overrides: tuple[str, ...] = ()
+    integer: bool = False
+    workers: int = 1
+    nanotrack: Path | None = None
+    opencv_python: Path | None = None
+
+
+def check_overrides(settings: RunSettings, trackers: Sequence[TrackerSpec]) -> None:
+    """Refuse overrides that would change no tracker.
+
+    Raises:
+        ConfigError: There are some, and no network of ours takes part.
+    """
+    if settings.overrides and all(spec.weights is None for spec in trackers):
+        raise ConfigError(
+            f"--set changes networks of ours, got --set {settings.overrides[0]} and only "
+            f"{', '.join(spec.name for spec in trackers)}; leave it out, or add --weights FILE"
+        )
+
+
+@contextmanager
+def open_batch_tracker(
+    spec: TrackerSpec, benchmark: str, settings: RunSettings, shard: Shard
+) -> Iterator[BatchTracker]:
+    """Give what tracks, and end what it started."""
+    if spec.weights is not None:
+        yield _network_tracker(spec.weights, benchmark, settings, shard)
+        return
+    factory = load_factory(spec.plugin, nanotrack=settings.nanotrack, opencv_python=settings.opencv_python)
+    try:
+        yield PluginAdapter(factory)
+    finally:
+        if isinstance(factory, OpenCvFactory):
+            factory.close()
+
+
+def open_refiner(spec: TrackerSpec, settings: RunSettings, shard: Shard) -> Refiner:
+    """Return the refiner behind a spec that has one; errors as `starktrack.load`."""
+    from starktrack.api import load_refiner, refiner_file
+
+    file = refiner_file(spec.refine, settings.device)
+    if file.suffix == ".onnx":
+        return load_refiner(file, device=settings.device, threads=_onnx_threads(settings))
+    return load_refiner(file, device=_torch_device(settings, shard))
+
+
+def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> Config:
+    """Return the configuration in a checkpoint, with the benchmark's settings and one's own on top.
+
+    Raises:
+        ConfigError: An override of something else than tracking, or a bad one.
+        CheckpointError: The checkpoint is missing or damaged.
+        MissingExtraError: It needs PyTorch, which is not installed; an exported network does not.
+    """
+    return for_benchmark(_stored_config(weights), benchmark, overrides=overrides)
+
+
+def describe_tracker(spec: TrackerSpec, benchmark: str, settings: RunSettings) -> Mapping[str, Any]:
+    """Return what decides the boxes of a tracker, as JSON values: of every file its digest, not its place."""
+    refined = _describe_refiner(spec.refine, settings.device) if spec.refine else {}
+    if spec.weights is None:
+        return {**refined, "tracker": spec.plugin, **_describe_plugin(spec.plugin, settings)}
+    config = resolve_config(spec.weights, benchmark, settings.overrides)
+    return {**refined, "weights": digest(spec.weights), "config": to_mapping(config)}
+
+
+def _describe_refiner(weights: str, device: str) -> Mapping[str, Any]:
+    from starktrack.api import refiner_file
+
+    file = refiner_file(weights, device)
+    if not file.is_file():
+        raise CheckpointError(
+            f"--refine must be a refiner's weights or the name of one that comes with the package, got {weights}, "
+            "which is no file"
+        )
+    return {"refine": file.name, "refine_weights": digest(file)}
+
+
+def _describe_plugin(plugin: str, settings: RunSettings) -> Mapping[str, Any]:
+    if plugin in CLASSES:
+        files = require_nanotrack(settings.nanotrack) if plugin == "nanotrack" else []
+        return {
+            "opencv": opencv_version(plugin, settings.opencv_python),
+            **{file.name: digest(file) for file in files},
+        }
+    load_factory(plugin)
+    source = getattr(sys.modules[plugin.partition(":")[0]], "__file__", None)
+    return {"source": digest(Path(source)) if source else None}
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stored_config(weights: Path) -> Config:
+    """Return the configuration that a checkpoint or an exported network carries."""
+    if weights.suffix == ".onnx":
+        from starktrack.engines.onnx_engine import open_onnx
+
+        return open_onnx(weights).config
+    from starktrack.api import require_torch
+
+    require_torch("tracking with a checkpoint")
+    from starktrack.models.weights import read_config
+
+    return read_config(weights)
+
+
+def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard: Shard) -> NetworkTracker:
+    from starktrack.api import load_engine
+
+    if weights.suffix == ".onnx":
+        from starktrack.engines.onnx_engine import open_onnx
+
+        device, engine = "cpu", open_onnx(weights, threads=_onnx_threads(settings))
+    else:
+        device = _torch_device(settings, shard)
+        engine = load_engine(weights=weights, device=device)
+    config = for_benchmark(engine.config, benchmark, overrides=settings.overrides)
+    batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
+    return NetworkTracker(engine, batch, config.tracking)
+
+
+def _onnx_threads(settings: RunSettings) -> int:
+    return threads_each(settings.workers) if settings.workers > 1 else 0
+
+
+def _torch_device(settings: RunSettings, shard: Shard) -> str:
+    """Return where this process's network runs, after sharing the processor's threads with the other workers."""
+    import torch
+
+    if settings.workers > 1:
+        torch.set_num_threads(threads_each(settings.workers))
+    if not torch.cuda.is_available() or settings.device not in ("auto", "cuda"):
+        return settings.device
+    local = int(os.environ.get("LOCAL_RANK", "0")) * settings.workers + shard.index % settings.workers
+    return f"cuda:{local % torch.cuda.device_count()}"
