@@ -19,7 +19,7 @@ VERBS = {
     "report": "Score raw result files: overall, per sequence, per attribute.",
     "plot": "Draw success, precision and speed of trackers, or one sequence over time.",
     "submit": "Pack results for a server and say what it would reject.",
-    "demo": "Make a clip with a moving object, track it, and show the result.",
+    "demo": "Track a helicopter in a clip of the package and show the result.",
     "models": "List the presets: size, cost, inputs, and whether weights are at hand.",
     "convert": "Convert an authors' checkpoint; nothing in the file is executed.",
     "export": "Write a network as ONNX, which runs without PyTorch.",
