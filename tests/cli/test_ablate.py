@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from starktrack.cli.ablate import tables
+from starktrack.workflows.ablate import tables
 
 RECIPE = """
 [config]

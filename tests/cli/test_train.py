@@ -29,6 +29,7 @@ from starktrack.tracking.tracker import Tracker
 from starktrack.training.distributed import Processes
 from starktrack.training.loop import train as run_recipe
 from starktrack.training.metrics_log import read_metrics
+from starktrack.workflows.train import plan_job
 from starktrack.workflows.validation import choose_sequences, score_boxes, score_sequence, track_and_score
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -319,5 +320,5 @@ def test_only_the_first_process_prints_the_plan(tmp_path, capsys):
     collections = {"memory": small_collection()}
     for rank in (0, 1):
         job = replace(tiny_job(recipe, tmp_path), processes=Processes(rank, 1))
-        show_plan(job, tiny_network(recipe), collections)
+        show_plan(plan_job(job, tiny_network(recipe), collections))
         assert ("Stages, measured on cpu" in capsys.readouterr().out) == (rank == 0)

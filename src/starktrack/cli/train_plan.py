@@ -1,57 +1,54 @@
 """`starktrack train --dry-run`: data sets, shapes, steps, memory, time, as tables."""
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
-from starktrack.data.video_sequence import SequenceCollection
-from starktrack.training.estimate import Estimate, estimate_stage
-from starktrack.training.job import Job
+from starktrack.workflows.train import TrainingPlan
+
+if TYPE_CHECKING:
+    from starktrack.training.estimate import Estimate
 
 
-def show_plan(job: Job, network: nn.Module, collections: Mapping[str, SequenceCollection]) -> None:
-    """Measure what the run would do, need and take in every process, and print it in the first."""
-    estimates = {name: estimate_stage(job, network, name) for name in job.recipe.stages}
-    if not job.processes.is_first:
+def show_plan(plan: TrainingPlan) -> None:
+    """Print what a run would do, need and take, in the first process."""
+    if not plan.is_first:
         return
     console = Console()
-    console.print(_data_table(job, collections))
-    console.print(_batch_table(job))
-    console.print(_stage_table(job, estimates))
+    console.print(_data_table(plan))
+    console.print(_batch_table(plan))
+    console.print(_stage_table(plan))
 
 
-def _data_table(job: Job, collections: Mapping[str, SequenceCollection]) -> Table:
+def _data_table(plan: TrainingPlan) -> Table:
     table = Table("data set", "source", "split", "sequences", "share of samples", title="Data")
-    ratios = {name: dataset.ratio for name, dataset in job.recipe.datasets.items()}
-    for name, dataset in job.recipe.datasets.items():
+    ratios = {name: dataset.ratio for name, dataset in plan.recipe.datasets.items()}
+    for name, dataset in plan.recipe.datasets.items():
         share = ratios[name] / sum(ratios.values())
-        table.add_row(name, dataset.source, dataset.split, f"{len(collections[name]):,}", f"{share:.0%}")
+        table.add_row(name, dataset.source, dataset.split, f"{plan.num_sequences[name]:,}", f"{share:.0%}")
     return table
 
 
-def _batch_table(job: Job) -> Table:
-    model, run = job.recipe.config.model, job.recipe.run
+def _batch_table(plan: TrainingPlan) -> Table:
+    model, run = plan.recipe.config.model, plan.recipe.run
     sides = (model.template.side, model.search.side)
     table = Table("part of a micro-batch", "shape", title="Shapes")
     table.add_row("templates", f"[{run.micro_batch}, {model.num_templates}, 3, {sides[0]}, {sides[0]}]")
     table.add_row("search", f"[{run.micro_batch}, 3, {sides[1]}, {sides[1]}]")
     micro_batches = run.batch_size // run.micro_batch
-    table.add_row(
-        "batch", f"{run.batch_size} = {micro_batches} of these on {job.processes.count} process(es)"
-    )
+    table.add_row("batch", f"{run.batch_size} = {micro_batches} of these on {plan.num_processes} process(es)")
     return table
 
 
-def _stage_table(job: Job, estimates: Mapping[str, Estimate]) -> Table:
-    run = job.recipe.run
+def _stage_table(plan: TrainingPlan) -> Table:
+    run = plan.recipe.run
     titles = ("stage", "epochs", "steps", "samples", "parameters (trained)", "memory", "samples/s", "time")
-    table = Table(*titles, title=f"Stages, measured on {job.device}")
-    for name, estimate in estimates.items():
-        stage = job.recipe.stages[name]
+    table = Table(*titles, title=f"Stages, measured on {plan.device}")
+    for name, estimate in plan.estimates.items():
+        stage = plan.recipe.stages[name]
         num_samples = stage.epochs * run.steps_per_epoch * run.batch_size
-        rate = _rate(estimate, max(1, stage.data.loader.num_workers)) * job.processes.count
+        rate = _rate(estimate, max(1, stage.data.loader.num_workers)) * plan.num_processes
         table.add_row(
             name,
             f"{stage.epochs}",
@@ -65,7 +62,7 @@ def _stage_table(job: Job, estimates: Mapping[str, Estimate]) -> Table:
     return table
 
 
-def _rate(estimate: Estimate, num_workers: int) -> float:
+def _rate(estimate: "Estimate", num_workers: int) -> float:
     return 1 / max(estimate.step_seconds, estimate.load_seconds / num_workers)
 
 

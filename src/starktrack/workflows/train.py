@@ -1,0 +1,290 @@
+"""Training: a recipe and data in, weights out; the same call goes on after any end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from starktrack.config.loading import override, to_mapping
+from starktrack.config.recipes import read_recipe
+from starktrack.config.training import DatasetConfig, Recipe, RefineRecipe
+from starktrack.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from starktrack.data.video_sequence import SequenceCollection
+    from starktrack.training.distributed import Processes
+    from starktrack.training.estimate import Estimate
+    from starktrack.training.job import Job, Validate
+    from starktrack.training.metrics_log import Record
+
+OnIndex: TypeAlias = Callable[[str, int, int], None]
+"""Is called while the index of a data set is built, with its name, the sequences read so far, and all."""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How a run ended.
+
+    Attributes:
+        weights: The final weights, where the run went to its end.
+        checkpoints: The folder of states to go on from.
+        signal: The signal that stopped it, 0 at its end.
+        is_first: Whether this process speaks for all of a `torchrun`.
+    """
+
+    weights: Path
+    checkpoints: Path
+    signal: int
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a run would do, need and take.
+
+    Attributes:
+        recipe: With overrides and defaults.
+        device: Where it was measured.
+        num_processes: That share the work.
+        num_sequences: By data set.
+        estimates: By stage its parameters, memory and times.
+        is_first: Whether this process speaks for all of a `torchrun`.
+    """
+
+    recipe: Recipe
+    device: str
+    num_processes: int
+    num_sequences: Mapping[str, int]
+    estimates: "Mapping[str, Estimate]"
+    is_first: bool
+
+
+def train(
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | Path = "data",
+    out: str | Path = "runs/train",
+    weights: str | Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    on_record: "Callable[[Record], None] | None" = None,
+    on_index: OnIndex | None = None,
+) -> TrainingRun:
+    """Train a model; under `torchrun` every process calls this.
+
+    Args:
+        recipe: A TOML or JSON file, or the name of a recipe of ours, such as `s50`.
+        overrides: `key=value`, such as `run.batch_size=32`.
+        data: Folder that the recipe's data sets lie below.
+        out: Folder for checkpoints, metrics, pictures and weights.
+        weights: Start from these weights of the same model, or `stark_mobile` for those of the package.
+        resume: Go on from the newest checkpoint in `out`, if there is one.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        on_record: Called in the first process with every record of `metrics.jsonl`.
+        on_index: Called while the index of a data set is built.
+
+    Returns:
+        Where the weights are, or the signal (SIGTERM, SIGINT) that stopped the run after it was saved.
+
+    Raises:
+        ConfigError: A bad recipe, or `out` holds a run and `resume` is not set.
+        DatasetError: A data set is unknown, missing or incomplete.
+        CheckpointError: Weights of another network.
+        TrainingError: The loss is no number, or too many samples cannot be read.
+        MissingExtraError: PyTorch is not installed.
+
+    Example:
+        ```python
+        run = starktrack.train("mobile", ["run.batch_size=16"], data="data", out="runs/mine")
+        tracker = starktrack.load(weights=run.weights)
+        ```
+    """
+    plan = override(read_recipe(str(recipe)), list(overrides))
+    from starktrack.api import require_torch
+
+    require_torch("training")
+    from starktrack.training.checkpoint import snapshot_paths
+    from starktrack.training.distributed import joined, processes_of_environment
+    from starktrack.training.loop import train as run
+
+    processes = processes_of_environment()
+    where = _device_of(device, processes)
+    with joined(processes, where):
+        job, _ = _job(plan, Path(data), Path(out), where, processes, on_record, on_index)
+        has_begun = bool(snapshot_paths(job.checkpoints))
+        if has_begun and not resume:
+            raise ConfigError(f"--out must be a new folder, {out} holds a run; add --resume, or give another")
+        start = None if weights is None else Path(weights)
+        # A checkpoint fills the whole network: what a fresh run starts from is neither needed nor fetched.
+        network = _network(plan, where) if has_begun else _starting_network(plan, where, start)
+        stopped = run(job, network, resume=resume)
+    return TrainingRun(job.weights, job.checkpoints, stopped, processes.is_first)
+
+
+def plan_training(
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    data: str | Path = "data",
+    out: str | Path = "runs/train",
+    device: str = "auto",
+    on_index: OnIndex | None = None,
+) -> TrainingPlan:
+    """Return what a run would do, need and take, measured with a step of each stage; arguments as `train`."""
+    plan = override(read_recipe(str(recipe)), list(overrides))
+    from starktrack.api import require_torch
+
+    require_torch("training")
+    from starktrack.training.distributed import joined, processes_of_environment
+
+    processes = processes_of_environment()
+    where = _device_of(device, processes)
+    with joined(processes, where):
+        job, collections = _job(plan, Path(data), Path(out), where, processes, None, on_index)
+        return plan_job(job, _network(plan, where), collections)
+
+
+def plan_job(
+    job: "Job", network: "nn.Module", collections: "Mapping[str, SequenceCollection]"
+) -> TrainingPlan:
+    """Measure what a job would need and take, in every process."""
+    from starktrack.training.estimate import estimate_stage
+
+    return TrainingPlan(
+        job.recipe,
+        str(job.device),
+        job.processes.count,
+        {name: len(collection) for name, collection in collections.items()},
+        {name: estimate_stage(job, network, name) for name in job.recipe.stages},
+        job.processes.is_first,
+    )
+
+
+def _job(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    device: "torch.device",
+    processes: "Processes",
+    on_record: "Callable[[Record], None] | None",
+    on_index: OnIndex | None,
+) -> "tuple[Job, Mapping[str, SequenceCollection]]":
+    from starktrack.training.batch_source import loader_batches
+    from starktrack.training.datasets import mix
+    from starktrack.training.distill import load_teacher
+    from starktrack.training.job import Job
+
+    collections = _open(recipe.datasets, data, recipe.run.seed, processes, on_index)
+    validate = _validation(recipe, data, device, processes, on_index)
+    mixture = mix(recipe.datasets, collections)
+    teacher = recipe.distillation.teacher
+    job = Job(
+        recipe,
+        out,
+        device,
+        lambda stage: loader_batches(mixture, recipe, stage, device=device, processes=processes),
+        processes,
+        validate,
+        load_teacher(Path(teacher), recipe.config.model).to(device) if teacher else None,
+        on_record if processes.is_first else None,
+    )
+    return job, collections
+
+
+def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":
+    """Return the network that a fresh run starts from: given weights, or those of its backbone."""
+    from starktrack.config.comparison import different_settings
+    from starktrack.models.stark import AUXILIARY
+    from starktrack.models.weights import fill, read_refiner_weights, read_weights
+
+    if weights is None:
+        file = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
+        return _network(recipe, device, imagenet=recipe.run.imagenet and file is None, backbone_weights=file)
+    network = _network(recipe, device)
+    fresh = {name: each for name, each in network.state_dict().items() if name.startswith(AUXILIARY)}
+    from starktrack.pretrained import pretrained_weights
+
+    if not weights.suffix:
+        weights = pretrained_weights(str(weights), "torch") or weights
+    read = read_refiner_weights if isinstance(recipe, RefineRecipe) else read_weights
+    config, state = read(weights)
+    try:
+        fill(network, {**fresh, **state}, source=str(weights))
+    except CheckpointError as error:
+        different = different_settings(to_mapping(config.model), to_mapping(recipe.config.model))
+        if not different:
+            raise
+        raise CheckpointError(
+            f"weights to start from must be of the recipe's network, {weights} is of another: the recipe has "
+            f"{'; '.join(different)}; change config.model of the recipe, or take other weights"
+        ) from error
+    return network
+
+
+def _network(
+    recipe: Recipe, device: "torch.device", *, imagenet: bool = False, backbone_weights: Path | None = None
+) -> "nn.Module":
+    import torch
+
+    torch.manual_seed(recipe.run.seed)
+    network = _untrained(recipe, imagenet=imagenet, backbone_weights=backbone_weights)
+    layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
+    network = network.to(device, memory_format=layout)
+    if recipe.run.compile:
+        network.compile()
+    return network
+
+
+def _untrained(recipe: Recipe, *, imagenet: bool, backbone_weights: Path | None) -> "nn.Module":
+    if isinstance(recipe, RefineRecipe):
+        from starktrack.models.refine import build_refiner
+
+        return build_refiner(recipe.config.model, imagenet=imagenet, backbone_weights=backbone_weights)
+    from starktrack.models.build import build_network
+
+    return build_network(
+        recipe.config.model,
+        imagenet=imagenet,
+        backbone_weights=backbone_weights,
+        auxiliary_head=recipe.has_auxiliary_head,
+    )
+
+
+def _validation(
+    recipe: Recipe, data: Path, device: "torch.device", processes: "Processes", on_index: OnIndex | None
+) -> "Validate | None":
+    from starktrack.workflows.validation import choose_sequences, track_and_score
+
+    config = recipe.validation
+    if not recipe.validates:
+        return None
+    collections = _open(config.datasets, data, recipe.run.seed, processes, on_index)
+    own = choose_sequences(collections, config)[processes.rank :: processes.count]
+    return track_and_score(own, device, max_frames=config.max_frames)
+
+
+def _open(
+    datasets: Mapping[str, DatasetConfig],
+    data: Path,
+    seed: int,
+    processes: "Processes",
+    on_index: OnIndex | None,
+) -> "dict[str, SequenceCollection]":
+    from starktrack.training.datasets import open_collections
+    from starktrack.training.distributed import first_then_others
+
+    with first_then_others(processes):
+        return open_collections(datasets, data, seed, on_index or (lambda name, done, total: None))
+
+
+def _device_of(device: str, processes: "Processes") -> "torch.device":
+    import torch
+
+    from starktrack.engines.torch_engine import resolve_device
+
+    where = resolve_device(device)
+    return torch.device("cuda", processes.local_rank) if where.type == "cuda" else where
