@@ -2,12 +2,13 @@ import json
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from starktrack.data.formats.mask_files import MaskWriter, check_mask_folder, label_png
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import read_labels
-from starktrack.errors import InputError, VideoBrokenError
+from starktrack.errors import DatasetError, InputError, VideoBrokenError
 
 
 def mask(rows, columns):
@@ -67,3 +68,14 @@ def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path):
         check_mask_folder(place)
     with pytest.raises(InputError, match=r"masks must lie in a folder that exists; create"):
         check_mask_folder(tmp_path / "missing" / "masks")
+
+
+def test_labels_of_equal_colour_stay_apart_and_a_picture_in_colour_is_no_mask(tmp_path):
+    labels = np.array([[0, 1], [2, 1]], np.uint8)
+    picture = PIL.Image.frombytes("P", (2, 2), labels.tobytes())
+    picture.putpalette([9] * 768)
+    picture.save(tmp_path / "same.png")
+    assert read_labels(Folder(tmp_path), "same.png").tolist() == labels.tolist()
+    cv2.imwrite(str(tmp_path / "colour.png"), np.full((2, 2, 3), [1, 2, 3], np.uint8))
+    with pytest.raises(DatasetError, match=r"colour\.png must be grey or have a palette"):
+        read_labels(Folder(tmp_path), "colour.png")

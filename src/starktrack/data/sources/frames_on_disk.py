@@ -1,5 +1,6 @@
 """Frames that lie as numbered pictures in a folder or a zip; no list of paths is kept."""
 
+import io
 import re
 from dataclasses import dataclass
 
@@ -134,12 +135,24 @@ def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:
     """Return a picture whose pixels are labels: grey values, or the numbers of its palette.
 
     Raises:
-        DatasetError: It is missing or cannot be decoded.
+        DatasetError: It is missing, cannot be decoded, or is a picture in colour.
     """
     labels = _decode(folder, name, cv2.IMREAD_UNCHANGED)
     if labels.ndim == 2:
         return labels
-    return _palette_numbers(labels[..., :3], folder.read(name))
+    # OpenCV gives the colours of a palette; only Pillow gives its numbers. Imported here, for few need it.
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(folder.read(name))) as picture:
+            if picture.mode == "P":
+                return np.array(picture)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DatasetError(f"{folder.label(name)} cannot be decoded: {error}") from error
+    raise DatasetError(
+        f"{folder.label(name)} must be grey or have a palette, so that pixels are labels, got colours; "
+        "save it as a PNG of mode P or L"
+    )
 
 
 def box_of_mask(mask: Bool[np.ndarray, "height width"]) -> tuple[float, float, float, float]:
@@ -162,18 +175,6 @@ def _decode(folder: Folder, name: str, mode: int) -> np.ndarray:
             f"{folder.label(name)} cannot be decoded ({len(content)} bytes); it is damaged or no picture"
         )
     return image
-
-
-def _palette_numbers(bgr: np.ndarray, png: bytes) -> UInt8[np.ndarray, "height width"]:
-    """Undo the colouring of a palette PNG, which OpenCV cannot leave out."""
-    start = png.find(b"PLTE")
-    size = int.from_bytes(png[start - 4 : start], "big") if start > 0 else 0
-    palette = np.frombuffer(png[start + 4 : start + 4 + size], np.uint8).reshape(-1, 3)
-    labels = np.zeros(bgr.shape[:2], np.uint8)
-    # From the last to the first, so that of equal colours the lowest number wins.
-    for number in range(min(len(palette), 256) - 1, -1, -1):
-        labels[(bgr == palette[number, ::-1]).all(axis=-1)] = number
-    return labels
 
 
 def _checked(index: int, count: int) -> int:
