@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from starktrack.data.track_output import TargetState as TargetState
     from starktrack.data.track_output import TrackedFrame as TrackedFrame
     from starktrack.data.track_output import TrackOutput as TrackOutput
+    from starktrack.detections import from_detections as from_detections
+    from starktrack.detections import to_detections as to_detections
     from starktrack.errors import BoxError as BoxError
     from starktrack.errors import CheckpointError as CheckpointError
     from starktrack.errors import ConfigError as ConfigError
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from starktrack.errors import UnsafeCheckpointError as UnsafeCheckpointError
     from starktrack.errors import VideoBrokenError as VideoBrokenError
     from starktrack.errors import VideoError as VideoError
+    from starktrack.tracking.batch_tracker import PluginTracker as PluginTracker
     from starktrack.tracking.protocol import Engine as Engine
     from starktrack.tracking.protocol import Refiner as Refiner
     from starktrack.tracking.tracker import Tracker as Tracker
@@ -40,6 +43,7 @@ _MODULES = {
     "data.frames": ("open_frames",),
     "data.track_output": ("TargetState", "TrackOutput", "TrackedFrame"),
     "data.video.frame_stream": ("Frame",),
+    "detections": ("from_detections", "to_detections"),
     "errors": (
         "BoxError",
         "CheckpointError",
@@ -56,6 +60,7 @@ _MODULES = {
         "VideoBrokenError",
         "VideoError",
     ),
+    "tracking.batch_tracker": ("PluginTracker",),
     "tracking.protocol": ("Engine", "Refiner"),
     "tracking.tracker": ("Tracker",),
 }

@@ -86,6 +86,11 @@ def from_pretrained(
         MissingExtraError: `huggingface_hub` or PyTorch is not installed.
         CheckpointError: The repository cannot be had, or its file is not one of ours.
         ConfigError, DeviceError: As `load`.
+
+    Example:
+        >>> import starktrack
+        >>> starktrack.from_pretrained("organisation/name").engine.config.name
+        'stark_mobile'
     """
     from starktrack.hub import from_pretrained as download
 
@@ -108,6 +113,11 @@ def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
     Raises:
         MissingExtraError: `huggingface_hub` or, for a checkpoint, PyTorch is not installed.
         CheckpointError: The file is not one of ours, or the upload failed.
+
+    Example:
+        >>> import starktrack
+        >>> starktrack.push("stark_mobile.onnx", "organisation/name", private=True)
+        'https://huggingface.co/organisation/name/commit/1'
     """
     if Path(weights).suffix != ".onnx":
         require_torch("checking the weights")
@@ -323,22 +333,16 @@ def track(
         ConfigError, CheckpointError, DeviceError, MissingExtraError: As `load`.
 
     Example:
-        >>> import starktrack, tempfile
-        >>> from starktrack.data.synthetic.clip import synthetic_clip
-        >>> from starktrack.data.video.image_files import write_image
-        >>> clip, folder = list(synthetic_clip(3, size_hw=(96, 128))), tempfile.TemporaryDirectory()
-        >>> for index, frame in enumerate(clip):
-        ...     write_image(Path(folder.name) / f"{index}.png", frame.image)
-        >>> box = clip[0].box_xywh
-        >>> for tracked in starktrack.track(folder.name, box):
+        >>> import starktrack
+        >>> box = (231, 38, 59, 47)
+        >>> for tracked in starktrack.track("dog.mp4", box):
         ...     print(tracked.index, tracked.output.state)
         0 None
         1 tracked
         2 tracked
         >>> changes = iter([(0, {7: box}), (1, {8: box}), (2, {7: None})])
-        >>> [list(tracked.outputs) for tracked in starktrack.track(folder.name, changes)]
+        >>> [list(tracked.outputs) for tracked in starktrack.track("dog.mp4", changes)]
         [[7], [7, 8], [8]]
-        >>> folder.cleanup()
     """
     from starktrack.data.frames import open_frames
 

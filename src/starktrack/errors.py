@@ -26,27 +26,73 @@ from collections.abc import Iterable
 
 
 class StarktrackError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Example:
+        >>> import starktrack
+        >>> try:
+        ...     starktrack.load("stark_s5")
+        ... except starktrack.StarktrackError as error:
+        ...     print(error)
+        a model must be one of the presets, got 'stark_s5'; did you mean 'stark_s50'?
+    """
 
 
 class ConfigError(StarktrackError):
-    """An unknown preset or key, or a value outside its range."""
+    """An unknown preset or key, or a value outside its range.
+
+    Example:
+        >>> import starktrack
+        >>> starktrack.load(settings={"lost_afte": 3})
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.ConfigError: unknown key 'lost_afte'; did you mean 'lost_after'?
+    """
 
 
 class InputError(StarktrackError):
-    """Something the user passed cannot be used."""
+    """Something the user passed cannot be used.
+
+    Example:
+        >>> import numpy, starktrack
+        >>> starktrack.load().update(numpy.zeros((8, 8, 3), numpy.uint8))
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.InputError: update is for exactly one target, got 0; ...
+    """
 
 
 class BoxError(InputError):
-    """A box that cannot be tracked: wrong count, NaN, empty, or outside the frame."""
+    """A box that cannot be tracked: wrong count, NaN, empty, or outside the frame.
+
+    Example:
+        >>> import numpy, starktrack
+        >>> starktrack.load().start(numpy.zeros((8, 8, 3), numpy.uint8), (20, 2, 4, 4))
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.BoxError: a box must overlap the frame of 8 x 8 pixels, got 20,2,4,4; ...
+    """
 
 
 class VideoError(InputError):
-    """A video, image folder, camera or stream that cannot be read or written."""
+    """A video, image folder, camera or stream that cannot be read or written.
+
+    Example:
+        >>> import starktrack
+        >>> starktrack.open_frames("nowhere.mp4")
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.VideoError: nowhere.mp4 must be ...
+    """
 
 
 class VideoBrokenError(VideoError):
-    """A video that broke off, or changed its frame size, after `num_frames` good frames."""
+    """A video that broke off, or changed its frame size, after `num_frames` good frames.
+
+    Example:
+        >>> VideoBrokenError("dog.mp4 broke off after 12 frames: the file is cut", 12).num_frames
+        12
+    """
 
     def __init__(self, message: str, num_frames: int) -> None:
         super().__init__(message)
@@ -58,15 +104,38 @@ class SourceWarning(UserWarning):
 
 
 class DatasetError(InputError):
-    """A data set that is missing, incomplete or malformed; names the file."""
+    """A data set that is missing, incomplete or malformed; names the file.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from starktrack.data.sources import open_dataset
+        >>> open_dataset("otb", Path("nowhere"), "test")
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.DatasetError: ...
+    """
 
 
 class NothingUsableError(DatasetError):
-    """A data set in which nothing fits what is asked of it, so that trying again would not help."""
+    """A data set in which nothing fits what is asked of it, so that trying again would not help.
+
+    Example:
+        >>> issubclass(NothingUsableError, DatasetError)
+        True
+    """
 
 
 class ResultFileError(InputError):
-    """A tracking result file that cannot be read."""
+    """A tracking result file that cannot be read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from starktrack.data.formats.result_files import read_boxes
+        >>> read_boxes(Path("nowhere.txt"))
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.ResultFileError: nowhere.txt must be a file of boxes that can be read, got: ...
+    """
 
 
 class AnnotationError(InputError):
@@ -74,15 +143,33 @@ class AnnotationError(InputError):
 
 
 class CheckpointError(StarktrackError):
-    """A weights file that is damaged, truncated or belongs to another model."""
+    """A weights file that is damaged, truncated or belongs to another model.
+
+    Example:
+        >>> import starktrack
+        >>> starktrack.load("stark_st50")
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.CheckpointError: stark_st50 needs weights, got none; ...
+    """
 
 
 class UnsafeCheckpointError(CheckpointError):
-    """A pickle that asks for code beyond tensors and plain containers."""
+    """A pickle that asks for code beyond tensors and plain containers.
+
+    Example:
+        >>> issubclass(UnsafeCheckpointError, CheckpointError)
+        True
+    """
 
 
 class MissingExtraError(StarktrackError):
-    """An optional package is needed and not installed."""
+    """An optional package is needed and not installed.
+
+    Example:
+        >>> print(MissingExtraError("onnx", "export", "exporting"))
+        exporting needs the package onnx, which is not installed; run: pip install "starktrack[export]"
+    """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
@@ -92,11 +179,26 @@ class MissingExtraError(StarktrackError):
 
 
 class DeviceError(StarktrackError):
-    """A device that this machine does not have."""
+    """A device that this machine does not have.
+
+    Example:
+        >>> import starktrack
+        >>> starktrack.load(device="tpu", engine="onnx")
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.DeviceError: the onnx engine runs on the CPU, got device 'tpu'; ...
+    """
 
 
 class TrainingError(StarktrackError):
-    """A training run that cannot go on."""
+    """A training run that cannot go on.
+
+    Example:
+        >>> raise TrainingError("the loss is NaN at step 12")
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.TrainingError: the loss is NaN at step 12
+    """
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

@@ -31,7 +31,8 @@ ALLOWED = {
     "pretrained": set(),
     "api": BASE | {"config", "geometry", "data", "models", "tracking", "engines", "hub", "pretrained"},
     "vot": BASE | {"api", "config", "geometry", "data", "tracking"},
-    "__init__": {"api", "config", "data", "errors", "tracking", "workflows"},
+    "detections": BASE | {"data", "geometry"},
+    "__init__": {"api", "config", "data", "detections", "errors", "tracking", "workflows"},
     "__main__": {"cli"},
 }
 """Which other areas an area may import; a dotted name allows that one module.
@@ -52,6 +53,7 @@ WITHOUT_TORCH = (
     "cli",
     "config",
     "data.frames",
+    "detections",
     "data.formats",
     "data.video_sequence",
     "data.sources",

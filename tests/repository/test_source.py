@@ -106,6 +106,7 @@ PUBLIC = [
     "InputError",
     "MissingExtraError",
     "NothingUsableError",
+    "PluginTracker",
     "Refiner",
     "ResultFileError",
     "StarktrackError",
@@ -118,10 +119,12 @@ PUBLIC = [
     "UnsafeCheckpointError",
     "VideoBrokenError",
     "VideoError",
+    "from_detections",
     "from_pretrained",
     "load",
     "open_frames",
     "push",
+    "to_detections",
     "track",
 ]
 

@@ -201,6 +201,12 @@ class TrackingConfig:
             `tracking.search_growth`; 1 leaves it as it is.
 
     Source: section 4.1 (T_u = 200, tau = 0.5); the last four are ours, and by default change no box.
+
+    Example:
+        >>> import starktrack
+        >>> settings = starktrack.TrackingConfig(update_interval=25, lost_after=3)
+        >>> starktrack.load(settings=settings).settings.lost_after
+        3
     """
 
     update_interval: PositiveInt = 200

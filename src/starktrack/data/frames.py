@@ -34,9 +34,12 @@ def open_frames(
         VideoError: The source is missing, empty, unreadable or not a video.
 
     Example:
-        >>> with open_frames("dog.mp4") as frames:  # doctest: +SKIP
+        >>> with open_frames("dog.mp4") as frames:
         ...     for frame in frames:
         ...         print(frame.index, frame.seconds, frame.image.shape)
+        0 0.0 (240, 320, 3)
+        1 0.04 (240, 320, 3)
+        2 0.08 (240, 320, 3)
     """
     from starktrack.data.video import camera, file, image_files
 

@@ -71,7 +71,21 @@ class NetworkTracker:
 
 @runtime_checkable
 class PluginTracker(Protocol):
-    """The two methods that a tracker of your own must have."""
+    """The two methods that a tracker of your own must have.
+
+    `starktrack evaluate --tracker module:factory` calls `factory()` for every target. Images are RGB uint8
+    `[H, W, 3]`; `start` gets the first frame and the box on it, `update` returns the box in the next frame;
+    boxes are x,y,w,h in pixels.
+
+    Example:
+        >>> class Still:
+        ...     def start(self, image, box_xywh):
+        ...         self.box_xywh = box_xywh
+        ...     def update(self, image):
+        ...         return self.box_xywh
+        >>> isinstance(Still(), PluginTracker)
+        True
+    """
 
     def start(self, image: Image, box_xywh: Box) -> None: ...  # noqa: D102
 

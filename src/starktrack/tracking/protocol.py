@@ -54,7 +54,15 @@ Template = Any
 
 @runtime_checkable
 class Engine(Protocol):
-    """A network behind a plain interface. Results do not depend on how boxes were grouped in `BoxQueries`."""
+    """A network behind a plain interface. Results do not depend on how boxes were grouped in `BoxQueries`.
+
+    Whatever fulfils it can be given to `Tracker`: a network of your own, another runtime.
+
+    Example:
+        >>> import starktrack
+        >>> isinstance(starktrack.load().engine, starktrack.Engine)
+        True
+    """
 
     @property
     def config(self) -> Config:
@@ -90,7 +98,13 @@ class Refinement:
 
 @runtime_checkable
 class Refiner(Protocol):
-    """A second network that makes boxes exact and draws outlines; it composes with any tracker."""
+    """A second network that makes boxes exact and draws outlines; it composes with any tracker.
+
+    Example:
+        >>> import starktrack
+        >>> isinstance(starktrack.load(refine="refine_mobile").refiner, starktrack.Refiner)
+        True
+    """
 
     @property
     def config(self) -> RefineConfig:

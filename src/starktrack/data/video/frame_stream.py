@@ -24,6 +24,10 @@ class Frame:
         index: Position in the source, from 0.
         seconds: When it is shown, on the clock of the source, never before the frame before it; None where
             the source has no clock.
+
+    Example:
+        >>> Frame(image=np.zeros((48, 64, 3), np.uint8), index=7, seconds=0.28).seconds
+        0.28
     """
 
     image: Image

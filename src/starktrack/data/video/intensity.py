@@ -31,7 +31,7 @@ class IntensityScale:
     Example:
         >>> scale = IntensityScale("thermal.tif", (7300, 7500))
         >>> scale.to_rgb(np.array([[7300, 7400, 7600]], np.uint16))[0, :, 0].tolist()
-        [0, 128, 255]
+        [0, 127, 255]
     """
 
     def __init__(self, name: str, limits: IntensityRange | None = None) -> None:

@@ -1,0 +1,73 @@
+"""Every public name has an example in its docstring, and every example in the package runs."""
+
+import doctest
+import shutil
+import sys
+import types
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import starktrack
+from starktrack.pretrained import pretrained_weights
+
+PACKAGE = Path(starktrack.__file__).parent
+MODULES = sorted(
+    ".".join(("starktrack", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.fixture
+def example_folder(tmp_path, monkeypatch):
+    """A folder with the files that examples name, and a hub without a network."""
+    from starktrack.data.synthetic.clip import synthetic_clip
+    from starktrack.data.video.writer import VideoWriter
+
+    with VideoWriter(tmp_path / "dog.mp4", (240, 320), 25.0) as writer:
+        for frame in synthetic_clip(3, size_hw=(240, 320)):
+            writer.write(frame.image, None)
+    weights = pretrained_weights("stark_mobile", "onnx")
+    shutil.copy(weights, tmp_path / "stark_mobile.onnx")
+    hub = types.ModuleType("huggingface_hub")
+    hub.errors = types.SimpleNamespace(HfHubHTTPError=OSError, HFValidationError=ValueError)
+    hub.hf_hub_download = lambda *_, **__: str(tmp_path / "stark_mobile.onnx")
+    hub.create_repo = lambda *_, **__: None
+    hub.upload_file = lambda *, repo_id, **_: f"https://huggingface.co/{repo_id}/commit/1"
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    monkeypatch.chdir(tmp_path)
+
+
+def examples_of(thing, name, module):
+    found = doctest.DocTestFinder().find(thing, name, module=module)
+    return [test for test in found if test.examples]
+
+
+def run(tests):
+    told = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for test in tests:
+        runner.run(test, out=told.append)
+    assert runner.failures == 0, "".join(told)
+    return runner.tries
+
+
+@pytest.mark.parametrize("name", starktrack.__all__)
+def test_every_public_name_has_an_example(name):
+    thing = getattr(starktrack, name)
+    tests = examples_of(thing, name, import_module(thing.__module__))
+    assert name in [test.name for test in tests]
+    assert not [each for test in tests for each in test.examples if each.options.get(doctest.SKIP)]
+
+
+@pytest.mark.usefixtures("example_folder")
+@pytest.mark.parametrize("name", MODULES)
+def test_every_example_runs(name):
+    if name == "starktrack.detections":
+        pytest.importorskip("supervision")
+    module = import_module(name)
+    tests = examples_of(module, name, module)
+    skipped = [each for test in tests for each in test.examples if each.options.get(doctest.SKIP)]
+    assert tests and (run(tests) > 0 or skipped)
