@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starktrack.data.track_output import TrackOutput as TrackOutput
     from starktrack.detections import from_detections as from_detections
     from starktrack.detections import to_detections as to_detections
+    from starktrack.errors import AnnotationError as AnnotationError
     from starktrack.errors import BoxError as BoxError
     from starktrack.errors import CheckpointError as CheckpointError
     from starktrack.errors import ConfigError as ConfigError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from starktrack.errors import MissingExtraError as MissingExtraError
     from starktrack.errors import NothingUsableError as NothingUsableError
     from starktrack.errors import ResultFileError as ResultFileError
+    from starktrack.errors import SourceWarning as SourceWarning
     from starktrack.errors import StarktrackError as StarktrackError
     from starktrack.errors import TrainingError as TrainingError
     from starktrack.errors import UnsafeCheckpointError as UnsafeCheckpointError
@@ -45,6 +47,7 @@ _MODULES = {
     "data.video.frame_stream": ("Frame",),
     "detections": ("from_detections", "to_detections"),
     "errors": (
+        "AnnotationError",
         "BoxError",
         "CheckpointError",
         "ConfigError",
@@ -54,6 +57,7 @@ _MODULES = {
         "MissingExtraError",
         "NothingUsableError",
         "ResultFileError",
+        "SourceWarning",
         "StarktrackError",
         "TrainingError",
         "UnsafeCheckpointError",

@@ -100,7 +100,15 @@ class VideoBrokenError(VideoError):
 
 
 class SourceWarning(UserWarning):
-    """A video or image folder was repaired or mapped while it was read; the message says what and how."""
+    """A video or image folder was repaired or mapped while it was read; the message says what and how.
+
+    Example:
+        >>> import starktrack, warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", starktrack.SourceWarning)  # refuse what would be repaired
+        ...     frames = starktrack.open_frames("dog.mp4")
+        >>> frames.close()
+    """
 
 
 class DatasetError(InputError):
@@ -139,7 +147,15 @@ class ResultFileError(InputError):
 
 
 class AnnotationError(InputError):
-    """An annotation file that cannot be read or written; names the file and the line or key."""
+    """An annotation file that cannot be read or written; names the file and the line or key.
+
+    Example:
+        >>> from starktrack.interchange import read
+        >>> read("nowhere.xml")
+        Traceback (most recent call last):
+            ...
+        starktrack.errors.AnnotationError: ...nowhere.xml...
+    """
 
 
 class CheckpointError(StarktrackError):

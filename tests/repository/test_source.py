@@ -96,6 +96,7 @@ def test_only_weights_are_unpickled_and_only_as_tensors():
 
 
 PUBLIC = [
+    "AnnotationError",
     "BoxError",
     "CheckpointError",
     "ConfigError",
@@ -109,6 +110,7 @@ PUBLIC = [
     "PluginTracker",
     "Refiner",
     "ResultFileError",
+    "SourceWarning",
     "StarktrackError",
     "TargetState",
     "TrackOutput",
