@@ -4,7 +4,7 @@ import os
 import pytest
 
 from starktrack.errors import InputError
-from starktrack.files import atomic_write, discard_leftovers
+from starktrack.files import atomic_folder, atomic_write, discard_leftovers
 
 
 def test_a_whole_file_replaces_the_older_one(tmp_path):
@@ -87,3 +87,21 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
         second.write_text("second")
         assert first != second
     assert path.read_text() == "first"
+
+
+def test_a_folder_appears_when_it_is_whole_and_an_error_leaves_nothing(tmp_path):
+    path = tmp_path / "masks"
+    path.mkdir()
+    with pytest.raises(RuntimeError), atomic_folder(path, "a folder of masks") as partial:
+        (partial / "a.png").write_text("half")
+        raise RuntimeError
+    assert not list(path.iterdir()) and [each.name for each in tmp_path.iterdir()] == ["masks"]
+    with atomic_folder(path, "a folder of masks") as partial:
+        (partial / "a.png").write_text("whole")
+        assert not list(path.iterdir())
+    assert (path / "a.png").read_text() == "whole" and [each.name for each in tmp_path.iterdir()] == ["masks"]
+    with (
+        pytest.raises(InputError, match="a folder of masks must be new or empty"),
+        atomic_folder(path, "a folder of masks"),
+    ):
+        pytest.fail("written to")

@@ -7,6 +7,7 @@ tables, caches. Logs that grow by a line are the exception.
 import errno
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -34,13 +35,18 @@ class OutputFile:
     def keep(self) -> None:
         """Force the file to disk and move it to its place, over an older one."""
         _sync(self.partial)
+        if self.partial.is_dir() and self.path.is_dir():
+            self.path.rmdir()
         self.partial.replace(self.path)
         # The move itself must reach the disk too, before a caller removes what this file replaces.
         _sync(self.path.parent)
 
     def discard(self) -> None:
         """Remove what was written; an older file in its place stays."""
-        self.partial.unlink(missing_ok=True)
+        if self.partial.is_dir():
+            shutil.rmtree(self.partial, ignore_errors=True)
+        else:
+            self.partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -64,6 +70,38 @@ def atomic_write(path: Path) -> Iterator[Path]:
             file.keep()
     finally:
         file.discard()
+
+
+@contextmanager
+def atomic_folder(path: Path, purpose: str) -> Iterator[Path]:
+    """Give a folder to write to; it moves to `path` at the end, and is removed on an error.
+
+    Args:
+        path: A folder that is new or empty.
+        purpose: What it is for, as the error begins: "a folder of masks".
+
+    Raises:
+        InputError: There is something at `path` already, it cannot be written to, or the disk is full.
+    """
+    check_new_folder(path, purpose)
+    folder = OutputFile(path)
+    try:
+        with named_write(path):
+            folder.partial.mkdir(parents=True)
+            yield folder.partial
+            folder.keep()
+    finally:
+        folder.discard()
+
+
+def check_new_folder(path: Path, purpose: str) -> None:
+    """Check that a folder is new or empty, so that what lies there is never mixed with what comes.
+
+    Raises:
+        InputError: It is a file, or a folder that holds something.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{purpose} must be new or empty, {path} is not; give another")
 
 
 def discard_leftovers(paths: Iterable[Path]) -> None:

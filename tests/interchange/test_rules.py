@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from starktrack import interchange
-from starktrack.errors import AnnotationError, MissingExtraError
+from starktrack.errors import AnnotationError, InputError, MissingExtraError
 from starktrack.interchange import Mask, Observation, Polygon, Rectangle, Track, VideoTracks
 from starktrack.interchange.run_lengths import filled
 
@@ -124,14 +124,19 @@ def test_masks_in_shares_and_whole_frames_need_the_size(tmp_path):
         ("x.json", "cvat", r"in the format cvat must end in .xml, got 'x.json'"),
         ("x.txt", "yolo", r"in the format yolo must be a folder, got 'x.txt'"),
         ("no/x.xml", None, r"must lie in a folder that exists, got .*; create"),
-        ("full", "voc", r"must be new or empty, .*full is not"),
     ],
 )
 def test_places_that_cannot_be_written_are_refused(tmp_path, name, format_name, message):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "a").touch()
     with pytest.raises(AnnotationError, match=message):
         interchange.write(tmp_path / name, one(), format_name)
+
+
+def test_a_folder_that_holds_something_is_never_written_to(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").touch()
+    with pytest.raises(InputError, match=r"must be new or empty, .*full is not"):
+        interchange.write(tmp_path / "full", one(), "voc")
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["a"]
 
 
 def test_tracks_without_boxes_are_not_written(tmp_path):

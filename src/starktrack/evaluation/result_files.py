@@ -65,7 +65,7 @@ def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> Track
         ResultFileError: The place is missing, a file is damaged or shorter than it was written, or two files
             claim one sequence.
     """
-    place = open_place(root, frozenset({*_SUFFIXES, ".json"}), ResultFileError, "results")
+    place = open_place(root, frozenset({*_SUFFIXES, ".json"}), "results")
     wanted = _spellings(names)
     boxes: dict[str, PurePosixPath] = {}
     times: dict[str, PurePosixPath] = {}
@@ -95,7 +95,7 @@ def read_repetitions(root: Path, names: Iterable[str]) -> list[TrackerResults]:
         ResultFileError: As `read_results`, or some sequences were run more often than others.
     """
     names = list(names)
-    place = open_place(root, frozenset(_SUFFIXES), ResultFileError, "results")
+    place = open_place(root, frozenset(_SUFFIXES), "results")
     wanted = _spellings(names)
     runs: dict[str, set[int]] = {}
     for path in filter(_is_result, place.files):

@@ -98,7 +98,7 @@ def submission_problems(target: Server, path: Path, first_frames: Iterable[First
     Raises:
         ResultFileError: The zip is missing or not a zip.
     """
-    place = open_place(path, None, ResultFileError, "a submission")
+    place = open_place(path, None, "a submission")
     told = {frame.name: frame for frame in first_frames}
     expected = {PurePosixPath(target.boxes_name.format(name=name)): name for name in told}
     found = _without_top_folder(place, set(expected))

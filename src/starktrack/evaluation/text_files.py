@@ -1,4 +1,9 @@
-"""Text files in a folder or a zip: the form of every result and submission."""
+"""Text files in a folder or a zip: the form of every result and submission.
+
+`data.sources.folders.Folder` does not do this job. It reads a few of a hundred thousand frames, and hides what a Mac
+packs beside them. Results are few and small. They are checked whole before anything is scored, and a server would
+reject such extras.
+"""
 
 import os
 import zipfile
@@ -7,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from starktrack.errors import InputError
+from starktrack.errors import InputError, ResultFileError
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,10 @@ class TextPlace:
     Attributes:
         label: How errors name the place.
         files: Where each file lies, or what it holds.
-        error_class: What is raised where a file cannot be read.
     """
 
     label: str
     files: dict[PurePosixPath, Path | bytes]
-    error_class: type[InputError]
 
     def data(self, path: PurePosixPath) -> bytes | None:
         """Return the bytes of a file, None where there is none."""
@@ -33,7 +36,7 @@ class TextPlace:
         """Return what a file holds, None where there is none.
 
         Raises:
-            InputError: Of the given class; the file is not text.
+            ResultFileError: The file is not text.
         """
         data = self.data(path)
         if data is None:
@@ -41,7 +44,7 @@ class TextPlace:
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise self.error_class(f"{self.label}/{path} must be text, got bytes: {error}") from error
+            raise ResultFileError(f"{self.label}/{path} must be text, got bytes: {error}") from error
 
 
 def read_names(path: Path) -> list[str]:
@@ -52,25 +55,23 @@ def read_names(path: Path) -> list[str]:
         raise InputError(f"{path} must be a text file of sequence names, got: {error}") from error
 
 
-def open_place(
-    root: Path, kinds: frozenset[str] | None, error_class: type[InputError], what: str
-) -> TextPlace:
+def open_place(root: Path, kinds: frozenset[str] | None, what: str) -> TextPlace:
     """Return the files of these kinds (`.txt` …; None for all) in a folder or zip.
 
     Raises:
-        InputError: Of the given class; the place is missing or neither folder nor zip.
+        ResultFileError: The place is missing or neither folder nor zip.
     """
     if root.is_dir():
         files = {PurePosixPath(path.relative_to(root)): path for path in _files(root, kinds)}
-        return TextPlace(str(root), files, error_class)
+        return TextPlace(str(root), files)
     try:
         with zipfile.ZipFile(root) as archive:
-            return TextPlace(str(root), dict(_members(archive, kinds)), error_class)
+            return TextPlace(str(root), dict(_members(archive, kinds)))
     except FileNotFoundError as error:
-        raise error_class(f"{what} must be a folder or a zip, {root} does not exist") from error
+        raise ResultFileError(f"{what} must be a folder or a zip, {root} does not exist") from error
     # What zipfile raises for no zip, a wrong checksum, damaged packing, and a password or a method it lacks.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise error_class(
+        raise ResultFileError(
             f"{what} must be a folder or a zip that can be read whole, got {root}: {error}"
         ) from error
 

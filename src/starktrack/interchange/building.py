@@ -2,14 +2,11 @@
 
 import json
 import re
-import shutil
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from starktrack.errors import AnnotationError
-from starktrack.files import OutputFile, named_write
 from starktrack.interchange.tracks import Observation, Polygon, Real, Rectangle, Track, VideoTracks
 from starktrack.interchange.values import LARGEST_FRAME, Value
 
@@ -188,28 +185,6 @@ def frame_number(name: str, where: str, facts: Facts) -> int:
 def frame_name(frame: int) -> str:
     """Return the name of the file of a frame, without a suffix."""
     return f"frame_{frame:0{DIGITS}d}"
-
-
-@contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to write to; it moves to `path` at the end, and is removed on an error.
-
-    Raises:
-        AnnotationError: There is something at `path` already.
-        InputError: The place cannot be written to, or the disk is full.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise AnnotationError(f"a folder of annotations must be new or empty, {path} is not; give another")
-    folder = OutputFile(path)
-    try:
-        with named_write(path):
-            folder.partial.mkdir(parents=True)
-            yield folder.partial
-            if path.is_dir():
-                path.rmdir()
-            folder.keep()
-    finally:
-        shutil.rmtree(folder.partial, ignore_errors=True)
 
 
 def text_of(attributes: Mapping[str, object]) -> dict[str, str]:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from starktrack.errors import AnnotationError
-from starktrack.files import atomic_write
+from starktrack.files import atomic_folder, atomic_write
 from starktrack.interchange.building import (
     Facts,
     LabelCounter,
     TrackBuilder,
-    atomic_folder,
     every_frame,
     frame_name,
     frame_number,
@@ -94,7 +93,7 @@ def write_datumaro(path: Path, video: VideoTracks) -> None:
         with atomic_write(path) as partial:
             partial.write_text(text, encoding="utf-8")
     else:
-        with atomic_folder(path) as folder:
+        with atomic_folder(path, "a folder of annotations") as folder:
             (folder / "annotations").mkdir()
             (folder / "annotations" / "default.json").write_text(text, encoding="utf-8")
 

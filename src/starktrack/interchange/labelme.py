@@ -13,11 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from starktrack.files import atomic_folder
 from starktrack.interchange.building import (
     Facts,
     LabelCounter,
     TrackBuilder,
-    atomic_folder,
     every_frame,
     frame_files,
     frame_name,
@@ -66,7 +66,7 @@ def read_labelme(path: Path, facts: Facts) -> VideoTracks:
 def write_labelme(path: Path, video: VideoTracks) -> None:
     """Write `frame_NNNNNN.json` for each frame, beside which labelme looks for `frame_NNNNNN.jpg`."""
     height, width = video.size_hw or (None, None)
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, "a folder of annotations") as folder:
         for frame, targets in every_frame(video):
             content = {
                 "version": "5.5.0",

@@ -9,8 +9,8 @@ import configparser
 from pathlib import Path
 
 from starktrack.errors import AnnotationError
-from starktrack.files import atomic_write
-from starktrack.interchange.building import UNNAMED, Facts, TrackBuilder, atomic_folder, rectangle, rounded
+from starktrack.files import atomic_folder, atomic_write
+from starktrack.interchange.building import UNNAMED, Facts, TrackBuilder, rectangle, rounded
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, VideoTracks
 from starktrack.interchange.values import Value, read_text
@@ -96,7 +96,7 @@ def write_mot(path: Path, video: VideoTracks) -> None:
         with atomic_write(path) as partial:
             partial.write_text("".join(lines), encoding="utf-8")
         return
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, "a folder of annotations") as folder:
         (folder / "gt").mkdir()
         (folder / "gt" / "gt.txt").write_text("".join(lines), encoding="utf-8")
         names = "".join(" ".join(name.split()) + "\n" for name in classes)

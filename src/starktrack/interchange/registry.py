@@ -98,7 +98,7 @@ def write(path: str | Path, video: VideoTracks, format: str | None = None) -> li
 
     Raises:
         AnnotationError: Unknown format, no target, or the format needs the size of the frames.
-        InputError: The place cannot be written to.
+        InputError: There is something at `path` already, it cannot be written to, or the disk is full.
     """
     path = Path(path)
     if format is None and path.suffix.lower() not in _BY_SUFFIX:

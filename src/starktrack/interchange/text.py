@@ -12,8 +12,8 @@ import numpy as np
 
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers
 from starktrack.errors import AnnotationError
-from starktrack.files import atomic_write
-from starktrack.interchange.building import Facts, TrackBuilder, atomic_folder, places, rectangle
+from starktrack.files import atomic_folder, atomic_write
+from starktrack.interchange.building import Facts, TrackBuilder, places, rectangle
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, Track, VideoTracks
 from starktrack.interchange.values import Value, read_text
@@ -63,7 +63,7 @@ def write_got10k(path: Path, video: VideoTracks) -> None:
             with atomic_write(place) as partial:
                 partial.write_text(lines, encoding="utf-8")
             continue
-        with atomic_folder(place) as folder:
+        with atomic_folder(place, "a folder of annotations") as folder:
             (folder / GOT10K_FILE).write_text(lines, encoding="utf-8")
             seen = [track.at(frame) for frame in range(video.length)]
             _write_labels(folder / "absence.label", [int(each is None) for each in seen])
@@ -84,7 +84,7 @@ def write_otb(path: Path, video: VideoTracks) -> None:
             with atomic_write(place) as partial:
                 partial.write_text(lines, encoding="utf-8")
         else:
-            with atomic_folder(place) as folder:
+            with atomic_folder(place, "a folder of annotations") as folder:
                 (folder / OTB_FILE).write_text(lines, encoding="utf-8")
 
 

@@ -8,11 +8,11 @@ apart.
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from starktrack.files import atomic_folder
 from starktrack.interchange.building import (
     Facts,
     LabelCounter,
     TrackBuilder,
-    atomic_folder,
     every_frame,
     frame_files,
     frame_name,
@@ -53,7 +53,7 @@ def read_voc(path: Path, facts: Facts) -> VideoTracks:
 
 def write_voc(path: Path, video: VideoTracks) -> None:
     """Write `frame_NNNNNN.xml` for each frame."""
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, "a folder of annotations") as folder:
         for frame, targets in every_frame(video):
             lines = ["<annotation>", f"<folder>{escape(path.name)}</folder>"]
             lines.append(f"<filename>{frame_name(frame)}.jpg</filename>")

@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 
 from starktrack.errors import AnnotationError
+from starktrack.files import atomic_folder
 from starktrack.interchange.building import (
     Facts,
     LabelCounter,
     TrackBuilder,
-    atomic_folder,
     every_frame,
     frame_files,
     frame_name,
@@ -76,7 +76,7 @@ def write_yolo(path: Path, video: VideoTracks) -> None:
     """Write `labels/frame_NNNNNN.txt` for each frame, `classes.txt` and `data.yaml`; lines end in the id."""
     height, width = Facts(video.size_hw).required_size("YOLO")
     names = video.labels
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, "a folder of annotations") as folder:
         (folder / _LABELS).mkdir()
         for frame, targets in every_frame(video):
             lines = []

@@ -1,4 +1,8 @@
-"""The training loop, all of it: stages, epochs, steps, and what is done between them."""
+"""The training loop, all of it: stages, epochs, steps, and the work between them.
+
+No framework runs it: a run must resume bit for bit from the middle of an epoch, with any number of processes, so every
+random state, every average and every place in the data is in sight here and in one record.
+"""
 
 import json
 import logging

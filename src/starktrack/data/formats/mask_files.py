@@ -6,7 +6,6 @@ uncompressed form: column by column, beginning with what is not the target's.
 
 import io
 import json
-import shutil
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from jaxtyping import Bool, UInt8
 
 from starktrack.data.formats.regions import run_lengths
 from starktrack.errors import InputError, VideoBrokenError
-from starktrack.files import OutputFile, named_write
+from starktrack.files import OutputFile, check_new_folder, named_write
 
 RUNS = "masks.json"
 """Name of the file of run lengths beside the pictures."""
@@ -57,7 +56,7 @@ class MaskWriter:
             if (error is None or isinstance(error, VideoBrokenError)) and self._folder.partial.is_dir():
                 self._keep()
         finally:
-            shutil.rmtree(self._folder.partial, ignore_errors=True)
+            self._folder.discard()
 
     def write(self, frame: int, masks: Mapping[int, Bool[np.ndarray, "height width"]]) -> None:
         """Append the outlines of one frame, by target; there is at least one."""
@@ -79,8 +78,6 @@ class MaskWriter:
         with named_write(self.path):
             text = "[\n" + ",\n".join(self._lines) + "\n]\n"
             (self._folder.partial / RUNS).write_text(text, encoding="utf-8")
-            if self.path.is_dir():
-                self.path.rmdir()
             self._folder.keep()
 
 
@@ -90,8 +87,7 @@ def check_mask_folder(path: Path) -> None:
     Raises:
         InputError: A file, a folder that holds something, or a place that cannot be written to.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"a folder of masks must be new or empty, {path} is not; give another")
+    check_new_folder(path, "a folder of masks")
     if not path.parent.is_dir():
         raise InputError(f"a folder of masks must lie in a folder that exists; create {path.parent}")
 
