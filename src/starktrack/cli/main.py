@@ -13,6 +13,7 @@ from starktrack.errors import SourceWarning, StarktrackError
 
 VERBS = {
     "track": "Track one or more targets through a video.",
+    "studio": "Open a page to draw boxes, watch them tracked, correct them and export the tracks.",
     "train": "Train a model; on several GPUs or machines start it with torchrun.",
     "ablate": "Train every row of Tables 7 and 8 under one budget, score them, and print both tables.",
     "evaluate": "Track a benchmark's sequences with our tracker, OpenCV's or one's own.",

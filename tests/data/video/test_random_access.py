@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from starktrack.data.frames import open_frames
+from starktrack.data.video.file import ToArray
 from starktrack.data.video.random_access import RandomFrames
 from starktrack.errors import InputError, VideoError
 
@@ -22,13 +23,14 @@ CODECS = {
 }
 
 
+@pytest.mark.parametrize("cache_bytes", [1, 5 * 48 * 64 * 3])
 @pytest.mark.parametrize("name", CODECS)
-def test_any_order_gives_the_frames_of_the_stream(make_clip, noise, name):
+def test_any_order_gives_the_frames_of_the_stream(make_clip, noise, name, cache_bytes):
     path = make_clip(name, noise, **CODECS[name])
     expected = in_order(path)
     order = [len(expected) - 1, 0, *range(len(expected)), *reversed(range(len(expected)))]
     order += random.Random(0).choices(range(len(expected)), k=40)
-    with RandomFrames(path, cache_bytes=1) as frames:
+    with RandomFrames(path, cache_bytes=cache_bytes) as frames:
         assert len(frames) == len(expected) > 30 and frames.size_hw == expected[0].shape[:2]
         for index in order:
             assert np.array_equal(frames.read(index), expected[index]), index
@@ -65,3 +67,17 @@ def test_few_pictures_are_kept(make_clip):
         assert frames.read(19) is frames.read(19)
         with pytest.raises(ValueError, match="read-only"):
             frames.read(19)[0, 0] = 0
+
+
+def test_reading_backwards_decodes_each_frame_once(make_clip, noise, monkeypatch):
+    decoded = []
+    made = ToArray.__call__
+    monkeypatch.setattr(
+        ToArray, "__call__", lambda self, frame: decoded.append(frame.pts) or made(self, frame)
+    )
+    with RandomFrames(make_clip("clip.mp4", noise, options={"g": "40"})) as frames:
+        frames.read(39)
+        decoded.clear()
+        for index in reversed(range(39)):
+            frames.read(index)
+    assert len(decoded) < 45

@@ -6,7 +6,7 @@ before it. Sources whose packets do not say when each is shown are read from the
 
 import threading
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class RandomFrames:
         self._cache: OrderedDict[int, Image] = OrderedDict({0: first.image})
         self._most_cached = max(2, cache_bytes // max(1, first.image.nbytes))
         self._reader = _open_reader(self._source)
+        self._latest = 0
         self._num_frames: int | None = self._reader.num_frames
 
     def __len__(self) -> int:
@@ -90,12 +91,15 @@ class RandomFrames:
             if index in self._cache:
                 self._cache.move_to_end(index)
                 return self._cache[index]
-            image = self._reader.read(index)
-            image.setflags(write=False)
-            self._cache[index] = image
+            # Read backwards, the frames that are decoded on the way are those that are asked for next.
+            is_backward = 0 < self._latest - index <= self._most_cached
+            self._latest = index
+            for place, image in self._reader.read(index, self._most_cached if is_backward else 1):
+                image.setflags(write=False)
+                self._cache[place] = image
             while len(self._cache) > self._most_cached:
                 self._cache.popitem(last=False)
-            return image
+            return self._cache[index]
 
     def close(self) -> None:
         """Close the file and forget the pictures."""
@@ -121,10 +125,10 @@ class _Images:
         self._scale.to_rgb(image_files.read_array(paths[0]))  # the first picture fixes the scale of all
         self.num_frames: int | None = len(paths)
 
-    def read(self, index: int) -> Image:
+    def read(self, index: int, most: int) -> list[tuple[int, Image]]:
         if index >= len(self._paths):
             raise _no_such_frame(index, len(self._paths))
-        return self._scale.to_rgb(image_files.read_array(self._paths[index]))
+        return [(index, self._scale.to_rgb(image_files.read_array(self._paths[index])))]
 
     def count(self) -> int:
         return len(self._paths)
@@ -142,14 +146,17 @@ class _InOrder:
         self._next = 0
         self.num_frames: int | None = None
 
-    def read(self, index: int) -> Image:
+    def read(self, index: int, most: int) -> list[tuple[int, Image]]:
         if self._stream is None or index < self._next:
             self.close()
-            self._stream, self._next = open_frames(self._source, start_frame=index), index
+            first = max(0, index + 1 - most)
+            self._stream, self._next = open_frames(self._source, start_frame=first), first
+        kept: deque[tuple[int, Image]] = deque(maxlen=most)
         for frame in self._stream:
             self._next = frame.index + 1
+            kept.append((frame.index, frame.image))
             if frame.index == index:
-                return frame.image
+                return list(kept)
         raise _no_such_frame(index, self._next)
 
     def count(self) -> int:
@@ -178,35 +185,37 @@ class _Seeking:
         self._in_order: _InOrder | None = None
         self.num_frames: int | None = len(index.times)
 
-    def read(self, index: int) -> Image:
+    def read(self, index: int, most: int) -> list[tuple[int, Image]]:
         if index >= len(self._index.times):
             raise _no_such_frame(index, len(self._index.times))
         if self._in_order is not None:
-            return self._in_order.read(index)
+            return self._in_order.read(index, most)
         try:
-            found = self._decode_to(index)
+            found = self._decode_to(index, most)
         except av.FFmpegError as error:
             raise VideoError(
                 f"frame {index} of {self._source} cannot be decoded: {error.strerror}; copy or download it again"
             ) from error
         if found is None:  # the file breaks its own index: read it as `open_frames` does
             self._in_order = _InOrder(self._source)
-            return self._in_order.read(index)
-        return self._scale.to_rgb(self._to_array(found))
+            return self._in_order.read(index, most)
+        return [(place, self._scale.to_rgb(self._to_array(frame))) for place, frame in found]
 
-    def _decode_to(self, index: int) -> av.VideoFrame | None:
+    def _decode_to(self, index: int, most: int) -> list[tuple[int, av.VideoFrame]] | None:
         wanted = self._index.times[index]
         key = self._index.keys[max(0, bisect_right(self._index.keys, wanted) - 1)]
         if not self._next <= index or self._index.times[self._next] < key:
             self._container.seek(key, stream=self._video)
             self._frames = self._container.decode(self._video)
+        kept: deque[tuple[int, av.VideoFrame]] = deque(maxlen=most)
         for frame in self._frames:
             place = self._place.get(frame.pts)
             if place is None or place > index:
                 return None
             self._next = place + 1
+            kept.append((place, frame))
             if place == index:
-                return frame
+                return list(kept)
         return None
 
     def count(self) -> int:

@@ -1,0 +1,115 @@
+"""Start the studio: find a port, print the address, open the page, serve until Ctrl-C."""
+
+import asyncio
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from starktrack.errors import InputError, MissingExtraError
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(
+    place: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    open_browser: bool = True,
+    store: Path | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve the studio for a video or the videos of a folder, until it is stopped.
+
+    Args:
+        place: A video file, or the folder that videos are opened from; nothing outside it can be reached.
+        host: Address to listen on; one that is not this machine's own needs the token that `tell` is given.
+        port: 0 takes a free one.
+        open_browser: Open the page.
+        store: Folder of the project files; None for beside each video.
+        weights: As `starktrack.load`.
+        device: As `starktrack.load`.
+        tell: Takes the address of the page, once it can be opened.
+
+    Raises:
+        MissingExtraError: The server's packages are not installed.
+        InputError: There is no such place, or the port is taken.
+    """
+    for package in ("starlette", "uvicorn", "websockets"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "studio", "the studio")
+    import uvicorn
+
+    from starktrack.api import load
+    from starktrack.data.video.image_files import is_image
+    from starktrack.studio.guard import Guard
+    from starktrack.studio.library import Library
+    from starktrack.studio.server import MOST_MESSAGE_BYTES, Studio, make_app
+
+    if not place.exists():
+        raise InputError(f"the studio opens a video or a folder, got {place}, which is not there")
+    if store is not None and not store.is_dir():
+        raise InputError(f"projects must be kept in a folder that exists, got {store}; create it")
+    holds_frames = place.is_dir() and any(is_image(path) for path in place.iterdir())
+    root = place.resolve().parent if place.is_file() or holds_frames else place
+    first_video = place.resolve().name if root != place else ""
+    listener = _listen(host, port)
+    port = listener.getsockname()[1]
+    token = "" if host in LOCAL_HOSTS else secrets.token_urlsafe(24)
+    shown = f"[{host}]" if ":" in host else host
+    names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", shown)}
+    if token:
+        names |= {f"{name}:{port}" for name in _own_names()}
+    studio = Studio(
+        Library(root),
+        store=store,
+        make_tracker=lambda: load(weights=weights, device=device),
+        first_video=first_video,
+    )
+    app = Guard(make_app(studio), hosts=names, token=token)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=MOST_MESSAGE_BYTES,
+        limit_concurrency=256,
+        timeout_graceful_shutdown=3,
+    )
+    address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+    tell(address)
+    if open_browser:
+        threading.Timer(0.5, webbrowser.open, (address,)).start()
+    with listener:
+        asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise InputError(
+            f"the studio must be able to listen on {host}:{port}, got: {error.strerror}; "
+            "choose another with --port, or 0 for a free one"
+        ) from error
+    return listener
+
+
+def _own_names() -> set[str]:
+    """Return the names and addresses under which this machine can be reached from others."""
+    name = socket.gethostname()
+    try:
+        addresses = {str(found[4][0]) for found in socket.getaddrinfo(name, None)}
+    except OSError:
+        addresses = set()
+    return {name, socket.getfqdn(), *(f"[{each}]" if ":" in each else each for each in addresses)}

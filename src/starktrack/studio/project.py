@@ -1,0 +1,489 @@
+"""The annotations of one video while they are made: targets, their boxes frame by frame, and how to undo a change.
+
+Convention: frames count from 0. Boxes are xywh in image pixels. Every change makes a new `Target`, so that the one
+before it can be kept for undo without a copy of its arrays.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from starktrack.errors import InputError, ResultFileError
+from starktrack.files import atomic_write
+from starktrack.geometry.boxes import check_box
+
+FORMAT, VERSION = "starktrack studio", 1
+SUFFIX = ".starktrack.json"
+"""How the file of a project ends; it begins with the name of the video."""
+
+MOST_TARGETS, MOST_NAME = 200, 200
+MOST_FILE_BYTES = 1 << 30
+
+MOST_UNDO, UNDO_BYTES = 200, 128 * 2**20
+"""Changes that can be taken back, and the memory that their arrays may take; the latest change always can."""
+
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
+"""Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008)."""
+
+
+class Kind(IntEnum):
+    """Where a box comes from; NONE where the target has none in a frame."""
+
+    NONE = 0
+    KEY = 1
+    TRACKED = 2
+    INTERPOLATED = 3
+    ABSENT = 4
+
+
+class State(IntEnum):
+    """What the tracker said; NONE where it said nothing."""
+
+    NONE = 0
+    TRACKED = 1
+    UNCERTAIN = 2
+    LOST = 3
+
+
+FromPage: TypeAlias = Any
+"""A value that a page sent, of any JSON type until it was checked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One target through the video.
+
+    Attributes:
+        id: Unique in the project, never used again.
+        name: What a person calls it.
+        colour: `#rrggbb`.
+        boxes_xywh: A row a frame; NaN where there is no box.
+        scores: NaN where there is none.
+        kinds: A `Kind` a frame.
+        states: A `State` a frame.
+    """
+
+    id: int
+    name: str
+    colour: str
+    boxes_xywh: Float[np.ndarray, "frames 4"]
+    scores: Float[np.ndarray, " frames"]
+    kinds: UInt8[np.ndarray, " frames"]
+    states: UInt8[np.ndarray, " frames"]
+
+    @classmethod
+    def empty(cls, target_id: int, name: str, colour: str, num_frames: int) -> "Target":
+        """Return a target without a box."""
+        return cls(
+            target_id,
+            name,
+            colour,
+            np.full((num_frames, 4), np.nan, np.float32),
+            np.full(num_frames, np.nan, np.float32),
+            np.zeros(num_frames, np.uint8),
+            np.zeros(num_frames, np.uint8),
+        )
+
+    @property
+    def num_bytes(self) -> int:
+        """Return how much memory its arrays take."""
+        return self.boxes_xywh.nbytes + self.scores.nbytes + self.kinds.nbytes + self.states.nbytes
+
+    def copy(self) -> "Target":
+        """Return a target of the same content with arrays of its own."""
+        arrays = (self.boxes_xywh, self.scores, self.kinds, self.states)
+        return Target(self.id, self.name, self.colour, *(array.copy() for array in arrays))
+
+    def put(
+        self, frame: int, kind: Kind, box_xywh: Any = None, score: float = np.nan, state: State = State.NONE
+    ) -> None:
+        """Write one frame, in place."""
+        self.boxes_xywh[frame] = np.nan if box_xywh is None else box_xywh
+        self.scores[frame] = score
+        self.kinds[frame] = kind
+        self.states[frame] = state
+
+    def clear(self, frames: slice) -> None:
+        """Take every box of these frames away, in place."""
+        self.boxes_xywh[frames] = np.nan
+        self.scores[frames] = np.nan
+        self.kinds[frames] = Kind.NONE
+        self.states[frames] = State.NONE
+
+    def keys(self) -> list[int]:
+        """Return the frames with a box, or an absence, that a person set."""
+        return np.flatnonzero((self.kinds == Kind.KEY) | (self.kinds == Kind.ABSENT)).tolist()
+
+    def entries(self, first: int, last: int) -> list[list[Any]]:
+        """Return `[kind, state, score, x, y, w, h]` of each frame with a box or absence, after its number."""
+        rows: list[list[Any]] = []
+        for frame in (np.flatnonzero(self.kinds[first : last + 1]) + first).tolist():
+            box = [None] * 4 if np.isnan(self.boxes_xywh[frame, 0]) else _rounded(self.boxes_xywh[frame])
+            score = None if np.isnan(self.scores[frame]) else round(float(self.scores[frame]), 4)
+            rows.append([frame, int(self.kinds[frame]), int(self.states[frame]), score, *box])
+        return rows
+
+
+class Project:
+    """All that is known of one video, changed by operations that can be undone.
+
+    Args:
+        video: Name of the video, as stored in the file.
+        size_hw: Of its frames.
+        num_frames: How many it has.
+    """
+
+    def __init__(self, video: str, size_hw: tuple[int, int], num_frames: int) -> None:
+        self.video, self.size_hw, self.num_frames = video, size_hw, num_frames
+        self.targets: dict[int, Target] = {}
+        self.revision = 0
+        self._next_id = 0
+        self._undo: list[dict[int, Target]] = []
+        self._costs: list[int] = []
+        self._redo: list[dict[int, Target]] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a change to make again."""
+        return bool(self._redo)
+
+    def add_target(self, frame: FromPage, box_xywh: FromPage, name: FromPage = "", colour: FromPage = "") -> int:
+        """Add a target with a key box; return its id."""
+        if len(self.targets) >= MOST_TARGETS:
+            raise InputError(f"a project may hold {MOST_TARGETS} targets, got one more; delete some")
+        frame, box = self._frame(frame), self._box(box_xywh)
+        target_id = self._next_id
+        target = Target.empty(
+            target_id,
+            _name(name) or f"target {target_id + 1}",
+            _colour(colour or COLOURS[target_id % len(COLOURS)]),
+            self.num_frames,
+        )
+        target.put(frame, Kind.KEY, box)
+        self._next_id += 1
+        self._change({**self.targets, target_id: target})
+        return target_id
+
+    def set_box(self, target: FromPage, frame: FromPage, box_xywh: FromPage) -> None:
+        """Put a key box; all other frames stay as they are."""
+        place, box = self._frame(frame), self._box(box_xywh)
+        self._edit(target, lambda changed: changed.put(place, Kind.KEY, box))
+
+    def mark_absent(self, target: FromPage, frame: FromPage) -> None:
+        """Say that the target cannot be seen in a frame."""
+        place = self._frame(frame)
+        self._edit(target, lambda changed: changed.put(place, Kind.ABSENT))
+
+    def clear(self, target: FromPage, first: FromPage, last: FromPage) -> None:
+        """Take the boxes of a range away, key boxes too."""
+        frames = self._range(first, last)
+        self._edit(target, lambda changed: changed.clear(frames))
+
+    def accept(self, target: FromPage, first: FromPage, last: FromPage) -> None:
+        """Make the tracked and interpolated boxes of a range key boxes, which no tracking changes."""
+        frames = self._range(first, last)
+
+        def settle(changed: Target) -> None:
+            kinds = changed.kinds[frames]
+            kinds[(kinds == Kind.TRACKED) | (kinds == Kind.INTERPOLATED)] = Kind.KEY
+
+        self._edit(target, settle)
+
+    def interpolate(self, target: FromPage, first: FromPage, last: FromPage) -> None:
+        """Fill the frames between two boxes linearly.
+
+        Raises:
+            InputError: There is no box in the first or in the last of them.
+        """
+        frames = self._range(first, last)
+        start, end = frames.start, frames.stop - 1
+        held = self._target(target)
+        for frame in (start, end):
+            if np.isnan(held.boxes_xywh[frame, 0]):
+                raise InputError(
+                    f"interpolation goes from a box to a box, got none in frame {frame}; draw one"
+                )
+
+        def fill(changed: Target) -> None:
+            for frame in range(start + 1, end):
+                share = (frame - start) / (end - start)
+                box = (1 - share) * held.boxes_xywh[start] + share * held.boxes_xywh[end]
+                changed.put(frame, Kind.INTERPOLATED, box)
+
+        self._edit(target, fill)
+
+    def rename(self, target: FromPage, name: FromPage, colour: FromPage = "") -> None:
+        """Give a target another name or colour."""
+        held = self._target(target)
+        new = replace(held, name=_name(name) or held.name, colour=_colour(colour or held.colour))
+        self._change({**self.targets, target: new})
+
+    def delete_target(self, target: FromPage) -> None:
+        """Remove a target."""
+        self._target(target)
+        self._change({key: value for key, value in self.targets.items() if key != target})
+
+    def split(self, target: FromPage, frame: FromPage) -> int:
+        """Cut a target in two before a frame; return the id of the second part."""
+        held, place = self._target(target), self._frame(frame)
+        if len(self.targets) >= MOST_TARGETS:
+            raise InputError(f"a project may hold {MOST_TARGETS} targets, got one more; delete some")
+        first, second = held.copy(), held.copy()
+        first.clear(slice(place, None))
+        second.clear(slice(0, place))
+        if not first.kinds.any() or not second.kinds.any():
+            raise InputError(
+                f"both parts must have boxes, got none on one side of frame {frame}; cut elsewhere"
+            )
+        new_id, self._next_id = self._next_id, self._next_id + 1
+        part = replace(
+            second, id=new_id, name=f"{held.name} ({new_id + 1})", colour=COLOURS[new_id % len(COLOURS)]
+        )
+        self._change({**self.targets, target: first, new_id: part})
+        return new_id
+
+    def join(self, target: FromPage, other: FromPage) -> None:
+        """Move the boxes of another target into this one; where both have one, key boxes and then this one's stay."""
+        held, taken = self._target(target), self._target(other)
+        if target == other:
+            raise InputError(f"two targets can be joined, got target {target} twice; choose another")
+        joined = held.copy()
+        set_by_person = (taken.kinds == Kind.KEY) | (taken.kinds == Kind.ABSENT)
+        own = (held.kinds == Kind.KEY) | (held.kinds == Kind.ABSENT)
+        moved = (taken.kinds != Kind.NONE) & ((held.kinds == Kind.NONE) | (set_by_person & ~own))
+        for name in ("boxes_xywh", "scores", "kinds", "states"):
+            getattr(joined, name)[moved] = getattr(taken, name)[moved]
+        self._change(
+            {key: joined if key == target else held for key, held in self.targets.items() if key != other}
+        )
+
+    def replace_all(self, targets: Iterable[Target]) -> None:
+        """Take other targets in place of all, those of a file say."""
+        new = {target.id: target for target in targets}
+        self._next_id = max([self._next_id, *(target_id + 1 for target_id in new)])
+        self._change({**self.targets, **new})
+
+    def next_id(self) -> int:
+        """Return an id that no target has or had."""
+        return self._next_id
+
+    def begin_tracking(self, targets: Sequence[int]) -> dict[int, Target]:
+        """Return copies of these targets that a tracker may write into; the change can be undone as one."""
+        copies = {target: self._target(target).copy() for target in targets}
+        self._change({**self.targets, **copies})
+        return copies
+
+    def undo(self) -> None:
+        """Take the latest change back."""
+        if self._undo:
+            self._redo.append(self.targets)
+            self._costs.pop()
+            self.targets = self._undo.pop()
+            self.revision += 1
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        if self._redo:
+            self._undo.append(self.targets)
+            self._costs.append(0)
+            self.targets = self._redo.pop()
+            self.revision += 1
+
+    def doubtful(self, after: int, threshold: float = 0.5) -> tuple[int, int] | None:
+        """Return (target, frame) of the next frame in which a tracker was not sure; None where there is none."""
+        best: tuple[int, int] | None = None
+        for target in self.targets.values():
+            low = (target.kinds == Kind.TRACKED) & (
+                (target.states >= State.UNCERTAIN)
+                | ((target.states == State.NONE) & (target.scores < threshold))
+            )
+            frames = np.flatnonzero(low[after + 1 :])
+            if len(frames) and (best is None or frames[0] + after + 1 < best[1]):
+                best = (target.id, int(frames[0]) + after + 1)
+        return best
+
+    def _edit(self, target: FromPage, change: Callable[[Target], None]) -> None:
+        changed = self._target(target).copy()
+        change(changed)
+        self._change({**self.targets, target: changed})
+
+    def _change(self, targets: dict[int, Target]) -> None:
+        self._undo.append(self.targets)
+        self._costs.append(
+            sum(old.num_bytes for old in self.targets.values() if old is not targets.get(old.id))
+        )
+        while len(self._undo) > 1 and (len(self._undo) > MOST_UNDO or sum(self._costs) > UNDO_BYTES):
+            del self._undo[0], self._costs[0]
+        self._redo = []
+        self.targets = targets
+        self.revision += 1
+
+    def _target(self, target: FromPage) -> Target:
+        if not isinstance(target, int) or isinstance(target, bool) or target not in self.targets:
+            raise InputError(f"a target must be one of {list(self.targets)}, got {target!r}")
+        return self.targets[target]
+
+    def _frame(self, frame: FromPage) -> int:
+        if not isinstance(frame, int) or isinstance(frame, bool) or not 0 <= frame < self.num_frames:
+            raise InputError(f"a frame must be from 0 to {self.num_frames - 1}, got {frame!r}")
+        return frame
+
+    def _range(self, first: FromPage, last: FromPage) -> slice:
+        start, end = self._frame(first), self._frame(last)
+        if end < start:
+            raise InputError(f"a range must end where it starts or later, got {start} to {end}")
+        return slice(start, end + 1)
+
+    def _box(self, box_xywh: FromPage) -> np.ndarray:
+        return check_box(box_xywh, self.size_hw).astype(np.float32)
+
+
+def write_project(path: Path, project: Project) -> None:
+    """Write a project as JSON, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "video": project.video,
+        "size_hw": list(project.size_hw),
+        "num_frames": project.num_frames,
+        "next_id": project.next_id(),
+        "targets": [
+            {
+                "id": target.id,
+                "name": target.name,
+                "colour": target.colour,
+                "entries": target.entries(0, project.num_frames - 1),
+            }
+            for target in project.targets.values()
+        ],
+    }
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, separators=(",", ":"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_project(path: Path) -> Project:
+    """Return the project of a file.
+
+    Raises:
+        ResultFileError: The file is not a project of this version; names the key.
+    """
+    try:
+        if path.stat().st_size > MOST_FILE_BYTES:
+            raise ResultFileError(
+                f"{path} must be at most {MOST_FILE_BYTES} bytes, got {path.stat().st_size}"
+            )
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ResultFileError(
+            f"{path} must be a studio project in JSON, got: {error}; move it away"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+        raise ResultFileError(
+            f"{path} must be a {FORMAT!r} project of version {VERSION}, got another file; move it away"
+        )
+    reader = _Reader(path)
+    height, width = (
+        reader.whole(side, "size_hw", 1, 1 << 20) for side in reader.listed(content, "size_hw", 2)
+    )
+    project = Project(
+        str(content.get("video", "")),
+        (height, width),
+        reader.whole(content.get("num_frames"), "num_frames", 1, 100_000_000),
+    )
+    targets = [_read_target(reader, each, project) for each in reader.listed(content, "targets")]
+    if len({target.id for target in targets}) < len(targets):
+        raise ResultFileError(f"{path}: targets must have ids of their own, got the same id twice")
+    project.targets = {target.id: target for target in targets}
+    project._next_id = max(
+        [reader.whole(content.get("next_id"), "next_id", 0, 1 << 31), *(t.id + 1 for t in targets)]
+    )
+    return project
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Values of a project's JSON, checked."""
+
+    path: Path
+
+    def whole(self, value: Any, key: str, least: int, most: int) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ResultFileError(f"{self.path}: {key} must be from {least} to {most}, got {value!r}")
+        return value
+
+    def listed(self, content: Any, key: str, length: int | None = None) -> list[Any]:
+        value = content.get(key) if isinstance(content, Mapping) else None
+        if not isinstance(value, list) or (length is not None and len(value) != length):
+            raise ResultFileError(f"{self.path}: {key} must be a list, got {str(value)[:40]!r}")
+        return value
+
+
+def _read_target(reader: _Reader, content: Any, project: Project) -> Target:
+    entries = reader.listed(content, "entries")
+    target = Target.empty(
+        reader.whole(content.get("id"), "targets.id", 0, 1 << 31),
+        _name(content.get("name")),
+        _colour(content.get("colour")),
+        project.num_frames,
+    )
+    for row in entries:
+        if not isinstance(row, list) or len(row) != 8:
+            raise ResultFileError(f"{reader.path}: an entry must hold 8 values, got {str(row)[:60]!r}")
+        frame = reader.whole(row[0], "an entry's frame", 0, project.num_frames - 1)
+        kind = Kind(reader.whole(row[1], "an entry's kind", 1, max(Kind)))
+        state = State(reader.whole(row[2], "an entry's state", 0, max(State)))
+        score, *box = (_real(value, reader.path) for value in row[3:])
+        if kind != Kind.ABSENT and (np.isnan(box).any() or min(box[2:]) <= 0):
+            raise ResultFileError(
+                f"{reader.path}: frame {frame} must have a box of four numbers, got {row[4:]}"
+            )
+        target.put(frame, kind, None if kind == Kind.ABSENT else box, score, state)
+    return target
+
+
+def _real(value: Any, path: Path) -> float:
+    if value is None:
+        return float("nan")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e9:
+        raise ResultFileError(f"{path}: an entry must hold numbers, got {str(value)[:40]!r}")
+    return float(value)
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str) or len(name) > MOST_NAME:
+        raise InputError(f"a name must be a text of at most {MOST_NAME} characters, got {str(name)[:40]!r}")
+    return " ".join(name.split())
+
+
+def _colour(colour: Any) -> str:
+    digits = colour[1:] if isinstance(colour, str) else ""
+    if (
+        len(digits) != 6
+        or not colour.startswith("#")
+        or not all(c in "0123456789abcdefABCDEF" for c in digits)
+    ):
+        raise InputError(f"a colour must be #rrggbb, got {str(colour)[:40]!r}")
+    return colour.lower()
+
+
+def _rounded(box_xywh: Float[np.ndarray, "4"]) -> list[float]:
+    return [round(value, 3) for value in box_xywh.tolist()]
+
+
+def frames_of(target: Target) -> Iterator[int]:
+    """Yield the frames in which a target has a box."""
+    yield from np.flatnonzero(~np.isnan(target.boxes_xywh[:, 0])).tolist()
