@@ -20,6 +20,7 @@ ALLOWED = {
     "geometry": BASE | {"config"},
     "data": BASE | {"config", "geometry"},
     "interchange": BASE | {"config", "geometry", "data"},
+    "studio": BASE | {"api", "geometry", "data", "interchange", "tracking.overlay"},
     "models": BASE | {"config", "geometry"},
     "evaluation": BASE | {"config", "geometry", "data"},
     "tracking": BASE | {"config", "geometry", "data"},
@@ -64,6 +65,7 @@ WITHOUT_TORCH = (
     "evaluation",
     "geometry",
     "interchange",
+    "studio",
     "tracking",
 )
 """Modules and packages whose import must not import torch."""

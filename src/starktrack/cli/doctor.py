@@ -15,6 +15,8 @@ EXTRAS = {
     "matplotlib": "plots",
     "tensorboard": "tensorboard",
     "vot-trax": "vot",
+    "starlette": "studio",
+    "uvicorn": "studio",
 }
 BASE = ("numpy", "opencv-python-headless", "av", "onnxruntime", "safetensors", "pydantic", "typer", "rich")
 CODECS = (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("av1", "r"), ("libx264", "w"), ("libvpx-vp9", "w"))

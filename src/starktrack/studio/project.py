@@ -159,7 +159,9 @@ class Project:
         """Whether there is a change to make again."""
         return bool(self._redo)
 
-    def add_target(self, frame: FromPage, box_xywh: FromPage, name: FromPage = "", colour: FromPage = "") -> int:
+    def add_target(
+        self, frame: FromPage, box_xywh: FromPage, name: FromPage = "", colour: FromPage = ""
+    ) -> int:
         """Add a target with a key box; return its id."""
         if len(self.targets) >= MOST_TARGETS:
             raise InputError(f"a project may hold {MOST_TARGETS} targets, got one more; delete some")
