@@ -230,8 +230,8 @@ def test_every_control_has_a_name_and_the_page_fits_a_small_screen(person, workp
         )
         assert wide[0] <= wide[2] and wide[1] <= wide[3], wide
         outside = person.page.evaluate(
-            """() => [...document.querySelectorAll('header button, aside button, #transport button')]
-                 .map((e) => [e.id, e.getBoundingClientRect()])
+            """() => [...document.querySelectorAll('header *, aside *, #transport *')]
+                 .map((e) => [e.id || e.tagName, e.getBoundingClientRect()])
                  .filter(([, b]) => b.width && (b.right > innerWidth + 1 || b.bottom > innerHeight + 1))
                  .map(([id]) => id)"""
         )
