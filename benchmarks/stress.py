@@ -6,8 +6,8 @@ the recipe `mobile` keeps out of training.
 Run by a person. Every sequence is tracked forwards and backwards, as it is and with each trial: `beside`, a copy of
 the target stays one and a quarter of its sides away; `crossing`, a copy passes it twice at that distance; `hidden`,
 another part of the first frame, as large as the target, passes in front of it; `skipping`, only every fourth frame is
-there. Told: the mean overlap (frames after the first in which the target can be seen), and in how many runs it was lost
-at the end (overlap below 0.1 in all of the last five frames).
+there. It prints the mean overlap (frames after the first in which the target can be seen), and in how many runs the
+target was lost at the end (overlap below 0.1 in all of the last five frames).
 """
 
 import argparse
@@ -55,13 +55,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the data root of the recipe")
     parser.add_argument("--rivals", type=Path, help="the folder of NanoTrack's files")
     options = parser.parse_args()
-    films = list(_films(options.data))
     trackers: dict[str, Follow] = {name: _ours(name) for name in options.weights}
     if options.rivals:
         trackers["nanotrack"] = _rival("nanotrack", options.rivals)
-    print(f"{'':32}" + "".join(f"{name:>20}" for name in TRIALS))
-    for name, follow in trackers.items():
-        cells = [_cell([trial(film) for film in films], follow) for trial in TRIALS.values()]
+    runs: dict[tuple[str, str], list[np.ndarray]] = {}
+    # One film at a time: whole sequences do not fit into memory together.
+    for film in _films(options.data):
+        for trial, changed in TRIALS.items():
+            shown = changed(film)
+            for name, follow in trackers.items():
+                overlap = overlaps(follow(shown), shown.boxes_xywh)[shown.visible][1:]
+                runs.setdefault((name, trial), []).append(overlap)
+    print(f"{'':32}" + "".join(f"{trial:>20}" for trial in TRIALS))
+    for name in trackers:
+        cells = [_cell(runs[name, trial]) for trial in TRIALS]
         print(f"{Path(name).name:32}" + "".join(f"{cell:>20}" for cell in cells))
 
 
@@ -164,10 +171,9 @@ def _rival(name: str, folder: Path) -> Follow:
     return follow
 
 
-def _cell(films: list[Film], follow: Follow) -> str:
-    runs = [overlaps(follow(film), film.boxes_xywh)[film.visible][1:] for film in films]
+def _cell(runs: list[np.ndarray]) -> str:
     lost = sum(bool((run[-5:] < LOST).all()) for run in runs)
-    return f"{np.mean([run.mean() for run in runs]):.3f}, {lost}/{len(runs)}"
+    return f"{np.mean([run.mean() for run in runs if len(run)]):.3f}, {lost}/{len(runs)}"
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def runs(engine: Engine, data: Path) -> Iterator[np.ndarray]:
     for index, sequence in enumerate(held_out):
         yield follow(engine, sequence)
         yield follow(engine, sequence, other=held_out[index - 1])
-    for sequence in absences(collections["davis"], collections["clips"]):
+    for sequence in absences(collections["davis"], collections["dev"]):
         yield follow(engine, sequence)
 
 

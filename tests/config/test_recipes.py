@@ -167,8 +167,28 @@ def test_synthetic_videos_that_no_stage_could_use_are_refused():
 def test_every_recipe_in_the_documentation_can_be_read(tmp_path):
     text = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
     blocks = [textwrap.dedent(block) for block in re.findall(r"^ *```toml\n(.*?)^ *```", text, re.S | re.M)]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for number, block in enumerate(blocks):
         path = tmp_path / f"{number}.toml"
         path.write_text(block)
         assert "mine" in read_recipe(str(path)).datasets
+
+
+def test_mobile_is_validated_on_whole_sequences_that_it_never_trains_on():
+    recipe = read_recipe("mobile")
+    assert recipe.validation.max_frames == 0
+    held_out = {(each.source, each.root): each.only for each in recipe.validation.datasets.values()}
+    assert held_out == {("videos", "dev"): (), ("davis", "davis"): ("goat", "car-shadow")}
+    assert recipe.datasets["davis"].exclude == ("goat", "car-shadow")
+    assert "dev" not in {each.root for each in recipe.datasets.values()}
+    assert [stage.loss.others for stage in recipe.stages.values()] == [2.0, 4.0, 1.0]
+    assert recipe.stages["score"].data.sampling.neighbour_share == 0.6
+
+
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_the_papers_recipes_have_none_of_our_look_alikes(name):
+    for stage in read_recipe(name).stages.values():
+        sampling = stage.data.sampling
+        assert (sampling.near_share, sampling.neighbour_share, sampling.far_share) == (0, 0, 0)
+        assert (sampling.mistake_share, stage.data.jitter.motion_share, stage.loss.others) == (0, 0, 1)
+        assert not stage.data.augment.degrades and not stage.data.staging.changes_anything
