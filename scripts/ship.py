@@ -26,7 +26,8 @@ from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import ConfigError
 from starktrack.evaluation.calibration import lost_threshold, tracked_threshold
 from starktrack.evaluation.metrics import overlaps
-from starktrack.models.weights import load_network, save_weights
+from starktrack.kinds import load_network
+from starktrack.models.weights import save_weights
 from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.target import advance, begin
 from starktrack.training.datasets import open_collections

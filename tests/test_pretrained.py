@@ -9,8 +9,7 @@ from starktrack.data.sources import open_dataset
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.image_files import read_image
 from starktrack.data.video.writer import VideoWriter
-from starktrack.engines.export import compare
-from starktrack.engines.parity import compare_refiners
+from starktrack.engines.parity import compare
 from starktrack.geometry.boxes import cxcywh_to_xyxy, overlap, xywh_to_xyxy
 from starktrack.pretrained import DEFAULT, model_card, pretrained_weights
 from starktrack.tracking.protocol import BoxQueries, Refinement
@@ -116,7 +115,7 @@ def test_both_files_of_the_refiner_hold_the_same_network():
         assert pretrained_weights("refine_mobile", kind).stat().st_size < MOST_BYTES
     first, second = refiner_of("torch"), refiner_of("onnx")
     assert first.config == second.config and first.config.name == "refine_mobile"
-    assert compare_refiners(first, second).holds
+    assert compare(first, second).holds
 
 
 @pytest.mark.shared
@@ -129,7 +128,7 @@ def test_both_files_of_the_refiner_draw_the_same_outlines_on_real_pictures(share
         pictures = [sequence.frames.read(int(each)) for each in index]
         queries = BoxQueries(pictures, np.arange(2), sequence.boxes_xywh[index])
         for kind, refiner in ((kind, refiner_of(kind)) for kind in answers):
-            answers[kind].append(refiner.refine(queries, refiner.embed(queries)))
+            answers[kind].append(refiner.predict(queries, [[each] for each in refiner.embed(queries)]))
     assert len(answers["onnx"]) == len(names)
     boxes, logits = (
         [np.concatenate([getattr(each, part) for each in of_kind]) for of_kind in answers.values()]
@@ -141,7 +140,7 @@ def test_both_files_of_the_refiner_draw_the_same_outlines_on_real_pictures(share
 
 
 def test_the_pretrained_refiner_outlines_the_target_and_reads_its_box():
-    assert type(starktrack.load(refine="refine_mobile").refiner).__name__ == "OnnxRefiner"
+    assert type(starktrack.load(refine="refine_mobile").refiner).__name__ == "OnnxEngine"
     assert "J" in model_card("refine_mobile")
     frames = list(synthetic_clip(4, seed=1))
     plain, outlining = (starktrack.load(device="cpu", refine=name) for name in (None, "refine_mobile"))

@@ -411,7 +411,7 @@ def refiner(tmp_path_factory):
     import torch
     from tests.data.samples.test_outline import MODEL
 
-    from starktrack.config.refine import RefineConfig
+    from starktrack.config.schema import Config
     from starktrack.models.refine import build_refiner
     from starktrack.models.weights import save_weights
 
@@ -419,7 +419,7 @@ def refiner(tmp_path_factory):
     network = build_refiner(MODEL)
     torch.nn.init.constant_(network.outline.bias, 9.0)
     path = tmp_path_factory.mktemp("weights") / "refiner.safetensors"
-    save_weights(path, network.state_dict(), RefineConfig(name="small", model=MODEL))
+    save_weights(path, network.state_dict(), Config(name="small", model=MODEL))
     return path
 
 

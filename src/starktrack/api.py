@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from starktrack.config.loading import from_mapping, to_mapping
-from starktrack.config.presets import PRESETS, preset
-from starktrack.config.refine import DEFAULT_REFINER, REFINERS
+from starktrack.config.presets import preset, presets_of
 from starktrack.config.schema import TrackingConfig
 from starktrack.data.track_output import TrackedFrame
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, nearest_name
@@ -136,32 +135,14 @@ def load_engine(
     """Return the network behind a tracker, to be shared by several; arguments and errors as `load`."""
     _check_model(model)
     _check_engine(engine)
-    if weights is None:
-        weights = pretrained_file(model or DEFAULT, device, engine)
-    elif str(weights) in PRESETS and not Path(weights).is_file():
-        weights = pretrained_file(str(weights), device, engine)
-    opened = _OPEN[_engine_of(Path(weights), engine)](Path(weights), device)
+    file = weights_file(model or DEFAULT if weights is None else weights, "tracker", device, engine)
+    opened = _open(file, "tracker", device, _engine_of(file, engine))
     if model is not None and opened.config.name != model:
         raise CheckpointError(
-            f"weights must be of {model}, {weights} is of {opened.config.name}; leave the model out, or give "
+            f"weights must be of {model}, {file} is of {opened.config.name}; leave the model out, or give "
             f"{opened.config.name}"
         )
     return opened
-
-
-def pretrained_file(model: str, device: str = "auto", engine: str = "auto") -> Path:
-    """Return the package's own weights: for a CPU the exported network, which needs no PyTorch and is faster.
-
-    Raises:
-        CheckpointError: None of this model come with the package.
-    """
-    found = pretrained_weights(model, _suiting(device, engine))
-    if found is None:
-        raise CheckpointError(
-            f"{model} needs weights, got none; train some (starktrack train), or convert the authors' "
-            f"(starktrack convert), and give their file as weights; those of {DEFAULT} come with the package"
-        )
-    return found
 
 
 def load_refiner(
@@ -182,40 +163,36 @@ def load_refiner(
             asked for.
         MissingExtraError: PyTorch is needed and not installed.
     """
-    file = refiner_file(weights, device, engine)
-    if file.suffix == ".onnx":
-        _check_onnx_device(device)
-        from starktrack.engines.onnx_refiner import open_onnx_refiner
-
-        return open_onnx_refiner(file, threads=threads)
-    require_torch(f"the refiner {file.name}")
-    from starktrack.engines.torch_engine import resolve_device
-    from starktrack.engines.torch_refiner import TorchRefiner
-    from starktrack.models.weights import load_refiner as read
-
-    where = resolve_device(device)
-    config, network = read(file)
-    return TorchRefiner(network, config, device=where)
+    file = weights_file(weights, "refiner", device, engine)
+    return _open(file, "refiner", device, _engine_of(file, "auto"), threads)
 
 
-def refiner_file(weights: str | Path, device: str = "auto", engine: str = "auto") -> Path:
-    """Return where a refiner's weights lie, those of the package by their name.
+def weights_file(weights: str | Path, kind: str, device: str = "auto", engine: str = "auto") -> Path:
+    """Return the file of weights, which may be given by the name of a preset whose weights come with the package.
+
+    For a CPU those are the exported network, which needs no PyTorch and is faster.
+
+    Args:
+        kind: `tracker` or `refiner`: which presets count.
 
     Raises:
-        CheckpointError: None of this refiner come with the package, or no file and no refiner has this name.
+        CheckpointError: The preset has no weights in the package, or what is given is no file and no preset.
     """
-    if Path(weights).is_file() or Path(weights).suffix:
-        return Path(weights)
-    if str(weights) not in REFINERS:
+    file, known = Path(weights), presets_of(kind)
+    if file.is_file() or (str(weights) not in known and (file.suffix or file.exists())):
+        return file
+    if str(weights) not in known:
         raise CheckpointError(
-            "a refiner's weights must be a file or come with the package, "
-            f"got {str(weights)!r}{nearest_name(str(weights), REFINERS)}"
+            f"a {kind}'s weights must be a file or come with the package, got {str(weights)!r}"
+            f"{nearest_name(str(weights), known)}"
         )
-    found = pretrained_weights(str(weights), _suiting(device, engine))
+    found = pretrained_weights(file.name, _suiting(device, engine))
     if found is None:
+        with_weights = (name for name in known if pretrained_weights(name, "torch"))
         raise CheckpointError(
-            f"{weights} needs weights, got none; train some (starktrack train refine) and give their file; "
-            f"those of {DEFAULT_REFINER} come with the package"
+            f"{file.name} needs weights, got none; train some (starktrack train), or convert the authors' trackers "
+            f"(starktrack convert), and give their file as {known[file.name].model.argument}; "
+            f"those of {', '.join(with_weights)} come with the package"
         )
     return found
 
@@ -228,17 +205,17 @@ def _suiting(device: str, engine: str) -> str:
 
 
 def _check_model(model: str | None) -> None:
-    if model is None or model in PRESETS:
+    if model is None or model in presets_of("tracker"):
         return
     if Path(model).suffix in (".safetensors", ".onnx") or Path(model).is_file():
         raise ConfigError(
             f"a model must be one of the presets, got the file {model!r}; write weights={model!r}"
         )
-    preset(model)
+    preset(model, "tracker")
 
 
 def _check_engine(engine: str) -> None:
-    if engine not in ("auto", *_OPEN):
+    if engine not in ("auto", "torch", "onnx"):
         raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
 
 
@@ -258,31 +235,23 @@ def _engine_of(weights: Path, engine: str) -> str:
     )
 
 
-def _open_torch(weights: Path, device: str) -> Engine:
-    require_torch(f"running {weights.name}")
+def _open(file: Path, kind: str, device: str, engine: str, threads: int = 0) -> Any:
+    """Return the engine of a network of this kind."""
+    if engine == "onnx":
+        if device not in ("auto", "cpu"):
+            raise DeviceError(
+                f"the onnx engine runs on the CPU, got device {device!r}; use cpu, or a .safetensors checkpoint"
+            )
+        from starktrack.engines.onnx_engine import open_onnx
+
+        return open_onnx(file, kind=kind, threads=threads)
+    require_torch(f"running {file.name}")
     from starktrack.engines.torch_engine import TorchEngine, resolve_device
-    from starktrack.models.weights import load_network
+    from starktrack.kinds import load_network
 
     where = resolve_device(device)
-    config, network = load_network(weights)
+    config, network = load_network(file, kind)
     return TorchEngine(network, config, device=where)
-
-
-def _open_onnx(weights: Path, device: str) -> Engine:
-    _check_onnx_device(device)
-    from starktrack.engines.onnx_engine import open_onnx
-
-    return open_onnx(weights)
-
-
-def _check_onnx_device(device: str) -> None:
-    if device not in ("auto", "cpu"):
-        raise DeviceError(
-            f"the onnx engine runs on the CPU, got device {device!r}; use cpu, or a .safetensors checkpoint"
-        )
-
-
-_OPEN = {"torch": _open_torch, "onnx": _open_onnx}
 
 
 _TORCH_PACKAGES = ("torch", "torchvision", "timm")

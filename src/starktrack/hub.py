@@ -56,11 +56,11 @@ def _checked(path: Path) -> str:
     if path.suffix == ".onnx":
         from starktrack.engines.onnx_engine import open_onnx
 
-        open_onnx(path)
+        open_onnx(path, kind="tracker")
         return "onnx"
     from starktrack.models.weights import read_config
 
-    read_config(path)
+    read_config(path, "tracker")
     return "torch"
 
 

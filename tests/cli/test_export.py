@@ -6,10 +6,9 @@ from typer.testing import CliRunner
 import starktrack
 from starktrack.api import load_refiner
 from starktrack.cli.export import export
-from starktrack.config.refine import RefineConfig
-from starktrack.engines.export import compare
+from starktrack.config.schema import Config
 from starktrack.engines.onnx_engine import OnnxEngine
-from starktrack.engines.parity import compare_refiners
+from starktrack.engines.parity import compare
 from starktrack.errors import CheckpointError, ConfigError, InputError
 from starktrack.models.refine import build_refiner
 from starktrack.models.weights import save_weights
@@ -46,7 +45,7 @@ def test_a_refiner_is_exported_by_name_and_by_file(form, tmp_path):
     source, name = "refine_mobile", "refine_mobile with the weights of the package"
     if form == "file":
         source, name = tmp_path / "small.safetensors", "small"
-        save_weights(source, build_refiner(MODEL).state_dict(), RefineConfig(name="small", model=MODEL))
+        save_weights(source, build_refiner(MODEL).state_dict(), Config(name="small", model=MODEL))
     result = run(source, tmp_path / "refiner.onnx")
     assert result.exit_code == 0, result.output
     assert f"is {name}: wrote" in result.output and "probabilities of the outline within" in result.output
@@ -54,7 +53,7 @@ def test_a_refiner_is_exported_by_name_and_by_file(form, tmp_path):
         load_refiner(tmp_path / "refiner.onnx"),
         load_refiner(source, engine="torch", device="cpu"),
     )
-    assert compare_refiners(*refiners).holds
+    assert compare(*refiners).holds
 
 
 def test_a_target_of_another_kind_is_refused(tmp_path):

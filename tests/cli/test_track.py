@@ -447,7 +447,7 @@ def test_outlines_go_to_a_folder_and_into_the_video(starktrack, clip_file, small
     import torch
     from tests.data.samples.test_outline import MODEL
 
-    from starktrack.config.refine import RefineConfig
+    from starktrack.config.schema import Config
     from starktrack.models.refine import build_refiner
     from starktrack.models.weights import save_weights
 
@@ -455,7 +455,7 @@ def test_outlines_go_to_a_folder_and_into_the_video(starktrack, clip_file, small
     network = build_refiner(MODEL)
     torch.nn.init.constant_(network.outline.bias, 9.0)
     refiner = out / "refiner.safetensors"
-    save_weights(refiner, network.state_dict(), RefineConfig(name="small", model=MODEL))
+    save_weights(refiner, network.state_dict(), Config(name="small", model=MODEL))
     arguments = ("track", clip_file, "--box", BOX, "--box", OTHER, "--weights", small_checkpoint)
     done = starktrack(*arguments, "--refine", refiner, "--masks", out / "masks", "--video", out / "a.mp4")
     assert (done.code, done.out) == (0, "")

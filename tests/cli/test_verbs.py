@@ -14,8 +14,7 @@ import pytest
 import torch
 
 import starktrack as package
-from starktrack.config.presets import PRESETS
-from starktrack.config.refine import REFINERS
+from starktrack.config.presets import presets_of
 from starktrack.models.weights import read_config, read_weights
 
 SOURCE = Path(package.__file__).parents[1]
@@ -155,7 +154,9 @@ def test_bad_checkpoints_are_not_converted(starktrack, authors_file, tmp_path):
 def test_models_lists_every_preset_with_size_cost_and_weights(starktrack, tmp_path):
     (tmp_path / "stark_mobile.safetensors").write_bytes(b"")
     done = starktrack("models", "--weights", tmp_path)
-    lines = {name: next(line for line in done.out.splitlines() if name in line) for name in PRESETS}
+    lines = {
+        name: next(line for line in done.out.splitlines() if name in line) for name in presets_of("tracker")
+    }
     assert done.code == 0
     for words in ("resnet50", "28.10 M", "320 ", "1 x 128", "no", "-"):
         assert words in lines["stark_s50"]
@@ -170,7 +171,7 @@ def test_models_lists_every_preset_with_size_cost_and_weights(starktrack, tmp_pa
 
 def test_models_lists_refiners_with_what_they_need(starktrack):
     out = starktrack("models").out
-    lines = {name: next(line for line in out.splitlines() if name in line) for name in REFINERS}
+    lines = {name: next(line for line in out.splitlines() if name in line) for name in presets_of("refiner")}
     for words in ("mobilenetv2_100", "0.75 M", "0.48 G", "256", "nothing", "shipped"):
         assert words in lines["refine_mobile"]
     for words in ("resnet34", "9.05 M", "PyTorch, training"):

@@ -1,7 +1,7 @@
 import pytest
 
 from starktrack.config.loading import from_mapping, to_mapping
-from starktrack.config.presets import PRESETS, preset
+from starktrack.config.presets import PRESETS, preset, presets_of
 from starktrack.config.schema import Config
 from starktrack.errors import ConfigError
 
@@ -27,7 +27,10 @@ def test_a_preset_carries_its_name_and_shape(name):
 
 
 def test_every_preset_is_expected_and_is_its_own_mapping():
-    assert set(PRESETS) == set(EXPECTED)
+    assert set(presets_of("tracker")) == set(EXPECTED) and set(presets_of("refiner")) == {
+        "refine_r34",
+        "refine_mobile",
+    }
     for build in PRESETS.values():
         assert from_mapping(Config, to_mapping(build())) == build()
 
@@ -46,6 +49,6 @@ def test_spatio_temporal_is_spatial_with_a_template_and_a_score_more():
 )
 def test_an_unknown_preset_is_refused_with_a_suggestion(name, ending):
     with pytest.raises(ConfigError) as error:
-        preset(name)
+        preset(name, "tracker")
     assert str(error.value).startswith("a model must be one of the presets")
     assert str(error.value).endswith(ending)

@@ -6,7 +6,7 @@ import pytest
 
 from starktrack.config.loading import from_mapping, override, to_mapping
 from starktrack.config.recipes import read_recipe, recipe_names
-from starktrack.config.training import Recipe, RefineRecipe
+from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError
 
 PUBLISHED = {
@@ -121,8 +121,7 @@ def test_values_that_do_not_go_together_are_refused(assignments, text):
 @pytest.mark.parametrize("name", sorted(PUBLISHED | {"mobile", "refine", "ablation", "ablation_lasot"}))
 def test_every_recipe_names_data_sets_and_splits_that_exist_and_builds_its_network(name):
     from starktrack.data.sources import SOURCES
-    from starktrack.models.build import build_network
-    from starktrack.models.refine import build_refiner
+    from starktrack.kinds import kind_of
     from starktrack.training.optim import build_optimiser
     from starktrack.training.trainable import prepare
 
@@ -131,15 +130,14 @@ def test_every_recipe_names_data_sets_and_splits_that_exist_and_builds_its_netwo
         if dataset.source != "synthetic":
             splits = SOURCES[dataset.source].splits
             assert dataset.split in splits or "*" in splits
-    build = build_refiner if isinstance(recipe, RefineRecipe) else build_network
-    network = build(recipe.config.model)
+    network = kind_of(recipe.config).build(recipe.config.model)
     for stage in recipe.stages.values():
         prepare(network, stage)
         assert build_optimiser(network, stage.optim).param_groups[0]["params"]
 
 
 def test_a_refiners_recipe_and_a_trackers_do_not_mix():
-    assert isinstance(read_recipe("refine"), RefineRecipe)
+    assert read_recipe("refine").config.model.kind == "refiner"
     with pytest.raises(ConfigError, match=r"loss.mask must be 0 for a tracker, got 1.0; refiners have masks"):
         override(read_recipe("mobile"), ["stages.localise.loss.mask=1.0"])
     with pytest.raises(ConfigError, match=r"stages.heads of a refiner must have trains = 'box'"):

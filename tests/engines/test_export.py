@@ -20,7 +20,7 @@ def test_the_exported_network_agrees_with_torch_on_every_crop(exported):
     _, parity = exported
     assert parity.num_crops == 12
     assert parity.overlap == 1
-    assert parity.corner_difference < 1e-5 and parity.score_difference < 1e-5
+    assert parity.corner_difference < 1e-5 and parity.probability_difference < 1e-5
 
 
 def test_the_check_sees_that_two_networks_differ(exported, other_network, config):
@@ -35,13 +35,13 @@ def test_the_check_sees_that_two_networks_differ(exported, other_network, config
     [
         ({}, True),
         ({"overlap": 0.9989}, False),
-        ({"score_difference": 0.002}, False),
+        ({"probability_difference": 0.002}, False),
         ({"overlap": np.nan}, False),
-        ({"score_difference": np.nan}, False),
+        ({"probability_difference": np.nan}, False),
     ],
 )
 def test_networks_are_the_same_by_overlap_and_by_score(change, holds):
-    good = Parity(overlap=0.9995, corner_difference=1e-4, score_difference=1e-4, num_crops=1)
+    good = Parity(overlap=0.9995, corner_difference=1e-4, probability_difference=1e-4, num_crops=1)
     assert dataclasses.replace(good, **change).holds is holds
 
 
@@ -50,7 +50,7 @@ def test_a_network_that_differs_is_not_written(network, other_network, config, t
     path.write_bytes(b"older")
     write = export._write
     monkeypatch.setattr(export, "_write", lambda _, *rest: write(other_network, *rest))
-    with pytest.raises(CheckpointError, match=r"must find PyTorch's boxes .* was not written"):
+    with pytest.raises(CheckpointError, match=r"must answer as PyTorch does .* was not written"):
         export_onnx(network, config, path)
     assert path.read_bytes() == b"older"
     assert [each.name for each in tmp_path.iterdir()] == ["tiny.onnx"]
@@ -78,9 +78,9 @@ def test_exporting_leaves_the_network_as_it_was(config, tmp_path, monkeypatch):
     assert network.training and network.backbone[0].folded is None
 
 
-def test_colours_are_normalised_as_in_training(network):
+def test_colours_are_normalised_as_in_training(network, config):
     crops = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).reshape(2, 4, 4, 3)
-    assert torch.allclose(export._Graph(network).normalise(crops), normalise(crops), atol=1e-6)
+    assert torch.allclose(export._Graph(network, config).normalise(crops), normalise(crops), atol=1e-6)
 
 
 def test_without_onnx_the_extra_is_named(network, config, tmp_path, monkeypatch):
@@ -102,4 +102,4 @@ def test_every_head_can_be_exported(parts, small_model, tmp_path):
     torch.manual_seed(0)
     config = Config(name="parts", model=small_model(*parts))
     parity = export_onnx(build_network(config.model), config, tmp_path / "parts.onnx")
-    assert parity.holds and parity.score_difference < 1e-5
+    assert parity.holds and parity.probability_difference < 1e-5

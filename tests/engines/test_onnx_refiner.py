@@ -6,17 +6,17 @@ import torch
 from tests.data.samples.test_outline import MODEL
 
 from starktrack.api import load_refiner
-from starktrack.config.refine import RefineConfig
-from starktrack.engines import export_refiner as exporting
-from starktrack.engines.export_refiner import export_refiner
-from starktrack.engines.onnx_refiner import OnnxRefiner, open_onnx_refiner
-from starktrack.engines.parity import RefinerParity, compare_refiners
-from starktrack.engines.torch_refiner import TorchRefiner
+from starktrack.config.schema import Config
+from starktrack.engines import export as exporting
+from starktrack.engines.export import export_onnx
+from starktrack.engines.onnx_engine import OnnxEngine, open_onnx
+from starktrack.engines.parity import Parity, compare
+from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError, DeviceError
 from starktrack.models.refine import build_refiner
 from starktrack.tracking.protocol import BoxQueries, Refiner
 
-CONFIG = RefineConfig(name="small", model=MODEL)
+CONFIG = Config(name="small", model=MODEL)
 BOXES = np.array([[40.0, 30.0, 20.0, 24.0], [70.5, 20.25, 30.0, 18.0], [-5.0, 80.0, 22.0, 30.0]])
 
 
@@ -39,11 +39,11 @@ def network():
 @pytest.fixture(scope="module")
 def exported(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "small.onnx"
-    return path, export_refiner(network, CONFIG, path)
+    return path, export_onnx(network, CONFIG, path)
 
 
 def on_torch(network):
-    return TorchRefiner(network, CONFIG, device=torch.device("cpu"))
+    return TorchEngine(network, CONFIG, device=torch.device("cpu"))
 
 
 def queries(clip, *indices):
@@ -53,33 +53,38 @@ def queries(clip, *indices):
 def test_the_exported_refiner_agrees_with_torch_on_every_crop(exported):
     path, parity = exported
     assert parity.num_crops == 12 and parity.overlap == 1
-    assert parity.corner_difference < 1e-5 and parity.mask_difference < 1e-5
-    assert isinstance(open_onnx_refiner(path), Refiner) and open_onnx_refiner(path).config == CONFIG
+    assert parity.corner_difference < 1e-5 and parity.probability_difference < 1e-5
+    assert isinstance(open_onnx(path), Refiner) and open_onnx(path).config == CONFIG
 
 
 def test_both_answer_the_same_of_boxes_in_and_over_the_edge_of_a_frame(exported, network, small_clip):
     asked = queries(small_clip, 0, 1, 2)
-    theirs, ours = on_torch(network), open_onnx_refiner(exported[0], threads=1)
+    theirs, ours = on_torch(network), open_onnx(exported[0], threads=1)
     looks = theirs.embed(asked), ours.embed(asked)
-    np.testing.assert_allclose(torch.cat(looks[0]).numpy(), np.stack(looks[1]), atol=1e-4)
-    first, second = theirs.refine(asked, looks[0]), ours.refine(asked, looks[1])
+    np.testing.assert_allclose(
+        torch.cat(looks[0]).numpy(), np.stack([look["template_features"] for look in looks[1]]), atol=1e-4
+    )
+    first, second = (
+        theirs.predict(asked, [[look] for look in looks[0]]),
+        ours.predict(asked, [[look] for look in looks[1]]),
+    )
     np.testing.assert_allclose(first.boxes_cxcywh, second.boxes_cxcywh, atol=1e-5)
     np.testing.assert_allclose(first.mask_logits, second.mask_logits, atol=1e-4)
 
 
 def test_targets_get_the_same_alone_and_together(exported, small_clip):
-    refiner = open_onnx_refiner(exported[0], threads=1)
+    refiner = open_onnx(exported[0], threads=1)
     looks = refiner.embed(queries(small_clip, 0, 1, 2))
-    together = refiner.refine(queries(small_clip, 0, 1, 2), looks)
+    together = refiner.predict(queries(small_clip, 0, 1, 2), [[look] for look in looks])
     for index in range(3):
-        alone = refiner.refine(queries(small_clip, index), [looks[index]])
+        alone = refiner.predict(queries(small_clip, index), [[looks[index]]])
         np.testing.assert_allclose(alone.mask_logits[0], together.mask_logits[index], atol=1e-5)
         np.testing.assert_allclose(alone.boxes_cxcywh[0], together.boxes_cxcywh[index], atol=1e-6)
 
 
 def test_the_check_sees_that_two_refiners_differ(exported):
-    parity = compare_refiners(on_torch(sharp_refiner(1)), open_onnx_refiner(exported[0]))
-    assert parity.mask_difference > 1e-2 and not parity.holds
+    parity = compare(on_torch(sharp_refiner(1)), open_onnx(exported[0]))
+    assert parity.probability_difference > 1e-2 and not parity.holds
 
 
 @pytest.mark.parametrize(
@@ -87,36 +92,36 @@ def test_the_check_sees_that_two_refiners_differ(exported):
     [
         ({}, True),
         ({"overlap": 0.9989}, False),
-        ({"mask_difference": 0.002}, False),
+        ({"probability_difference": 0.002}, False),
         ({"overlap": np.nan}, False),
-        ({"mask_difference": np.nan}, False),
+        ({"probability_difference": np.nan}, False),
     ],
 )
 def test_refiners_are_the_same_by_overlap_and_by_outline(change, holds):
-    good = RefinerParity(overlap=0.9995, corner_difference=1e-4, mask_difference=1e-4, num_crops=1)
+    good = Parity(overlap=0.9995, corner_difference=1e-4, probability_difference=1e-4, num_crops=1)
     assert dataclasses.replace(good, **change).holds is holds
 
 
 def test_a_refiner_that_differs_is_not_written(network, tmp_path, monkeypatch):
     write = exporting._write
     monkeypatch.setattr(exporting, "_write", lambda _, *rest: write(sharp_refiner(1), *rest))
-    with pytest.raises(CheckpointError, match=r"must find PyTorch's boxes and outlines .* was not written"):
-        export_refiner(network, CONFIG, tmp_path / "small.onnx")
+    with pytest.raises(CheckpointError, match=r"must answer as PyTorch does .* was not written"):
+        export_onnx(network, CONFIG, tmp_path / "small.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refiner_whose_cells_look_at_their_own_alone_is_exported(tmp_path):
     assert MODEL.non_local  # as the others here, and as published; refine_mobile is not
     model = dataclasses.replace(MODEL, non_local=False)
-    config = RefineConfig(name="own", model=model)
-    parity = export_refiner(sharp_refiner(0, model), config, tmp_path / "own.onnx")
-    assert parity.holds and parity.mask_difference < 1e-5
+    config = Config(name="own", model=model)
+    parity = export_onnx(sharp_refiner(0, model), config, tmp_path / "own.onnx")
+    assert parity.holds and parity.probability_difference < 1e-5
 
 
 def test_the_file_and_the_device_decide_the_engine(exported):
-    assert isinstance(load_refiner(exported[0]), OnnxRefiner)
-    assert isinstance(load_refiner("refine_mobile"), OnnxRefiner)
-    assert isinstance(load_refiner("refine_mobile", device="cpu", engine="torch"), TorchRefiner)
+    assert isinstance(load_refiner(exported[0]), OnnxEngine)
+    assert isinstance(load_refiner("refine_mobile"), OnnxEngine)
+    assert isinstance(load_refiner("refine_mobile", device="cpu", engine="torch"), TorchEngine)
     with pytest.raises(DeviceError, match="runs on the CPU, got device 'cuda'"):
         load_refiner(exported[0], device="cuda")
 
@@ -124,7 +129,10 @@ def test_the_file_and_the_device_decide_the_engine(exported):
 def test_what_is_no_refiner_is_refused(tmp_path):
     from starktrack.pretrained import pretrained_weights
 
-    with pytest.raises(CheckpointError, match="is a tracker's; give it as weights"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"must be a refiner's weights, .* is a tracker's; give it as weights",
+    ):
         load_refiner(pretrained_weights("stark_mobile", "onnx"))
     with pytest.raises(CheckpointError, match=r"must be a file, .*none\.onnx does not exist"):
         load_refiner(tmp_path / "none.onnx")

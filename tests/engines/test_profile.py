@@ -6,15 +6,14 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from starktrack.config.costs import COSTS, REFINER_COSTS, PresetCost
-from starktrack.config.presets import PRESETS, preset
-from starktrack.config.refine import REFINERS
+from starktrack.config.costs import COSTS, PresetCost
+from starktrack.config.presets import PRESETS, preset, presets_of
 from starktrack.config.schema import Config
 from starktrack.data.video.writer import VideoWriter
 from starktrack.engines.profile import TimedEngine, count, hardware, measure
 from starktrack.engines.torch_engine import TorchEngine
+from starktrack.kinds import load_network
 from starktrack.models.refine import build_refiner
-from starktrack.models.weights import load_network
 from starktrack.tracking.tracker import Tracker
 
 
@@ -83,13 +82,13 @@ def test_a_cost_is_plain_numbers():
     assert all(type(value) is int for value in dataclasses.asdict(count(preset("stark_mobile"))).values())
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", presets_of("tracker"))
 def test_the_table_of_costs_is_what_is_counted(name):
     cost = count(preset(name))
     assert COSTS[name] == PresetCost(cost.parameters, cost.frame_macs)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", presets_of("tracker"))
 def test_the_readme_tells_the_size_that_is_counted(name):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     line = next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |"))
@@ -99,12 +98,11 @@ def test_the_readme_tells_the_size_that_is_counted(name):
 
 def test_every_preset_has_its_cost():
     assert set(COSTS) == set(PRESETS)
-    assert set(REFINER_COSTS) == set(REFINERS)
 
 
-@pytest.mark.parametrize("name", REFINERS)
+@pytest.mark.parametrize("name", presets_of("refiner"))
 def test_the_table_of_refiners_costs_is_what_is_counted(name):
-    model = REFINERS[name]().model
+    model = preset(name).model
     with torch.device("meta"):
         network = build_refiner(model).eval().requires_grad_(False)
         crop = torch.zeros(1, 3, model.crop.side, model.crop.side)
@@ -112,4 +110,4 @@ def test_the_table_of_refiners_costs_is_what_is_counted(name):
     parameters = sum(parameter.numel() for parameter in network.parameters())
     with FlopCounterMode(display=False) as counter:
         network.refine(template, crop)
-    assert REFINER_COSTS[name] == PresetCost(parameters, counter.get_total_flops() // 2)
+    assert COSTS[name] == PresetCost(parameters, counter.get_total_flops() // 2)

@@ -4,8 +4,8 @@ import torch
 
 from starktrack.engines.torch_engine import TorchEngine, resolve_device
 from starktrack.errors import DeviceError
+from starktrack.kinds import load_network
 from starktrack.models.lightning import RepVggBlock
-from starktrack.models.weights import load_network
 from starktrack.tracking.protocol import BoxQueries, Engine
 
 BOXES = np.array([[40.0, 30.0, 20.0, 24.0], [70.5, 20.25, 30.0, 18.0], [-4.0, 80.0, 30.0, 30.0]])

@@ -5,8 +5,8 @@ from tests.data.samples.test_outline import MODEL
 
 import starktrack
 from starktrack.api import load_refiner
-from starktrack.config.refine import RefineConfig
-from starktrack.engines.torch_refiner import TorchRefiner
+from starktrack.config.schema import Config
+from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError
 from starktrack.models.refine import build_refiner
 from starktrack.models.weights import save_weights
@@ -18,9 +18,7 @@ BOXES = np.array([[40.0, 30.0, 20.0, 24.0], [70.5, 20.25, 30.0, 18.0]])
 @pytest.fixture(scope="module")
 def refiner():
     torch.manual_seed(0)
-    return TorchRefiner(
-        build_refiner(MODEL), RefineConfig(name="small", model=MODEL), device=torch.device("cpu")
-    )
+    return TorchEngine(build_refiner(MODEL), Config(name="small", model=MODEL), device=torch.device("cpu"))
 
 
 def queries(clip, *indices, boxes=BOXES):
@@ -33,13 +31,13 @@ def test_it_fulfils_the_protocol(refiner):
 
 def test_targets_get_the_same_alone_and_together(refiner, small_clip):
     looks = refiner.embed(queries(small_clip, 0, 1))
-    together = refiner.refine(queries(small_clip, 0, 1), looks)
+    together = refiner.predict(queries(small_clip, 0, 1), [[look] for look in looks])
     assert together.mask_logits.shape == (2, 16, 16)
     for index in (0, 1):
         one = queries(small_clip, index)
         (look,) = refiner.embed(one)
         torch.testing.assert_close(look, looks[index], rtol=1e-4, atol=1e-5)
-        alone = refiner.refine(one, [look])
+        alone = refiner.predict(one, [[look]])
         # Convolutions of one picture and of two round differently.
         np.testing.assert_allclose(alone.mask_logits[0], together.mask_logits[index], atol=1e-4)
         np.testing.assert_allclose(alone.boxes_cxcywh[0], together.boxes_cxcywh[index], atol=1e-5)
@@ -61,7 +59,7 @@ def test_the_template_is_pooled_inside_the_given_box(refiner, small_clip):
 
 def test_loading_gives_a_tracker_with_outlines(tmp_path, small_checkpoint, small_clip):
     path = tmp_path / "refiner.safetensors"
-    save_weights(path, build_refiner(MODEL).state_dict(), RefineConfig(name="small", model=MODEL))
+    save_weights(path, build_refiner(MODEL).state_dict(), Config(name="small", model=MODEL))
     tracker = starktrack.load(weights=small_checkpoint, refine=path, device="cpu")
     tracker.start(small_clip[0].image, box_xywh=BOXES[0])
     plain = starktrack.load(weights=small_checkpoint, device="cpu")

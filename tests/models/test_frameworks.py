@@ -5,10 +5,11 @@ import torch
 
 from starktrack.config.schema import Config
 from starktrack.errors import ConfigError
+from starktrack.kinds import load_network
 from starktrack.models.build import build_network
 from starktrack.models.features import Features
 from starktrack.models.frameworks.hungarian import NUM_QUERIES, CandidatesOutput, chosen_rows
-from starktrack.models.weights import load_network, save_weights
+from starktrack.models.weights import save_weights
 
 ST = ("num_templates=2", "score_head=true")
 FRAMEWORKS = ("template_query", "hungarian", "query_update")

@@ -1,12 +1,13 @@
 import pytest
 import torch
 
-from starktrack.config.refine import REFINERS, RefineModel, refiner_preset
-from starktrack.config.schema import BackboneConfig, CropConfig
+from starktrack.config.presets import preset, presets_of
+from starktrack.config.schema import BackboneConfig, CropConfig, RefineModel
 from starktrack.errors import CheckpointError, ConfigError
+from starktrack.kinds import load_network
 from starktrack.models.backbone import build_pyramid
 from starktrack.models.refine import build_refiner, pixel_correlation
-from starktrack.models.weights import load_network, load_refiner, read_config, save_weights
+from starktrack.models.weights import read_config, save_weights
 
 BOXES = torch.tensor([[0.5, 0.5, 0.5, 0.4], [0.45, 0.5, 0.3, 0.6]])
 
@@ -73,9 +74,9 @@ def test_the_template_decides_what_is_drawn():
     assert not torch.allclose(first, second)
 
 
-@pytest.mark.parametrize("name", REFINERS)
+@pytest.mark.parametrize("name", presets_of("refiner"))
 def test_every_preset_is_built_at_the_published_size(name):
-    model = refiner_preset(name).model
+    model = preset(name, "refiner").model
     assert (model.crop.side, model.crop.factor) == (256, 2.0)
     network = build_refiner(model).eval()
     with torch.inference_mode():
@@ -106,23 +107,23 @@ def test_sizes_that_do_not_fit_are_refused(changes, text):
 
 def test_an_unknown_preset_is_named():
     with pytest.raises(ConfigError, match="did you mean 'refine_mobile'"):
-        refiner_preset("refine_mobil")
+        preset("refine_mobil", "refiner")
 
 
 def test_weights_of_a_refiner_come_back_and_are_told_from_a_trackers(tmp_path, small_checkpoint):
-    from starktrack.config.refine import RefineConfig
+    from starktrack.config.schema import Config
 
-    config = RefineConfig(name="small", model=small())
+    config = Config(name="small", model=small())
     network = build_refiner(config.model).eval()
     path = tmp_path / "refiner.safetensors"
     save_weights(path, network.state_dict(), config)
-    loaded_config, loaded = load_refiner(path)
+    loaded_config, loaded = load_network(path)
     assert loaded_config == config
     crops = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(loaded(crops, BOXES[:1], crops), network(crops, BOXES[:1], crops))
     with pytest.raises(CheckpointError, match="is a refiner's; give it as refine instead"):
-        read_config(path)
+        read_config(path, "tracker")
     with pytest.raises(CheckpointError, match="is a refiner's"):
-        load_network(path)
+        load_network(path, "tracker")
     with pytest.raises(CheckpointError, match="is a tracker's; give it as weights"):
-        load_refiner(small_checkpoint)
+        load_network(small_checkpoint, "refiner")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from starktrack.config.presets import PRESETS, preset
+from starktrack.config.presets import preset, presets_of
 from starktrack.engines.profile import count
 from starktrack.models.build import build_network
 from starktrack.models.folding import fold
@@ -77,4 +77,4 @@ def test_our_light_network_stays_within_five_million_parameters_and_one_giga_mac
 
 
 def test_every_preset_is_counted_here():
-    assert len(PRESETS) == 5
+    assert len(presets_of("tracker")) == 5

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from starktrack.config.presets import PRESETS
+from starktrack.config.presets import preset, presets_of
 from starktrack.models.build import build_network
 from starktrack.models.features import Features
 from starktrack.models.stark import StarkOutput
@@ -13,9 +13,9 @@ def total(output: StarkOutput) -> torch.Tensor:
     return (output.box_cxcywh * torch.tensor([1.0, 2.0, 3.0, 4.0])).sum() + score
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", presets_of("tracker"))
 def test_every_preset_maps_crops_to_boxes(name):
-    model = PRESETS[name]().model
+    model = preset(name).model
     with torch.device("meta"):
         network = build_network(model).eval()
         templates = torch.zeros(2, model.num_templates, 3, model.template.side, model.template.side)

@@ -10,9 +10,10 @@ from starktrack.config.loading import override, to_mapping
 from starktrack.config.metadata import METADATA_KEY
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError, InputError
+from starktrack.kinds import load_network
 from starktrack.models.build import build_network
 from starktrack.models.folding import fold
-from starktrack.models.weights import load_network, read_config, read_weights, save_weights
+from starktrack.models.weights import read_config, read_weights, save_weights
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """Refinement against a refiner whose answers are made by hand."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from tests.tracking.test_tracker import FakeEngine, frame
 
-from starktrack.config.refine import RefineConfig, RefineModel
+from starktrack.config.schema import Config, RefineModel
 from starktrack.errors import StarktrackError
 from starktrack.tracking.batch_tracker import BatchTracker, PluginAdapter
 from starktrack.tracking.overlay import PALETTE, draw_masks
@@ -23,7 +21,7 @@ class FakeRefiner:
     """Says that the target is the left half of its crop; remembers what it was asked."""
 
     def __init__(self, box=(0.25, 0.5, 0.5, 1.0), threshold=0.5):
-        self.config = RefineConfig(name="fake", model=RefineModel(), mask_threshold=threshold)
+        self.config = Config(name="fake", model=RefineModel(mask_threshold=threshold))
         self.box = box
         self.embedded, self.found, self.templates = [], None, None
 
@@ -31,8 +29,8 @@ class FakeRefiner:
         self.embedded += [tuple(box) for box in queries.boxes_xywh]
         return [f"look {number}" for number in range(len(queries))]
 
-    def refine(self, queries, templates):
-        self.found, self.templates = queries.boxes_xywh.copy(), list(templates)
+    def predict(self, queries, templates):
+        self.found, self.templates = queries.boxes_xywh.copy(), [template for (template,) in templates]
         logits = np.full((len(queries), 4, 4), -4.0, np.float32)
         logits[:, :, :2] = 4.0
         return Refinement(np.tile(np.array(self.box, float), (len(queries), 1)), logits)
@@ -76,7 +74,7 @@ def test_a_window_beside_the_frame_paints_nothing():
 
 def test_weights_whose_corners_do_not_help_leave_the_trackers_box():
     refiner = FakeRefiner()
-    refiner.config = replace(refiner.config, box="tracker")
+    refiner.config = Config(name="fake", model=RefineModel(box="tracker"))
     (found,) = refine(refiner, queries(BOX), ["look"])
     assert (found.box_xywh.tolist(), found.mask.sum()) == (list(BOX), 40 * 80)
 

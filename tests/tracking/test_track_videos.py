@@ -4,7 +4,7 @@ import pytest
 from starktrack.data.frames import Frame
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import BoxError, VideoBrokenError
-from starktrack.models.weights import load_network
+from starktrack.kinds import load_network
 from starktrack.tracking.tracker import Tracker
 
 BOXES = [(40, 30, 20, 24), (70.5, 20.25, 30, 18), (10, 60, 16, 16)]

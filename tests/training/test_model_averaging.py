@@ -8,8 +8,9 @@ from tests.training.tiny import tiny_config
 
 from starktrack.config.schema import TrackingConfig
 from starktrack.errors import CheckpointError
+from starktrack.kinds import load_network
 from starktrack.models.build import build_network
-from starktrack.models.weights import load_network, read_weights, save_weights
+from starktrack.models.weights import read_weights, save_weights
 from starktrack.training.model_averaging import average_weights
 
 

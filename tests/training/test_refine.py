@@ -7,12 +7,12 @@ from tests.memory import MemoryCollection, moving_video
 from tests.training.tiny import losses, same_tensors, stage, tiny_job
 
 from starktrack.config.data import JitterConfig
-from starktrack.config.refine import RefineConfig
-from starktrack.config.training import DatasetConfig, LossConfig, RefineRecipe, RunConfig
+from starktrack.config.schema import Config
+from starktrack.config.training import DatasetConfig, LossConfig, Recipe, RunConfig
 from starktrack.data.samples.batch import Outlines
 from starktrack.data.samples.drawing import Mixture
+from starktrack.kinds import load_network
 from starktrack.models.refine import RefineOutput, build_refiner
-from starktrack.models.weights import load_refiner
 from starktrack.training.loop import train
 from starktrack.training.refine_loss import cell_shares, mask_cross_entropy, mask_overlap, refine_loss
 
@@ -65,8 +65,8 @@ def recipe(**run):
     refine = stage(loss=LossConfig(corner=0.5, mask=5.0), frozen_stride=16)
     refine = replace(refine, data=replace(refine.data, jitter=JitterConfig(search_centre=0.5)))
     values = {"batch_size": 8, "micro_batch": 4, "samples_per_epoch": 24, "log_every": 1, "picture_every": 1}
-    return RefineRecipe(
-        config=RefineConfig(name="small", model=MODEL),
+    return Recipe(
+        config=Config(name="small", model=MODEL),
         datasets={"memory": DatasetConfig(source="memory")},
         stages={"refine": refine},
         run=RunConfig(**values, imagenet=False, **run),
@@ -85,7 +85,7 @@ def test_a_refiner_trains_in_the_same_loop_and_its_weights_load(tmp_path):
     assert run(tmp_path) == 0
     assert len(losses(tmp_path)) == 6
     assert losses(tmp_path)[-1] < losses(tmp_path)[0]
-    config, network = load_refiner(tmp_path / "weights.safetensors")
+    config, network = load_network(tmp_path / "weights.safetensors")
     assert config.name == "small"
     assert network.bins == 3
     assert (tmp_path / "pictures" / "epoch-0001.jpg").stat().st_size > 1000
@@ -100,7 +100,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
         path.unlink()
     run(tmp_path / "resumed", checkpoint_every=1, keep=10, resume=True)
     first, second = (
-        load_refiner(tmp_path / name / "weights.safetensors")[1] for name in ("straight", "resumed")
+        load_network(tmp_path / name / "weights.safetensors")[1] for name in ("straight", "resumed")
     )
     assert same_tensors(first.state_dict(), second.state_dict())
     assert losses(tmp_path / "straight") == losses(tmp_path / "resumed")

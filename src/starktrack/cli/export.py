@@ -3,14 +3,11 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from starktrack.errors import ConfigError, InputError, nearest_name
-
-if TYPE_CHECKING:
-    from starktrack.engines.parity import Parity, RefinerParity
 
 
 class Format(StrEnum):
@@ -40,61 +37,37 @@ def export(
 
     check_output_path(target, (f".{file_format}",), "an exported network")
     require_torch("exporting a network")
-    found = _export_refiner(source, target) if _is_refiner(source) else _export_tracker(source, target)
-    sys.stdout.write(f"{source} is {found}\n")
+    sys.stdout.write(f"{source} is {_export(source, target)}\n")
 
 
-def _is_refiner(source: str) -> bool:
-    from starktrack.config.presets import PRESETS
-    from starktrack.config.refine import REFINERS
-    from starktrack.models.weights import is_refiner
+def _export(source: str, target: Path) -> str:
+    """Write the file; return what was done, in words."""
+    from starktrack.config.presets import PRESETS, preset
+    from starktrack.engines.export import export_onnx
+    from starktrack.kinds import kind_of, load_network
 
     if Path(source).suffix == ".onnx":
         raise InputError(
             f"what is exported must be a checkpoint or a preset, {source} is exported already; "
             "give the .safetensors that it was made of"
         )
-    if Path(source).suffix:
-        return is_refiner(Path(source))
-    known = [*PRESETS, *REFINERS]
-    if source not in known:
+    if not Path(source).suffix and source not in PRESETS:
         raise ConfigError(
             f"a model must be a checkpoint (.safetensors) or one of the presets, got {source!r}"
-            f"{nearest_name(source, known)}"
+            f"{nearest_name(source, PRESETS)}"
         )
-    return source in REFINERS
-
-
-def _export_tracker(source: str, target: Path) -> str:
-    """Write the file; return what was done, in words."""
-    from starktrack.config.presets import preset
-    from starktrack.engines.export import export_onnx
-    from starktrack.models.build import build_network
-    from starktrack.models.weights import load_network
-
-    file, kind = _weights(source)
-    config, network = load_network(file) if file else (preset(source), build_network(preset(source).model))
-    parity = export_onnx(network, config, target)
-    differences = f"scores within {parity.score_difference:.1e}"
-    return _told(config.name, kind, target, parity, differences)
-
-
-def _export_refiner(source: str, target: Path) -> str:
-    """Write the file; return what was done, in words."""
-    from starktrack.config.refine import refiner_preset
-    from starktrack.engines.export_refiner import export_refiner
-    from starktrack.models.refine import build_refiner
-    from starktrack.models.weights import load_refiner
-
-    file, kind = _weights(source)
+    file, weights = _weights(source)
     if file:
-        config, network = load_refiner(file)
+        config, network = load_network(file)
     else:
-        config = refiner_preset(source)
-        network = build_refiner(config.model)
-    parity = export_refiner(network, config, target)
-    differences = f"probabilities of the outline within {parity.mask_difference:.1e}"
-    return _told(config.name, kind, target, parity, differences)
+        config = preset(source)
+        network = kind_of(config).build(config.model)
+    parity = export_onnx(network, config, target)
+    return (
+        f"{config.name}{weights}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on {parity.num_crops} crops "
+        f"corners are within {parity.corner_difference:.1e} crops of PyTorch's, "
+        f"{kind_of(config).probability_name} within {parity.probability_difference:.1e}"
+    )
 
 
 def _weights(source: str) -> tuple[Path | None, str]:
@@ -107,10 +80,3 @@ def _weights(source: str) -> tuple[Path | None, str]:
     if found is not None:
         return found, " with the weights of the package"
     return None, " with RANDOM weights, which find nothing"
-
-
-def _told(name: str, kind: str, target: Path, parity: "Parity | RefinerParity", differences: str) -> str:
-    return (
-        f"{name}{kind}: wrote {target}, {target.stat().st_size / 1e6:.1f} MB; on {parity.num_crops} crops "
-        f"corners are within {parity.corner_difference:.1e} crops of PyTorch's, {differences}"
-    )

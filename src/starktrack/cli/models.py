@@ -41,13 +41,11 @@ def models(
 
 
 def _card(name: str) -> str:
-    from starktrack.config.presets import PRESETS
-    from starktrack.config.refine import DEFAULT_REFINER, REFINERS
+    from starktrack.config.presets import DEFAULT_REFINER, PRESETS
     from starktrack.pretrained import DEFAULT, model_card
 
-    known = [*PRESETS, *REFINERS]
-    if name not in known:
-        raise ConfigError(f"--card must name one of the presets, got {name!r}{nearest_name(name, known)}")
+    if name not in PRESETS:
+        raise ConfigError(f"--card must name one of the presets, got {name!r}{nearest_name(name, PRESETS)}")
     text = model_card(name)
     if text is None:
         raise CheckpointError(
@@ -60,15 +58,15 @@ def _trackers(folder: Path | None) -> "Table":
     from rich.table import Table
 
     from starktrack.config.costs import COSTS
-    from starktrack.config.presets import PRESETS
+    from starktrack.config.presets import presets_of
 
     table = Table(
         title="MACs are those of a frame, in full; sides in pixels; shipped: the default", padding=0
     )
     for heading in ("model", "backbone", "params", "MACs", "search", "templates", "score", "weights"):
         table.add_column(heading, no_wrap=True)
-    for name, build in PRESETS.items():
-        model = build().model
+    for name, config in presets_of("tracker").items():
+        model = config.model
         table.add_row(
             name,
             model.backbone.name,
@@ -84,20 +82,20 @@ def _trackers(folder: Path | None) -> "Table":
 def _refiners(folder: Path | None) -> "Table":
     from rich.table import Table
 
-    from starktrack.config.costs import REFINER_COSTS
-    from starktrack.config.refine import REFINERS
+    from starktrack.config.costs import COSTS
+    from starktrack.config.presets import presets_of
 
     table = Table(
         title="Refiners: outlines and refined boxes behind any tracker (--refine, --masks)", padding=0
     )
     for heading in ("refiner", "backbone", "params", "MACs", "crop", "needs", "weights"):
         table.add_column(heading, no_wrap=True)
-    for name, build in REFINERS.items():
-        model, weights = build().model, _weights(name, folder)
+    for name, config in presets_of("refiner").items():
+        model, weights = config.model, _weights(name, folder)
         table.add_row(
             name,
             model.backbone.name,
-            *_cost(REFINER_COSTS[name]),
+            *_cost(COSTS[name]),
             str(model.crop.side),
             "PyTorch, training" if weights == "-" else "nothing",
             weights,

@@ -39,7 +39,7 @@ def profile(
     from starktrack.config.loading import override
     from starktrack.config.presets import preset
 
-    config = override(preset(model), overrides or [])
+    config = override(preset(model, "tracker"), overrides or [])
     require_torch("profiling")
     import torch
 

@@ -91,7 +91,7 @@ def track(
 
     from starktrack.cli.progress import progress_of
     from starktrack.config.loading import override
-    from starktrack.config.refine import DEFAULT_REFINER
+    from starktrack.config.presets import DEFAULT_REFINER
     from starktrack.data.frames import open_frames
     from starktrack.workflows.track_outputs import TrackOutputs, check_outputs
 

@@ -31,10 +31,10 @@ def _data_table(plan: TrainingPlan) -> Table:
 
 
 def _batch_table(plan: TrainingPlan) -> Table:
-    model, run = plan.recipe.config.model, plan.recipe.run
-    sides = (model.template.side, model.search.side)
+    crops, run = plan.recipe.config.model.crops, plan.recipe.run
+    sides = (crops.template.side, crops.search.side)
     table = Table("part of a micro-batch", "shape", title="Shapes")
-    table.add_row("templates", f"[{run.micro_batch}, {model.num_templates}, 3, {sides[0]}, {sides[0]}]")
+    table.add_row("templates", f"[{run.micro_batch}, {crops.num_templates}, 3, {sides[0]}, {sides[0]}]")
     table.add_row("search", f"[{run.micro_batch}, 3, {sides[1]}, {sides[1]}]")
     micro_batches = run.batch_size // run.micro_batch
     table.add_row("batch", f"{run.batch_size} = {micro_batches} of these on {plan.num_processes} process(es)")

@@ -6,7 +6,8 @@ Source: section 4.4, Table 7 (components left out), and section 4.5, Table 8 (ot
 from dataclasses import dataclass, replace
 
 from starktrack.config.loading import override
-from starktrack.config.training import Recipe, RefineRecipe, ValidationConfig
+from starktrack.config.schema import ModelConfig
+from starktrack.config.training import Recipe, ValidationConfig
 from starktrack.errors import ConfigError
 
 
@@ -102,11 +103,11 @@ def within_budget(recipe: Recipe, num_samples: int) -> Recipe:
 
 
 def _check_base(base: Recipe) -> None:
-    if isinstance(base, RefineRecipe):
-        raise ConfigError(
-            "a recipe to ablate must train a tracker, got a refiner's; use ablation, st50 or st101"
-        )
     model = base.config.model
+    if not isinstance(model, ModelConfig):
+        raise ConfigError(
+            f"a recipe to ablate must train a tracker, got a {model.kind}'s; use ablation, st50 or st101"
+        )
     layers = min(model.transformer.num_encoder_layers, model.transformer.num_decoder_layers)
     if (
         model.framework != "stark"

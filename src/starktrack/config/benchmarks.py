@@ -7,7 +7,8 @@ from dataclasses import field
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.loading import override
-from starktrack.config.schema import Config, PositiveInt
+from starktrack.config.network import PositiveInt
+from starktrack.config.schema import Config
 from starktrack.errors import ConfigError
 
 PAPER_MODELS = ("stark_s50", "stark_st50", "stark_st101", "stark_lightning")

@@ -22,9 +22,6 @@ COSTS = {
     "stark_st101": PresetCost(47_167_299, 20_586_479_872),
     "stark_lightning": PresetCost(2_349_986, 1_536_970_752),
     "stark_mobile": PresetCost(2_429_384, 800_269_824),
-}
-
-REFINER_COSTS = {
     "refine_r34": PresetCost(9_047_491, 4_773_666_816),
     "refine_mobile": PresetCost(754_403, 477_997_056),
 }

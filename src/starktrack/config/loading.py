@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
+from starktrack.config.schema import NESTED_ERROR, ModelConfig
 from starktrack.errors import ConfigError, nearest_name
 
 T = TypeVar("T")
@@ -27,6 +28,8 @@ RENAMED: dict[str, dict[str, str]] = {
 
 _LOG = logging.getLogger(__name__)
 
+_DEFAULT_KIND = ("kind", ModelConfig.kind)
+
 
 def from_mapping(schema: type[T], values: Mapping[str, Any]) -> T:
     """Return the record of type `schema` with these values, defaults elsewhere.
@@ -37,14 +40,18 @@ def from_mapping(schema: type[T], values: Mapping[str, Any]) -> T:
         ConfigError: Unknown keys, missing keys, or values outside their range; every one is named.
     """
     try:
-        return TypeAdapter(schema).validate_python(_with_new_names(values))
+        return TypeAdapter(schema).validate_python(_with_new_names(dict(values)))
     except ValidationError as error:
-        raise ConfigError(_explain(schema, error)) from error
+        raise ConfigError(_explain(schema, error.errors())) from error
 
 
 def to_mapping(record: Any) -> dict[str, Any]:
     """Return the record as nested plain dictionaries; `from_mapping` is the inverse."""
-    return dataclasses.asdict(record)
+    # A tracker's kind goes without saying, so that its files read as they did before there were kinds.
+    return dataclasses.asdict(
+        record,
+        dict_factory=lambda items: {key: value for key, value in items if (key, value) != _DEFAULT_KIND},
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -130,13 +137,15 @@ def _unknown_key(key: str, siblings: Mapping[str, Any]) -> ConfigError:
     return ConfigError(f"unknown key {key!r}{nearest_name(key.rsplit('.', 1)[-1], siblings)}")
 
 
-def _explain(schema: type, error: ValidationError) -> str:
-    return "; ".join(_explain_one(schema, detail) for detail in error.errors())
+def _explain(schema: type, details: Iterable[Mapping[str, Any]], below: tuple[str, ...] = ()) -> str:
+    return "; ".join(_explain_one(schema, detail, below) for detail in details)
 
 
-def _explain_one(schema: type, detail: Mapping[str, Any]) -> str:
+def _explain_one(schema: type, detail: Mapping[str, Any], below: tuple[str, ...]) -> str:
     path = [str(part) for part in detail["loc"]]
-    key = ".".join(path)
+    key = ".".join((*below, *path))
+    if detail["type"] == NESTED_ERROR:
+        return _explain(detail["ctx"]["schema"], detail["ctx"]["errors"], (*below, *path))
     if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"unknown key {key!r}{nearest_name(path[-1], _field_names(schema, path[:-1]))}"
     if detail["type"] == "missing":

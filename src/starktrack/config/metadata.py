@@ -3,58 +3,35 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from starktrack.config.loading import from_mapping, to_mapping
-from starktrack.config.refine import RefineConfig
-from starktrack.config.schema import Config
+from starktrack.config.schema import MODELS, Config
 from starktrack.errors import CheckpointError, ConfigError
 
-T = TypeVar("T")
-
 METADATA_KEY = "starktrack.config"
+"""Where the configuration of weights is."""
+
 REFINER_KEY = "starktrack.refiner"
-"""Where the configuration of a tracker's and of a refiner's weights is."""
+"""Where a refiner's was before the kind of a network was part of its configuration."""
 
 
-def to_metadata(config: Config | RefineConfig) -> dict[str, str]:
-    """Return the metadata to store with weights; `from_metadata` and `refiner_from_metadata` are the inverse."""
-    key = REFINER_KEY if isinstance(config, RefineConfig) else METADATA_KEY
-    return {key: json.dumps(to_mapping(config))}
+def to_metadata(config: Config) -> dict[str, str]:
+    """Return the metadata to store with weights; `from_metadata` is the inverse."""
+    return {METADATA_KEY: json.dumps(to_mapping(config))}
 
 
-def from_metadata(path: Path, metadata: Mapping[str, str]) -> Config:
-    """Return the tracker's configuration in the metadata of the file `path`.
+def from_metadata(path: Path, metadata: Mapping[str, str], kind: str | None = None) -> Config:
+    """Return the configuration in the metadata of the file `path`.
 
-    Raises:
-        CheckpointError: There is none, it is not JSON of a record, or it has unknown keys or values outside
-            their range.
-    """
-    if REFINER_KEY in metadata:
-        raise CheckpointError(
-            f"weights must be a tracker's, {path} is a refiner's; give it as refine instead"
-        )
-    return _parsed(path, metadata, METADATA_KEY, Config)
-
-
-def refiner_from_metadata(path: Path, metadata: Mapping[str, str]) -> RefineConfig:
-    """Return the refiner's configuration in the metadata of the file `path`; errors as `from_metadata`.
+    Args:
+        kind: The only kind of network that will do; None for any.
 
     Raises:
-        CheckpointError: The file is a tracker's, too.
+        CheckpointError: There is none, it is not JSON of a record, it has unknown keys or values outside their
+            range, or the network is of another kind.
     """
-    if METADATA_KEY in metadata:
-        raise CheckpointError(f"a refiner's weights must be given, {path} is a tracker's; give it as weights")
-    return _parsed(path, metadata, REFINER_KEY, RefineConfig)
-
-
-def _parsed(path: Path, metadata: Mapping[str, str], key: str, schema: type[T]) -> T:
-    """Return the record of type `schema` under a key.
-
-    Raises:
-        CheckpointError: There is none, it is not JSON of a record, or it has unknown keys or values outside
-            their range.
-    """
+    key = REFINER_KEY if REFINER_KEY in metadata else METADATA_KEY
     text = metadata.get(key)
     if text is None:
         raise CheckpointError(
@@ -62,10 +39,28 @@ def _parsed(path: Path, metadata: Mapping[str, str], key: str, schema: type[T]) 
             "only files written by starktrack can be loaded"
         )
     try:
-        return from_mapping(schema, json.loads(text))
+        values = json.loads(text)
+        config = from_mapping(Config, upgraded_refiner(values) if key == REFINER_KEY else values)
     except (json.JSONDecodeError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"the configuration in {path} is not JSON of a record: {error}") from error
     except ConfigError as error:
         raise CheckpointError(
             f"the configuration in {path} must be one of this version, got: {error}; update starktrack"
         ) from error
+    model = config.model
+    if kind is not None and model.kind != kind:
+        raise CheckpointError(
+            f"{MODELS[kind].argument} must be a {kind}'s weights, {path} is a {model.kind}'s; "
+            f"give it as {model.argument} instead"
+        )
+    return config
+
+
+def upgraded_refiner(values: Any) -> Any:
+    """Return a refiner's configuration, written before the kind was part of it, as it would be written now."""
+    model = values.get("model", {}) if isinstance(values, Mapping) else None
+    if not isinstance(model, Mapping):
+        return values  # no configuration at all, which reading it will say
+    own = {name: values[name] for name in ("mask_threshold", "box") if name in values}
+    others = {name: value for name, value in values.items() if name not in own}
+    return {**others, "model": {"kind": "refiner", **model, **own}}

@@ -1,4 +1,4 @@
-"""One function per published model, and our own light one."""
+"""One function per published network, and our own light ones; trackers first, then refiners."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from starktrack.config.schema import (
     Config,
     CropConfig,
     ModelConfig,
+    RefineModel,
     TrackingConfig,
     TransformerConfig,
 )
@@ -80,17 +81,64 @@ def stark_mobile() -> Config:
     )
 
 
+def refine_r34() -> Config:
+    """Return the published refiner: ResNet-34, 256 px (384 px: `config.model.crop.side=384`)."""
+    return Config(name="refine_r34", model=RefineModel())
+
+
+def refine_mobile() -> Config:
+    """Return our light refiner for CPUs: MobileNetV2, narrow."""
+    return Config(
+        name="refine_mobile",
+        model=RefineModel(
+            backbone=BackboneConfig(name="mobilenetv2_100", padding="same"), width=64, non_local=False
+        ),
+    )
+
+
+DEFAULT_REFINER = "refine_mobile"
+"""What draws outlines where no refiner is named."""
+
 PRESETS: dict[str, Callable[[], Config]] = {
-    preset.__name__: preset for preset in (stark_s50, stark_st50, stark_st101, stark_lightning, stark_mobile)
+    preset.__name__: preset
+    for preset in (
+        stark_s50,
+        stark_st50,
+        stark_st101,
+        stark_lightning,
+        stark_mobile,
+        refine_r34,
+        refine_mobile,
+    )
 }
 
 
-def preset(name: str) -> Config:
+def presets_of(kind: str) -> dict[str, Config]:
+    """Return the presets of one kind by name.
+
+    Example:
+        >>> list(presets_of("refiner"))
+        ['refine_r34', 'refine_mobile']
+    """
+    built = {name: build() for name, build in PRESETS.items()}
+    return {name: config for name, config in built.items() if config.model.kind == kind}
+
+
+def preset(name: str, kind: str | None = None) -> Config:
     """Return the preset of that name.
 
+    Args:
+        kind: The only kind that will do; None for any.
+
     Raises:
-        ConfigError: No preset has that name; the nearest one is suggested.
+        ConfigError: No preset (of this kind) has that name; the nearest one is suggested.
+
+    Example:
+        >>> preset("stark_s50").model.search.side
+        320
     """
-    if name not in PRESETS:
-        raise ConfigError(f"a model must be one of the presets, got {name!r}{nearest_name(name, PRESETS)}")
+    known = PRESETS if kind is None else presets_of(kind)
+    if name not in known:
+        what = "a model" if kind in (None, "tracker") else f"a {kind}"
+        raise ConfigError(f"{what} must be one of the presets, got {name!r}{nearest_name(name, known)}")
     return PRESETS[name]()

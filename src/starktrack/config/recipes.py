@@ -1,14 +1,15 @@
 """Recipe files: TOML or the JSON a run leaves, by name where they are ours, on top of one another with `base`."""
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from starktrack.config.loading import from_mapping, read_toml, to_mapping
+from starktrack.config.metadata import upgraded_refiner
 from starktrack.config.presets import preset
-from starktrack.config.refine import REFINERS, refiner_preset
-from starktrack.config.training import Recipe, RefineRecipe
+from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError, nearest_name
 
 
@@ -20,7 +21,7 @@ def recipe_names() -> list[str]:
 def read_recipe(name_or_path: str) -> Recipe:
     """Return a recipe that comes with the package, or the one in a TOML file or a run's `recipe.json`.
 
-    `config = "stark_s50"` takes a preset; `config = "refine_mobile"`, a refiner's, makes it a `RefineRecipe`.
+    `config = "stark_s50"` takes a preset; that of a refiner, `config = "refine_mobile"`, makes it a refiner's.
     `base = "s50"` starts from another recipe; a table that is given then replaces the table of that name as a
     whole.
 
@@ -28,11 +29,20 @@ def read_recipe(name_or_path: str) -> Recipe:
         ConfigError: No such recipe, unknown keys, or values outside their range.
     """
     values = _resolved(name_or_path, seen=())
-    name = values.get("config")
-    if isinstance(name, str) and name in REFINERS:
-        return from_mapping(RefineRecipe, {**values, "config": to_mapping(refiner_preset(name))})
-    if isinstance(name, str):
-        values["config"] = to_mapping(preset(name))
+    if isinstance(values.get("config"), str):
+        values["config"] = to_mapping(preset(values["config"]))
+    return recipe_from_mapping(values)
+
+
+def recipe_from_mapping(values: Any) -> Recipe:
+    """Return the recipe with these values, those of a refiner's earlier run included.
+
+    Raises:
+        ConfigError: Unknown keys, or values outside their range.
+    """
+    config = values.get("config") if isinstance(values, Mapping) else None
+    if isinstance(config, Mapping) and "mask_threshold" in config:
+        values = {**values, "config": upgraded_refiner(config)}
     return from_mapping(Recipe, values)
 
 

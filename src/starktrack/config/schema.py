@@ -1,52 +1,26 @@
 """What can be configured, as frozen dataclasses that refuse unknown keys and values outside their range."""
 
+from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-"""Of every configuration: unknown keys and numbers that are not finite are refused."""
-
-PositiveInt = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Pixels = Annotated[int, Field(gt=0, le=4096)]
-Channels = Annotated[int, Field(gt=0, le=16384)]
-Layers = Annotated[int, Field(ge=0, le=128)]
-"""Bounds far beyond any use, so that a damaged file cannot ask for all memory."""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class CropConfig:
-    """A square crop around a box.
-
-    Args:
-        side: Side of the crop that the network sees, pixels.
-        factor: Side of the region cut from the image over the square root of the box's area.
-
-    Source: section 4.1 (search 320 px and 5 times, template 128 px and 2 times the target).
-    """
-
-    side: Pixels
-    factor: Annotated[float, Field(gt=0)]
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class BackboneConfig:
-    """A convolutional network up to the last stage of the given stride, batch norm frozen.
-
-    Args:
-        name: Any convolutional `timm` model with feature stages (`resnet50`, `mobilenetv2_100` …), or
-            `repvgg_a0_lite`, the RepVGG-A0 with a last stage of four blocks that STARK-Lightning uses.
-        stride: Image pixels per feature cell.
-        padding: `symmetric` as in PyTorch's models, or `same` as in TensorFlow's, whose odd pixel goes right
-            and bottom; for weights that were trained so (timm's EfficientNet family only).
-    """
-
-    name: str = "resnet50"
-    stride: Pixels = 16
-    padding: Literal["symmetric", "same"] = "symmetric"
+from starktrack.config.network import (
+    STRICT,
+    BackboneConfig,
+    Channels,
+    CropConfig,
+    CropPlan,
+    Geometry,
+    Layers,
+    NetworkConfig,
+    PositiveInt,
+)
+from starktrack.config.refiner import RefineModel
+from starktrack.errors import nearest_name
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -125,8 +99,8 @@ class BoxHeadConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class ModelConfig:
-    """One network: crops in, box and score out.
+class ModelConfig(NetworkConfig):
+    """The network of a tracker: crops in, box and score out.
 
     Args:
         framework: `stark`, or one that the paper rejects (section 4.5): `template_query` (templates ask the
@@ -140,6 +114,7 @@ class ModelConfig:
             the authors' code (docs/parity.md), `exact` has none.
     """
 
+    kind: Literal["tracker"] = "tracker"
     framework: Literal["stark", "template_query", "hungarian", "query_update"] = "stark"
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
@@ -149,7 +124,7 @@ class ModelConfig:
     num_templates: Annotated[int, Field(gt=0, le=64)] = 1
     search: CropConfig = field(default_factory=lambda: CropConfig(side=320, factor=5.0))
     template: CropConfig = field(default_factory=lambda: CropConfig(side=128, factor=2.0))
-    geometry: Literal["published", "exact"] = "published"
+    geometry: Geometry = "published"
 
     @model_validator(mode="after")
     def _frameworks_have_their_parts(self) -> "ModelConfig":
@@ -184,6 +159,53 @@ class ModelConfig:
                     f"{name}.side must be a multiple of {stride} (backbone.stride), got {side}; use {nearest}"
                 )
         return self
+
+    @property
+    def crops(self) -> CropPlan:
+        """Return which crops the network takes."""
+        return CropPlan(
+            template=self.template,
+            search=self.search,
+            num_templates=self.num_templates,
+            geometry=self.geometry,
+            stride=self.backbone.stride,
+        )
+
+    def check_recipe(self, recipe: Any) -> None:
+        """Check that every stage trains a part that the network has, with losses that it can compute."""
+        head = self.box_head
+        for name, stage in recipe.stages.items():
+            if stage.loss.mask:
+                raise ValueError(
+                    f"stages.{name}.loss.mask must be 0 for a tracker, got {stage.loss.mask}; refiners have masks"
+                )
+            if stage.trains != "box" and not self.score_head:
+                raise ValueError(
+                    f"stages.{name} trains the score head, {recipe.config.name} has none; drop the stage"
+                )
+            if self.framework == "hungarian" and stage.trains != "joint":
+                raise ValueError(
+                    f"stages.{name}.trains must be joint for framework hungarian, whose confidences decide which "
+                    f"query answers, got {stage.trains}"
+                )
+            if stage.loss.corner and not head.has_corner_maps:
+                raise ValueError(
+                    f"stages.{name}.loss.corner must be 0 for box_head.kind = {head.kind!r}, which has no corner maps"
+                )
+            if stage.loss.others > 1 and not stage.loss.centre:
+                raise ValueError(
+                    f"stages.{name}.loss.others must be 1 without loss.centre, whose heat it is about, got "
+                    f"{stage.loss.others:g}; set loss.centre too"
+                )
+            if stage.loss.centre and head.kind == "mlp":
+                raise ValueError(
+                    f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps"
+                )
+            if stage.trains != "score" and head.has_centre_maps and not stage.loss.centre:
+                raise ValueError(
+                    f"stages.{name}.loss.centre must be above 0 for box_head.kind = {head.kind!r}, got 0; set it, "
+                    "to 0.5 as in recipe mobile"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -226,10 +248,48 @@ class TrackingConfig:
         return self
 
 
+MODELS: dict[str, type[NetworkConfig]] = {model.kind: model for model in (ModelConfig, RefineModel)}
+"""The settings of each kind of network, by kind; `kinds.register` adds to them."""
+
+
+def _model_of_its_kind(values: Any) -> NetworkConfig:
+    """Return the settings of a network as a record of the kind that they name; without a name, a tracker's."""
+    if isinstance(values, NetworkConfig):
+        return values
+    if not isinstance(values, Mapping):
+        raise ValueError(f"the settings of a network must be a table, got {values!r}")
+    kind = values.get("kind", ModelConfig.kind)
+    if not isinstance(kind, str) or kind not in MODELS:
+        raise ValueError(f"kind must be one that is known, got {kind!r}{nearest_name(str(kind), MODELS)}")
+    try:
+        return TypeAdapter(MODELS[kind]).validate_python(dict(values))
+    except ValidationError as error:
+        # A custom error carries the inner ones, so that `config.loading` names every key in full.
+        raise PydanticCustomError(
+            NESTED_ERROR, "{text}", {"text": str(error), "schema": MODELS[kind], "errors": error.errors()}
+        ) from error
+
+
+NESTED_ERROR = "settings_of_a_kind"
+"""Type of the error that holds the errors of a network's settings."""
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
-    """All that turns weights into a tracker; stored with them."""
+    """All that turns weights into a network that answers; stored with them.
+
+    Args:
+        name: Of the network, in tables and messages.
+        model: The network; its `kind` says which settings it has, `tracker` where it says nothing.
+        tracking: How a tracker tracks; networks of other kinds leave it as it is.
+
+    Example:
+        >>> from starktrack.config.loading import from_mapping
+        >>> from_mapping(Config, {"name": "mine", "model": {"kind": "refiner", "width": 64}}).model.width
+        64
+    """
 
     name: str
-    model: ModelConfig = field(default_factory=ModelConfig)
+    # Which kinds there are is known when a configuration is read, so the type is open here.
+    model: Annotated[Any, PlainValidator(_model_of_its_kind)] = field(default_factory=ModelConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from starktrack.config.data import DataConfig, SyntheticConfig
-from starktrack.config.refine import RefineConfig
-from starktrack.config.schema import STRICT, Config, Count, ModelConfig, PositiveInt
+from starktrack.config.network import STRICT, Count, PositiveInt
+from starktrack.config.schema import Config
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -229,33 +229,12 @@ class RunConfig:
         return self.samples_per_epoch // self.batch_size
 
 
-def _maps_fit(name: str, stage: StageConfig, model: ModelConfig) -> None:
-    """Refuse loss terms of maps that the network does not have, and a centre head that nothing would train."""
-    head, kind = model.box_head, model.box_head.kind
-    if stage.loss.corner and not head.has_corner_maps:
-        raise ValueError(
-            f"stages.{name}.loss.corner must be 0 for box_head.kind = {kind!r}, which has no corner maps"
-        )
-    if stage.loss.others > 1 and not stage.loss.centre:
-        raise ValueError(
-            f"stages.{name}.loss.others must be 1 without loss.centre, whose heat it is about, got "
-            f"{stage.loss.others:g}; set loss.centre too"
-        )
-    if stage.loss.centre and kind == "mlp":
-        raise ValueError(f"stages.{name}.loss.centre must be 0 for box_head.kind = 'mlp', which has no maps")
-    if stage.trains != "score" and head.has_centre_maps and not stage.loss.centre:
-        raise ValueError(
-            f"stages.{name}.loss.centre must be above 0 for box_head.kind = {kind!r}, got 0; set it, "
-            "to 0.5 as in recipe mobile"
-        )
-
-
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Recipe:
     """A whole run.
 
     Args:
-        config: The network and its tracker, stored with the weights.
+        config: The network, stored with the weights; the kind of its model decides which losses there are.
         datasets: What is trained on, by a name of one's choice.
         stages: The stages, by name, in the order in which they are run.
     """
@@ -270,7 +249,7 @@ class Recipe:
     @model_validator(mode="after")
     def _stages_fit_the_network(self) -> "Recipe":
         self._check_data()
-        self._check_stages()
+        self.config.model.check_recipe(self)
         return self
 
     def _check_data(self) -> None:
@@ -288,23 +267,6 @@ class Recipe:
                     f"datasets.{name}.parts must be false for synthetic video and with outlined = true (parts have "
                     "no outline), got true"
                 )
-
-    def _check_stages(self) -> None:
-        for name, stage in self.stages.items():
-            if stage.loss.mask:
-                raise ValueError(
-                    f"stages.{name}.loss.mask must be 0 for a tracker, got {stage.loss.mask}; refiners have masks"
-                )
-            if stage.trains != "box" and not self.config.model.score_head:
-                raise ValueError(
-                    f"stages.{name} trains the score head, {self.config.name} has none; drop the stage"
-                )
-            if self.config.model.framework == "hungarian" and stage.trains != "joint":
-                raise ValueError(
-                    f"stages.{name}.trains must be joint for framework hungarian, whose confidences decide which "
-                    f"query answers, got {stage.trains}"
-                )
-            _maps_fit(name, stage, self.config.model)
 
     @model_validator(mode="after")
     def _synthetic_videos_are_long_enough(self) -> "Recipe":
@@ -335,27 +297,3 @@ class Recipe:
         for name, stage in self.stages.items():
             yield start, name, stage
             start += stage.epochs
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class RefineRecipe(Recipe):
-    """A whole run of a refiner.
-
-    Args:
-        config: The refiner, stored with the weights.
-    """
-
-    config: RefineConfig
-
-    def _check_stages(self) -> None:
-        for name, stage in self.stages.items():
-            if stage.trains != "box" or stage.loss.centre:
-                raise ValueError(
-                    f"stages.{name} of a refiner must have trains = 'box' and loss.centre = 0, got "
-                    f"{stage.trains!r} and {stage.loss.centre}"
-                )
-        if self.validation.datasets or self.distillation.teacher:
-            raise ValueError(
-                "a refiner must have no validation.datasets and no distillation.teacher; it does not track by "
-                "itself, benchmarks/refine.py measures it"
-            )

@@ -4,29 +4,21 @@ import copy
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
-from starktrack.config.schema import Config, ModelConfig
-from starktrack.engines.onnx_engine import (
-    SEARCH_INPUTS,
-    SEARCH_OUTPUTS,
-    TEMPLATE_INPUTS,
-    TEMPLATE_OUTPUTS,
-    open_onnx,
-)
+from starktrack.config.schema import Config
+from starktrack.engines.onnx_engine import open_onnx
 from starktrack.engines.onnx_graph import GraphOfCrops, require_onnx, write_graph
-from starktrack.engines.parity import LARGEST_SCORE_DIFFERENCE, LEAST_OVERLAP, Parity, compare
+from starktrack.engines.parity import LARGEST_DIFFERENCE, LEAST_OVERLAP, Parity, compare
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError
 from starktrack.files import atomic_write
-from starktrack.models.features import Features
+from starktrack.kinds import kind_of
 from starktrack.models.folding import fold_for_export
-from starktrack.models.stark import Stark
 
 
-def export_onnx(network: Stark, config: Config, path: Path) -> Parity:
-    """Write the network as one ONNX file with its configuration; return how well it agrees.
+def export_onnx(network: nn.Module, config: Config, path: Path) -> Parity:
+    """Write a network of any kind as one ONNX file with its configuration; return how well it agrees.
 
     The network stays as it is; RepVGG blocks and frozen norms are folded in the file.
 
@@ -42,59 +34,70 @@ def export_onnx(network: Stark, config: Config, path: Path) -> Parity:
         parity = compare(TorchEngine(network, config, device=torch.device("cpu")), onnx_engine)
         if not parity.holds:
             raise CheckpointError(
-                f"an exported network must find PyTorch's boxes (overlap > {LEAST_OVERLAP}, scores within "
-                f"{LARGEST_SCORE_DIFFERENCE}), got {parity}; {path} was not written"
+                f"an exported network must answer as PyTorch does (overlap of boxes > {LEAST_OVERLAP}, "
+                f"probabilities within {LARGEST_DIFFERENCE}), got {parity}; {path} was not written"
             )
     return parity
 
 
 class _Graph(GraphOfCrops):
-    """Both halves of the network as one function of plain tensors; see `engines.onnx_engine`."""
+    """Both halves of a network as one function of plain tensors, in the order of its `kinds.kind.Graph`."""
 
-    def __init__(self, network: Stark) -> None:
+    def __init__(self, network: nn.Module, config: Config) -> None:
         super().__init__()
         self.network = network
+        self._kind = kind_of(config)
 
-    def forward(
-        self,
-        template_crops: UInt8[Tensor, "new template_side template_side 3"],
-        template_masks: Bool[Tensor, "new template_side template_side"],
-        search_crops: UInt8[Tensor, "batch side side 3"],
-        search_masks: Bool[Tensor, "batch side side"],
-        tokens: Float[Tensor, "batch length width"],
-        padding_mask: Bool[Tensor, "batch length"],
-        position: Float[Tensor, "batch length width"],
-    ) -> tuple[Tensor, ...]:
-        """Return the new templates' tokens, padding mask and position, then boxes and scores."""
-        new = self.network.embed_template(self.normalise(template_crops), template_masks)
-        search = self.network.embed_search(self.normalise(search_crops), search_masks)
-        output = self.network.locate(Features(tokens, padding_mask, position), search)
-        score = () if output.score_logit is None else (output.score_logit.sigmoid(),)
-        return new.tokens, new.padding_mask, new.position, output.box_cxcywh, *score
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return what is kept of the new templates, then the answer about the search crops."""
+        num_templates = len(self._kind.graph.template_inputs)
+        kept = self.embed(*inputs[:num_templates])
+        return *self._kind.tensors(kept), *self.locate(*inputs[num_templates:])
+
+    def embed(self, *inputs: Tensor) -> object:
+        """Return what is kept of template crops."""
+        given = dict(zip(self._kind.graph.template_inputs.values(), inputs, strict=True))
+        crops = self.normalise(given["crops"])
+        return self._kind.embed(self.network, crops, given.get("masks"), given.get("boxes"))
+
+    def locate(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the answer about search crops."""
+        graph = self._kind.graph
+        given = dict(zip(graph.search_inputs.values(), inputs, strict=True))
+        kept = self._kind.kept(*(given[name] for name in graph.template_outputs))
+        crops = self.normalise(given["crops"])
+        return self._kind.values(self._kind.locate(self.network, kept, crops, given.get("masks")))
 
 
-def _write(network: Stark, config: Config, path: Path) -> None:
-    outputs = (*TEMPLATE_OUTPUTS, *SEARCH_OUTPUTS)
+def _write(network: nn.Module, config: Config, path: Path) -> None:
+    kind = kind_of(config)
+    graph = _Graph(network, config)
     write_graph(
-        _Graph(network),
-        _example(config.model),
+        graph,
+        _example(graph, config),
         path,
-        halves=(TEMPLATE_INPUTS, SEARCH_INPUTS),
-        outputs=outputs if config.model.score_head else outputs[:-1],
+        halves=(tuple(kind.graph.template_inputs), tuple(kind.graph.search_inputs)),
+        outputs=(*kind.graph.template_outputs, *kind.outputs(config.model)),
         config=config,
     )
 
 
-def _example(model: ModelConfig) -> tuple[Tensor, ...]:
+@torch.no_grad()
+def _example(graph: _Graph, config: Config) -> tuple[Tensor, ...]:
     """Return inputs of the graph; batches of 2 and 3, since the exporter takes 0 and 1 for constants."""
-    new, batch, width = 2, 3, model.transformer.width
-    length = model.num_templates * (model.template.side // model.backbone.stride) ** 2
+    kind, plan = kind_of(config), config.model.crops
+    new, batch = 2, 3
 
-    def crops(count: int, side: int) -> tuple[Tensor, Tensor]:
-        return torch.zeros(count, side, side, 3, dtype=torch.uint8), torch.zeros(
-            count, side, side, dtype=torch.bool
-        )
+    def parts(count: int, side: int) -> dict[str, Tensor]:
+        return {
+            "crops": torch.zeros(count, side, side, 3, dtype=torch.uint8),
+            "masks": torch.zeros(count, side, side, dtype=torch.bool),
+            "boxes": torch.full((count, 4), 0.5),
+        }
 
-    tokens = torch.zeros(batch, length, width)
-    mask = torch.zeros(batch, length, dtype=torch.bool)
-    return *crops(new, model.template.side), *crops(batch, model.search.side), tokens, mask, tokens.clone()
+    of_templates = parts(new, plan.template.side)
+    templates = [of_templates[part] for part in kind.graph.template_inputs.values()]
+    of_search = parts(batch, plan.search.side)
+    for name, kept in zip(kind.graph.template_outputs, kind.tensors(graph.embed(*templates)), strict=True):
+        of_search[name] = kept.new_zeros(batch, plan.num_templates * kept.shape[1], *kept.shape[2:])
+    return *templates, *(of_search[part] for part in kind.graph.search_inputs.values())

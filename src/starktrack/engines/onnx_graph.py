@@ -10,7 +10,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from starktrack.config.metadata import to_metadata
-from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
 from starktrack.errors import MissingExtraError
 from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
@@ -55,7 +54,7 @@ def write_graph(
     *,
     halves: tuple[Sequence[str], Sequence[str]],
     outputs: Sequence[str],
-    config: Config | RefineConfig,
+    config: Config,
 ) -> None:
     """Write a graph of two halves, each with a batch size of its own.
 
@@ -74,7 +73,8 @@ def write_graph(
             opset_version=OPSET,
             input_names=(*halves[0], *halves[1]),
             output_names=outputs,
-            dynamic_shapes=({0: new},) * len(halves[0]) + ({0: batch},) * len(halves[1]),
+            # One entry: the graph takes its inputs as `*inputs`.
+            dynamic_shapes=(({0: new},) * len(halves[0]) + ({0: batch},) * len(halves[1]),),
         )
     for node in program.model.graph:
         node.metadata_props.clear()  # where in our source each came from: a tenth of the file

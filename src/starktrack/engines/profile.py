@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from starktrack.arrays import Box, Image
 from starktrack.config.schema import Config
 from starktrack.data.frames import open_frames
-from starktrack.engines.torch_engine import TorchEngine, TorchTemplate
+from starktrack.engines.torch_engine import TorchEngine
 from starktrack.models.build import build_network
 from starktrack.models.features import Features
 from starktrack.models.folding import fold
@@ -91,11 +91,11 @@ class TimedEngine:
         self.crop_seconds: list[float] = []
         self.network_seconds: list[float] = []
 
-    def embed(self, queries: BoxQueries) -> list[TorchTemplate]:
+    def embed(self, queries: BoxQueries) -> list[Features]:
         """Return the tokens of a template crop around each box; not timed."""
         return self.engine.embed(queries)
 
-    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Features]]) -> Prediction:
         """Return the target's box in each search region, and note what it took."""
         start = self._now()
         crops = self.engine.crop(queries, self.config.model.search)

@@ -1,30 +1,22 @@
-"""The network on PyTorch, behind the tracker's protocol.
+"""A network on PyTorch, behind the protocols of trackers and refiners.
 
 Crops are cut where the network runs, so that a frame travels once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from starktrack.config.schema import Config, CropConfig
 from starktrack.errors import DeviceError
 from starktrack.geometry.crop import CropTransform, Geometry, crop_transform
+from starktrack.kinds import kind_of
 from starktrack.models.crops import Crops, cut_batch, normalise
-from starktrack.models.features import Features
 from starktrack.models.folding import fold
-from starktrack.models.stark import Stark, StarkOutput
-from starktrack.tracking.protocol import BoxQueries, Prediction
-
-
-@dataclass(frozen=True)
-class TorchTemplate:
-    """The tokens of one template crop, a batch of one on the engine's device."""
-
-    features: Features
+from starktrack.tracking.protocol import BoxQueries
 
 
 def resolve_device(name: str) -> torch.device:
@@ -45,20 +37,23 @@ def resolve_device(name: str) -> torch.device:
 
 
 class TorchEngine:
-    """Fulfils `tracking.protocol.Engine`.
+    """Fulfils `tracking.protocol.Engine` with a tracker, `tracking.protocol.Refiner` with a refiner.
+
+    What is kept of a template depends on the kind of network, see `kinds.kind.Kind.rows`.
 
     Args:
         network: Moved to the device and set to eval mode; RepVGG blocks are folded.
         config: The network's configuration.
     """
 
-    def __init__(self, network: Stark, config: Config, *, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, config: Config, *, device: torch.device) -> None:
         if device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move boxes by pixels
         self._config = config
         self.device = device
         self.network = fold(network.eval()).to(device, memory_format=torch.channels_last)
-        self._last: tuple[list[TorchTemplate], Features] | None = None
+        self._kind = kind_of(config)
+        self._last: tuple[list[Any], Any] = ([], None)
 
     @property
     def config(self) -> Config:
@@ -66,53 +61,49 @@ class TorchEngine:
         return self._config
 
     @torch.inference_mode()
-    def embed(self, queries: BoxQueries) -> list[TorchTemplate]:
-        """Return the tokens of a template crop around each box."""
-        crops, masks = self.crop(queries, self.config.model.template)
-        features = self.network.embed_template(crops, masks)
-        return [TorchTemplate(features.row(index)) for index in range(len(queries))]
+    def embed(self, queries: BoxQueries) -> list[Any]:
+        """Return what the network keeps of a template crop around each box."""
+        crop = self.config.model.crops.template
+        windows = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
+        boxes = torch.from_numpy(windows.to_crop(queries.boxes_xywh)).float().to(self.device)
+        return self._kind.rows(self._kind.embed(self.network, *self.crop(queries, crop), boxes))
 
     @torch.inference_mode()
-    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[TorchTemplate]]) -> Prediction:
-        """Return the target's box in the search region around each last known box."""
-        return self.locate(*self.crop(queries, self.config.model.search), templates)
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Any]]) -> Any:
+        """Return the network's answer about the crop around each box."""
+        return self.locate(*self.crop(queries, self.config.model.crops.search), templates)
 
     @torch.inference_mode()
-    def locate(
-        self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[TorchTemplate]]
-    ) -> Prediction:
-        """Return the target's box in search crops that were cut already."""
-        return prediction_of(self.answer(crops, masks, templates))
+    def locate(self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[Any]]) -> Any:
+        """Return the network's answer about search crops that were cut already."""
+        return self.answer(self.output(crops, masks, templates))
 
     @torch.inference_mode()
-    def answer(
-        self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[TorchTemplate]]
-    ) -> StarkOutput:
-        """Return all that the network says of search crops that were cut already."""
-        return self.network.locate(self._stack(templates), self.network.embed_search(crops, masks))
+    def output(self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[Any]]) -> Any:
+        """Return all that the network computes of search crops that were cut already."""
+        return self._kind.locate(self.network, self._stack(templates), crops, masks)
+
+    def answer(self, output: Any) -> Any:
+        """Return the part of the network's output that answers a query, on the CPU."""
+        return self._kind.answer(*(values.float().cpu().numpy() for values in self._kind.values(output)))
 
     def crop(self, queries: BoxQueries, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
         """Return normalised crops around each box and their padding masks, None where nothing is padded."""
-        transform = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
-        pictures, masks = crop_queries(queries, transform, self.config.model.geometry, self.device)
+        windows = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
+        pictures, masks = crop_queries(queries, windows, self.config.model.crops.geometry, self.device)
         # Attention without a mask is faster and gives the same result; asking a GPU would stall it.
         needs_mask = self.device.type != "cpu" or bool(masks.any())
         return normalise(pictures), masks if needs_mask else None
 
-    def _stack(self, templates: Sequence[Sequence[TorchTemplate]]) -> Features:
+    def _stack(self, templates: Sequence[Sequence[Any]]) -> Any:
+        # Templates change seldom, so the batch of the frame before is used again while they are the same.
         flat = [template for each in templates for template in each]
-        if self._last is not None and _same(self._last[0], flat):
-            return self._last[1]
-        per_target = [Features.concatenate([template.features for template in each]) for each in templates]
-        stacked = Features.stack(per_target)
+        before, stacked = self._last
+        if len(before) == len(flat) and all(a is b for a, b in zip(before, flat, strict=True)):
+            return stacked
+        stacked = self._kind.stack(templates)
         self._last = (flat, stacked)
         return stacked
-
-
-def prediction_of(output: StarkOutput) -> Prediction:
-    """Return what a tracker is told of the network's answer."""
-    scores = None if output.score_logit is None else output.score_logit.sigmoid().double().cpu().numpy()
-    return Prediction(output.box_cxcywh.double().cpu().numpy(), scores)
 
 
 def crop_queries(
@@ -123,7 +114,3 @@ def crop_queries(
     whole = [np.require(image, requirements=("C", "W")) for image in queries.images]
     images = [torch.from_numpy(image).to(device) for image in whole]
     return cut_batch(images, queries.image_index, transform, geometry)
-
-
-def _same(before: list[TorchTemplate], after: list[TorchTemplate]) -> bool:
-    return len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from starktrack.arrays import SquareImage
 from starktrack.config.schema import CropConfig
-from starktrack.engines.torch_engine import TorchEngine, TorchTemplate, prediction_of
+from starktrack.engines.torch_engine import TorchEngine
 from starktrack.explain.attention import layer_weights, recording
 from starktrack.geometry.crop import crop_transform, cut
+from starktrack.models.features import Features
 from starktrack.models.stark import StarkOutput
 from starktrack.tracking.protocol import BoxQueries, Prediction
 
@@ -63,9 +64,10 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class PicturedTemplate(TorchTemplate):
-    """A template that remembers its crop."""
+class PicturedTemplate:
+    """The tokens of a template, and the crop that they are of."""
 
+    features: Features
     picture: SquareImage
 
 
@@ -92,15 +94,17 @@ class ExplainingEngine:
         pictures = self._pictures(queries, self.config.model.template)
         templates = self._engine.embed(queries)
         return [
-            PicturedTemplate(template.features, picture)
-            for template, picture in zip(templates, pictures, strict=True)
+            PicturedTemplate(template, picture) for template, picture in zip(templates, pictures, strict=True)
         ]
 
     @torch.inference_mode()
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[PicturedTemplate]]) -> Prediction:
         """Return the box, and remember what led to it."""
         with recording(self._engine.network) as asked:
-            output = self._engine.answer(*self._engine.crop(queries, self.config.model.search), templates)
+            output = self._engine.output(
+                *self._engine.crop(queries, self.config.model.search),
+                [[template.features for template in each] for each in templates],
+            )
         position_xy = self._position_xy or _clipped_centre(output)
         cell = self._cell(position_xy)
         self.last = Explanation(
@@ -115,7 +119,7 @@ class ExplainingEngine:
             box_cxcywh=output.box_cxcywh[0].double().cpu().numpy(),
             score=None if output.score_logit is None else float(output.score_logit[0].sigmoid()),
         )
-        return prediction_of(output)
+        return self._engine.answer(output)
 
     def _pictures(self, queries: BoxQueries, crop: CropConfig) -> list[SquareImage]:
         transform = crop_transform(queries.boxes_xywh, crop.factor, crop.side)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from starktrack.config.refine import STRIDES, RefineModel
+from starktrack.config.refiner import REFINER_STRIDES, RefineModel
 from starktrack.geometry.boxes import xyxy_to_cxcywh
 from starktrack.models.backbone import Pyramid, build_pyramid
 from starktrack.models.corner_head import CornerHead
@@ -51,7 +51,7 @@ class Refiner(nn.Module):
             conv_block(width, width),
         )
         self.to_corners = Refinement(width, middle, width)
-        self.corners = CornerHead(width, detail, config.crop.side // STRIDES[1], 0.5, weighted=False)
+        self.corners = CornerHead(width, detail, config.crop.side // REFINER_STRIDES[1], 0.5, weighted=False)
         self.to_outline = Refinement(width, fine, detail)
         self.outline = nn.Conv2d(detail, 1, 3, padding=1)
 
@@ -93,7 +93,7 @@ def build_refiner(
 ) -> Refiner:
     """Return the refiner in train mode; arguments and errors as `models.build.build_network`."""
     return Refiner(
-        config, build_pyramid(config.backbone, STRIDES, imagenet=imagenet, weights=backbone_weights)
+        config, build_pyramid(config.backbone, REFINER_STRIDES, imagenet=imagenet, weights=backbone_weights)
     )
 
 

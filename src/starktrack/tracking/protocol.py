@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from starktrack.arrays import Boxes, Image
-from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
 
 
@@ -107,7 +106,7 @@ class Refiner(Protocol):
     """
 
     @property
-    def config(self) -> RefineConfig:
+    def config(self) -> Config:
         """The network's configuration."""
         ...
 
@@ -115,6 +114,11 @@ class Refiner(Protocol):
         """Return what the network keeps of the target in each box, once, in the frame where it was given."""
         ...
 
-    def refine(self, queries: BoxQueries, templates: Sequence[Template]) -> Refinement:
-        """Return exact box and outline in the crop around each box that a tracker found."""
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Refinement:
+        """Return exact box and outline in the crop around each box that a tracker found.
+
+        Args:
+            queries: Where the tracker found each target.
+            templates: For each target the one template of it.
+        """
         ...

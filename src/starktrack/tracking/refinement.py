@@ -47,7 +47,7 @@ def refine(refiner: Refiner, found: BoxQueries, templates: Sequence[Template]) -
         StarktrackError: The network's answer is not finite.
     """
     crop = refiner.config.model.crop
-    answer = refiner.refine(found, templates)
+    answer = refiner.predict(found, [[template] for template in templates])
     if not np.isfinite(answer.boxes_cxcywh).all() or not np.isfinite(answer.mask_logits).all():
         raise StarktrackError("a refiner's answer must be finite, got NaN; the weights are damaged")
     windows = crop_transform(found.boxes_xywh, crop.factor, crop.side)
@@ -59,14 +59,14 @@ def refine(refiner: Refiner, found: BoxQueries, templates: Sequence[Template]) -
         )
     ]
     exact = windows.to_image(answer.boxes_cxcywh.astype(np.float64))
-    boxes = exact if refiner.config.box == "corners" else found.boxes_xywh
+    boxes = exact if refiner.config.model.box == "corners" else found.boxes_xywh
     boxes = clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN)
     boxes.setflags(write=False)
     return [Refined(box, mask) for box, mask in zip(boxes, masks, strict=True)]
 
 
 def _least(refiner: Refiner) -> float:
-    threshold = refiner.config.mask_threshold
+    threshold = refiner.config.model.mask_threshold
     return float(np.log(threshold / (1 - threshold)))
 
 

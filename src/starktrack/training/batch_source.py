@@ -36,6 +36,6 @@ def loader_batches(
     def batches(epoch: int, step: int) -> Iterator[Batch]:
         keys.begin(epoch, step * per_step)
         for raw in loader:
-            yield finish(raw, device, model.geometry)
+            yield finish(raw, device, model.crops.geometry)
 
     return batches

@@ -53,7 +53,7 @@ def load_batches(
     samples: Samples, keys: BatchKeys, config: LoaderConfig, device: torch.device
 ) -> DataLoader[RawBatch]:
     """Return the loader of raw batches; pass each through `finish`, and steer epochs by `keys.begin`."""
-    collate = Collate(crop_place(config, device), device.type, samples.model.geometry)
+    collate = Collate(crop_place(config, device), device.type, samples.model.crops.geometry)
     return make_loader(samples, keys, config, collate=collate, pin_memory=device.type == "cuda")
 
 

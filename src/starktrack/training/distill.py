@@ -15,8 +15,8 @@ from starktrack.config.schema import ModelConfig
 from starktrack.config.training import DistillationConfig
 from starktrack.errors import ConfigError
 from starktrack.geometry.boxes import cxcywh_to_xyxy
+from starktrack.kinds import load_network
 from starktrack.models.stark import StarkOutput
-from starktrack.models.weights import load_network
 from starktrack.training.losses import LossTerms
 
 
@@ -27,7 +27,7 @@ def load_teacher(path: Path, student: ModelConfig) -> nn.Module:
         CheckpointError: The file is missing or damaged.
         ConfigError: It sees other crops than the student, or has no corner maps of the same size.
     """
-    config, network = load_network(path)
+    config, network = load_network(path, "tracker")
     for name in ("search", "template", "num_templates", "geometry"):
         got, wanted = getattr(config.model, name), getattr(student, name)
         if got != wanted:

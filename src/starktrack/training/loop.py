@@ -38,8 +38,8 @@ from starktrack.training.state import (
     take_snapshot,
     without_auxiliary,
 )
-from starktrack.training.step import StepResult, Trainer, forward
-from starktrack.training.validation import keep_if_best, score_weights, shipped_config
+from starktrack.training.step import StepResult, Trainer
+from starktrack.training.validation import final_config, keep_if_best, score_weights
 
 NUM_PICTURED = 8
 
@@ -100,7 +100,7 @@ def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
                 _run_stage(Run(job, metrics_log, stop), enter_stage(trainer, progress, name, saved), start)
     if job.processes.is_first and not stop.agreed:
         save_weights(
-            job.weights, without_auxiliary(network.state_dict()), shipped_config(job.recipe, progress.stage)
+            job.weights, without_auxiliary(network.state_dict()), final_config(job.recipe, progress.stage)
         )
     return stop.agreed
 
@@ -200,7 +200,7 @@ def _draw(job: Job, state: LoopState, batch: Batch) -> None:
     modes = {module: module.training for module in network.modules()}
     network.eval()
     with torch.no_grad():
-        output = forward(network, few)
+        output = state.trainer.kind.forward(network, few)
     for module, mode in modes.items():
         module.training = mode
     path = job.out / "pictures" / f"epoch-{state.progress.epoch:04d}.jpg"

@@ -16,6 +16,9 @@ from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError
 from starktrack.models.weights import read_weights
 
+_FREE = ("tracking.*", "model.mask_threshold", "model.box")
+"""Settings that say how a network is used, not what it is."""
+
 
 def average_weights(files: Sequence[Path]) -> tuple[Config, dict[str, Tensor]]:
     """Return the mean of weights, and the configuration of the first.
@@ -32,7 +35,7 @@ def average_weights(files: Sequence[Path]) -> tuple[Config, dict[str, Tensor]]:
         raise CheckpointError(f"an average needs two checkpoints or more, got {len(files)}; name another")
     (config, first), *others = map(read_weights, files)
     for file, (other, state) in zip(files[1:], others, strict=True):
-        differing = different_settings(to_mapping(config), to_mapping(other), free=["tracking.*"])
+        differing = different_settings(to_mapping(config), to_mapping(other), free=_FREE)
         differing += sorted(name for name, _ in _shapes(first) ^ _shapes(state))
         if differing:
             raise CheckpointError(

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from starktrack.config.comparison import different_settings
-from starktrack.config.loading import from_mapping, to_mapping
+from starktrack.config.loading import to_mapping
+from starktrack.config.recipes import recipe_from_mapping
 from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError
 from starktrack.training.checkpoint import load_newest, load_snapshot, snapshot_path
@@ -63,7 +64,7 @@ def check_same_recipe(recipe: Recipe, file: Path) -> None:
             difference.
     """
     try:
-        before = from_mapping(type(recipe), json.loads(file.read_text(encoding="utf-8")))
+        before = recipe_from_mapping(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise ConfigError(
             f"a run that goes on must have the recipe it was started with in {file}, got: {error}; "

@@ -12,22 +12,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from starktrack.config.training import DistillationConfig, Recipe, StageConfig
+from starktrack.config.training import Recipe, StageConfig
 from starktrack.data.samples.batch import Batch
+from starktrack.kinds import kind_of
 from starktrack.models.folding import fold_backbones
-from starktrack.models.refine import RefineOutput
-from starktrack.models.stark import StarkOutput
-from starktrack.training.distill import add_distillation
 from starktrack.training.distributed import (
     Processes,
     average_,
     replicate,
     without_exchange,
 )
-from starktrack.training.joint import joint_loss
-from starktrack.training.losses import LossTerms, box_loss, score_loss
+from starktrack.training.losses import LossTerms
 from starktrack.training.optim import build_optimiser
-from starktrack.training.refine_loss import refine_loss
 from starktrack.training.trainable import prepare
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -62,7 +58,7 @@ class Trainer:
         teacher: nn.Module | None = None,
     ) -> None:
         prepare(fold_backbones(network), stage)
-        self.network, self.teacher = network, teacher
+        self.kind, self.network, self.teacher = kind_of(recipe.config), network, teacher
         self.recipe, self.stage = recipe, stage
         self.device, self.processes = device, processes
         self.optimiser = build_optimiser(network, stage.optim)
@@ -96,27 +92,7 @@ class Trainer:
     def loss(self, batch: Batch) -> LossTerms:
         """Return the loss of one micro-batch."""
         with self._autocast():
-            output = forward(self._replica, batch)
-            if batch.outlines is not None:
-                return refine_loss(output, batch.box_cxcywh, batch.outlines, self.stage.loss)
-            if self.stage.trains == "score":
-                return score_loss(output.score_logit, batch.label)
-            cell_offset = self.recipe.config.model.box_head.cell_offset
-            if self.stage.trains == "joint":
-                return joint_loss(
-                    output, batch.box_cxcywh, batch.label, self.stage.loss, cell_offset, batch.others
-                )
-            loss = box_loss(output, batch.box_cxcywh, self.stage.loss, cell_offset, batch.others)
-            return (
-                loss if self.teacher is None else self._taught(loss, output, batch, self.recipe.distillation)
-            )
-
-    def _taught(
-        self, loss: LossTerms, output: StarkOutput, batch: Batch, weights: DistillationConfig
-    ) -> LossTerms:
-        with torch.no_grad():
-            taught = forward(self.teacher, batch)
-        return add_distillation(loss, output, taught, weights)
+            return self.kind.loss(self._replica, batch, self.recipe, self.stage, self.teacher)
 
     def _autocast(self) -> AbstractContextManager:
         precision = self.recipe.run.precision
@@ -133,13 +109,6 @@ class Trainer:
             self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return norm.detach()
-
-
-def forward(network: nn.Module, batch: Batch) -> StarkOutput | RefineOutput:
-    """Return what a network says of a batch; batches with outlines are a refiner's."""
-    if batch.outlines is not None:
-        return network(batch.templates[:, 0], batch.outlines.template_boxes, batch.search)
-    return network(batch.templates, batch.template_masks, batch.search, batch.search_mask)
 
 
 def _running_statistics(network: nn.Module) -> list[Tensor]:

@@ -26,7 +26,7 @@ def prepare(network: nn.Module, stage: StageConfig) -> None:
         part.requires_grad_(
             not is_idle and (stage.trains == "joint" or (name == "score_head") == trains_score)
         )
-    if not trains_score:
+    if not trains_score and stage.frozen_stride:
         for module in frozen_modules(network.backbone, stage.frozen_stride):
             module.requires_grad_(False)
     for part in network.children():

@@ -1,34 +1,24 @@
 """Validation between epochs: the weights a run would ship are scored, and the best ones kept."""
 
-from dataclasses import replace
-
 import torch
 
-from starktrack.config.refine import RefineConfig
 from starktrack.config.schema import Config
 from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError
+from starktrack.kinds import kind_of
 from starktrack.models.weights import save_weights
 from starktrack.training.distributed import add_up
 from starktrack.training.interrupt import Stop
 from starktrack.training.job import Job
 from starktrack.training.state import LoopState
 
-UNREACHABLE_SCORE = 1.0
-"""No score is above it, so a template is never replaced."""
 
-
-def shipped_config(recipe: Recipe, stage_name: str) -> Config | RefineConfig:
-    """Return the configuration of the weights at the end of a stage.
-
-    Until a stage trains the score head its score is noise, which must not decide when a template is replaced.
-    """
+def final_config(recipe: Recipe, stage_name: str) -> Config:
+    """Return the configuration to store with the weights at the end of a stage."""
     names = list(recipe.stages)
     run_so_far = names[: names.index(stage_name) + 1]
-    config = recipe.config
-    if not config.model.score_head or any(recipe.stages[name].trains != "box" for name in run_so_far):
-        return config
-    return replace(config, tracking=replace(config.tracking, update_score=UNREACHABLE_SCORE))
+    trained = [recipe.stages[name].trains for name in run_so_far]
+    return kind_of(recipe.config).trained_config(recipe.config, trained)
 
 
 def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | None:
@@ -38,7 +28,7 @@ def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | 
         ConfigError: There is no sequence that can be scored.
     """
     scores = []
-    for score in job.validate(state.shipped(), shipped_config(job.recipe, state.progress.stage)):
+    for score in job.validate(state.shipped(), final_config(job.recipe, state.progress.stage)):
         scores.append(score)
         if stop.requested:
             break
@@ -63,6 +53,6 @@ def keep_if_best(job: Job, state: LoopState, success: float) -> bool:
     if is_best:
         progress.best = success
         if job.processes.is_first:
-            config = shipped_config(job.recipe, progress.stage)
+            config = final_config(job.recipe, progress.stage)
             save_weights(job.out / "best.safetensors", state.shipped(), config)
     return is_best

@@ -11,7 +11,7 @@ from typing import Any
 
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.config.loading import to_mapping
-from starktrack.config.presets import PRESETS
+from starktrack.config.presets import presets_of
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError, ConfigError
 from starktrack.tracking.batch_tracker import BatchTracker, NetworkTracker, PluginAdapter
@@ -54,11 +54,11 @@ def named_tracker(tracker: str, device: str, name: str = "", refine: str = "") -
         CheckpointError: The preset has no weights in the package.
     """
     label = name or tracker.replace(":", ".")
-    if tracker not in PRESETS:
+    if tracker not in presets_of("tracker"):
         return TrackerSpec(label, plugin=tracker, refine=refine)
-    from starktrack.api import pretrained_file
+    from starktrack.api import weights_file
 
-    return TrackerSpec(label, weights=pretrained_file(tracker, device), refine=refine)
+    return TrackerSpec(label, weights=weights_file(tracker, "tracker", device), refine=refine)
 
 
 def tracker_spec(tracker: str, device: str = "auto") -> TrackerSpec:
@@ -128,9 +128,9 @@ def open_batch_tracker(
 
 def open_refiner(spec: TrackerSpec, settings: RunSettings, shard: Shard) -> Refiner:
     """Return the refiner behind a spec that has one; errors as `starktrack.load`."""
-    from starktrack.api import load_refiner, refiner_file
+    from starktrack.api import load_refiner, weights_file
 
-    file = refiner_file(spec.refine, settings.device)
+    file = weights_file(spec.refine, "refiner", settings.device)
     if file.suffix == ".onnx":
         return load_refiner(file, device=settings.device, threads=_onnx_threads(settings))
     return load_refiner(file, device=_torch_device(settings, shard))
@@ -157,9 +157,9 @@ def describe_tracker(spec: TrackerSpec, benchmark: str, settings: RunSettings) -
 
 
 def _describe_refiner(weights: str, device: str) -> Mapping[str, Any]:
-    from starktrack.api import refiner_file
+    from starktrack.api import weights_file
 
-    file = refiner_file(weights, device)
+    file = weights_file(weights, "refiner", device)
     if not file.is_file():
         raise CheckpointError(
             f"--refine must be a refiner's weights or the name of one that comes with the package, got {weights}, "
@@ -191,13 +191,13 @@ def _stored_config(weights: Path) -> Config:
     if weights.suffix == ".onnx":
         from starktrack.engines.onnx_engine import open_onnx
 
-        return open_onnx(weights).config
+        return open_onnx(weights, kind="tracker").config
     from starktrack.api import require_torch
 
     require_torch("tracking with a checkpoint")
     from starktrack.models.weights import read_config
 
-    return read_config(weights)
+    return read_config(weights, "tracker")
 
 
 def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard: Shard) -> NetworkTracker:
@@ -206,7 +206,7 @@ def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard
     if weights.suffix == ".onnx":
         from starktrack.engines.onnx_engine import open_onnx
 
-        device, engine = "cpu", open_onnx(weights, threads=_onnx_threads(settings))
+        device, engine = "cpu", open_onnx(weights, kind="tracker", threads=_onnx_threads(settings))
     else:
         device = _torch_device(settings, shard)
         engine = load_engine(weights=weights, device=device)

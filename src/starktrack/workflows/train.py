@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from starktrack.config.loading import override, to_mapping
 from starktrack.config.recipes import read_recipe
-from starktrack.config.training import DatasetConfig, Recipe, RefineRecipe
+from starktrack.config.training import DatasetConfig, Recipe
 from starktrack.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | No
     """Return the network that a fresh run starts from: given weights, or those of its backbone."""
     from starktrack.config.comparison import different_settings
     from starktrack.models.stark import AUXILIARY
-    from starktrack.models.weights import fill, read_refiner_weights, read_weights
+    from starktrack.models.weights import fill, read_weights
 
     if weights is None:
         file = Path(recipe.run.backbone_weights) if recipe.run.backbone_weights else None
@@ -210,8 +210,7 @@ def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | No
 
     if not weights.suffix:
         weights = pretrained_weights(str(weights), "torch") or weights
-    read = read_refiner_weights if isinstance(recipe, RefineRecipe) else read_weights
-    config, state = read(weights)
+    config, state = read_weights(weights, recipe.config.model.kind)
     try:
         fill(network, {**fresh, **state}, source=str(weights))
     except CheckpointError as error:
@@ -230,28 +229,20 @@ def _network(
 ) -> "nn.Module":
     import torch
 
+    from starktrack.kinds import kind_of
+
     torch.manual_seed(recipe.run.seed)
-    network = _untrained(recipe, imagenet=imagenet, backbone_weights=backbone_weights)
-    layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
-    network = network.to(device, memory_format=layout)
-    if recipe.run.compile:
-        network.compile()
-    return network
-
-
-def _untrained(recipe: Recipe, *, imagenet: bool, backbone_weights: Path | None) -> "nn.Module":
-    if isinstance(recipe, RefineRecipe):
-        from starktrack.models.refine import build_refiner
-
-        return build_refiner(recipe.config.model, imagenet=imagenet, backbone_weights=backbone_weights)
-    from starktrack.models.build import build_network
-
-    return build_network(
+    network = kind_of(recipe.config).build(
         recipe.config.model,
         imagenet=imagenet,
         backbone_weights=backbone_weights,
         auxiliary_head=recipe.has_auxiliary_head,
     )
+    layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
+    network = network.to(device, memory_format=layout)
+    if recipe.run.compile:
+        network.compile()
+    return network
 
 
 def _validation(

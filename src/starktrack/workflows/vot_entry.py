@@ -8,8 +8,8 @@ from configparser import ConfigParser
 from configparser import Error as IniError
 from pathlib import Path
 
-from starktrack.api import pretrained_file
-from starktrack.config.presets import PRESETS
+from starktrack.api import weights_file
+from starktrack.config.presets import presets_of
 from starktrack.errors import InputError, nearest_name
 from starktrack.files import atomic_write
 from starktrack.pretrained import DEFAULT
@@ -113,9 +113,9 @@ def _check_weights(weights: str, benchmark: str, settings: Sequence[str]) -> str
         MissingExtraError: A checkpoint, which needs PyTorch, and that is not installed.
     """
     is_file = Path(weights).is_file()
-    if not is_file and weights not in PRESETS:
+    if not is_file and weights not in presets_of("tracker"):
         raise InputError(f"weights must be a file or {DEFAULT}, {weights} does not exist")
-    file = Path(weights).absolute() if is_file else pretrained_file(weights)
+    file = Path(weights).absolute() if is_file else weights_file(weights, "tracker")
     resolve_config(file, benchmark, settings)
     return str(file) if is_file else weights
 

@@ -7,8 +7,7 @@ import pytest
 from tests.memory import MemoryCollection, moving_video, small_collection
 
 from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig, StagingConfig
-from starktrack.config.refine import RefineModel
-from starktrack.config.schema import CropConfig, ModelConfig
+from starktrack.config.schema import CropConfig, ModelConfig, RefineModel
 from starktrack.data.samples.distractors import (
     SearchView,
     with_background_fill,

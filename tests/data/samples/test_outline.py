@@ -3,8 +3,7 @@ import pytest
 from tests.memory import MemoryCollection, moving_video
 
 from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig
-from starktrack.config.refine import RefineModel
-from starktrack.config.schema import BackboneConfig, CropConfig
+from starktrack.config.schema import BackboneConfig, CropConfig, RefineModel
 from starktrack.data.samples.batch import join_crops, join_frames
 from starktrack.data.samples.drawing import Mixture
 from starktrack.data.samples.outline import cut_outline

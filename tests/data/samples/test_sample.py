@@ -120,13 +120,13 @@ def test_the_absent_box_is_an_eighth_of_the_frame_in_its_middle():
 )
 def test_a_window_shows_nothing_when_every_cell_is_padding(origin, expected):
     window = CropTransform(np.array([origin]), np.array([40.0]), 64)
-    assert shows_nothing(window, (60, 60), MODEL) is expected
+    assert shows_nothing(window, (60, 60), MODEL.crops) is expected
 
 
 def test_a_window_whose_sliver_falls_between_cells_shows_nothing():
     # Cells look at crop pixels 0, 16, 32 and 48; the picture is seen from crop pixel 54 on.
     window = CropTransform(np.array([[-54.0, 0.0]]), np.array([64.0]), 64)
-    assert shows_nothing(window, (64, 10), MODEL)
+    assert shows_nothing(window, (64, 10), MODEL.crops)
 
 
 @pytest.mark.shared

@@ -7,8 +7,7 @@ from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
 from starktrack.config.data import JitterConfig
-from starktrack.config.refine import RefineModel
-from starktrack.config.schema import CropConfig, ModelConfig
+from starktrack.config.network import CropConfig, CropPlan, NetworkConfig
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import BoxError, ConfigError
 from starktrack.geometry.crop import (
@@ -45,17 +44,17 @@ class Cropper:
         ConfigError: The jitter would move targets out of the search region or of a template.
     """
 
-    model: ModelConfig | RefineModel
+    model: NetworkConfig
     jitter: JitterConfig
 
     def __post_init__(self) -> None:
-        factor = self.model.search.factor
+        factor = self.model.crops.search.factor
         if self.search_centre >= factor:
             raise ConfigError(
                 f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
                 f"outside its crop, got {self.search_centre:g}; leave it out"
             )
-        factor, centre = self.model.template.factor, self.jitter.template_centre
+        factor, centre = self.model.crops.template.factor, self.jitter.template_centre
         if centre >= factor:
             raise ConfigError(
                 f"jitter.template_centre must be less than template.factor={factor:g}, or a target may lie "
@@ -66,7 +65,7 @@ class Cropper:
     def search_centre(self) -> float:
         """Return the centre jitter of search regions, see `JitterConfig`."""
         given = self.jitter.search_centre
-        return SEARCH_REACH * self.model.search.factor if given is None else given
+        return SEARCH_REACH * self.model.crops.search.factor if given is None else given
 
     def template(
         self, sequence: VideoSequence, frame: int, size_hw: tuple[int, int], rng: np.random.Generator
@@ -74,7 +73,7 @@ class Cropper:
         """Return the window of a template, and the true box in its crop."""
         box, jitter = sequence.boxes_xywh[frame], self.jitter
         guess = jitter_box(box, rng, scale=jitter.template_scale, centre=jitter.template_centre)
-        return self._window(guess, box, self.model.template, size_hw, f"{sequence.name}, frame {frame}")
+        return self._window(guess, box, self.model.crops.template, size_hw, f"{sequence.name}, frame {frame}")
 
     def search(
         self,
@@ -102,7 +101,7 @@ class Cropper:
         if around_xywh is None and jitter.motion_share and visible and rng.random() < jitter.motion_share:
             around_xywh = self._earlier_box(sequence, frame, rng)
         if around_xywh is not None:
-            guess = kept_inside(around_xywh, box, self.model.search.factor)
+            guess = kept_inside(around_xywh, box, self.model.crops.search.factor)
         else:
             guess = jitter_box(
                 box,
@@ -111,7 +110,7 @@ class Cropper:
                 centre=self.search_centre,
                 concentration=jitter.search_concentration,
             )
-        return self._window(guess, box, self.model.search, size_hw, f"{sequence.name}, frame {frame}")
+        return self._window(guess, box, self.model.crops.search, size_hw, f"{sequence.name}, frame {frame}")
 
     def neighbour(
         self,
@@ -127,7 +126,7 @@ class Cropper:
         Raises:
             BoxError: The target's own box reaches into the region, however it is placed.
         """
-        box, factor = sequence.boxes_xywh[frame], self.model.search.factor
+        box, factor = sequence.boxes_xywh[frame], self.model.crops.search.factor
         for attempt in range(MAX_NEIGHBOUR_DRAWS + 1):
             exact = attempt == MAX_NEIGHBOUR_DRAWS
             guess = (
@@ -137,7 +136,7 @@ class Cropper:
             )
             if lies_outside(box[None], guess, factor)[0]:
                 name = f"{sequence.name}, frame {frame}"
-                return self._window(guess, box, self.model.search, size_hw, name)
+                return self._window(guess, box, self.model.crops.search, size_hw, name)
         raise BoxError(
             f"{sequence.name}, frame {frame}: the target must lie outside the region of its neighbour"
         )
@@ -161,11 +160,11 @@ class Cropper:
             window = crop_transform(*around)
         except BoxError as error:
             raise BoxError(f"{name}: {error}") from error
-        if shows_nothing(window, size_hw, self.model):
+        if shows_nothing(window, size_hw, self.model.crops):
             raise BoxError(
                 f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
             )
-        return window, label_transform(*around, self.model.geometry).to_crop(box_xywh[None])[0]
+        return window, label_transform(*around, self.model.crops.geometry).to_crop(box_xywh[None])[0]
 
 
 def kept_inside(guess_xywh: Box, box_xywh: Box, factor: float) -> Box:
@@ -192,13 +191,13 @@ def lies_outside(
     return ((low >= centre + reach) | (high <= centre - reach)).any(axis=1)
 
 
-def shows_nothing(window: CropTransform, size_hw: tuple[int, int], model: ModelConfig | RefineModel) -> bool:
+def shows_nothing(window: CropTransform, size_hw: tuple[int, int], plan: CropPlan) -> bool:
     """Return whether every feature cell of the crop counts as padding."""
     for start, length in zip(window.origin_xy[0].astype(int), size_hw[::-1], strict=True):
         side = int(window.side[0])
-        visible = visible_range(start, side, length, model.geometry)
-        padding = padded_pixels(visible, start, side, window.size, model.geometry)
-        if padding[:: model.backbone.stride].all():
+        visible = visible_range(start, side, length, plan.geometry)
+        padding = padded_pixels(visible, start, side, window.size, plan.geometry)
+        if padding[:: plan.stride].all():
             return True
     return False
 

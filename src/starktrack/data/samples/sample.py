@@ -9,8 +9,7 @@ from jaxtyping import Float, UInt8
 
 from starktrack.arrays import Box, Image
 from starktrack.config.data import DataConfig
-from starktrack.config.refine import RefineModel
-from starktrack.config.schema import ModelConfig
+from starktrack.config.network import NetworkConfig
 from starktrack.data.samples.augmentation import Augmentation, draw_augmentations, flip_box
 from starktrack.data.samples.cropping import Cropper
 from starktrack.data.samples.degradation import degraded, draw_degradations
@@ -71,12 +70,12 @@ class Samples:
     """
 
     mixture: Mixture
-    model: ModelConfig | RefineModel
+    model: NetworkConfig
     data: DataConfig
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, RefineModel) and self.data.staging.changes_anything:
+        if self.model.crops.outlines and self.data.staging.changes_anything:
             raise ConfigError(
                 "data.staging must be left out for a refiner, whose outlines are those of the frames as they are, "
                 f"got {self.data.staging}"
@@ -135,8 +134,8 @@ class Samples:
             self.mixture,
             self.data.sampling,
             rng,
-            num_templates=self.model.num_templates,
-            search_factor=self.model.search.factor,
+            num_templates=self.model.crops.num_templates,
+            search_factor=self.model.crops.search.factor,
             mistakes=self.mistakes,
         )
         places = (*triplet.templates, triplet.search)
@@ -219,7 +218,7 @@ class Samples:
     def _outline(
         self, search: FramePlace, window: CropTransform, template_box: Box, augmentation: Augmentation
     ) -> Outline | None:
-        if not isinstance(self.model, RefineModel):
+        if not self.model.crops.outlines:
             return None
         masks = find(self.mixture, search).masks
         pixels = None if masks is None else cut_outline(masks.read(search.frame), window)
