@@ -67,14 +67,14 @@ def _devices() -> list[tuple[str, str, str]]:
 
 
 def _codecs() -> list[tuple[str, str, str]]:
-    import av
+    from av.codec.codec import Codec, UnknownCodecError
 
     rows = []
     for name, mode in CODECS:
         try:
-            av.codec.Codec(name, mode)
+            Codec(name, mode)
             found = "yes"
-        except av.codec.codec.UnknownCodecError:
+        except UnknownCodecError:
             found = "no"
         rows.append((f"{'read' if mode == 'r' else 'write'} {name}", found, ""))
     return rows

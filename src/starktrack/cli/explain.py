@@ -3,7 +3,7 @@
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -20,6 +20,7 @@ from starktrack.cli.options import (
 from starktrack.errors import InputError
 
 if TYPE_CHECKING:
+    from starktrack.engines.torch_engine import TorchEngine
     from starktrack.explain.engine import ExplainingEngine
 
 
@@ -84,7 +85,7 @@ def _engine(
     engine = load_engine(model, weights=weights, device=device.value, engine="torch")
     from starktrack.explain.engine import ExplainingEngine
 
-    return ExplainingEngine(engine, position)
+    return ExplainingEngine(cast("TorchEngine", engine), position)
 
 
 def _parse_position(text: str) -> tuple[float, float]:

@@ -40,7 +40,7 @@ class _Verb(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Return the context of the real command."""
-        return _load(self.name).make_context(info_name, args, parent=parent, **extra)
+        return _load(self.name or "").make_context(info_name, args, parent=parent, **extra)
 
 
 class _Verbs(TyperGroup):

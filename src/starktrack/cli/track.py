@@ -161,7 +161,7 @@ def _load(
         check_box(box, frames.size_hw)  # before the network is loaded, which takes seconds
     from starktrack.api import load
 
-    return load(model, weights=weights, device=device, engine=engine, refine=refine)
+    return load(model, weights=weights, device=device, engine=engine.value, refine=refine)
 
 
 def _run(

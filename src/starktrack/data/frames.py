@@ -57,11 +57,12 @@ def open_frames(
         )
     if path.is_dir() or image_files.is_image(path) or image_files.is_pattern(path):
         images = image_files.find_images(path)
-        if len(images) > 1 or image_files.num_pictures(images[0]) == 1:
+        first = images[0]
+        if len(images) > 1 or image_files.num_pictures(first) == 1:
             return image_files.open_images(
                 path.name or str(path), images, start_frame=start_frame, intensity_range=intensity_range
             )
-        path = images[0]
+        path = first
         if path.suffix.lower() not in (".gif", ".png"):  # FFmpeg plays animated GIF and PNG as they stream
             return image_files.open_pictures(path, start_frame=start_frame, intensity_range=intensity_range)
     if path.is_fifo():

@@ -22,7 +22,7 @@ class Selection:
     def names(self) -> Sequence[str]:
         """Return the name of every chosen sequence."""
         names = self.whole.names
-        return [names[position] for position in self.positions.tolist()]
+        return [names[int(position)] for position in self.positions]
 
     def target_classes(self) -> TargetClasses:
         """Return the class of every chosen target, as far as the data set tells."""

@@ -30,7 +30,7 @@ def derive_attributes(annotation: Annotation) -> tuple[str, ...]:
     Convention: our own definitions over the true boxes, after those that LaSOT gives its attributes.
     """
     boxes = annotation.boxes_xywh
-    present = (boxes[:, 2:] > 0).all(axis=1)
+    present = np.asarray((boxes[:, 2:] > 0).all(axis=1))
     if annotation.visible is not None:
         present &= annotation.visible
     found = {

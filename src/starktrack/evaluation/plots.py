@@ -199,12 +199,12 @@ def plot_sequence(
     axes.set(xlabel="frame", ylabel="overlap", ylim=(0, 1.02), xlim=(0, max(len(first) - 1, 1)))
     axes.set_title(f"{name}: overlap over time", color=INK, loc="right", fontsize=10)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, ncols=4, fontsize=9)
-    for column, frame in enumerate(shown):
-        axes.axvline(frame, color=INK, linewidth=0.8, linestyle=":")
-        axes.annotate("abcdefgh"[column], (frame, 0.03), (3, 0), textcoords="offset points", fontsize=9)
-        _draw_picture(
-            figure.add_subplot(grid[1, column]), frame, column, read(frame), boxes or {}, list(overlaps)
-        )
+    if grid is not None and read is not None:
+        for column, frame in enumerate(shown):
+            axes.axvline(frame, color=INK, linewidth=0.8, linestyle=":")
+            axes.annotate("abcdefgh"[column], (frame, 0.03), (3, 0), textcoords="offset points", fontsize=9)
+            place = figure.add_subplot(grid[1, column])
+            _draw_picture(place, frame, column, read(frame), boxes or {}, list(overlaps))
     save_figure(figure, path)
 
 

@@ -108,9 +108,9 @@ def submission_problems(target: Server, path: Path, first_frames: Iterable[First
     problems += [f"{path} is missing" for path in expected if path not in found]
     problems += [f"{path} is not part of the test set" for path in found if _is_extra(path, target, told)]
     for path_in_zip, name in expected.items():
-        boxes = [path for path in found if _is_run(path, path_in_zip, target)]
-        for path in sorted(boxes):
-            problems += _file_problems(place, found[path], told[name])
+        runs = [run for run in found if _is_run(run, path_in_zip, target)]
+        for run in sorted(runs):
+            problems += _file_problems(place, found[run], told[name])
         if path_in_zip in found:
             problems += _time_problems(target, place, found, name)
     return problems

@@ -142,10 +142,15 @@ def _curves(
 def run_overlaps(run: VotRun, sequence: VotSequence) -> Float[np.ndarray, " num_frames"]:
     """Return the overlap of a run with the truth in every frame."""
     pairs = list(zip(run.regions, sequence.truth, strict=True))
-    boxes = [i for i, (a, b) in enumerate(pairs) if isinstance(a, Rectangle) and isinstance(b, Rectangle)]
+    rectangles = {
+        i: (a.box_xywh, b.box_xywh)
+        for i, (a, b) in enumerate(pairs)
+        if isinstance(a, Rectangle) and isinstance(b, Rectangle)
+    }
+    boxes = list(rectangles)
     overlap = np.zeros(len(pairs))
     if boxes:
-        told, true = (np.stack([pairs[i][side].box_xywh for i in boxes]) for side in (0, 1))
+        told, true = (np.stack([pair[side] for pair in rectangles.values()]) for side in (0, 1))
         overlap[boxes] = rectangle_overlaps(told, true, sequence.size_wh)
     for i in sorted(set(range(len(pairs))) - set(boxes)):
         overlap[i] = region_overlap(*pairs[i], sequence.size_wh)

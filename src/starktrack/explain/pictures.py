@@ -50,11 +50,14 @@ def search_tile(explanation: Explanation) -> Image:
 def corner_tile(explanation: Explanation, corner: int) -> Image:
     """Return the search region tinted by the probability of a corner (0 top-left), its expectation a cross."""
     expected = cxcywh_to_xyxy(explanation.box_cxcywh)[2 * corner : 2 * corner + 2]
-    return _map_tile(explanation, explanation.corners[corner], expected)
+    maps = explanation.corners
+    assert maps is not None, "shown for networks with corner maps"
+    return _map_tile(explanation, maps[corner], expected)
 
 
 def centre_tile(explanation: Explanation) -> Image:
     """Return the search region tinted by the probability of the centre, that of the box a cross."""
+    assert explanation.centre is not None, "shown for networks with a map of the centre"
     return _map_tile(explanation, explanation.centre, explanation.box_cxcywh[:2])
 
 

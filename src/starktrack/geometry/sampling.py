@@ -70,8 +70,8 @@ def resample(
     )
     return blend(
         corners,
-        tuple(row[:, None, None] for row in row_weights),
-        tuple(column[None, :, None] for column in column_weights),
+        (row_weights[0][:, None, None], row_weights[1][:, None, None]),
+        (column_weights[0][None, :, None], column_weights[1][None, :, None]),
     ).astype(np.uint8)
 
 

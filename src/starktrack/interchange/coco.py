@@ -236,7 +236,8 @@ def _shape(annotation: Value) -> Shape | None:
     if polygons:
         return filled([list(each.points_xy) for each in polygons])
     rotation = annotation.get("attributes") and annotation["attributes"].get("rotation")
-    return rectangle(*annotation["bbox"].numbers(4), rotation.number() if rotation else 0.0)
+    x, y, w, h = annotation["bbox"].numbers(4)
+    return rectangle(x, y, w, h, rotation.number() if rotation else 0.0)
 
 
 def _geometry(shape: Shape, size_hw: tuple[int, int] | None) -> dict[str, Any]:

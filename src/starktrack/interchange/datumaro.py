@@ -117,7 +117,8 @@ def _add(
     track, occluded, visibility, keyframe, rotation, score = (further.get(name) for name in _OWN)
     shape: Shape | None
     if kind == "bbox":
-        shape = rectangle(*annotation["bbox"].numbers(4), rotation.number() if rotation else 0.0)
+        x, y, w, h = annotation["bbox"].numbers(4)
+        shape = rectangle(x, y, w, h, rotation.number() if rotation else 0.0)
     elif kind == "rotated_bbox":
         centre_x, centre_y, w, h, degrees = annotation["rotated_bbox"].numbers(5)
         shape = rectangle(centre_x - w / 2, centre_y - h / 2, w, h, degrees)

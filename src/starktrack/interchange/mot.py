@@ -6,6 +6,7 @@ is none. Our files have the class and the visible share in either form, -1 where
 """
 
 import configparser
+from collections.abc import Sequence
 from pathlib import Path
 
 from starktrack.errors import AnnotationError
@@ -81,7 +82,7 @@ def read_mot(path: Path, facts: Facts) -> VideoTracks:
 def write_mot(path: Path, video: VideoTracks) -> None:
     """Write a file `.txt` alone, or a folder with `gt/gt.txt`, `gt/labels.txt` and `seqinfo.ini`."""
     has_scores = any(each.score is not None for track in video.tracks for each in track.observations)
-    classes = list(CLASSES) if set(video.labels) <= {*CLASSES, UNNAMED} - {UNNAMED} else video.labels
+    classes: Sequence[str] = CLASSES if set(video.labels) <= {*CLASSES, UNNAMED} - {UNNAMED} else video.labels
     lines = []
     for frame, targets in video.by_frame():
         for track, seen in targets:

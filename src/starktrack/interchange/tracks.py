@@ -106,7 +106,8 @@ class Mask:
     @property
     def bounds_xywh(self) -> BoxTuple:
         """Return the upright box around it."""
-        return (*map(float, self.corner_xy), *map(float, self.size_wh))
+        (x, y), (w, h) = self.corner_xy, self.size_wh
+        return float(x), float(y), float(w), float(h)
 
 
 Shape: TypeAlias = Rectangle | Polygon | Mask

@@ -1,7 +1,6 @@
 """Pictures of a track: boxes drawn on frames, and strips of frames."""
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 
 import cv2
 import numpy as np
@@ -96,7 +95,8 @@ def image_grid(
     canvas = np.full(
         (rows * cell_height + _GAP, min(columns, len(images)) * cell_width + _GAP, 3), 255, np.uint8
     )
-    for index, (image, size, caption) in enumerate(zip_longest(images, sizes, captions, fillvalue="")):
+    named = [*captions, *[""] * (len(images) - len(captions))]
+    for index, (image, size, caption) in enumerate(zip(images, sizes, named, strict=True)):
         top, left = _GAP + index // columns * cell_height, _GAP + index % columns * cell_width
         canvas[top : top + size[1], left : left + width] = cv2.resize(
             image, size, interpolation=cv2.INTER_AREA

@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from starktrack.errors import InputError, nearest_name
 from starktrack.tracking.batch_tracker import PluginTracker
@@ -34,7 +35,7 @@ def load_factory(
         raise InputError(
             f"a tracker must be module:factory or one of ours, got {name!r}{nearest_name(name, CLASSES)}"
         )
-    factory = getattr(_import(module_name), attribute, None)
+    factory: Any = getattr(_import(module_name), attribute, None)
     if not callable(factory):
         raise InputError(
             f"a tracker must be module:factory, got {name!r}, and {module_name} has no {attribute}() to call"

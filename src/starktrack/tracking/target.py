@@ -100,7 +100,7 @@ def advance(
         for target, score in zip(targets, scores, strict=True)
     ]
     if any(is_due):
-        chosen = np.flatnonzero(is_due)
+        chosen = np.flatnonzero(is_due).tolist()
         templates = engine.embed(BoxQueries(images, index[chosen], boxes[chosen]))
         for position, template in zip(chosen, templates, strict=True):
             targets[position].memory.replace_oldest(template)

@@ -61,7 +61,7 @@ def _drag(window: "tkinter.Tk", picture: Image) -> tuple[int, int, int, int] | N
         corners[2:] = [min(max(event.x, 0), width), min(max(event.y, 0), height)]
         canvas.coords(outline, *corners)
 
-    def cancel(_: tkinter.Event) -> None:
+    def cancel(_: tkinter.Event | None) -> None:
         corners.clear()
         window.destroy()
 
@@ -71,4 +71,4 @@ def _drag(window: "tkinter.Tk", picture: Image) -> tuple[int, int, int, int] | N
     window.bind("<Escape>", cancel)
     window.protocol("WM_DELETE_WINDOW", lambda: cancel(None))
     window.mainloop()
-    return tuple(corners) if corners else None
+    return (corners[0], corners[1], corners[2], corners[3]) if corners else None

@@ -128,7 +128,8 @@ def _draw_speed(evaluations: list[Evaluation], dataset: str, path: Path, *, publ
 
 def _curves(chosen: Dialect) -> list[CurveName]:
     drawn = {measure.curve for measure in chosen.measures}
-    return ["success", *(curve for curve in ("precision", "normalised") if curve in drawn)]
+    others: tuple[CurveName, ...] = ("precision", "normalised")
+    return ["success", *(curve for curve in others if curve in drawn)]
 
 
 def _published_points(dataset: str, key: str) -> list[SpeedPoint]:

@@ -126,7 +126,7 @@ def _talk(
 
     try:
         # Without a logger the library (4.0.2) fails before it listens.
-        client = Client(server.fileno(), timeout=round(timeout), log=lambda text: None)
+        client = Client(server.fileno(), timeout=round(timeout), log=lambda text: None)  # pyright: ignore[reportArgumentType]
         images = [{trax.ImageChannel.COLOR: trax.FileImage.create(path)} for path in paths]
         wants_box = trax.Region.RECTANGLE in client.region_formats
         region = _rectangle(trax, box_xywh) if wants_box else _mask(trax, box_xywh)

@@ -91,7 +91,7 @@ def with_background_fill(view: SearchView, picture: Image, rng: np.random.Genera
     columns = slice(max(left, 0), min(left + side, width))
     place = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
     canvas[place] = view.frame[rows, columns]
-    if outline is not None:
+    if outline is not None and view.mask is not None:
         outline[place] = view.mask[rows, columns]
     window = CropTransform(np.zeros((1, 2)), view.window.side, view.window.size)
     moved = view.others_xywh - [left, top, 0, 0]

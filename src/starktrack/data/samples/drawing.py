@@ -338,7 +338,7 @@ def draw_negative(
 def has_box(sequence: VideoSequence) -> Bool[np.ndarray, " num_frames"]:
     """Return which frames have a box that can be cropped, whether or not the target is visible."""
     boxes = sequence.boxes_xywh
-    return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    return np.asarray(np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1))
 
 
 def one_by_one(collection: SequenceCollection, rng: np.random.Generator) -> Iterator[int]:

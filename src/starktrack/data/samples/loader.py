@@ -76,7 +76,8 @@ def make_loader(
 
     Workers live on between epochs, and each uses one thread.
     """
-    return DataLoader(
+    # PyTorch takes the type of what a loader gives from the dataset, and not from `collate_fn`.
+    return DataLoader(  # pyright: ignore[reportReturnType]
         _Samples(samples),
         batch_sampler=keys,
         num_workers=config.num_workers,

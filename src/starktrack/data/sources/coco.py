@@ -74,7 +74,10 @@ class CocoDataset:
 
     def target_classes(self) -> TargetClasses:
         """Return the category of every object."""
-        return TargetClasses(tuple(self.categories), self.columns["category"][self._rows])
+        return TargetClasses(
+            tuple(self.categories[row] for row in range(len(self.categories))),
+            self.columns["category"][self._rows],
+        )
 
     @property
     def image_index(self) -> Int64[np.ndarray, " num_objects"]:

@@ -47,7 +47,8 @@ def save_columns(path: Path, columns: Columns) -> bool:
     """Keep the columns in one file; return whether the cache could be written."""
 
     def write(file: Any) -> None:
-        np.savez(file, **columns)
+        # The stubs see `allow_pickle` among the names that columns could have.
+        np.savez(file, **columns)  # pyright: ignore[reportArgumentType]
 
     return write_cache(path, write)
 

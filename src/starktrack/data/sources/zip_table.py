@@ -154,5 +154,6 @@ def _unpack(content: bytes, method: int) -> bytes:
     if method == zipfile.ZIP_BZIP2:
         return bz2.decompress(content)
     if method == zipfile.ZIP_LZMA:
-        return zipfile.LZMADecompressor().decompress(content)
+        # The one reader of ZIP's own LZMA header; the stubs leave it out.
+        return zipfile.LZMADecompressor().decompress(content)  # pyright: ignore[reportAttributeAccessIssue]
     raise ValueError(f"compression method {method} is unknown; repack the files with plain zip")

@@ -148,7 +148,7 @@ class _Others:
         if self.same_class_share and rng.random() < self.same_class_share:
             target = self.target
             other = self.same_class.draw(
-                target.object_class, target.origins, rng, fits=lambda each: _is_large(each).any()
+                target.object_class, target.origins, rng, fits=lambda each: bool(_is_large(each).any())
             )
             if other is not None:
                 return _cut_object(other, int(rng.choice(np.flatnonzero(_is_large(other)))), side, rng)
@@ -206,7 +206,8 @@ def _copies(
     layers = []
     for _ in range(rng.integers(config.max_distractors + 1)):
         gains = np.exp(rng.choice([-1.0, 1.0], 3) * rng.uniform(0.1, 0.5, 3))
-        copy = recolour(target, gains, tuple(int(channel) for channel in rng.permutation(3)))
+        red, green, blue = (int(channel) for channel in rng.permutation(3))
+        copy = recolour(target, gains, (red, green, blue))
         away = 4.0 * max(target.pixels.shape)
         own = wandering(len(path), size_wh, rng) if rng.random() < 0.5 else passing(path, away, rng)
         layers.append(Layer(copy, _follow(copy, own, rng)))

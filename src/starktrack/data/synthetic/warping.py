@@ -67,7 +67,8 @@ def warped(view: SearchView, rng: np.random.Generator) -> SearchView:
         return view
     count = min(side, MAX_ENLARGED * view.window.size)  # more is not seen in the crop
     places = (bend.places(count) + origin - 0.5).astype(np.float32)
-    frame = cv2.remap(view.frame, places, None, cv2.INTER_LINEAR, borderValue=MEAN_COLOUR)
+    # One map of both coordinates; OpenCV's stubs do not know that the second may be None.
+    frame = cv2.remap(view.frame, places, None, cv2.INTER_LINEAR, borderValue=MEAN_COLOUR)  # pyright: ignore[reportCallIssue, reportArgumentType]
     mask = None if view.mask is None else _sampled(view.mask, places)
     window = CropTransform(np.zeros((1, 2)), np.array([float(count)]), view.window.size)
     return SearchView(frame, new_box * count / side, mask, window)
@@ -117,7 +118,8 @@ def _draw_bend(box_xywh: Box, side: int, rng: np.random.Generator) -> _Bend:
 
 
 def _sampled(mask: Bool[np.ndarray, "height width"], places: np.ndarray) -> Bool[np.ndarray, "count count"]:
-    return cv2.remap(mask.astype(np.uint8), places, None, cv2.INTER_NEAREST).astype(bool)
+    sampled = cv2.remap(mask.astype(np.uint8), places, None, cv2.INTER_NEAREST)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return sampled.astype(bool)
 
 
 def _on_target(

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
 from av.format import Flags
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
@@ -50,12 +51,12 @@ def open_video(
     try:
         # "file:" because FFmpeg would read "10:30.mp4" as the address of a protocol named 10.
         container = av.open(f"file:{path}")
-    except av.error.InvalidDataError as error:
+    except InvalidDataError as error:
         raise VideoError(
             f"{path} must be a whole video that FFmpeg can read, got something else or a file cut short "
             "before its index; copy or download it again"
         ) from error
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise VideoError(f"{path} must be a video that can be opened, got: {error.strerror}") from error
     return _stream(container, path.name, path, start_frame, intensity_range, remedy=_FILE_REMEDY)
 
@@ -72,8 +73,8 @@ def open_pipe(
     try:
         # By Python, because FFmpeg's own reading of a pipe that stays silent cannot be interrupted.
         pipe = path.open("rb", buffering=0)
-        container = av.open(pipe)
-    except (OSError, av.FFmpegError) as error:
+        container = av.open(pipe, mode="r")
+    except (OSError, FFmpegError) as error:
         if pipe is not None:
             pipe.close()
         raise VideoError(
@@ -99,7 +100,7 @@ def open_address(
     options = {"rtsp_transport": "tcp"} if parts.scheme == "rtsp" else {}
     try:
         container = av.open(address, options=options, timeout=timeout_seconds)
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise VideoError(
             f"{name} must answer with a video within {timeout_seconds:g} seconds, got: {error.strerror}; "
             "check the address and the network"
@@ -192,9 +193,12 @@ def _pictures(
                     ticks = frame.pts
                 if start is None:
                     start = ticks
-                seconds = None if ticks is None else (ticks - start) * float(frame.time_base)
+                if ticks is None or start is None or frame.time_base is None:
+                    seconds = None
+                else:
+                    seconds = (ticks - start) * float(frame.time_base)
                 yield seconds, partial(to_array, frame)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise VideoError(f"the data cannot be read there ({error.strerror}); {remedy}") from error
         if container.format.name.startswith("matroska"):
             _check_matroska(video, path, spans)
@@ -231,7 +235,7 @@ def _frames(
         spans.add(packet)
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             if any_frame and not is_live:
                 raise
             continue  # a recording may start between key frames, a live stream loses packets

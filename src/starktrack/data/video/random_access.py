@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.error import FFmpegError
 
 from starktrack.arrays import Image
 from starktrack.data.frames import open_frames
@@ -192,7 +193,7 @@ class _Seeking:
             return self._in_order.read(index, most)
         try:
             found = self._decode_to(index, most)
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             raise VideoError(
                 f"frame {index} of {self._source} cannot be decoded: {error.strerror}; copy or download it again"
             ) from error
@@ -209,7 +210,7 @@ class _Seeking:
             self._frames = self._container.decode(self._video)
         kept: deque[tuple[int, av.VideoFrame]] = deque(maxlen=most)
         for frame in self._frames:
-            place = self._place.get(frame.pts)
+            place = None if frame.pts is None else self._place.get(frame.pts)
             if place is None or place > index:
                 return None
             self._next = place + 1
@@ -254,7 +255,7 @@ def _read_index(source: Path) -> _Index | None:
                 times.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
-    except av.FFmpegError:
+    except FFmpegError:
         return None
     times.sort()
     if len(set(times)) < len(times) or not keys or min(keys) > times[0]:

@@ -9,6 +9,7 @@ from types import TracebackType
 
 import av
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from starktrack.arrays import Image
@@ -81,7 +82,7 @@ class VideoWriter:
                 self._container, path.suffix.lower(), size_hw, rate, self._time_base, pixel_aspect
             )
             self._container.start_encoding()
-        except (av.FFmpegError, ValueError) as error:  # ValueError: the codec is not in this build of FFmpeg
+        except (FFmpegError, ValueError) as error:  # ValueError: the codec is not in this build of FFmpeg
             self.discard()
             shown = f"{path} of {size_hw[1]} x {size_hw[0]} pixels"
             raise VideoError(f"{shown} cannot be written, got: {error}") from error
@@ -142,7 +143,7 @@ class VideoWriter:
     def discard(self) -> None:
         """Remove what was written; an older file of that name stays."""
         if self._container is not None:
-            with contextlib.suppress(av.FFmpegError):
+            with contextlib.suppress(FFmpegError):
                 self._container.close()
         self._container = None
         self._file.discard()
@@ -152,7 +153,8 @@ class VideoWriter:
             ticks = self._last_ticks + self._ticks_per_frame if self._last_ticks >= 0 else 0
         else:
             shown = self._clock.read(seconds, 0)
-            self._first_seconds = shown if self._first_seconds is None else self._first_seconds
+            if self._first_seconds is None:
+                self._first_seconds = shown
             ticks = round((shown - self._first_seconds) / self._time_base)
         self._last_ticks = max(ticks, self._last_ticks + 1)
         return self._last_ticks
@@ -166,7 +168,7 @@ class VideoWriter:
     def _errors_named(self) -> Iterator[None]:
         try:
             yield
-        except av.FFmpegError as error:
+        except FFmpegError as error:
             self.discard()
             raise VideoError(f"{self.path} cannot be written, got: {error.strerror}") from error
 
