@@ -70,7 +70,7 @@ _MODULES = {
 }
 _HOME = {name: f"starktrack.{module}" for module, names in _MODULES.items() for name in names}
 
-__all__ = sorted(_HOME)
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]  names are exported by `as` above
 
 if not TYPE_CHECKING:  # a type checker would take every name to exist, and to be Any
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import platform
+from typing import Literal
 
 EXTRAS = {
     "torch": "torch",
@@ -14,12 +15,21 @@ EXTRAS = {
     "scipy": "ablations",
     "matplotlib": "plots",
     "tensorboard": "tensorboard",
+    "supervision": "supervision",
     "vot-trax": "vot",
     "starlette": "studio",
     "uvicorn": "studio",
 }
 BASE = ("numpy", "opencv-python-headless", "av", "onnxruntime", "safetensors", "pydantic", "typer", "rich")
-CODECS = (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("av1", "r"), ("libx264", "w"), ("libvpx-vp9", "w"))
+
+CODECS: tuple[tuple[str, Literal["r", "w"]], ...] = (
+    ("h264", "r"),
+    ("hevc", "r"),
+    ("vp9", "r"),
+    ("av1", "r"),
+    ("libx264", "w"),
+    ("libvpx-vp9", "w"),
+)
 
 
 def doctor() -> None:

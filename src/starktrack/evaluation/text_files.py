@@ -62,7 +62,8 @@ def open_place(root: Path, kinds: frozenset[str] | None, what: str) -> TextPlace
         ResultFileError: The place is missing or neither folder nor zip.
     """
     if root.is_dir():
-        files = {PurePosixPath(path.relative_to(root)): path for path in _files(root, kinds)}
+        files: dict[PurePosixPath, Path | bytes] = {}
+        files |= {PurePosixPath(path.relative_to(root)): path for path in _files(root, kinds)}
         return TextPlace(str(root), files)
     try:
         with zipfile.ZipFile(root) as archive:

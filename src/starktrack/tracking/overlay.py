@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from starktrack.arrays import Box, Image
+from starktrack.data.track_output import TargetState
 from starktrack.geometry.boxes import xywh_to_xyxy
-from starktrack.tracking.presence import TargetState
 
 PALETTE = (
     (0, 114, 178),

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from starktrack.errors import InputError, nearest_name
 from starktrack.tracking.batch_tracker import PluginTracker
@@ -35,12 +35,12 @@ def load_factory(
         raise InputError(
             f"a tracker must be module:factory or one of ours, got {name!r}{nearest_name(name, CLASSES)}"
         )
-    factory: Any = getattr(_import(module_name), attribute, None)
+    factory = getattr(_import(module_name), attribute, None)
     if not callable(factory):
         raise InputError(
             f"a tracker must be module:factory, got {name!r}, and {module_name} has no {attribute}() to call"
         )
-    return factory
+    return cast("Callable[[], PluginTracker]", factory)
 
 
 def _import(module_name: str) -> object:

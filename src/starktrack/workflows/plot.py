@@ -107,7 +107,7 @@ def _draw_vot(
 
 def _draw_curves(evaluations: list[Evaluation], dataset: str, out: Path, form: str) -> list[Path]:
     curves = _curves(evaluations[0].dialect)
-    paths = {curve: out / f"{dataset}_{curve}.{form}" for curve in curves}
+    paths: dict[CurveName, Path] = {curve: out / f"{dataset}_{curve}.{form}" for curve in curves}
     for curve, path in paths.items():
         plot_curves(evaluations, curve, path)
     return list(paths.values())

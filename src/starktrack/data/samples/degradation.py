@@ -117,4 +117,6 @@ def _compressed(image: Image, quality: int) -> Image:
     )
     if not done:
         raise DatasetError(f"a crop must be a picture that JPEG can hold, got {image.shape}")
-    return cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    assert unpacked is not None, "what was just packed can be unpacked"
+    return cv2.cvtColor(unpacked, cv2.COLOR_BGR2RGB)

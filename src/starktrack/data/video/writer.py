@@ -152,7 +152,7 @@ class VideoWriter:
         if seconds is None:
             ticks = self._last_ticks + self._ticks_per_frame if self._last_ticks >= 0 else 0
         else:
-            shown = self._clock.read(seconds, 0)
+            shown = self._clock.read(seconds, 0) or 0.0  # a time that is given is never None
             if self._first_seconds is None:
                 self._first_seconds = shown
             ticks = round((shown - self._first_seconds) / self._time_base)
@@ -162,6 +162,7 @@ class VideoWriter:
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
             packet.duration = self._ticks_per_frame  # without it the last frame would last no time
+            assert self._container is not None, "nothing is written after close"
             self._container.mux(packet)
 
     @contextlib.contextmanager
