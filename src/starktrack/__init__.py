@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from starktrack.tracking.protocol import Engine as Engine
     from starktrack.tracking.protocol import Refiner as Refiner
     from starktrack.tracking.tracker import Tracker as Tracker
+    from starktrack.workflows.evaluate import evaluate as evaluate
+    from starktrack.workflows.export import export as export
+    from starktrack.workflows.report import report as report
+    from starktrack.workflows.train import train as train
 
 _MODULES = {
     "api": ("from_pretrained", "load", "push", "track"),
@@ -67,6 +71,10 @@ _MODULES = {
     "tracking.batch_tracker": ("PluginTracker",),
     "tracking.protocol": ("Engine", "Refiner"),
     "tracking.tracker": ("Tracker",),
+    "workflows.evaluate": ("evaluate",),
+    "workflows.export": ("export",),
+    "workflows.report": ("report",),
+    "workflows.train": ("train",),
 }
 _HOME = {name: f"starktrack.{module}" for module, names in _MODULES.items() for name in names}
 

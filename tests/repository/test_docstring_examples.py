@@ -19,16 +19,58 @@ MODULES = sorted(
     if ">>> " in path.read_text(encoding="utf-8")
 )
 
+TINY = """
+config = "stark_mobile"
+
+[run]
+batch_size = 2
+micro_batch = 2
+samples_per_epoch = 2
+imagenet = false
+
+[datasets.own]
+source = "videos"
+split = "all"
+root = "."
+
+[stages.localise]
+epochs = 1
+
+[stages.localise.loss]
+centre = 0.5
+
+[stages.localise.data.sampling]
+min_length = 5
+
+[stages.localise.data.loader]
+num_workers = 0
+"""
+"""A recipe that takes one step."""
+
 
 @pytest.fixture
 def example_folder(tmp_path, monkeypatch):
     """A folder with the files that examples name, and a hub without a network."""
     from starktrack.data.synthetic.clip import synthetic_clip
+    from starktrack.data.video.image_files import write_image
     from starktrack.data.video.writer import VideoWriter
 
     with VideoWriter(tmp_path / "dog.mp4", (240, 320), 25.0) as writer:
         for frame in synthetic_clip(3, size_hw=(240, 320)):
             writer.write(frame.image, None)
+    frames = tmp_path / "data" / "otb" / "Dog" / "img"
+    results = tmp_path / "results" / "ours"
+    recording = tmp_path / "data" / "dog"
+    for folder in (frames, results, recording):
+        folder.mkdir(parents=True)
+    boxes = []
+    for number, frame in enumerate(synthetic_clip(12, size_hw=(96, 128)), start=1):
+        for path in (frames / f"{number:04d}.jpg", recording / f"{number:08d}.jpg"):
+            write_image(path, frame.image)
+        boxes.append(",".join(f"{value:.2f}" for value in frame.box_xywh))
+    for path in (frames.parent / "groundtruth_rect.txt", results / "Dog.txt", recording / "groundtruth.txt"):
+        path.write_text("\n".join(boxes) + "\n")
+    (tmp_path / "tiny.toml").write_text(TINY)
     weights = pretrained_weights("stark_mobile", "onnx")
     shutil.copy(weights, tmp_path / "stark_mobile.onnx")
     hub = types.ModuleType("huggingface_hub")

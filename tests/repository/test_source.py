@@ -121,13 +121,17 @@ PUBLIC = [
     "UnsafeCheckpointError",
     "VideoBrokenError",
     "VideoError",
+    "evaluate",
+    "export",
     "from_detections",
     "from_pretrained",
     "load",
     "open_frames",
     "push",
+    "report",
     "to_detections",
     "track",
+    "train",
 ]
 
 

@@ -108,7 +108,7 @@ def track(
         if search_growth is not None:
             _require_score(tracker, "--search-growth")
             tracker.settings = override(tracker.settings, [f"search_growth={search_growth}"])
-        outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames))
+        outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames, sys.stdout.write))
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
             broken = _run(tracker, frames, boxes, outputs, progress, until_lost=until_lost)

@@ -102,10 +102,12 @@ def evaluate(
         CheckpointError, MissingExtraError: As `starktrack.load`.
 
     Example:
-        ```python
-        found = starktrack.evaluate("otb", "data/otb", ["stark_mobile", "mil"], allow_missing=True)
-        print(found.evaluations[0].overall("success"))
-        ```
+        >>> import starktrack
+        >>> run = starktrack.evaluate("otb", "data/otb", ["stark_mobile"], allow_missing=True, device="cpu")
+        >>> run.names, run.problems
+        (('Dog',), ())
+        >>> 0 <= run.evaluations[0].overall("auc") <= 1
+        True
     """
     place = DataPlace(dataset, Path(root), split, allow_missing)
     settings = RunSettings(device, batch, tuple(overrides), integer, workers, nanotrack, opencv_python)

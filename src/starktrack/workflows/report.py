@@ -104,10 +104,10 @@ def report(
         InputError, ResultFileError: Results are missing, damaged, or break a rule of the dialect.
 
     Example:
-        ```python
-        found = starktrack.report({"ours": "results/otb_test/ours"}, "data/otb")
-        print(starktrack.evaluation.report.to_markdown(found.sections[0].tables[0]))
-        ```
+        >>> import starktrack
+        >>> found = starktrack.report({"ours": "results/ours"}, "data/otb", dataset="otb")
+        >>> found.sections[0].tables[0].headings[:2]
+        ('tracker', 'AUC')
     """
     note = on_note or (lambda line: None)
     places = {name: Path(place) for name, place in results.items()}

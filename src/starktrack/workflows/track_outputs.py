@@ -1,6 +1,6 @@
 """Where tracked frames go: result file, annotated video, or standard output."""
 
-import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +35,15 @@ def check_outputs(source: str, save: Path | None, annotated: Path | None, masks:
 
 
 class TrackOutputs:
-    """Writes each frame to all that was asked for; on an error nothing half-written stays."""
+    """Writes each frame to all that was asked for; on an error nothing half-written stays.
+
+    Args:
+        save: File of results.
+        annotated: File of the annotated video.
+        masks: Folder of outlines.
+        frames: What is tracked.
+        on_line: Takes lines of CSV where no file is asked for.
+    """
 
     def __init__(
         self,
@@ -43,6 +51,7 @@ class TrackOutputs:
         annotated: Path | None,
         masks: Path | None,
         frames: FrameStream,
+        on_line: Callable[[str], object] | None = None,
     ) -> None:
         self._results = None if save is None else ResultWriter(save)
         self._video = (
@@ -51,17 +60,17 @@ class TrackOutputs:
             else VideoWriter(annotated, frames.size_hw, frames.frame_rate, pixel_aspect=frames.pixel_aspect)
         )
         self._masks = None if masks is None else MaskWriter(masks)
-        self._to_stdout = save is None and annotated is None and masks is None
+        self._on_line = on_line if save is None and annotated is None and masks is None else None
         self._stack = ExitStack()
         self.paths: list[Path] = []
 
     def __enter__(self) -> "TrackOutputs":
-        """Open what was asked for, and print the header where boxes go to standard output."""
+        """Open what was asked for, and give the header where lines are wanted."""
         for writer in (self._results, self._video, self._masks):
             if writer is not None:
                 self._stack.enter_context(writer)
-        if self._to_stdout:
-            sys.stdout.write(",".join(COLUMNS) + "\n")
+        if self._on_line is not None:
+            self._on_line(",".join(COLUMNS) + "\n")
         return self
 
     def __exit__(
@@ -84,8 +93,8 @@ class TrackOutputs:
         for output in outputs.values():
             if self._results is not None:
                 self._results.write(output)
-            if self._to_stdout:
-                sys.stdout.write(csv_line(output) + "\n")
+            if self._on_line is not None:
+                self._on_line(csv_line(output) + "\n")
         masks = {target: output.mask for target, output in outputs.items() if output.mask is not None}
         if self._masks is not None and masks:
             self._masks.write(frame.index, masks)

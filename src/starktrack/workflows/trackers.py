@@ -65,9 +65,8 @@ def tracker_spec(tracker: str, device: str = "auto") -> TrackerSpec:
     """Return a tracker by the file of its weights, or else by its name; errors as `named_tracker`.
 
     Example:
-        ```python
-        tracker_spec("runs/mine/weights.safetensors").name  # "weights"
-        ```
+        >>> tracker_spec("runs/mine/weights.safetensors").name
+        'weights'
     """
     if Path(tracker).suffix in (".safetensors", ".onnx"):
         return TrackerSpec(Path(tracker).stem, Path(tracker))

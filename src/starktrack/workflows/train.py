@@ -98,10 +98,10 @@ def train(
         MissingExtraError: PyTorch is not installed.
 
     Example:
-        ```python
-        run = starktrack.train("mobile", ["run.batch_size=16"], data="data", out="runs/mine")
-        tracker = starktrack.load(weights=run.weights)
-        ```
+        >>> import starktrack
+        >>> run = starktrack.train("tiny.toml", data="data", out="runs/mine", device="cpu")
+        >>> starktrack.load(weights=run.weights, device="cpu").engine.config.name
+        'stark_mobile'
     """
     plan = override(read_recipe(str(recipe)), list(overrides))
     from starktrack.api import require_torch
