@@ -64,10 +64,9 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class PicturedTemplate:
+class PicturedTemplate(Features):
     """The tokens of a template, and the crop that they are of."""
 
-    features: Features
     picture: SquareImage
 
 
@@ -94,17 +93,15 @@ class ExplainingEngine:
         pictures = self._pictures(queries, self.config.model.template)
         templates = self._engine.embed(queries)
         return [
-            PicturedTemplate(template, picture) for template, picture in zip(templates, pictures, strict=True)
+            PicturedTemplate(template.tokens, template.padding_mask, template.position, picture)
+            for template, picture in zip(templates, pictures, strict=True)
         ]
 
     @torch.inference_mode()
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[PicturedTemplate]]) -> Prediction:
         """Return the box, and remember what led to it."""
         with recording(self._engine.network) as asked:
-            output = self._engine.output(
-                *self._engine.crop(queries, self.config.model.search),
-                [[template.features for template in each] for each in templates],
-            )
+            output = self._engine.output(*self._engine.crop(queries, self.config.model.search), templates)
         position_xy = self._position_xy or _clipped_centre(output)
         cell = self._cell(position_xy)
         self.last = Explanation(
