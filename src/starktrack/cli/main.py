@@ -40,7 +40,7 @@ class _Verb(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Return the context of the real command."""
-        return _load(self.name or "").make_context(info_name, args, parent=parent, **extra)
+        return load_verb(self.name or "").make_context(info_name, args, parent=parent, **extra)
 
 
 class _Verbs(TyperGroup):
@@ -79,7 +79,8 @@ def _show_warning(
     sys.stderr.write(f"warning: {where}{message}\n")
 
 
-def _load(name: str) -> Any:
+def load_verb(name: str) -> Any:
+    """Return the click command of a verb: its file is imported now."""
     module = import_module(f"starktrack.cli.{name}")
     verb = getattr(module, "app", None)
     if verb is None:
