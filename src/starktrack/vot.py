@@ -13,10 +13,10 @@ from starktrack.api import load_engine, load_refiner
 from starktrack.arrays import Box, Image
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.data.sources.folders import Folder
-from starktrack.data.sources.frames_on_disk import box_of_mask, read_image
+from starktrack.data.sources.frames_on_disk import read_image
 from starktrack.data.track_output import TrackOutput
 from starktrack.errors import InputError, MissingExtraError
-from starktrack.geometry.boxes import xyxy_to_xywh
+from starktrack.geometry.boxes import box_of_mask, xyxy_to_xywh
 from starktrack.tracking.refinement import mask_region
 from starktrack.tracking.tracker import Tracker
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
+from jaxtyping import Bool
 
 from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes, Scores
 from starktrack.errors import BoxError
@@ -133,6 +134,15 @@ def whole_pixels(box_xywh: Box) -> tuple[int, int, int, int]:
     left, top, right, bottom = (round(float(edge)) for edge in xywh_to_xyxy(box_xywh))
     left, top = max(0, left), max(0, top)
     return left, top, max(1, right - left), max(1, bottom - top)
+
+
+def box_of_mask(mask: Bool[np.ndarray, "height width"]) -> tuple[float, float, float, float]:
+    """Return the tight box x,y,w,h of a mask, zeros when it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0.0, 0.0, 0.0, 0.0
+    x, y = columns[0], rows[0]
+    return float(x), float(y), float(columns[-1] + 1 - x), float(rows[-1] + 1 - y)
 
 
 def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:

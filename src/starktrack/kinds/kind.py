@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from starktrack.config.training import Recipe, StageConfig
-    from starktrack.data.batch import Batch
+    from starktrack.data.samples.batch import Batch
     from starktrack.training.losses import LossTerms
 
 Part = Literal["crops", "masks", "boxes"]

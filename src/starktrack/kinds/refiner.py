@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from starktrack.config.training import Recipe, StageConfig
-    from starktrack.data.batch import Batch
+    from starktrack.data.samples.batch import Batch
     from starktrack.models.refine import RefineOutput, Refiner
     from starktrack.training.losses import LossTerms
 

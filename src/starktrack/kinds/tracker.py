@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from starktrack.config.training import Recipe, StageConfig
-    from starktrack.data.batch import Batch
+    from starktrack.data.samples.batch import Batch
     from starktrack.models.features import Features
     from starktrack.models.stark import Stark, StarkOutput
     from starktrack.training.losses import LossTerms

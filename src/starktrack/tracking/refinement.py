@@ -12,9 +12,8 @@ from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
 from starktrack.data.formats.regions import Mask
-from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import StarktrackError
-from starktrack.geometry.boxes import clip_xywh, whole_pixels
+from starktrack.geometry.boxes import box_of_mask, clip_xywh, whole_pixels
 from starktrack.geometry.crop import crop_transform
 from starktrack.tracking.protocol import BoxQueries, Refiner, Template
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from starktrack.data.sources import indexed, open_dataset
-from starktrack.data.sources.frames_on_disk import box_of_mask
 from starktrack.errors import DatasetError
+from starktrack.geometry.boxes import box_of_mask
 
 
 def write(build, video: str, labels: list[np.ndarray]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.data.sources.folders import Folder
-from starktrack.data.video_sequence import MaskSource, VideoSequence
+from starktrack.data.video_sequence import MaskSource, SequenceCollection, VideoSequence
 from starktrack.errors import DatasetError, nearest_name
 
 
@@ -33,23 +33,14 @@ class BenchmarkInfo:
 
 
 @runtime_checkable
-class Dataset(Protocol):
-    """Sequences that are read one by one; cheap to open, safe to send to worker processes."""
+class Dataset(SequenceCollection, Protocol):
+    """A collection from disk, whose sequences are asked for by name too; cheap to open, safe to send to processes."""
 
     name: str
     split: str
     missing: tuple[str, ...]
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Return the names of the sequences, in the published order."""
-        ...
-
-    def __len__(self) -> int:
-        """Return the number of sequences."""
-        ...
-
-    def __getitem__(self, key: int | str) -> VideoSequence:
+    def __getitem__(self, key: int | str, /) -> VideoSequence:
         """Return a sequence by number (from 0) or by name."""
         ...
 

@@ -18,12 +18,12 @@ from starktrack.data.sources.frames_on_disk import (
     NamedFrames,
     NumberedFrames,
     all_frames,
-    box_of_mask,
     read_labels,
 )
 from starktrack.data.sources.tables import has_area
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
+from starktrack.geometry.boxes import box_of_mask
 
 _IGNORED = 255
 """In a mask with several labels, 255 marks pixels that belong to nobody."""

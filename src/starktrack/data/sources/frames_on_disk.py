@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 
 from starktrack.arrays import Image
 from starktrack.data.sources.folders import Folder
@@ -153,15 +153,6 @@ def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:
         f"{folder.label(name)} must be grey or have a palette, so that pixels are labels, got colours; "
         "save it as a PNG of mode P or L"
     )
-
-
-def box_of_mask(mask: Bool[np.ndarray, "height width"]) -> tuple[float, float, float, float]:
-    """Return the tight box x,y,w,h of a mask, zeros when it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return 0.0, 0.0, 0.0, 0.0
-    x, y = columns[0], rows[0]
-    return float(x), float(y), float(columns[-1] + 1 - x), float(rows[-1] + 1 - y)
 
 
 def _decode(folder: Folder, name: str, mode: int) -> np.ndarray:

@@ -15,10 +15,11 @@ from jaxtyping import Bool
 from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, parse_region
 from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
-from starktrack.data.sources.frames_on_disk import box_of_mask, find_frames
+from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.tables import has_area, read_numbers
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
+from starktrack.geometry.boxes import box_of_mask
 
 
 def region_box(region: Region) -> tuple[float, float, float, float]:
