@@ -5,7 +5,8 @@ import pytest
 
 from starktrack.errors import InputError, ResultFileError
 from starktrack.studio import project as project_module
-from starktrack.studio.project import Kind, Project, State, read_project, write_project
+from starktrack.studio.project import Kind, Project, State
+from starktrack.studio.project_file import read_project, write_project
 
 
 @pytest.fixture

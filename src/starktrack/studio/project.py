@@ -4,27 +4,18 @@ Convention: frames count from 0. Boxes are xywh in image pixels. Every change ma
 before it can be kept for undo without a copy of its arrays.
 """
 
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from starktrack.errors import InputError, ResultFileError
-from starktrack.files import atomic_write
+from starktrack.errors import InputError
 from starktrack.geometry.boxes import check_box
 
-FORMAT, VERSION = "starktrack studio", 1
-SUFFIX = ".starktrack.json"
-"""How the file of a project ends; it begins with the name of the video."""
-
 MOST_TARGETS, MOST_NAME = 200, 200
-MOST_FILE_BYTES = 1 << 30
 
 MOST_UNDO, UNDO_BYTES = 200, 128 * 2**20
 """Changes that can be taken back, and the memory that their arrays may take; the latest change always can."""
@@ -169,8 +160,8 @@ class Project:
         target_id = self._next_id
         target = Target.empty(
             target_id,
-            _name(name) or f"target {target_id + 1}",
-            _colour(colour or COLOURS[target_id % len(COLOURS)]),
+            clean_name(name) or f"target {target_id + 1}",
+            clean_colour(colour or COLOURS[target_id % len(COLOURS)]),
             self.num_frames,
         )
         target.put(frame, Kind.KEY, box)
@@ -229,7 +220,7 @@ class Project:
     def rename(self, target: FromPage, name: FromPage, colour: FromPage = "") -> None:
         """Give a target another name or colour."""
         held = self._target(target)
-        new = replace(held, name=_name(name) or held.name, colour=_colour(colour or held.colour))
+        new = replace(held, name=clean_name(name) or held.name, colour=clean_colour(colour or held.colour))
         self._change({**self.targets, target: new})
 
     def delete_target(self, target: FromPage) -> None:
@@ -276,6 +267,11 @@ class Project:
         new = {target.id: target for target in targets}
         self._next_id = max([self._next_id, *(target_id + 1 for target_id in new)])
         self._change({**self.targets, **new})
+
+    def restore(self, targets: Iterable[Target], next_id: int) -> None:
+        """Take the targets of a file, with nothing to undo; ids below `next_id` are not used again."""
+        self.targets = {target.id: target for target in targets}
+        self._next_id = max([next_id, *(target_id + 1 for target_id in self.targets)])
 
     def next_id(self) -> int:
         """Return an id that no target has or had."""
@@ -352,126 +348,15 @@ class Project:
         return check_box(box_xywh, self.size_hw).astype(np.float32)
 
 
-def write_project(path: Path, project: Project) -> None:
-    """Write a project as JSON, whole or not at all."""
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "video": project.video,
-        "size_hw": list(project.size_hw),
-        "num_frames": project.num_frames,
-        "next_id": project.next_id(),
-        "targets": [
-            {
-                "id": target.id,
-                "name": target.name,
-                "colour": target.colour,
-                "entries": target.entries(0, project.num_frames - 1),
-            }
-            for target in project.targets.values()
-        ],
-    }
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False, separators=(",", ":"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_project(path: Path) -> Project:
-    """Return the project of a file.
-
-    Raises:
-        ResultFileError: The file is not a project of this version; names the key.
-    """
-    try:
-        if path.stat().st_size > MOST_FILE_BYTES:
-            raise ResultFileError(
-                f"{path} must be at most {MOST_FILE_BYTES} bytes, got {path.stat().st_size}"
-            )
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ResultFileError(
-            f"{path} must be a studio project in JSON, got: {error}; move it away"
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
-        raise ResultFileError(
-            f"{path} must be a {FORMAT!r} project of version {VERSION}, got another file; move it away"
-        )
-    reader = _Reader(path)
-    height, width = (
-        reader.whole(side, "size_hw", 1, 1 << 20) for side in reader.listed(content, "size_hw", 2)
-    )
-    project = Project(
-        str(content.get("video", "")),
-        (height, width),
-        reader.whole(content.get("num_frames"), "num_frames", 1, 100_000_000),
-    )
-    targets = [_read_target(reader, each, project) for each in reader.listed(content, "targets")]
-    if len({target.id for target in targets}) < len(targets):
-        raise ResultFileError(f"{path}: targets must have ids of their own, got the same id twice")
-    project.targets = {target.id: target for target in targets}
-    project._next_id = max(
-        [reader.whole(content.get("next_id"), "next_id", 0, 1 << 31), *(t.id + 1 for t in targets)]
-    )
-    return project
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Values of a project's JSON, checked."""
-
-    path: Path
-
-    def whole(self, value: Any, key: str, least: int, most: int) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ResultFileError(f"{self.path}: {key} must be from {least} to {most}, got {value!r}")
-        return value
-
-    def listed(self, content: Any, key: str, length: int | None = None) -> list[Any]:
-        value = content.get(key) if isinstance(content, Mapping) else None
-        if not isinstance(value, list) or (length is not None and len(value) != length):
-            raise ResultFileError(f"{self.path}: {key} must be a list, got {str(value)[:40]!r}")
-        return value
-
-
-def _read_target(reader: _Reader, content: Any, project: Project) -> Target:
-    entries = reader.listed(content, "entries")
-    target = Target.empty(
-        reader.whole(content.get("id"), "targets.id", 0, 1 << 31),
-        _name(content.get("name")),
-        _colour(content.get("colour")),
-        project.num_frames,
-    )
-    for row in entries:
-        if not isinstance(row, list) or len(row) != 8:
-            raise ResultFileError(f"{reader.path}: an entry must hold 8 values, got {str(row)[:60]!r}")
-        frame = reader.whole(row[0], "an entry's frame", 0, project.num_frames - 1)
-        kind = Kind(reader.whole(row[1], "an entry's kind", 1, max(Kind)))
-        state = State(reader.whole(row[2], "an entry's state", 0, max(State)))
-        score, *box = (_real(value, reader.path) for value in row[3:])
-        if kind != Kind.ABSENT and (np.isnan(box).any() or min(box[2:]) <= 0):
-            raise ResultFileError(
-                f"{reader.path}: frame {frame} must have a box of four numbers, got {row[4:]}"
-            )
-        target.put(frame, kind, None if kind == Kind.ABSENT else box, score, state)
-    return target
-
-
-def _real(value: Any, path: Path) -> float:
-    if value is None:
-        return float("nan")
-    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e9:
-        raise ResultFileError(f"{path}: an entry must hold numbers, got {str(value)[:40]!r}")
-    return float(value)
-
-
-def _name(name: Any) -> str:
+def clean_name(name: FromPage) -> str:
+    """Return a target's name on one line; InputError where it is no text, or too long."""
     if not isinstance(name, str) or len(name) > MOST_NAME:
         raise InputError(f"a name must be a text of at most {MOST_NAME} characters, got {str(name)[:40]!r}")
     return " ".join(name.split())
 
 
-def _colour(colour: Any) -> str:
+def clean_colour(colour: FromPage) -> str:
+    """Return a colour as `#rrggbb` in small letters; InputError where it is none."""
     digits = colour[1:] if isinstance(colour, str) else ""
     if (
         len(digits) != 6

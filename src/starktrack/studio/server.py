@@ -21,7 +21,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from starktrack.errors import InputError, StarktrackError
 from starktrack.studio.exchange import EXPORTS, export_tracks, import_tracks
 from starktrack.studio.library import Library
-from starktrack.studio.session import Session, Tracker
+from starktrack.studio.run import Tracker
+from starktrack.studio.session import Session
 
 MOST_SOCKETS = 32
 MOST_MESSAGE_BYTES = 1 << 20

@@ -6,29 +6,20 @@ nobody else changes those while it runs.
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import cv2
 import numpy as np
 
-from starktrack.arrays import Image
 from starktrack.data.video.random_access import RandomFrames
 from starktrack.errors import InputError, StarktrackError
-from starktrack.studio.project import (
-    SUFFIX,
-    Kind,
-    Project,
-    State,
-    Target,
-    read_project,
-    write_project,
-)
+from starktrack.studio.project import Kind, Project, Target
+from starktrack.studio.project_file import SUFFIX, read_project, write_project
+from starktrack.studio.run import Run, Tracker
 
 SAVE_SECONDS = 1.0
 """Longest time that a change waits until it is in the file."""
@@ -39,54 +30,9 @@ ROWS_SECONDS = 0.05
 JPEG_QUALITY = 85
 MOST_PICTURE_BYTES = 64 * 2**20
 
-_STATES = {"tracked": State.TRACKED, "uncertain": State.UNCERTAIN, "lost": State.LOST}
-
-
-@runtime_checkable
-class Tracker(Protocol):
-    """What the studio needs of a tracker; `starktrack.Tracker` fulfils it."""
-
-    def start(self, image: Image, *, boxes_xywh: Sequence[Any]) -> Sequence[int]: ...  # noqa: D102
-
-    def add(self, image: Image, box_xywh: Any) -> int: ...  # noqa: D102
-
-    def remove(self, target_id: int) -> None: ...  # noqa: D102
-
-    def update_all(self, image: Image) -> Mapping[int, Any]: ...  # noqa: D102
-
 
 Listener = Callable[[Mapping[str, Any]], None]
 """Takes a message for one page; called on the event loop."""
-
-
-@dataclass
-class Run:
-    """Tracking under way.
-
-    Attributes:
-        targets: What the tracker writes into.
-        first: The frame it starts from.
-        step: 1 forward, -1 backward.
-        to_next_key: Whether each target ends at its next key box.
-        stop: Set to end it after its frame.
-        go_on: Cleared while it is paused.
-        written: For each target the frames that pages have not seen yet, first and last; under `lock`.
-        at: The latest frame.
-        num_done: Frames so far.
-        seconds: Time that they took.
-    """
-
-    targets: dict[int, Target]
-    first: int
-    step: int
-    to_next_key: bool
-    stop: threading.Event = field(default_factory=threading.Event)
-    go_on: threading.Event = field(default_factory=threading.Event)
-    written: dict[int, tuple[int, int]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    at: int = 0
-    num_done: int = 0
-    seconds: float = 0.0
 
 
 class Session:
@@ -332,9 +278,7 @@ class Session:
         self.save_soon()
 
     def _send_rows(self, run: Run) -> None:
-        with run.lock:
-            changed, run.written = run.written, {}
-        for target, (first, last) in changed.items():
+        for target, (first, last) in run.take_written().items():
             self.tell(self.rows(target, first, last))
         rate = run.num_done / run.seconds if run.seconds else 0.0
         last = self.project.num_frames - 1
@@ -344,57 +288,9 @@ class Session:
         )
 
     def _work(self, run: Run) -> None:
-        """Track to the end; runs in the tracker's thread."""
         if self._tracker is None:
             self._tracker = self._make_tracker()
-        tracker = self._tracker
-        image = self.frames.read(run.first)
-        names = list(run.targets)
-        ids = tracker.start(image, boxes_xywh=[run.targets[name].boxes_xywh[run.first] for name in names])
-        active = dict(zip(names, ids, strict=True))
-        end = self.project.num_frames if run.step > 0 else -1
-        for frame in range(run.first + run.step, end, run.step):
-            run.go_on.wait()
-            if run.stop.is_set() or not active:
-                return
-            begun = time.perf_counter()
-            image = self.frames.read(frame)
-            outputs = tracker.update_all(image)
-            for name, target_id in list(active.items()):
-                active = self._write(run, tracker, image, frame, name, target_id, outputs[target_id], active)
-            run.at, run.num_done = frame, run.num_done + 1
-            run.seconds += time.perf_counter() - begun
-
-    def _write(
-        self,
-        run: Run,
-        tracker: Tracker,
-        image: Image,
-        frame: int,
-        name: int,
-        target_id: int,
-        output: Any,
-        active: dict[int, int],
-    ) -> dict[int, int]:
-        """Write one answer, or keep what a person set there; return what is still tracked.
-
-        A key box stays, and tracking goes on from it. An absence ends the target's track.
-        """
-        target = run.targets[name]
-        kind = target.kinds[frame]
-        if kind in (Kind.KEY, Kind.ABSENT):
-            tracker.remove(target_id)
-            rest = {key: value for key, value in active.items() if key != name}
-            if run.to_next_key or kind == Kind.ABSENT:
-                return rest
-            return {**rest, name: tracker.add(image, target.boxes_xywh[frame])}
-        score = np.nan if output.score is None else output.score
-        state = State.NONE if output.state is None else _STATES[str(output.state)]
-        target.put(frame, Kind.TRACKED, output.box_xywh, score, state)
-        with run.lock:
-            first, last = run.written.get(name, (frame, frame))
-            run.written[name] = (min(first, frame), max(last, frame))
-        return active
+        run.work(self.frames, self._tracker, self.project.num_frames)
 
     async def close(self) -> None:
         """Stop the tracker, save, and close the video."""
