@@ -290,7 +290,7 @@ BAD_INPUT = {
     "box of five": ({"--box": "5,5,10,10,1"}, "--box must be four numbers X,Y,W,H, got 5"),
     "box of words": ({"--box": "a,b,c,d"}, "--box must be four numbers X,Y,W,H, got 'a,b,c,d'"),
     "box of nothing": ({"--box": ""}, "--box must be four numbers X,Y,W,H, got ''"),
-    "no box": ({"--box": None}, "give either --box X,Y,W,H or --select, got both or none"),
+    "no box": ({"--box": None}, "give either --box X,Y,W,H or --boxes FILE or --select, got both or none"),
     "no weights": (
         {"--weights": None, "--model": "stark_s50"},
         "needs weights, got none; train some (starktrack train), or convert",

@@ -21,7 +21,7 @@ PUBLISHED = {
 
 
 def test_there_is_a_recipe_for_every_published_run():
-    assert set(recipe_names()) == PUBLISHED | {"mobile", "refine", "ablation", "ablation_lasot"}
+    assert set(recipe_names()) == PUBLISHED | {"mobile", "finetune", "refine", "ablation", "ablation_lasot"}
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
@@ -118,7 +118,9 @@ def test_values_that_do_not_go_together_are_refused(assignments, text):
         override(read_recipe("s50"), assignments)
 
 
-@pytest.mark.parametrize("name", sorted(PUBLISHED | {"mobile", "refine", "ablation", "ablation_lasot"}))
+@pytest.mark.parametrize(
+    "name", sorted(PUBLISHED | {"mobile", "finetune", "refine", "ablation", "ablation_lasot"})
+)
 def test_every_recipe_names_data_sets_and_splits_that_exist_and_builds_its_network(name):
     from starktrack.data.sources import SOURCES
     from starktrack.kinds import kind_of

@@ -154,6 +154,33 @@ def test_nothing_is_recognised_where_nothing_matches(tmp_path):
         interchange.read(tmp_path / "none")
 
 
+def test_tracks_become_a_sequence_each_and_come_back():
+    from starktrack.data.sources.frames_on_disk import MissingFrames
+
+    video = VideoTracks(
+        (Track(0, "duck", (Observation(0, BOX), Observation(2, BOX))), Track(1, "", (Observation(1, BOX),))),
+        num_frames=4,
+    )
+    duck, other = interchange.to_sequences(video, MissingFrames("pictures", 4), "pond")
+    assert (duck.name, duck.object_class, other.object_class) == ("pond_0", "duck", None)
+    assert duck.visible.tolist() == [True, False, True, False] and duck.origins == other.origins == {"pond"}
+    assert duck.boxes_xywh[2].tolist() == list(BOX.box_xywh) and np.isnan(duck.boxes_xywh[1]).all()
+    assert duck.others_in(1).tolist() == [list(BOX.box_xywh)] and len(other.others_in(1)) == 0
+    assert interchange.from_sequences([duck, other]) == video
+    with pytest.raises(AnnotationError, match="got a length of 4 and 3 frames"):
+        interchange.to_sequences(video, MissingFrames("pictures", 3))
+
+
+def test_thinning_keeps_the_ends_the_bends_and_what_is_no_upright_box():
+    boxes = [Rectangle((float(abs(frame - 4)), 0.0, 2.0, 2.0)) for frame in range(9)]
+    seen = [Observation(frame, box) for frame, box in enumerate(boxes)]
+    seen += [Observation(11, BOX), Observation(12, Rectangle(BOX.box_xywh, 5.0)), Observation(13, BOX)]
+    thin = Track(0, "", tuple(seen)).thinned(0.1)
+    assert [each.frame for each in thin.observations if each.key] == [0, 4, 8, 11, 12, 13]
+    assert [each.shape for each in thin.observations] == [each.shape for each in seen]
+    assert sum(each.key for each in Track(0, "", tuple(seen)).thinned(5).observations) == 5
+
+
 def test_supervision_detections_come_and_go():
     pytest.importorskip("supervision")
     video = VideoTracks(

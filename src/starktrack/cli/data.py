@@ -1,4 +1,4 @@
-"""`starktrack data`: look at folders of data."""
+"""`starktrack data`: look at folders of data, and make them from annotated videos."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,16 @@ from starktrack.errors import StarktrackError
 NUM_SHOWN = 20
 """Problems that are printed for a split; the rest is counted."""
 
-app = typer.Typer(help="Look at folders of data.", add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    help="Look at folders of data, and make them from annotated videos.",
+    add_completion=False,
+    no_args_is_help=True,
+)
 
 
 @app.callback()
 def data() -> None:
-    """Look at folders of data."""
+    """Look at folders of data, and make them from annotated videos."""
 
 
 @app.command("check")
@@ -40,6 +44,60 @@ def check_command(
         _print_details(output, finding)
     if any(finding.is_broken for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command("import")
+def import_command(
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help="A file, or a folder of images.")],
+    annotations: Annotated[
+        Path, typer.Argument(metavar="ANNOTATIONS", help="Boxes of it, in any format of docs/annotations.md.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where a folder for each target goes.")],
+    annotation_format: Annotated[
+        str | None, typer.Option("--from", metavar="FORMAT", help="Format; default: the content tells.")
+    ] = None,
+    start: Annotated[int, typer.Option(metavar="N", min=0, help="First frame to take, from 0.")] = 0,
+    end: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Frame before which to stop; default: the last box."),
+    ] = None,
+    first_frame: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Number of the first frame in the names of annotation files."),
+    ] = 0,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Fill in frames between two boxes of a target.")
+    ] = False,
+) -> None:
+    """Make folders to train and evaluate on from an annotated video, in the layout of GOT-10k."""
+    from starktrack.workflows.annotated_video import import_video
+
+    errors = Console(stderr=True)
+    with Progress(console=errors, transient=True) as bar:
+        task = bar.add_task("frames", total=None)
+
+        def show(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        targets = import_video(
+            video,
+            annotations,
+            out,
+            annotation_format=annotation_format,
+            start=start,
+            end=end,
+            first_frame=first_frame,
+            interpolate=interpolate,
+            progress=show,
+        )
+    for target in targets:
+        label = f" ({target.label})" if target.label else ""
+        errors.print(
+            f"wrote {target.folder}{label}: {target.num_frames} frames, {target.num_boxes} boxes",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )
 
 
 def _check_with_bar(root: Path, dataset: str | None, console: Console) -> list[Finding]:

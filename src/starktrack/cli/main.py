@@ -27,7 +27,8 @@ VERBS = {
     "explain": "Track one target and show attention, corner maps and score.",
     "profile": "Measure a preset: parameters, MACs, and time per frame.",
     "vot": "Run inside the VOT toolkit, and its experiments without it.",
-    "data": "Look at folders of data.",
+    "annotations": "Show annotated tracks, or write them in another format.",
+    "data": "Look at folders of data, and make them from annotated videos.",
     "doctor": "Show versions, devices, codecs and missing extras.",
 }
 """Name and first line of help; `cli/NAME.py` holds the function NAME, or an `app` of further verbs."""

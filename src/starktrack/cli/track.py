@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,12 +42,30 @@ def track(
             "--box", metavar="X,Y,W,H", help="Target in the first frame, pixels; repeat for more targets."
         ),
     ] = None,
+    boxes_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes",
+            metavar="FILE",
+            help="Annotations in any format: each target starts where it has its first box.",
+        ),
+    ] = None,
+    boxes_format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Format of --boxes; default: its content tells.")
+    ] = None,
     model: ModelOption = None,
     weights: WeightsOption = None,
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Boxes: .txt (x,y,w,h per frame), .csv or .json (with time and score)."
+            metavar="FILE",
+            help="Boxes: .txt (x,y,w,h per frame), .csv or .json (with time and score), .xml (CVAT), or see --format.",
+        ),
+    ] = None,
+    save_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="Of --save: cvat, mot, coco, yolo, ... (docs/annotations.md)."
         ),
     ] = None,
     annotated: Annotated[
@@ -86,8 +104,10 @@ def track(
     """
     boxes = [parse_box(text) for text in box or []]
     limits = parse_range(intensity_range)
-    if select == bool(boxes):
-        raise BoxError("the target needs a box: give either --box X,Y,W,H or --select, got both or none")
+    if (boxes_file is not None) + select + bool(boxes) != 1:
+        raise BoxError(
+            "the target needs a box: give either --box X,Y,W,H or --boxes FILE or --select, got both or none"
+        )
 
     from starktrack.cli.progress import progress_of
     from starktrack.config.loading import override
@@ -95,12 +115,16 @@ def track(
     from starktrack.data.frames import open_frames
     from starktrack.workflows.track_outputs import TrackOutputs, check_outputs
 
-    check_outputs(video, save, annotated, masks)
+    check_outputs(video, save, annotated, masks, save_format)
     with ExitStack() as stack:
         stack.enter_context(_sigterm_interrupts())
         frames = stack.enter_context(open_frames(video, start_frame=start_frame, intensity_range=limits))
         if select:
             boxes = [_select(frames)]
+        starts, labels = {start_frame: dict(enumerate(boxes))}, {}
+        if boxes_file is not None:
+            starts, labels = _starts(boxes_file, boxes_format, frames, start_frame)
+            boxes = [box for targets in starts.values() for box in targets.values()]
         refiner = refine or (DEFAULT_REFINER if masks else None)
         tracker = _load(frames, boxes, model, weights, device, engine, refiner)
         if until_lost:
@@ -108,10 +132,20 @@ def track(
         if search_growth is not None:
             _require_score(tracker, "--search-growth")
             tracker.settings = override(tracker.settings, [f"search_growth={search_growth}"])
-        outputs = stack.enter_context(TrackOutputs(save, annotated, masks, frames, sys.stdout.write))
+        outputs = stack.enter_context(
+            TrackOutputs(
+                save,
+                annotated,
+                masks,
+                frames,
+                sys.stdout.write,
+                save_format=save_format,
+                labels=labels,
+            )
+        )
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
-            broken = _run(tracker, frames, boxes, outputs, progress, until_lost=until_lost)
+            broken = _run(tracker, frames, starts, outputs, progress, until_lost=until_lost)
     _report(outputs, progress, broken)
 
 
@@ -146,6 +180,22 @@ def _select(frames: "FrameStream") -> Sequence[float]:
     return select_box(frames.peek().image).tolist()
 
 
+def _starts(
+    path: Path, boxes_format: str | None, frames: "FrameStream", start_frame: int
+) -> tuple[dict[int, dict[int, Sequence[float]]], dict[int, str]]:
+    """Return where each target of a file of annotations starts, by frame and id, and the labels by id."""
+    from starktrack.workflows.annotated_video import read_for_video
+
+    tracks = read_for_video(path, frames, boxes_format)
+    starts = tracks.starts(start_frame)
+    if not starts:
+        raise BoxError(
+            f"{path} must hold a box in frame {start_frame} or later, got {tracks.length} frames; "
+            "take a lower --start-frame"
+        )
+    return starts, {track.id: track.label for track in tracks.tracks}
+
+
 def _load(
     frames: "FrameStream",
     boxes: Sequence[Sequence[float]],
@@ -167,7 +217,7 @@ def _load(
 def _run(
     tracker: "Tracker",
     frames: "FrameStream",
-    boxes: Sequence[Sequence[float]],
+    starts: Mapping[int, Mapping[int, Sequence[float]]],
     outputs: "TrackOutputs",
     progress: "Progress",
     *,
@@ -177,10 +227,11 @@ def _run(
     from starktrack.data.track_output import TargetState
 
     try:
-        for tracked in tracker.track(frames, boxes):
+        for tracked in tracker.track(frames, iter(starts.items())):
             outputs.write(tracked)
             progress.advance()
-            if until_lost and all(output.state is TargetState.LOST for output in tracked.outputs.values()):
+            are_lost = all(output.state is TargetState.LOST for output in tracked.outputs.values())
+            if until_lost and are_lost and tracked.index >= max(starts):
                 sys.stderr.write(f"lost in frame {tracked.index}\n")
                 return None
     except (VideoBrokenError, KeyboardInterrupt) as reason:

@@ -9,7 +9,9 @@ Example:
 from starktrack.interchange.building import TrackBuilder
 from starktrack.interchange.detections import from_detections, to_detections
 from starktrack.interchange.format import KEEPS, Format, losses, reduced
+from starktrack.interchange.recording import TrackRecorder
 from starktrack.interchange.registry import FORMATS, check_place, detect, format_named, read, write
+from starktrack.interchange.sequences import from_sequences, to_sequences
 from starktrack.interchange.tracks import Mask, Observation, Polygon, Rectangle, Track, VideoTracks
 
 __all__ = [
@@ -22,14 +24,17 @@ __all__ = [
     "Rectangle",
     "Track",
     "TrackBuilder",
+    "TrackRecorder",
     "VideoTracks",
     "check_place",
     "detect",
     "format_named",
     "from_detections",
+    "from_sequences",
     "losses",
     "read",
     "reduced",
     "to_detections",
+    "to_sequences",
     "write",
 ]

@@ -64,16 +64,20 @@ def write_got10k(path: Path, video: VideoTracks) -> None:
                 partial.write_text(lines, encoding="utf-8")
             continue
         with atomic_folder(place, "a folder of annotations") as folder:
-            (folder / GOT10K_FILE).write_text(lines, encoding="utf-8")
-            seen = [track.at(frame) for frame in range(video.length)]
-            _write_labels(folder / "absence.label", [int(each is None) for each in seen])
-            if any(each.visibility is not None for each in seen if each):
-                shares = [
-                    0.0 if each is None else 1.0 if each.visibility is None else each.visibility
-                    for each in seen
-                ]
-                _write_labels(folder / "cover.label", [round(share * _COVERS) for share in shares])
-            (folder / "meta_info.ini").write_text(_meta_text(track, video), encoding="utf-8")
+            write_got10k_labels(folder, track, video)
+
+
+def write_got10k_labels(folder: Path, track: Track, video: VideoTracks) -> None:
+    """Write what GOT-10k has beside the frames of a target: boxes, absence, cover where there is any, and the class."""
+    (folder / GOT10K_FILE).write_text(_lines(track, video.length, 0), encoding="utf-8")
+    seen = [track.at(frame) for frame in range(video.length)]
+    _write_labels(folder / "absence.label", [int(each is None) for each in seen])
+    if any(each.visibility is not None for each in seen if each):
+        shares = [
+            0.0 if each is None else 1.0 if each.visibility is None else each.visibility for each in seen
+        ]
+        _write_labels(folder / "cover.label", [round(share * _COVERS) for share in shares])
+    (folder / "meta_info.ini").write_text(_meta_text(track, video), encoding="utf-8")
 
 
 def write_otb(path: Path, video: VideoTracks) -> None:

@@ -180,6 +180,31 @@ class Track:
             filled.append(observation)
         return replace(self, observations=tuple(filled))
 
+    def thinned(self, tolerance: Real) -> "Track":
+        """Return the track with as few key boxes as keep every edge of every box in its place.
+
+        A labelling tool moves the boxes between two key boxes along with them, so that few of them are quick to
+        correct. Turned boxes, polygons and masks stay key boxes, and so do the ends of every run of boxes.
+
+        Args:
+            tolerance: How far an edge may lie from the straight line between two key boxes, pixels.
+        """
+        keys: set[int] = set()
+        run: list[Observation] = []
+        for seen in (*self.observations, None):
+            upright = seen is not None and isinstance(seen.shape, Rectangle) and not seen.shape.rotation
+            goes_on = upright and (not run or (seen is not None and seen.frame == run[-1].frame + 1))
+            if not goes_on:
+                keys |= _key_frames(run, tolerance)
+                run = []
+            if seen is not None and upright:
+                run.append(seen)
+            elif seen is not None:
+                keys.add(seen.frame)
+        return replace(
+            self, observations=tuple(replace(seen, key=seen.frame in keys) for seen in self.observations)
+        )
+
 
 @dataclass(frozen=True)
 class VideoTracks:
@@ -259,6 +284,24 @@ def between(before: Observation, after: Observation) -> list[Observation]:
             replace(before, frame=before.frame + step, shape=shape, seconds=None, score=None, key=False)
         )
     return filled
+
+
+def _key_frames(run: list[Observation], tolerance: Real) -> set[int]:
+    """Return the frames of a run that lines between them need to stay within the tolerance."""
+    if not run:
+        return set()
+    boxes = np.array([seen.box_xywh for seen in run], float)
+    edges = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    keys, open_parts = {0, len(run) - 1}, [(0, len(run) - 1)]
+    while open_parts:
+        first, last = open_parts.pop()
+        share = np.linspace(0, 1, last - first + 1)[:, None]
+        away = np.abs(edges[first : last + 1] - (1 - share) * edges[first] - share * edges[last]).max(axis=1)
+        worst = int(away.argmax())
+        if away[worst] > tolerance:
+            keys.add(first + worst)
+            open_parts += [(first, first + worst), (first + worst, last)]
+    return {run[index].frame for index in keys}
 
 
 def _bounds(points_xy: tuple[Point, ...]) -> BoxTuple:

@@ -1,6 +1,6 @@
 """Where tracked frames go: result file, annotated video, or standard output."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,15 +10,37 @@ from starktrack.data.formats.result_files import COLUMNS, ResultWriter, check_re
 from starktrack.data.frames import FrameStream, local_path
 from starktrack.data.track_output import TrackedFrame
 from starktrack.data.video.writer import VideoWriter, check_video_path
-from starktrack.errors import InputError
+from starktrack.errors import ConfigError, InputError
+from starktrack.files import check_new_folder
+from starktrack.interchange.cvat import CVAT
+from starktrack.interchange.format import Format
+from starktrack.interchange.recording import TrackRecorder
+from starktrack.interchange.registry import check_place, format_named
 from starktrack.tracking.overlay import draw_boxes, draw_masks
 
 
-def check_outputs(source: str, save: Path | None, annotated: Path | None, masks: Path | None) -> None:
+def format_to_save(save: Path, name: str | None) -> Format | None:
+    """Return the annotation format of a file of boxes; None for those that are written frame by frame.
+
+    Raises:
+        AnnotationError: There is no format of this name.
+    """
+    if name is None:
+        return CVAT if save.suffix.lower() == ".xml" else None
+    return None if name in ("csv", "json") and save.suffix.lower() == f".{name}" else format_named(name)
+
+
+def check_outputs(
+    source: str,
+    save: Path | None,
+    annotated: Path | None,
+    masks: Path | None,
+    save_format: str | None = None,
+) -> None:
     """Refuse paths that cannot be written, before the work that fills them.
 
     Raises:
-        InputError: Unknown suffix, a place that cannot be written to, or the source itself.
+        InputError: Unknown suffix or format, a place that cannot be written to, or the source itself.
     """
     read = local_path(source)
     for path in (save, annotated):
@@ -26,8 +48,16 @@ def check_outputs(source: str, save: Path | None, annotated: Path | None, masks:
             raise InputError(
                 f"an output must not replace the video that is tracked, got {path}; name another"
             )
+    if save_format is not None and save is None:
+        raise ConfigError("--format is for the file that --save names, got none; add --save FILE")
     if save is not None:
-        check_result_path(save)
+        target = format_to_save(save, save_format)
+        if target is None:
+            check_result_path(save)
+        else:
+            check_place(save, target)
+            if "" in target.suffixes and not save.suffix:
+                check_new_folder(save, "a folder of annotations")
     if annotated is not None:
         check_video_path(annotated)
     if masks is not None:
@@ -52,8 +82,25 @@ class TrackOutputs:
         masks: Path | None,
         frames: FrameStream,
         on_line: Callable[[str], object] | None = None,
+        *,
+        save_format: str | None = None,
+        labels: Mapping[int, str] | None = None,
     ) -> None:
-        self._results = None if save is None else ResultWriter(save)
+        self._results: ResultWriter | TrackRecorder | None = None
+        if save is not None:
+            target = format_to_save(save, save_format)
+            self._results = (
+                ResultWriter(save)
+                if target is None
+                else TrackRecorder(
+                    save,
+                    target,
+                    labels=labels,
+                    name=frames.name,
+                    size_hw=frames.size_hw,
+                    frame_rate=frames.frame_rate,
+                )
+            )
         self._video = (
             None
             if annotated is None

@@ -1,0 +1,101 @@
+"""`starktrack annotations`: look at annotated tracks, and write them in another format."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starktrack.errors import ConfigError
+
+if TYPE_CHECKING:
+    from starktrack.interchange import VideoTracks
+
+
+def annotations(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A file or folder of annotations.")],
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[DST]", help="Where to write them; without it they are shown.")
+    ] = None,
+    source_format: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FORMAT", help="Format of SRC; default: its content tells."),
+    ] = None,
+    target_format: Annotated[
+        str | None, typer.Option("--to", metavar="FORMAT", help="Format of DST; default: its suffix tells.")
+    ] = None,
+    video: Annotated[
+        str | None,
+        typer.Option(metavar="VIDEO", help="The video, for formats without the size of its frames."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="The size of the frames, instead of the video.")
+    ] = None,
+    first_frame: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Number of the first frame in the names of files.")
+    ] = 0,
+    name: Annotated[str, typer.Option(help="Which video, of a file that holds several.")] = "",
+    thin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PIXELS", min=0, help="Keep as key boxes only those that lines between them miss by more."
+        ),
+    ] = None,
+) -> None:
+    """Show annotated tracks, or write them in another format.
+
+    Formats: csv, json, got10k, otb, mot, coco, coco_video, yolo, cvat, label_studio, labelme, datumaro, voc, via.
+    What each keeps is in docs/annotations.md; what is lost is said.
+    """
+    from starktrack import interchange
+
+    size_hw, frame_rate = _facts(video, size)
+    tracks = interchange.read(
+        source, source_format, size_hw=size_hw, frame_rate=frame_rate, first_frame=first_frame, name=name
+    )
+    if thin is not None:
+        tracks = replace(tracks, tracks=tuple(track.thinned(thin) for track in tracks.tracks))
+    if target is None:
+        _show(tracks)
+        return
+    paths = interchange.write(target, tracks, target_format)
+    written = interchange.format_named(target_format or interchange.detect(paths[0]))
+    lost = interchange.losses(tracks, written.keeps, written.own_attributes)
+    said = f"; {written.name} does not keep: {', '.join(lost)}" if lost else ""
+    sys.stderr.write(f"wrote {', '.join(map(str, paths))}{said}\n")
+
+
+def _facts(video: str | None, size: str | None) -> tuple[tuple[int, int] | None, float | None]:
+    if video is not None:
+        from starktrack.data.frames import open_frames
+
+        with open_frames(video) as frames:
+            return frames.size_hw, frames.frame_rate
+    if size is None:
+        return None, None
+    width, _, height = size.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise ConfigError(f"--size must be WIDTHxHEIGHT such as 640x360, got {size!r}")
+    return (int(height), int(width)), None
+
+
+def _show(tracks: "VideoTracks") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    for column in ("target", "label"):
+        table.add_column(column)
+    for column in ("boxes", "key boxes", "first frame", "last frame"):
+        table.add_column(column, justify="right")
+    for track in tracks.tracks:
+        keys = sum(seen.key for seen in track.observations)
+        first, last = track.observations[0].frame, track.observations[-1].frame
+        table.add_row(str(track.id), escape(track.label), *map(str, (len(track), keys, first, last)))
+    output = Console()
+    output.print(table)
+    size = "" if tracks.size_hw is None else f", {tracks.size_hw[1]} x {tracks.size_hw[0]} pixels"
+    rate = "" if tracks.frame_rate is None else f", {tracks.frame_rate:g} frames/s"
+    output.print(f"{tracks.length} frames{size}{rate}", highlight=False)
