@@ -4,7 +4,7 @@ import os
 import pytest
 
 from starktrack.errors import InputError
-from starktrack.files import atomic_folder, atomic_write, discard_leftovers
+from starktrack.files import atomic_folder, atomic_write, check_output_path, discard_leftovers
 
 
 def test_a_whole_file_replaces_the_older_one(tmp_path):
@@ -105,3 +105,26 @@ def test_a_folder_appears_when_it_is_whole_and_an_error_leaves_nothing(tmp_path)
         atomic_folder(path, "a folder of masks"),
     ):
         pytest.fail("written to")
+
+
+@pytest.mark.parametrize("letter", ["a", "ä"])
+def test_names_as_long_as_a_file_system_allows_are_written_and_cleared(tmp_path, letter):
+    path = tmp_path / (letter * ((255 - 5) // len(letter.encode())) + ".json")
+    with atomic_write(path) as partial:
+        partial.write_text("whole")
+    assert path.read_text() == "whole"
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as partial:
+        partial.write_text("half")
+        left = partial.read_bytes()
+        raise KeyboardInterrupt
+    partial.write_bytes(left)  # as if killed
+    discard_leftovers([path])
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_name_too_long_for_a_file_is_refused_before_the_work(tmp_path):
+    with pytest.raises(
+        InputError, match=r"an output must have a name of at most 250 bytes, got 304; choose a"
+    ):
+        check_output_path(tmp_path / ("a" * 300 + ".csv"), (".csv",), "an output")
+    check_output_path(tmp_path / ("a" * 246 + ".csv"), (".csv",), "an output")

@@ -5,6 +5,7 @@ tables, caches. Logs that grow by a line are the exception.
 """
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -16,6 +17,12 @@ from pathlib import Path
 from starktrack.errors import InputError
 
 _PARTIAL = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]+\.partial(?P<suffix>(\..*)?)")
+
+_LONGEST_NAME = 255
+"""Bytes in the name of a file on the common file systems."""
+
+_LONGEST_OUTPUT = 250
+"""The same for what a user names; the rest is room for the number of a target."""
 
 
 class OutputFile:
@@ -30,7 +37,7 @@ class OutputFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.partial{path.suffix}")
+        self.partial = path.with_name(f".{_partial_stem(path)}.{uuid.uuid4().hex[:12]}.partial{path.suffix}")
 
     def keep(self) -> None:
         """Force the file to disk and move it to its place, over an older one."""
@@ -106,12 +113,20 @@ def check_new_folder(path: Path, purpose: str) -> None:
 
 def discard_leftovers(paths: Iterable[Path]) -> None:
     """Remove what killed processes left half written of these files; nobody may be writing them now."""
-    wanted = set(paths)
-    for folder in {path.parent for path in wanted if path.parent.is_dir()}:
+    wanted = {(path.parent, _partial_stem(path), path.suffix) for path in paths}
+    for folder in {folder for folder, _, _ in wanted if folder.is_dir()}:
         for file in list(folder.iterdir()):
             found = _PARTIAL.fullmatch(file.name)
-            if found and folder / f"{found['stem']}{found['suffix']}" in wanted:
+            if found and (folder, found["stem"], found["suffix"]) in wanted:
                 file.unlink(missing_ok=True)
+
+
+def _partial_stem(path: Path) -> str:
+    """Return the stem of the partial file: the file's own, or its digest where the name would be too long."""
+    longest = f".{path.stem}.{'0' * 12}.partial{path.suffix}"
+    if len(os.fsencode(longest)) <= _LONGEST_NAME:
+        return path.stem
+    return hashlib.blake2b(os.fsencode(path.stem), digest_size=16).hexdigest()
 
 
 @contextmanager
@@ -151,6 +166,11 @@ def check_output_path(path: Path, suffixes: Collection[str], purpose: str) -> No
     """
     if path.suffix.lower() not in suffixes:
         raise InputError(f"{purpose} must end in {', '.join(suffixes)}, got {path.name!r}")
+    num_bytes = len(os.fsencode(path.name))
+    if num_bytes > _LONGEST_OUTPUT:
+        raise InputError(
+            f"{purpose} must have a name of at most {_LONGEST_OUTPUT} bytes, got {num_bytes}; choose a shorter one"
+        )
     if path.is_dir():
         raise InputError(f"{purpose} must be a file, got the folder {path}; add a file name")
     if not path.parent.is_dir():

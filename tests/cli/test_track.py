@@ -1,9 +1,14 @@
 import csv
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -397,6 +402,23 @@ def test_a_video_that_breaks_off_keeps_what_was_tracked_and_fails(
     assert files_in(out) == ["boxes.txt", "shown.mp4"]
 
 
+def many_pictures(small_clip, tmp_path):
+    """Write 1500 pictures, enough to be interrupted among them."""
+    many = tmp_path / "many"
+    many.mkdir()
+    picture = cv2.imencode(".png", small_clip[0].image)[1].tobytes()
+    for index in range(1500):
+        (many / f"{index:05d}.png").write_bytes(picture)
+    return many
+
+
+def wait_for_output(folder):
+    """Wait until rows were written."""
+    deadline = time.monotonic() + 300
+    while not any(path.stat().st_size for path in folder.glob(".boxes*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def process(*arguments):
     """Start the command as a process of its own."""
     return subprocess.Popen(
@@ -423,24 +445,115 @@ def test_nothing_but_our_own_lines_is_said_of_half_a_picture(image_folder, small
     assert len(read_boxes(out / "boxes.txt")) == 5
 
 
-@pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interrupt_keeps_what_was_tracked(asked, code, small_checkpoint, small_clip, out, tmp_path):
-    many = tmp_path / "many"
-    many.mkdir()
-    picture = cv2.imencode(".png", small_clip[0].image)[1].tobytes()
-    for index in range(1500):
-        (many / f"{index:05d}.png").write_bytes(picture)
+    many = many_pictures(small_clip, tmp_path)
     running = process("track", many, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.csv")
-    deadline = time.monotonic() + 60
-    while not any(path.stat().st_size for path in out.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_output(out)
     running.send_signal(asked)
     _, err = running.communicate(timeout=60)
     assert running.returncode == code, err
-    assert files_in(out) == ["boxes.csv"] and err.startswith("tracked ") and "Traceback" not in err
+    assert files_in(out) == ["boxes.csv"] and "tracked " in err and "Traceback" not in err
     rows = rows_of((out / "boxes.csv").read_text())
     assert 0 < len(rows) < 1500 and [int(row["frame"]) for row in rows] == list(range(len(rows)))
     assert all(None not in row.values() for row in rows)
+
+
+def test_a_second_ctrl_c_leaves_whole_files(small_checkpoint, small_clip, out, tmp_path):
+    many = many_pictures(small_clip, tmp_path)
+    files = ("--save", out / "boxes.csv", "--video", out / "shown.mp4")
+    running = process("track", many, "--box", BOX, "--weights", small_checkpoint, *files)
+    wait_for_output(out)
+    for _ in range(20):
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.005)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130 and "Traceback" not in err
+    assert files_in(out) == ["boxes.csv", "shown.mp4"]
+    with av.open(str(out / "shown.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 1
+
+
+def test_a_closed_terminal_keeps_what_was_tracked(small_checkpoint, small_clip, out, tmp_path):
+    many = many_pictures(small_clip, tmp_path)
+    terminal, inside = pty.openpty()
+
+    def own_terminal():
+        os.setsid()
+        fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    arguments = ("track", many, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.csv")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "starktrack", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        preexec_fn=own_terminal,
+    )
+    os.close(inside)
+    reader = threading.Thread(target=lambda: wait_for_output(out))
+    reader.start()
+    while reader.is_alive():
+        if select.select([terminal], [], [], 0.05)[0]:
+            os.read(terminal, 4096)
+    os.close(terminal)
+    assert running.wait(timeout=60) == 129
+    assert files_in(out) == ["boxes.csv"]
+    assert 0 < len(rows_of((out / "boxes.csv").read_text())) < 1500
+
+
+def test_rows_come_one_by_one_through_a_pipe_and_in_blocks_to_a_file(tmp_path):
+    from starktrack.cli.track import _line_writer
+
+    reader, writer = os.pipe()
+    with os.fdopen(reader), os.fdopen(writer, "w") as stream:
+        for row in ("0,1\n", "1,2\n"):
+            _line_writer(stream)(row)
+            assert os.read(reader, 4096).decode() == row
+    with (tmp_path / "rows.csv").open("w") as stream:
+        _line_writer(stream)("0,1\n")
+        assert not (tmp_path / "rows.csv").stat().st_size
+
+
+@pytest.mark.parametrize("length", [246, 300])
+def test_long_names_of_outputs_work_or_are_refused_before_the_work(
+    starktrack, clip_file, small_checkpoint, out, length
+):
+    path = out / ("a" * length + ".csv")
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", path)
+    if length == 246:
+        assert done.code == 0 and files_in(out) == [path.name]
+    else:
+        assert done.code == 1 and "a result file must have a name of at most 250 bytes, got 304" in done.err
+
+
+def test_a_source_whose_name_is_too_long_is_one_clear_line(starktrack):
+    done = starktrack("track", "a" * 300, "--box", BOX)
+    assert done.code == 1 and "must be a place that can be looked at, got: " in done.err
+    assert done.err.startswith("error: ") and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+@pytest.mark.parametrize("arguments", [("doctor",), ("models", "--card", "stark_mobile")])
+def test_a_terminal_without_our_letters_shows_what_it_can(encoding, arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "starktrack", *arguments],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(package.__file__).parents[1]),
+            "PYTHONIOENCODING": encoding,
+            "PYTHONUTF8": "0",
+        },
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    assert done.stdout.decode(encoding)
 
 
 def test_outlines_go_to_a_folder_and_into_the_video(starktrack, clip_file, small_checkpoint, out):

@@ -1,5 +1,6 @@
 """The command: its verbs, each imported when it is used, and what happens when one fails."""
 
+import io
 import os
 import sys
 import warnings
@@ -65,6 +66,9 @@ def main() -> None:
     # OpenCV reads this when it is loaded; its own warnings would stand beside our one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a letter shows ? in its place
     try:
         app()
     except StarktrackError as error:

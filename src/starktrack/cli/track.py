@@ -1,14 +1,16 @@
 """`starktrack track`: boxes in, boxes and an annotated video out."""
 
-import signal
+import os
+import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from starktrack.cli.interrupts import Interrupted, interruptible
 from starktrack.cli.options import (
     VIDEO_HELP,
     Device,
@@ -117,7 +119,7 @@ def track(
 
     check_outputs(video, save, annotated, masks, save_format)
     with ExitStack() as stack:
-        stack.enter_context(_sigterm_interrupts())
+        stack.enter_context(interruptible())
         frames = stack.enter_context(open_frames(video, start_frame=start_frame, intensity_range=limits))
         if select:
             boxes = [_select(frames)]
@@ -138,7 +140,7 @@ def track(
                 annotated,
                 masks,
                 frames,
-                sys.stdout.write,
+                _line_writer(sys.stdout),
                 save_format=save_format,
                 labels=labels,
             )
@@ -158,20 +160,19 @@ def _require_score(tracker: "Tracker", option: str) -> None:
         )
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: asked to end like Ctrl-C, and what was tracked is kept as well."""
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    def stop(number: int, frame: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
+def _line_writer(stream: TextIO) -> Callable[[str], None]:
+    """Return what writes lines: at once to whoever reads from a pipe or terminal, in blocks to a file."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        is_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # a stream of Python's own
+        is_file = False
+
+    def write(text: str) -> None:
+        stream.write(text)
+        if not is_file:
+            stream.flush()
+
+    return write
 
 
 def _select(frames: "FrameStream") -> Sequence[float]:
@@ -248,4 +249,4 @@ def _report(
     if isinstance(broken, VideoBrokenError):
         raise broken
     if broken is not None:
-        raise typer.Exit(143 if isinstance(broken, _Terminated) else 130)
+        raise typer.Exit(broken.exit_code if isinstance(broken, Interrupted) else 130)

@@ -48,6 +48,14 @@ def open_frames(
     if not str(source):
         raise VideoError("a video must be a file, an image folder, a camera or an address, got an empty name")
     path = local_path(source)
+    if path is not None:
+        try:
+            path.exists()
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a name too long for the system, a folder that may not be read
+            raise VideoError(f"{source} must be a place that can be looked at, got: {error}") from error
     if path is None:
         return file.open_address(
             str(source),

@@ -23,9 +23,17 @@ class Stop:
     @classmethod
     @contextmanager
     def listening(cls) -> "Iterator[Stop]":
-        """Take note of SIGTERM and SIGINT instead of dying of them; a second one is obeyed at once."""
+        """Take note of SIGTERM, SIGINT and SIGHUP instead of dying of them; a second one is obeyed at once.
+
+        A signal that was ignored before (`nohup`) stays ignored.
+        """
         stop = cls()
-        before = {number: signal.signal(number, stop._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {
+            number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        }
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:
+                signal.signal(number, stop._note)
         try:
             yield stop
         finally:

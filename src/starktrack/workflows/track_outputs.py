@@ -42,12 +42,6 @@ def check_outputs(
     Raises:
         InputError: Unknown suffix or format, a place that cannot be written to, or the source itself.
     """
-    read = local_path(source)
-    for path in (save, annotated):
-        if path is not None and read is not None and path.exists() and read.exists() and path.samefile(read):
-            raise InputError(
-                f"an output must not replace the video that is tracked, got {path}; name another"
-            )
     if save_format is not None and save is None:
         raise ConfigError("--format is for the file that --save names, got none; add --save FILE")
     if save is not None:
@@ -62,6 +56,12 @@ def check_outputs(
         check_video_path(annotated)
     if masks is not None:
         check_mask_folder(masks)
+    read = local_path(source)
+    for path in (save, annotated):
+        if path is not None and read is not None and path.exists() and read.exists() and path.samefile(read):
+            raise InputError(
+                f"an output must not replace the video that is tracked, got {path}; name another"
+            )
 
 
 class TrackOutputs:
