@@ -100,7 +100,7 @@ class VideoBrokenError(VideoError):
 
 
 class SourceWarning(UserWarning):
-    """A video or image folder was repaired or mapped while it was read; the message says what and how.
+    """An input was repaired or mapped while it was read, or looks like a mistake; the message says what.
 
     Example:
         >>> import starktrack, warnings

@@ -77,6 +77,26 @@ def test_a_broken_line_and_a_broken_picture_are_named(tmp_path):
     assert third == "cow shows its target in no frame"
 
 
+@pytest.mark.parametrize(
+    ("boxes", "told"),
+    [
+        ("0.1,0.2,0.3,0.4", "cat has boxes between 0 and 1, which look like shares of its 16 x 12 pixels"),
+        ("8,4,14,10", "cat has boxes that leave its 16 x 12 pixels as x,y,w,h, and look like two corners"),
+        ("-1000,4,14,10", "cat has 3 of 3 boxes outside its 16 x 12 pixels, the first in frame 0"),
+        (
+            "1,2,3,4\n1,2,3,4\n16,4,14,10",
+            "cat has 1 of 3 boxes outside its 16 x 12 pixels, the first in frame 2",
+        ),
+    ],
+)
+def test_boxes_that_do_not_fit_their_pictures_are_told(tmp_path, boxes, told):
+    write_video(tmp_path / "cat")
+    rows = boxes.split("\n")
+    (tmp_path / "cat" / "groundtruth.txt").write_text("\n".join(rows if len(rows) == 3 else rows * 3) + "\n")
+    (finding,) = check(tmp_path)
+    assert finding.is_broken and len(finding.problems) == 1 and finding.problems[0].startswith(told)
+
+
 def test_a_lost_last_frame_is_named(tmp_path):
     write_video(tmp_path / "GOT-10k_Val_000001")
     (tmp_path / "GOT-10k_Val_000001" / "00000003.png").unlink()

@@ -1,8 +1,10 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
-from starktrack.errors import BoxError
+from starktrack.errors import BoxError, SourceWarning
 from starktrack.geometry import boxes as module
 from starktrack.geometry.boxes import (
     area,
@@ -168,6 +170,14 @@ REFUSED = {
     "nothing": (None, "must be four numbers x,y,w,h, got None"),
     "NaN": ((1, float("nan"), 3, 4), "must be finite, got 1,nan,3,4; give x,y,w,h in pixels"),
     "infinite": ((1, 2, float("inf"), 4), "must be finite, got 1,2,inf,4"),
+    "shares of the frame": (
+        (0.1, 0.2, 0.3, 0.4),
+        "must be at least 1 pixel wide and high, got 0.1,0.2,0.3,0.4; these are shares of the frame: multiply by 100",
+    ),
+    "half a pixel": (
+        (20, 10, 0.5, 8),
+        "at least 1 pixel wide and high, got 20,10,0.5,8; give x,y,w,h in pixels",
+    ),
     "no width": ((1, 2, 0, 4), "must have positive width and height, got 1,2,0,4; the order is x,y,w,h"),
     "negative height": ((1, 2, 3, -4), "must have positive width and height, got 1,2,3,-4"),
     "right of the frame": ((100, 2, 3, 4), "must overlap the frame of 100 x 50 pixels, got 100,2,3,4"),
@@ -183,6 +193,26 @@ def test_a_box_that_cannot_be_tracked_is_refused_with_the_rule(case):
     with pytest.raises(BoxError) as refusal:
         check_box(box, (50, 100))
     assert text in str(refusal.value)
+
+
+def test_two_corners_in_place_of_a_size_are_said():
+    with pytest.warns(
+        SourceWarning, match=r"box 60,20,90,45 reaches out of .* as x,y,w,h they are 60,20,30,25"
+    ):
+        check_box((60, 20, 90, 45), (50, 100))
+
+
+@pytest.mark.parametrize("box", [(10, 10, 90, 40), (60, 20, 40, 30), (60, 20, 55, 45), (-5, 2, 90, 60)])
+def test_boxes_that_may_well_be_meant_are_not(box):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_box(box, (50, 100))
+
+
+def test_the_margin_may_be_that_of_each_box_and_side():
+    boxes = np.array([[50.0, 50.0, 1.0, 1.0]] * 2)
+    clipped = clip_xywh(boxes, (100, 100), np.array([[4.0, 6.0], [10.0, 2.0]]))
+    assert clipped[:, 2:].tolist() == [[4.0, 6.0], [10.0, 2.0]]
 
 
 def test_the_other_conversions_leave_their_input_alone():

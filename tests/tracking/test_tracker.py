@@ -110,6 +110,34 @@ def test_exact_geometry_decodes_on_the_window_that_was_cut():
     assert tracker.update(frame()).box_xywh.tolist() == pytest.approx([100.0, 100.0, 40.0, 40.0])
 
 
+@pytest.mark.parametrize(("geometry", "side"), [("exact", 4.0), ("published", 10.0)])
+def test_a_target_of_four_pixels_stays_so_but_for_the_published_networks(geometry, side):
+    tracker, _ = started(geometry=geometry, boxes=[MIDDLE, (-2.0, 0.5, 0.25, 0.25)])
+    tracker.start(frame(), box_xywh=(100, 100, 4, 4))
+    assert tracker.update(frame()).box_xywh.tolist() == pytest.approx([100.0, 100.0, side, side])
+    # What leaves the frame keeps so much in it.
+    assert tracker.update(frame()).box_xywh[2] == side
+
+
+def test_a_frame_of_another_size_is_refused_until_the_tracker_starts_again():
+    tracker, engine = started()
+    small = frame(size_hw=(200, 300))
+    with pytest.raises(
+        InputError, match="must be 600 x 400 pixels like the frames before it, got 300 x 200; resize"
+    ):
+        tracker.update(small)
+    with pytest.raises(InputError, match="got 300 x 200"):
+        tracker.add(small, (10, 10, 20, 20))
+    with pytest.raises(InputError, match="got 300 x 200"):
+        list(tracker.track([frame(), small], BOX))
+    assert engine.num_frames == 0
+    tracker.start(small, (10, 10, 20, 20))
+    tracker.update(small)
+    tracker.remove(0)
+    tracker.add(frame(), BOX)
+    tracker.update(frame())
+
+
 def test_starting_again_forgets_all_targets_and_counts_from_zero():
     tracker, _ = started()
     tracker.add(frame(), BOX)

@@ -215,7 +215,8 @@ class TrackingConfig:
     Args:
         update_interval: T_u, frames between attempts to replace the dynamic template.
         update_score: tau, the score above which the dynamic template is replaced.
-        clip_margin: Pixels of a box that always stay inside the image.
+        clip_margin: Pixels of a box that always stay inside the image; with `geometry="exact"` no more than the
+            sides of the box that was given.
         tracked_score: A score from here on says that the target is there, see `tracking.presence`.
         lost_score: A score below it says that the target is not there.
         lost_after: Frames in a row below `lost_score` until the target counts as lost.

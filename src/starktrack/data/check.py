@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from starktrack.data.sources.coco import CocoDataset
 from starktrack.data.sources.dataset import Dataset, DatasetSpec
 from starktrack.data.sources.folders import Folder, open_folder
@@ -12,12 +14,16 @@ from starktrack.data.sources.frames_on_disk import MissingFrames, NamedFrames, N
 from starktrack.data.sources.registry import SOURCES
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError, nearest_name
+from starktrack.geometry.boxes import looks_like_corners, looks_normalised
 
 NUM_DECODED = 8
 """Sequences of a split whose first, middle and last frame are decoded."""
 
 NUM_STILLS = 400
 """Objects of a set of still pictures that are looked at; such a set may have a million."""
+
+MOST_OUTSIDE = 0.1
+"""Share of a sequence's boxes that may lie outside its pictures: annotators follow a target a little out of sight."""
 
 MAX_FOLDERS = 30
 """Folders that are looked into, one by one, for data sets of their own."""
@@ -58,7 +64,7 @@ class Finding:
     def meaning(self) -> str:
         """Return what the finding means for who wants to use the split."""
         if self.is_broken:
-            return f"broken: {len(self.problems)} sequences stop whoever reads them; repair or remove them"
+            return f"broken: {len(self.problems)} sequences cannot be used as they are; repair or remove them"
         if self.num_bare:
             return "annotations only: results can be scored, nothing can be tracked"
         if self.missing:
@@ -183,7 +189,8 @@ def _check_sequence(dataset: Dataset, index: int, decode: bool) -> tuple[int, bo
         problem = _problem(sequence)
         if problem is None and decode:
             for position in {0, len(frames) // 2, len(frames) - 1}:
-                frames.read(position)
+                size_hw = frames.read(position).shape[:2]
+            problem = _box_problem(sequence, size_hw)
     except DatasetError as error:
         return 0, False, str(error)
     return len(frames), False, problem
@@ -199,4 +206,26 @@ def _problem(sequence: VideoSequence) -> str | None:
             )
     if not sequence.visible.any():
         return f"{sequence.name} shows its target in no frame"
+    return None
+
+
+def _box_problem(sequence: VideoSequence, size_hw: tuple[int, int]) -> str | None:
+    """Return what is wrong with the boxes of a sequence beside its pictures."""
+    shown = np.flatnonzero(sequence.visible)
+    boxes = sequence.boxes_xywh[shown].astype(np.float64)
+    height, width = size_hw
+    if looks_normalised(boxes):
+        return f"{sequence.name} has boxes between 0 and 1, which look like shares of its {width} x {height} pixels"
+    if np.mean([looks_like_corners(box, size_hw) for box in boxes]) > 0.5:
+        return (
+            f"{sequence.name} has boxes that leave its {width} x {height} pixels as x,y,w,h, "
+            "and look like two corners x1,y1,x2,y2"
+        )
+    x, y, w, h = boxes.T
+    outside = shown[(x >= width) | (y >= height) | (x + w <= 0) | (y + h <= 0)]
+    if len(outside) > MOST_OUTSIDE * len(shown):
+        return (
+            f"{sequence.name} has {len(outside)} of {len(shown)} boxes outside its {width} x {height} pixels, "
+            f"the first in frame {outside[0]}"
+        )
     return None

@@ -3,6 +3,7 @@
 Convention: edges are continuous, pixel j spans [j, j+1]; every function keeps leading batch axes.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from array_api_compat import array_namespace
 from jaxtyping import Bool
 
 from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes, Scores
-from starktrack.errors import BoxError
+from starktrack.errors import BoxError, SourceWarning
 
 LARGEST_COORDINATE = 1e6
 """Pixels; beyond any picture, and small enough for whole-number arithmetic on windows."""
@@ -110,16 +111,18 @@ def generalised_overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
     return shared / xp.where(union > 0, union, one) - (hull - union) / xp.where(hull > 0, hull, one)
 
 
-def clip_xywh(boxes_xywh: Boxes, size_hw: tuple[Any, Any], margin: float) -> Boxes:
+def clip_xywh(boxes_xywh: Boxes, size_hw: tuple[Any, Any], margin: float | np.ndarray) -> Boxes:
     """Return boxes inside the image, each keeping at least `margin` pixels of width and height there.
 
     Args:
         size_hw: Height and width of the image, or arrays of them, one for each box.
+        margin: One for all, or one of width and height for each box, [num_boxes, 2].
 
     Source: the authors' tracker, margin 10 (golden `clip_*`).
     """
     height, width = size_hw
-    margin_x, margin_y = np.minimum(margin, width), np.minimum(margin, height)
+    margin_x, margin_y = (margin, margin) if isinstance(margin, int | float) else margin.T
+    margin_x, margin_y = np.minimum(margin_x, width), np.minimum(margin_y, height)
     x1, y1, x2, y2 = _columns(xywh_to_xyxy(boxes_xywh))
     x1, x2 = np.clip(x1, 0, width - margin_x), np.clip(x2, margin_x, width)
     y1, y2 = np.clip(y1, 0, height - margin_y), np.clip(y2, margin_y, height)
@@ -149,7 +152,7 @@ def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
     """Return the box as float64 [4] when it can be tracked in an image of this size.
 
     Raises:
-        BoxError: Not four numbers, NaN or infinite, not of positive size, or wholly outside the image.
+        BoxError: Not four numbers, NaN or infinite, not of positive size, under a pixel, or wholly outside the image.
     """
     try:
         box = np.asarray(box_xywh, dtype=np.float64)
@@ -163,6 +166,14 @@ def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
     x, y, w, h = box
     if w <= 0 or h <= 0:
         raise BoxError(f"a box must have positive width and height, got {shown}; the order is x,y,w,h")
+    if w < 1 or h < 1:
+        height, width = size_hw
+        remedy = (
+            f"these are shares of the frame: multiply by {width} and {height}"
+            if looks_normalised(box)
+            else "give x,y,w,h in pixels"
+        )
+        raise BoxError(f"a box must be at least 1 pixel wide and high, got {shown}; {remedy}")
     if np.abs(box).max() > LARGEST_COORDINATE:
         raise BoxError(
             f"a box must lie within {LARGEST_COORDINATE:g} pixels, got {shown}; give x,y,w,h in pixels"
@@ -173,7 +184,27 @@ def check_box(box_xywh: Any, size_hw: tuple[int, int]) -> Box:
             f"a box must overlap the frame of {width} x {height} pixels, got {shown}; "
             "x,y is its top-left corner in pixels"
         )
+    if looks_like_corners(box, size_hw):
+        warnings.warn(
+            f"box {shown} reaches out of the frame of {width} x {height} pixels and looks like two corners; "
+            f"as x,y,w,h they are {x:g},{y:g},{w - x:g},{h - y:g}",
+            SourceWarning,
+            stacklevel=2,
+        )
     return box
+
+
+def looks_normalised(box_xywh: AnyBoxes) -> bool:
+    """Return whether boxes may be shares of the frame, [0, 1], in place of pixels."""
+    return bool((box_xywh >= 0).all() and (box_xywh <= 1).all())
+
+
+def looks_like_corners(box_xywh: Box, size_hw: tuple[int, int]) -> bool:
+    """Return whether a box leaves the frame as x,y,w,h but lies inside it as x1,y1,x2,y2."""
+    x, y, w, h = box_xywh
+    height, width = size_hw
+    leaves = x + w > width + 1 or y + h > height + 1
+    return bool(leaves and 0 <= x < w <= width and 0 <= y < h <= height)
 
 
 def _extent(xp: Any, a1: Any, a2: Any, b1: Any, b2: Any) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 
 from starktrack.arrays import Box, Boxes, Image
 from starktrack.config.schema import TrackingConfig
@@ -28,6 +29,7 @@ class Target:
         box_xywh: The latest box, image pixels; read-only.
         memory: Its templates.
         growth: Where it was last tracked, which decides where a lost target is searched.
+        first_wh: Width and height of the box that was given.
         num_updates: Frames since it was given.
         presence: Whether it is tracked, uncertain or lost.
         refiner_template: What a refiner keeps of its first frame.
@@ -36,6 +38,7 @@ class Target:
     box_xywh: Box
     memory: TemplateMemory
     growth: SearchGrowth
+    first_wh: Float[np.ndarray, "2"]
     num_updates: int = 0
     presence: Presence = field(default_factory=Presence)
     refiner_template: Template | None = None
@@ -47,7 +50,7 @@ def begin(engine: Engine, queries: BoxQueries) -> list[Target]:
     boxes.setflags(write=False)
     num_templates = engine.config.model.num_templates
     return [
-        Target(box, TemplateMemory.start(template, num_templates), SearchGrowth(box))
+        Target(box, TemplateMemory.start(template, num_templates), SearchGrowth(box), box[2:])
         for box, template in zip(boxes, engine.embed(queries), strict=True)
     ]
 
@@ -81,10 +84,13 @@ def advance(
             "a network's boxes must be finite, got NaN; the weights are damaged or overflow in half precision"
         )
     transform = decode_transform(windows.boxes_xywh, model.search.factor, model.search.side, model.geometry)
+    margins_wh = np.full((len(targets), 2), settings.clip_margin)
+    if model.geometry == "exact":  # the published rule makes a target of 4 pixels one of 10
+        margins_wh = np.minimum(margins_wh, np.stack([target.first_wh for target in targets]))
     boxes: Boxes = clip_xywh(
         transform.to_image(prediction.boxes_cxcywh.astype(np.float64)),
         (sizes_hw[:, 0], sizes_hw[:, 1]),
-        settings.clip_margin,
+        margins_wh,
     )
     boxes.setflags(write=False)  # outputs and the state share them
     scores = [None] * len(targets) if prediction.scores is None else prediction.scores.tolist()

@@ -64,6 +64,7 @@ class Tracker:
         self._targets: dict[int, Target] = {}
         self._next_id = 0
         self._frame_index = 0
+        self._size_hw: tuple[int, ...] = ()
 
     @property
     def target_ids(self) -> list[int]:
@@ -96,8 +97,10 @@ class Tracker:
         boxes = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
         if not boxes:
             raise InputError("boxes_xywh must hold at least one box, got none")
-        new = self._begin(as_rgb(image, color or self.color), boxes)
+        frame = as_rgb(image, color or self.color)
+        new = self._begin(frame, boxes)
         self._targets, self._next_id, self._frame_index = new, max(new) + 1, 0
+        self._size_hw = frame.shape[:2]
         return list(new)
 
     def add(
@@ -113,10 +116,13 @@ class Tracker:
 
         Raises:
             BoxError: The box cannot be tracked in this image.
-            InputError: The image cannot be taken, or the id is not a number from 0 on.
+            InputError: The image cannot be taken or has another size, or the id is not a number from 0 on.
         """
         new_id = self._next_id if target_id is None else target_id
-        self._targets |= self._begin(as_rgb(image, color or self.color), {new_id: box_xywh})
+        frame = as_rgb(image, color or self.color)
+        self._check_size(frame)
+        self._targets |= self._begin(frame, {new_id: box_xywh})
+        self._size_hw = frame.shape[:2]
         self._next_id = max(self._next_id, new_id + 1)
         return new_id
 
@@ -153,7 +159,8 @@ class Tracker:
             seconds: When it is shown; only passed on to the output.
 
         Raises:
-            InputError: There is not exactly one target (see `update_all`), or the image cannot be taken.
+            InputError: There is not exactly one target (see `update_all`), or the image cannot be taken or has another
+                size than the frames before it.
         """
         if len(self._targets) != 1:
             raise InputError(
@@ -173,7 +180,7 @@ class Tracker:
             seconds: When it is shown; only passed on to the outputs.
 
         Raises:
-            InputError: The image cannot be taken.
+            InputError: The image cannot be taken, or has another size than the frames before it.
         """
         outputs = self._advance(as_rgb(image, color or self.color), seconds)
         self._frame_index += 1
@@ -227,6 +234,7 @@ class Tracker:
             outputs = self._advance(frame.image, frame.seconds)
             if started:
                 self._targets |= self._begin(frame.image, started)
+                self._size_hw = frame.image.shape[:2]
                 self._next_id = max(self._next_id, max(started) + 1)
                 outputs |= self._given(frame.image, list(started), frame.seconds)
             self._frame_index = frame.index
@@ -237,6 +245,7 @@ class Tracker:
             changes.check_all_used(self._frame_index)
 
     def _advance(self, image: Image, seconds: float | None) -> dict[int, TrackOutput]:
+        self._check_size(image)
         if not self._targets:
             return {}
         targets = list(self._targets.values())
@@ -273,6 +282,14 @@ class Tracker:
             replace(output, box_xywh=exact.box_xywh, mask=exact.mask)
             for output, exact in zip(outputs, refine(self.refiner, found, templates), strict=True)
         ]
+
+    def _check_size(self, image: Image) -> None:
+        """Refuse a frame of another size: whether it shows the same view, only the caller knows."""
+        if self._targets and image.shape[:2] != self._size_hw:
+            size, got = (f"{width} x {height}" for height, width in (self._size_hw, image.shape[:2]))
+            raise InputError(
+                f"a frame must be {size} pixels like the frames before it, got {got}; resize it, or start again on it"
+            )
 
     def _require(self, target_id: int) -> Target:
         if target_id not in self._targets:
