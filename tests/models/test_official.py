@@ -8,7 +8,7 @@ from starktrack.config.presets import preset
 from starktrack.errors import CheckpointError
 from starktrack.models.build import build_network
 from starktrack.models.folding import fold
-from starktrack.models.official import convert_keys, recognise
+from starktrack.models.official import convert_keys, fill_counters, recognise
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LISTS = {
@@ -91,6 +91,23 @@ def test_every_missing_unexpected_and_misshapen_key_is_named():
     ):
         assert part in text
     assert text.count(";") == 4
+
+
+def test_batch_counters_that_a_tool_dropped_are_filled_in():
+    state = convert_keys(published("stark_lightning"))
+    counters = [key for key in state if key.endswith("num_batches_tracked")]
+    dropped = {key: value for key, value in state.items() if key not in counters}
+    config = recognise(dropped)
+    assert config == preset("stark_lightning") and len(counters) == 6
+    filled = fill_counters(dropped, config)
+    assert set(filled) == set(state) and all(filled[key] == 0 for key in counters)
+
+
+def test_of_many_differences_the_first_are_named_and_the_rest_is_counted():
+    official = {f"other.{key}": value for key, value in published("stark_s50").items()}
+    with pytest.raises(CheckpointError, match=r"the nearest is .*; and \d{3,4} more$") as error:
+        recognise(convert_keys(official))
+    assert len(str(error.value)) < 800
 
 
 def test_an_empty_state_is_of_no_model():

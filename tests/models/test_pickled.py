@@ -8,6 +8,7 @@ import types
 import zipfile
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 
@@ -259,13 +260,28 @@ def test_legacy_file_with_a_wrong_storage_length_is_refused(tmp_path):
 
 
 @ZIP_AND_LEGACY
+@pytest.mark.parametrize("key", ["net", "state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_what_tools_wrap_around_a_network_is_taken_off(tmp_path, key, prefix, zip_form):
+    root = {key: {f"{prefix}w": torch.ones(2), f"{prefix}module.b": torch.ones(1)}, "epoch": 7}
+    checkpoint = read_pickled(save(root, tmp_path / "wrapped.pth", zip_form))
+    assert list(checkpoint.state_dict) == ["w", "module.b"] and checkpoint.epoch == 7
+
+
+@ZIP_AND_LEGACY
+def test_numbers_of_numpy_beside_the_network_are_passed_over(tmp_path, zip_form):
+    root = {"net": {"w": torch.ones(2)}, "best": np.float64(0.7), "step": np.int64(3), "ok": np.bool_(True)}
+    assert list(read_pickled(save(root, tmp_path / "scalars.pth", zip_form)).state_dict) == ["w"]
+
+
+@ZIP_AND_LEGACY
 @pytest.mark.parametrize(
     ("root", "words"),
     [
-        ({"model": {"w": torch.ones(1)}, "epoch": 3}, "got the keys 'model', 'epoch'; give"),
-        ({"net": {}}, "under 'net'"),
-        ({"net": None}, "under 'net'"),
-        ({"net": {"a": 1.5}}, "under 'net'"),
+        ({"weights": {"w": torch.ones(1)}, "epoch": 3}, "got the keys 'weights', 'epoch'; give"),
+        ({"net": {}}, "under net, state_dict, model"),
+        ({"net": None}, "under net, state_dict, model"),
+        ({"net": {"a": 1.5}}, "under net, state_dict, model"),
         ({"net": {"a": torch.ones(1), "b": 1.5}}, "got float at 'b'"),
         ({"net": {"a": torch.ones(1), 5: torch.ones(1)}}, "got StoredTensor at 5"),
         ({"net": {"a": torch.ones(1), "d": torch.device("cpu")}}, "got torch.device at 'd'"),

@@ -66,7 +66,7 @@ PAYLOADS = {
     "torch.save": lambda m: (Calls(torch.save, 1, str(m)), "torch.serialization.save"),
     "torch.hub": lambda m: (Calls(torch.hub.load, str(m)), "torch.hub.load"),
     "bytearray": lambda m: (Calls(bytearray, 10**12), "__builtin__.bytearray"),
-    "numpy": lambda m: (np.float64(1), "scalar"),
+    "numpy": lambda m: (np.zeros(2), "_reconstruct"),
     "path": lambda m: (Path(m), "pathlib"),
 }
 

@@ -22,12 +22,13 @@ def convert(
 
     check_output_path(target, (".safetensors",), "a converted checkpoint")
     require_torch("converting a checkpoint")
-    from starktrack.models.official import convert_keys, recognise
+    from starktrack.models.official import convert_keys, fill_counters, recognise
     from starktrack.models.pickled import read_pickled
     from starktrack.models.weights import save_weights
 
     checkpoint = read_pickled(source)
     state = convert_keys(checkpoint.state_dict)
     config = recognise(state)
+    state = fill_counters(state, config)
     save_weights(target, state, config)
     sys.stdout.write(f"{source} is {config.name}: wrote {target}, {len(state)} tensors\n")

@@ -38,7 +38,7 @@ class Global:
 
 @dataclass(frozen=True)
 class Inert:
-    """An object of the authors' code that stood in the file; only its class name is kept."""
+    """An object of the authors' code or of NumPy that stood in the file; only its class name is kept."""
 
     class_name: str
 
@@ -200,6 +200,10 @@ _CALLS: dict[Global, Callable[..., Any]] = {
     Global("torch._utils", "_rebuild_parameter"): _parameter,
     **{Global("torch", name): _inert(f"torch.{name}") for name in ("device", "Size")},
     **{Global("torch", name): _refuse_call for name in DTYPE_OF_STORAGE},
+    # Numbers of NumPy beside the network, such as the best score so far.
+    Global("numpy", "dtype"): _inert("numpy.dtype"),
+    Global("_codecs", "encode"): _inert("bytes"),
+    **{Global(f"numpy.{core}.multiarray", "scalar"): _inert("numpy.scalar") for core in ("core", "_core")},
     **{
         Global(f"lib.train.admin.{module}", name): _inert(name)
         for module, name in (

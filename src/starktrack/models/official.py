@@ -52,6 +52,11 @@ _RENAMES = (
     (r"^pos_emb_z0\.(row|col)_embed\.weight$", r"template_position.\1"),
     (r"_position\.col$", "_position.column"),
 )
+_COUNTER = ".num_batches_tracked"
+
+_NUM_TOLD = 8
+"""Differences that an error names; the rest is counted."""
+
 _IN_PROJECTION = re.compile(r"\.in_proj_(weight|bias)$")
 
 
@@ -74,19 +79,27 @@ def recognise(state: Mapping[str, Tensor]) -> Config:
     """Return the published configuration that this converted state belongs to.
 
     Raises:
-        CheckpointError: It is none of them; every missing, unexpected or misshapen key of the nearest
-            one is named.
+        CheckpointError: It is none of them; the first missing, unexpected or misshapen keys beside the nearest
+            one are named.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     folded = any(".folded." in name for name in shapes)
     differences = {name: _difference(shapes, name, folded) for name in PUBLISHED}
     nearest = min(differences, key=lambda name: len(differences[name]))
     if differences[nearest]:
+        told, rest = differences[nearest][:_NUM_TOLD], len(differences[nearest]) - _NUM_TOLD
         raise CheckpointError(
             f"a published checkpoint must hold the parameters of one of {', '.join(PUBLISHED)}; "
-            f"the nearest is {nearest}, but: {'; '.join(differences[nearest])}"
+            f"the nearest is {nearest}, but: {'; '.join(told)}{f'; and {rest} more' if rest > 0 else ''}"
         )
     return PRESETS[nearest]()
+
+
+def fill_counters(state: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
+    """Return the state with the batch counters that some tools drop; they have no say in any answer."""
+    folded = any(".folded." in name for name in state)
+    counters = [key for key in _expected_shapes(config.name, folded) if key.endswith(_COUNTER)]
+    return {**{key: torch.zeros((), dtype=torch.int64) for key in counters}, **state}
 
 
 def _rename(key: str) -> str:
@@ -97,7 +110,7 @@ def _rename(key: str) -> str:
 
 def _difference(shapes: Mapping[str, tuple[int, ...]], name: str, folded: bool) -> list[str]:
     expected = _expected_shapes(name, folded)
-    missing = [f"missing {key}" for key in expected if key not in shapes]
+    missing = [f"missing {key}" for key in expected if key not in shapes and not key.endswith(_COUNTER)]
     unexpected = [f"unexpected {key}" for key in shapes if key not in expected]
     misshapen = [
         f"{key} has shape {list(shapes[key])}, expected {list(expected[key])}"

@@ -29,6 +29,9 @@ _LEGACY_START = (0x1950A86A20F9469CFC6C, 1001)
 """Magic number and version, each a pickle of its own."""
 _LEGACY_LENGTH_BYTES = 8
 
+_NETWORK_KEYS = ("net", "state_dict", "model", "model_state_dict")
+_WRAPPERS = ("module.", "_orig_mod.")
+
 ReadStorage = Callable[[str], bytearray]
 
 
@@ -140,18 +143,31 @@ def _read_legacy(file: BinaryIO, size: int) -> tuple[Any, ReadStorage]:
 def _checkpoint(root: Any, read_storage: ReadStorage) -> PickledCheckpoint:
     if not isinstance(root, dict):
         raise _not_a_checkpoint(f"a pickled {type(root).__name__}")
-    net = root.get("net", root)
-    if not isinstance(net, dict) or not any(isinstance(value, StoredTensor) for value in net.values()):
+    nets = [root.get(key) for key in _NETWORK_KEYS]
+    net = next((each for each in (*nets, root) if _holds_tensors(each)), None)
+    if net is None:
         raise CheckpointError(
-            f"a checkpoint must hold the network's tensors under 'net' or be a bare state dict, got the keys "
-            f"{_some_of(root)}; give a file that the authors' training wrote"
+            f"a checkpoint must hold the network's tensors under {', '.join(_NETWORK_KEYS)} or be a bare state "
+            f"dict, got the keys {_some_of(root)}; give a file that training wrote"
         )
     net_type, epoch = root.get("net_type"), root.get("epoch")
     return PickledCheckpoint(
-        state_dict=_tensors(net, read_storage),
+        state_dict=_tensors(_without_wrappers(net), read_storage),
         net_type=net_type if isinstance(net_type, str) else None,
         epoch=epoch if isinstance(epoch, int) else None,
     )
+
+
+def _holds_tensors(net: Any) -> bool:
+    return isinstance(net, dict) and any(isinstance(value, StoredTensor) for value in net.values())
+
+
+def _without_wrappers(net: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the state dict without what `DistributedDataParallel` and `torch.compile` put before every key."""
+    for wrapper in _WRAPPERS * 2:  # either may be outside
+        if all(isinstance(key, str) and key.startswith(wrapper) for key in net):
+            net = {key.removeprefix(wrapper): value for key, value in net.items()}
+    return net
 
 
 def _tensors(net: Mapping[Any, Any], read_storage: ReadStorage) -> dict[str, Tensor]:

@@ -5,9 +5,9 @@ import pytest
 
 from starktrack.data.sources import open_dataset
 from starktrack.data.sources.coco import COCO
-from starktrack.data.sources.coco_masks import PolygonMask, RunMask, fill_polygon, runs_of, unpack_runs
+from starktrack.data.sources.coco_masks import PolygonMask, RunMask, fill_polygon, unpack_runs
 from starktrack.data.sources.folders import Folder
-from starktrack.errors import DatasetError
+from starktrack.errors import DatasetError, SourceWarning
 
 SQUARE = [2.0, 3.0, 6.0, 3.0, 6.0, 5.0, 2.0, 5.0]
 
@@ -135,13 +135,65 @@ def test_a_mask_of_runs_goes_down_columns():
     ]
 
 
-def test_runs_of_another_size_are_an_error_that_names_the_file(build):
+BAD = {
+    "runs of another size": (
+        {"segmentation": {"size": [16, 12], "counts": [100, 92]}},
+        "runs must fill the picture of 16 x 12",
+    ),
+    "runs that do not fill": ({"segmentation": {"size": [12, 16], "counts": [100, 91]}}, "got 191 pixels"),
+    "unknown picture": ({"image_id": 999}, "no picture has the id 999"),
+    "unknown category": ({"category_id": 77}, "no category has the id 77"),
+    "no category": ({"category_id": None}, "no category has the id None"),
+    "no box": ({"bbox": None}, "not iterable"),
+    "box of three": ({"bbox": [1, 2, 3]}, "not enough values"),
+    "box of words": ({"bbox": ["a", 2, 3, 4]}, "could not convert"),
+    "box of NaN": ({"bbox": [float("nan"), 2, 3, 4]}, "is not finite"),
+    "a word as id": ({"id": "five"}, "invalid literal"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_an_annotation_that_cannot_be_used_is_left_out_counted_and_named(build, case):
     write(build)
-    build.lines("annotations/instances_train2017.json", [json.dumps(with_runs([100, 92], size=(16, 12)))])
-    with pytest.raises(DatasetError, match=r"instances_train2017\.json.*must fill the picture of 16 x 12"):
+    changed, (fields, reason) = content(), BAD[case]
+    changed["annotations"][0] |= fields
+    build.lines("annotations/instances_train2017.json", [json.dumps(changed)])
+    number = fields.get("id", 5)
+    for _ in range(2):  # parsed, then from the kept columns
+        with pytest.warns(SourceWarning, match=rf"1 annotations are left out: {number} \(.*{reason}"):
+            dataset = open_dataset("coco", build.root, "train2017")
+        assert list(dataset.names) == ["8"]
+
+
+def test_objects_of_a_picture_without_a_size_are_left_out(build):
+    write(build)
+    changed = content()
+    del changed["images"][1]["height"]
+    build.lines("annotations/instances_train2017.json", [json.dumps(changed)])
+    with pytest.warns(SourceWarning, match=r"left out: 5 \(picture 71 has no width and height\)"):
+        assert list(open_dataset("coco", build.root, "train2017").names) == ["8"]
+
+
+def test_ids_may_be_texts(build):
+    write(build)
+    changed = content()
+    for annotation in changed["annotations"]:
+        annotation |= {key: str(annotation[key]) for key in ("id", "image_id")}
+    for image in changed["images"]:
+        image["id"] = str(image["id"])
+    build.lines("annotations/instances_train2017.json", [json.dumps(changed)])
+    assert list(open_dataset("coco", build.root, "train2017").names) == ["5", "8"]
+
+
+def test_a_file_of_which_nothing_can_be_used_says_why(build):
+    write(build)
+    changed = content()
+    changed["images"] = [{**image, "id": 0} for image in changed["images"]]
+    build.lines("annotations/instances_train2017.json", [json.dumps(changed)])
+    with pytest.raises(
+        DatasetError, match=r"no object with an area; the first .*: 5 \(no picture has the id 71\)"
+    ):
         open_dataset("coco", build.root, "train2017")
-    with pytest.raises(ValueError, match="got 191 pixels"):
-        runs_of({"size": [12, 16], "counts": [100, 91]}, (12, 16))
 
 
 def test_ones_own_file_and_pictures_are_found_by_its_name(build):

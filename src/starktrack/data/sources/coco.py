@@ -8,6 +8,8 @@ Source: Lin et al., Microsoft COCO, ECCV 2014.
 import hashlib
 import itertools
 import json
+import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,10 +29,13 @@ from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, DatasetSpec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames
 from starktrack.data.video_sequence import MaskSource, TargetClasses, VideoSequence
-from starktrack.errors import DatasetError
+from starktrack.errors import DatasetError, SourceWarning
 
-_FORM = 2
+_FORM = 3
 """Raised when the columns change, so that kept files of an older form are not read."""
+
+_NUM_TOLD = 5
+"""Annotations that cannot be used and are named; the rest is counted."""
 
 NUM_ASKED = 32
 """Pictures, spread over the annotation, of which one must lie in a folder that is taken for theirs."""
@@ -151,6 +156,15 @@ def open_coco(root: Folder, split: str) -> Dataset:
     if columns is None:
         columns = _parse(labels, name)
         save_columns(kept, columns)
+    left_out = Texts(columns["left_out"], columns["left_out_offsets"])
+    if len(left_out):
+        shown = "; ".join(left_out[index] for index in range(min(len(left_out), _NUM_TOLD)))
+        warnings.warn(
+            f"{labels.label(name)}: {len(left_out)} annotations are left out: {shown}"
+            f"{'; ...' if len(left_out) > _NUM_TOLD else ''}",
+            SourceWarning,
+            stacklevel=2,
+        )
     return CocoDataset(split, _find_images(root, split, columns), columns)
 
 
@@ -183,47 +197,108 @@ def _parse(labels: Folder, name: str) -> Columns:
     label = labels.label(name)
     try:
         content = json.loads(labels.read(name))
-        images = content["images"]
+        images, annotations = content["images"], content["annotations"]
         categories = {category["id"]: category["name"] for category in content.get("categories", [])}
-        return _columns(images, _usable(content["annotations"]), categories)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return _columns(images, annotations, categories)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DatasetError(f"{label} is not valid JSON: {error}") from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise DatasetError(
             f"{label} must have images and annotations in COCO's form, got {type(error).__name__}: {error}"
         ) from error
 
 
-def _usable(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [a for a in annotations if not a.get("iscrowd") and a["bbox"][2] > 0 and a["bbox"][3] > 0]
+@dataclass(frozen=True)
+class _Object:
+    """One annotation that can be used."""
+
+    number: int
+    image: int
+    category: int
+    box_xywh: tuple[float, float, float, float]
+    rings: list[np.ndarray]
+    runs: np.ndarray
 
 
-def _columns(images: list[dict], objects: list[dict], categories: dict[int, str]) -> Columns:
-    if not objects:
-        raise ValueError("no object with an area")
+def _columns(images: list[dict], annotations: list[dict], categories: dict[Any, str]) -> Columns:
+    # Pictures without a size are kept, for others are counted from the first; their objects are left out.
+    sizes = [(image.get("height"), image.get("width")) for image in images]
     image_of = {image["id"]: position for position, image in enumerate(images)}
     category_of = {number: position for position, number in enumerate(categories)}
+    objects, left_out = [], []
+    for annotation in annotations:
+        try:
+            found = _object(annotation, image_of, sizes, category_of)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+            number = annotation.get("id") if isinstance(annotation, dict) else annotation
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            left_out.append(f"{str(number)[:40]} ({reason[:120]})")
+            continue
+        if found is not None:
+            objects.append(found)
+    if not objects:
+        first = f"; the first that was left out: {left_out[0]}" if left_out else ""
+        raise ValueError(f"no object with an area{first}")
     file_names, category_names = pack_texts(i["file_name"] for i in images), pack_texts(categories.values())
-    rings = [rings_of(item.get("segmentation")) for item in objects]
-    sizes = {image["id"]: (image["height"], image["width"]) for image in images}
-    runs = [runs_of(item.get("segmentation"), sizes[item["image_id"]]) for item in objects]
-    points = [ring for of_object in rings for ring in of_object]
+    told = pack_texts(left_out)
+    points = [ring for each in objects for ring in each.rings]
     return {
-        "id": np.array([item["id"] for item in objects], np.int64),
-        "image": np.array([image_of[item["image_id"]] for item in objects], np.int64),
-        "category": np.array([category_of[item["category_id"]] for item in objects], np.int64),
-        "boxes": np.array([item["bbox"] for item in objects], np.float32).reshape(-1, 4),
-        "size_hw": np.array([sizes[image["id"]] for image in images], np.int32),
+        "id": np.array([each.number for each in objects], np.int64),
+        "image": np.array([each.image for each in objects], np.int64),
+        "category": np.array([each.category for each in objects], np.int64),
+        "boxes": np.array([each.box_xywh for each in objects], np.float32).reshape(-1, 4),
+        "size_hw": np.array([size if _is_size(size) else (0, 0) for size in sizes], np.int32),
         "file_names": file_names.content,
         "file_name_offsets": file_names.offsets,
         "categories": category_names.content,
         "category_offsets": category_names.offsets,
         "points": np.concatenate(points) if points else np.zeros((0, 2), np.float32),
         "point_offsets": offsets_of([len(ring) for ring in points]),
-        "ring_offsets": offsets_of([len(of_object) for of_object in rings]),
-        "runs": np.concatenate(runs).astype(np.int32),
-        "run_offsets": offsets_of([len(of_object) for of_object in runs]),
+        "ring_offsets": offsets_of([len(each.rings) for each in objects]),
+        "runs": np.concatenate([each.runs for each in objects]).astype(np.int32),
+        "run_offsets": offsets_of([len(each.runs) for each in objects]),
+        "left_out": told.content,
+        "left_out_offsets": told.offsets,
     }
+
+
+def _object(
+    annotation: dict[str, Any],
+    image_of: dict[Any, int],
+    sizes: list[tuple[Any, Any]],
+    category_of: dict[Any, int],
+) -> _Object | None:
+    """Return what one annotation says, or None for a crowd or a box without area.
+
+    Raises:
+        KeyError, TypeError, ValueError: It cannot be used.
+    """
+    if annotation.get("iscrowd"):
+        return None
+    x, y, w, h = (float(value) for value in annotation["bbox"])
+    if not np.isfinite([x, y, w, h]).all():
+        raise ValueError(f"bbox {annotation['bbox']} is not finite")
+    if w <= 0 or h <= 0:
+        return None
+    if annotation["image_id"] not in image_of:
+        raise ValueError(f"no picture has the id {annotation['image_id']}")
+    if annotation["category_id"] not in category_of:
+        raise ValueError(f"no category has the id {annotation['category_id']}")
+    image, segmentation = image_of[annotation["image_id"]], annotation.get("segmentation")
+    if not _is_size(sizes[image]):
+        raise ValueError(f"picture {annotation['image_id']} has no width and height")
+    return _Object(
+        number=int(annotation["id"]),
+        image=image,
+        category=category_of[annotation["category_id"]],
+        box_xywh=(x, y, w, h),
+        rings=rings_of(segmentation),
+        runs=runs_of(segmentation, sizes[image]),
+    )
+
+
+def _is_size(size_hw: tuple[Any, Any]) -> bool:
+    return all(isinstance(length, int) and 0 < length < 2**31 for length in size_hw)
 
 
 def _own_splits(root: Folder) -> list[str]:
