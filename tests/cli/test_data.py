@@ -28,6 +28,19 @@ def test_a_whole_data_set_gives_a_table_and_success(tmp_path):
     assert all(word in result.output for word in ("videos", "all", "complete", "what that means"))
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_nothing_that_decides_is_cut_in_a_narrow_window(tmp_path, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    folder = tmp_path / "a_folder_of_data_with_a_long_name"
+    write_video(folder / "cat")
+    whole = CliRunner().invoke(app, ["check", str(folder)]).output
+    assert "…" not in whole and "complete" in whole and max(map(len, whole.splitlines())) <= width
+    assert "broken" not in whole and "without" not in whole, "columns that say nothing are left out"
+    (folder / "cat" / "groundtruth.txt").write_text("0,0,0,0\n" * 3)
+    broken = CliRunner().invoke(app, ["check", str(folder)]).output
+    assert "…" not in broken and "broken" in broken
+
+
 def test_a_broken_data_set_names_file_and_line_and_fails(tmp_path):
     write_video(tmp_path / "data" / "cat")
     (tmp_path / "data" / "cat" / "groundtruth.txt").write_text("1,2,3,4\n1,2,3,4\n1,x,3,4\n")

@@ -537,6 +537,13 @@ def test_a_source_whose_name_is_too_long_is_one_clear_line(starktrack):
     assert done.err.startswith("error: ") and done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("verb", ["doctor", "models"])
+def test_tables_are_folded_and_never_cut_in_a_window_of_80_columns(starktrack, monkeypatch, verb):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = starktrack(verb).out
+    assert "…" not in shown and max(map(len, shown.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 @pytest.mark.parametrize("arguments", [("doctor",), ("models", "--card", "stark_mobile")])
 def test_a_terminal_without_our_letters_shows_what_it_can(encoding, arguments):

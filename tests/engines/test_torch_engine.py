@@ -1,7 +1,12 @@
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
 import torch
 
+import starktrack
 from starktrack.engines.torch_engine import TorchEngine, resolve_device
 from starktrack.errors import DeviceError
 from starktrack.kinds import load_network
@@ -134,3 +139,27 @@ def test_auto_takes_cuda_then_mps_then_the_processor(cuda, mps, expected, monkey
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert resolve_device("auto").type == expected
     assert resolve_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_an_engine_in_a_forked_process_is_one_clear_error_at_once(engine, small_checkpoint):
+    """Without the check the child waits for threads that it does not have."""
+    tracker = starktrack.load(weights=small_checkpoint if engine == "torch" else None, engine=engine)
+    frame = np.zeros((96, 128, 3), np.uint8)
+    tracker.start(frame, (40, 30, 20, 24))
+    tracker.update(frame)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            tracker.update(frame)
+        except DeviceError as error:
+            code = 0 if "call starktrack.load there" in str(error) else 2
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + 60
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if ended[0] == 0:
+        os.kill(child, signal.SIGKILL)
+    assert ended == (child, 0)

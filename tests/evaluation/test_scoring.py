@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from starktrack.errors import DatasetError, ResultFileError
+from starktrack.errors import DatasetError, ResultFileError, SourceWarning
 from starktrack.evaluation.annotations import Annotation, annotations_of, open_truth
 from starktrack.evaluation.dialects import DIALECTS, dialect
 from starktrack.evaluation.metrics import frames_per_second
@@ -255,8 +255,13 @@ def test_the_first_frame_is_given_scored_or_left_out():
 
 def test_short_predictions_are_refused_padded_or_failed():
     predicted, annotation = four_frames([[10, 10, 20, 20]] * 3)
-    assert score_sequence(predicted, annotation, dialect("stark", "otb")).overlap.tolist() == [1, 1, 1, 0]
-    failed = score_sequence(predicted, annotation, dialect("trackingnet")).overlap
+    with pytest.warns(
+        SourceWarning, match="Four: 1 of 4 frames have no box in the result file; the stark dialect"
+    ):
+        padded = score_sequence(predicted, annotation, dialect("stark", "otb")).overlap
+    assert padded.tolist() == [1, 1, 1, 0]
+    with pytest.warns(SourceWarning, match="Four: 1 of 4 frames .* the trackingnet dialect"):
+        failed = score_sequence(predicted, annotation, dialect("trackingnet")).overlap
     assert np.isnan(failed[3])
     with pytest.raises(ResultFileError, match="got 3 boxes for 4 frames of Four"):
         score_sequence(predicted, annotation, dialect("stark", "lasot"))

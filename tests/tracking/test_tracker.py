@@ -1,5 +1,7 @@
 """The tracker against an engine whose answers are made by hand."""
 
+import copy
+import pickle
 import tracemalloc
 
 import jaxtyping
@@ -136,6 +138,14 @@ def test_a_frame_of_another_size_is_refused_until_the_tracker_starts_again():
     tracker.remove(0)
     tracker.add(frame(), BOX)
     tracker.update(frame())
+
+
+@pytest.mark.parametrize("spread", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_tracker_that_is_pickled_or_copied_says_what_to_do(spread):
+    with pytest.raises(
+        InputError, match=r"cannot be pickled or copied; call starktrack\.load in each process"
+    ):
+        spread(started()[0])
 
 
 def test_starting_again_forgets_all_targets_and_counts_from_zero():

@@ -111,24 +111,26 @@ def _check_with_bar(root: Path, dataset: str | None, console: Console) -> list[F
 
 
 def _table(findings: list[Finding]) -> Table:
+    """Return one row per split; columns in which all is 0 are left out, and what does not fit is folded."""
+    counts = {
+        "found": [finding.num_found for finding in findings],
+        "missing": [len(finding.missing) for finding in findings],
+        "frames": [finding.num_frames for finding in findings],
+        "without frames": [finding.num_bare for finding in findings],
+        "broken": [len(finding.problems) for finding in findings],
+    }
+    shown = {name: numbers for name, numbers in counts.items() if name == "found" or any(numbers)}
     table = Table()
     for column in ("data set", "split", "folder"):
-        table.add_column(column)
-    for column in ("found", "missing", "frames", "without frames", "broken"):
-        table.add_column(column, justify="right")
-    table.add_column("what that means")
-    for finding in findings:
-        numbers = (
-            finding.num_found,
-            len(finding.missing),
-            finding.num_frames,
-            finding.num_bare,
-            len(finding.problems),
-        )
+        table.add_column(column, overflow="fold")
+    for column in shown:
+        table.add_column(column, justify="right", overflow="fold")
+    table.add_column("what that means", overflow="fold")
+    for row, finding in enumerate(findings):
         words = (finding.dataset, finding.split, escape(finding.root))
         colour = "red" if finding.is_broken else "green" if finding.meaning == "complete" else "yellow"
-        counts = [f"{number:,}" for number in numbers]
-        table.add_row(*words, *counts, f"[{colour}]{escape(finding.meaning)}[/{colour}]")
+        numbers = [f"{column[row]:,}" for column in shown.values()]
+        table.add_row(*words, *numbers, f"[{colour}]{escape(finding.meaning)}[/{colour}]")
     return table
 
 

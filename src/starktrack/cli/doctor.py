@@ -39,6 +39,8 @@ def doctor() -> None:
     from rich.table import Table
 
     table = Table("what", "found", "remark")
+    for column in table.columns:
+        column.overflow = "fold"
     table.add_row("starktrack", importlib.metadata.version("starktrack"), "")
     table.add_row("python", platform.python_version(), platform.platform())
     for package in BASE:

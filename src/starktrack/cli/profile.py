@@ -88,6 +88,8 @@ def _show(config: "Config", found: dict[str, Any], latency: dict[str, "Latency"]
     from rich.table import Table
 
     table = Table("what", "value", "unit", title=config.name)
+    for column in table.columns:
+        column.overflow = "fold"
     table.add_row("parameters", f"{found['parameters'] / 1e6:.3f}", "M")
     table.add_row("MACs per frame, as the paper counts", f"{found['paper_macs'] / 1e9:.3f}", "G")
     table.add_row("MACs per frame, in full", f"{found['frame_macs'] / 1e9:.3f}", "G")

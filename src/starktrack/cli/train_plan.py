@@ -23,6 +23,8 @@ def show_plan(plan: TrainingPlan) -> None:
 
 def _data_table(plan: TrainingPlan) -> Table:
     table = Table("data set", "source", "split", "sequences", "share of samples", title="Data")
+    for column in table.columns:
+        column.overflow = "fold"
     ratios = {name: dataset.ratio for name, dataset in plan.recipe.datasets.items()}
     for name, dataset in plan.recipe.datasets.items():
         share = ratios[name] / sum(ratios.values())
@@ -34,6 +36,8 @@ def _batch_table(plan: TrainingPlan) -> Table:
     crops, run = plan.recipe.config.model.crops, plan.recipe.run
     sides = (crops.template.side, crops.search.side)
     table = Table("part of a micro-batch", "shape", title="Shapes")
+    for column in table.columns:
+        column.overflow = "fold"
     table.add_row("templates", f"[{run.micro_batch}, {crops.num_templates}, 3, {sides[0]}, {sides[0]}]")
     table.add_row("search", f"[{run.micro_batch}, 3, {sides[1]}, {sides[1]}]")
     micro_batches = run.batch_size // run.micro_batch
@@ -45,6 +49,8 @@ def _stage_table(plan: TrainingPlan) -> Table:
     run = plan.recipe.run
     titles = ("stage", "epochs", "steps", "samples", "parameters (trained)", "memory", "samples/s", "time")
     table = Table(*titles, title=f"Stages, measured on {plan.device}")
+    for column in table.columns:
+        column.overflow = "fold"
     for name, estimate in plan.estimates.items():
         stage = plan.recipe.stages[name]
         num_samples = stage.epochs * run.steps_per_epoch * run.batch_size

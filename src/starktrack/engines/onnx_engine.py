@@ -11,6 +11,7 @@ from jaxtyping import Bool, Shaped, UInt8
 from starktrack.config.metadata import from_metadata
 from starktrack.config.schema import Config, CropConfig
 from starktrack.engines.onnx_session import crop_queries, empty_inputs, open_session
+from starktrack.engines.process import OwnProcess
 from starktrack.geometry.crop import crop_transform
 from starktrack.kinds import kind_of
 from starktrack.tracking.protocol import BoxQueries
@@ -31,6 +32,7 @@ class OnnxEngine:
 
     def __init__(self, session: onnxruntime.InferenceSession, config: Config) -> None:
         self._config, self._kind = config, kind_of(config)
+        self._process = OwnProcess()
         self._session = session
         self._none = empty_inputs(session)
 
@@ -41,6 +43,7 @@ class OnnxEngine:
 
     def embed(self, queries: BoxQueries) -> list[OnnxTemplate]:
         """Return what the network keeps of a template crop around each box."""
+        self._process.check()
         graph, crop = self._kind.graph, self.config.model.crops.template
         crops, masks = self.crop(queries, crop)
         windows = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
@@ -55,6 +58,7 @@ class OnnxEngine:
 
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[OnnxTemplate]]) -> Any:
         """Return the network's answer about the crop around each box."""
+        self._process.check()
         return self.locate(*self.crop(queries, self.config.model.crops.search), templates)
 
     def locate(

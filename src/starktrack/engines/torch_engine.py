@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from starktrack.config.schema import Config, CropConfig
+from starktrack.engines.process import OwnProcess
 from starktrack.errors import DeviceError
 from starktrack.geometry.crop import CropTransform, Geometry, crop_transform
 from starktrack.kinds import kind_of
@@ -50,6 +51,7 @@ class TorchEngine:
         if device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would move boxes by pixels
         self._config = config
+        self._process = OwnProcess()
         self.device = device
         self.network = fold(network.eval()).to(device, memory_format=torch.channels_last)
         self._kind = kind_of(config)
@@ -63,6 +65,7 @@ class TorchEngine:
     @torch.inference_mode()
     def embed(self, queries: BoxQueries) -> list[Any]:
         """Return what the network keeps of a template crop around each box."""
+        self._process.check()
         crop = self.config.model.crops.template
         windows = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
         boxes = torch.from_numpy(windows.to_crop(queries.boxes_xywh)).float().to(self.device)
@@ -71,6 +74,7 @@ class TorchEngine:
     @torch.inference_mode()
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Any]]) -> Any:
         """Return the network's answer about the crop around each box."""
+        self._process.check()
         return self.locate(*self.crop(queries, self.config.model.crops.search), templates)
 
     @torch.inference_mode()

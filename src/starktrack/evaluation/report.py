@@ -113,9 +113,7 @@ def to_terminal(table: Table) -> RichTable:
     """Return the table for a terminal."""
     shown = RichTable(title=escape(table.title), box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
     for index, heading in enumerate(table.headings):
-        shown.add_column(
-            escape(heading), justify="right" if index else "left", min_width=5, no_wrap=not index
-        )
+        shown.add_column(escape(heading), justify="right" if index else "left", min_width=5, overflow="fold")
     for row in table.rows:
         shown.add_row(*map(escape, row))
     return shown

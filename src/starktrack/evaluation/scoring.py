@@ -1,5 +1,6 @@
 """The one engine: boxes and truth, under a dialect, become scores per frame, sequence and data set."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Boxes
-from starktrack.errors import DatasetError, ResultFileError
+from starktrack.errors import DatasetError, ResultFileError, SourceWarning
 from starktrack.evaluation import metrics
 from starktrack.evaluation.annotations import Annotation, matched_to
 from starktrack.evaluation.dialects import CurveName, Dialect, Measure
@@ -263,6 +264,12 @@ def _match_lengths(
             f"{len(truth)} frames of {name}; track the sequence again"
         )
     if extra < 0:
+        warnings.warn(
+            f"{name}: {-extra} of {len(truth)} frames have no box in the result file; the {dialect.name} dialect "
+            "counts them as its toolkit does, as failures",
+            SourceWarning,
+            stacklevel=2,
+        )
         filler = 0.0 if rule == "zeros" else np.nan
         return np.concatenate([predicted, np.full((-extra, 4), filler)]), truth
     return predicted[: len(truth)], truth

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -65,6 +65,17 @@ class Tracker:
         self._next_id = 0
         self._frame_index = 0
         self._size_hw: tuple[int, ...] = ()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a network in memory belongs to its process.
+
+        Raises:
+            InputError: Always; the message says what to do.
+        """
+        raise InputError(
+            "a tracker cannot be pickled or copied; call starktrack.load in each process, "
+            "or make several trackers of one engine: Tracker(tracker.engine)"
+        )
 
     @property
     def target_ids(self) -> list[int]:

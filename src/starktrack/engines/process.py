@@ -1,0 +1,28 @@
+"""An engine belongs to the process that loaded it: its threads do not exist in a process forked from there."""
+
+import os
+
+from starktrack.errors import DeviceError
+
+
+class OwnProcess:
+    """The process in which an engine was made.
+
+    Example:
+        >>> OwnProcess().check()
+    """
+
+    def __init__(self) -> None:
+        self._number = os.getpid()
+
+    def check(self) -> None:
+        """Refuse any other process, in which the engine would wait for ever.
+
+        Raises:
+            DeviceError: This is a process that was forked after the engine was made.
+        """
+        if os.getpid() != self._number:
+            raise DeviceError(
+                "an engine must be used in the process that loaded it, got a forked one; call starktrack.load there, "
+                "or start processes with multiprocessing.get_context('spawn')"
+            )
