@@ -208,7 +208,7 @@ def test_counts_of_a_thermal_camera_are_tracked_on_one_scale_that_is_said(
     assert given.out == plain.out and "warning" not in given.err
     outputs = package.track(folder, (40, 30, 20, 24), weights=small_checkpoint, intensity_range=(7300, 7555))
     last = [float(rows_of(plain.out)[-1][side]) for side in "xywh"]
-    np.testing.assert_allclose(list(outputs)[-1].box_xywh, last, atol=1e-3)
+    np.testing.assert_allclose(list(outputs)[-1].output.box_xywh, last, atol=1e-3)
 
 
 @pytest.mark.parametrize("text", ["7300", "a,b", "1,2,3", "5,4", "nan,4"])

@@ -46,12 +46,13 @@ ALLOWED = {
 """
 
 PRINTING = {
+    "interrupts",
     "options",
     "progress",
     "tables",
     "train_plan",
 }
-"""Files of `cli/` that are no verb: options that verbs share, and what they print."""
+"""Files of `cli/` that are no verb: options and signals that verbs share, and what they print."""
 
 WITHOUT_TORCH = (
     "api",

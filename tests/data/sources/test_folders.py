@@ -167,3 +167,15 @@ def test_a_picture_that_the_decoder_refuses_is_an_error_that_names_it(build):
         read_image(Folder(build.root), "huge.png")
     with pytest.raises(cv2.error):
         cv2.imdecode(np.frombuffer((build.root / "huge.png").read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+
+
+def test_a_zip_whose_members_begin_before_it_is_refused(build):
+    build.lines("pack/boxes.txt", ["1,2,3,4"])
+    build.pack("pack", "pack.zip")
+    path = build.root / "pack.zip"
+    data = bytearray(path.read_bytes())
+    place = data.rfind(b"PK\5\6") + 16  # where the directory is said to begin
+    data[place : place + 4] = (int.from_bytes(data[place : place + 4], "little") + 196).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"pack\.zip is not a readable zip file"):
+        open_folder(path).files()

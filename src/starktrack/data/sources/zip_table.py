@@ -121,19 +121,30 @@ def _parse(path: Path) -> np.ndarray:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if _is_file(member)]
-    except (zipfile.BadZipFile, OSError) as error:
+        names = [member.filename.encode() for member in members]
+        width = max(map(len, names), default=1)
+        fields = [
+            ("name", f"S{width}"),
+            ("offset", "<u8"),
+            ("size", "<u8"),
+            ("crc", "<u4"),
+            ("method", "<u2"),
+        ]
+        rows = np.zeros(len(members), dtype=fields)
+        rows["name"] = names
+        rows["offset"] = [member.header_offset for member in members]
+        rows["size"] = [member.compress_size for member in members]
+        rows["crc"] = [member.CRC for member in members]
+        rows["method"] = [member.compress_type for member in members]
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        NotImplementedError,
+        OverflowError,  # an offset before the file's beginning
+        ValueError,  # names that are no text
+        struct.error,
+    ) as error:
         raise DatasetError(f"{path} is not a readable zip file: {error}; fetch it again") from error
-    names = [member.filename.encode() for member in members]
-    width = max(map(len, names), default=1)
-    rows = np.zeros(
-        len(members),
-        dtype=[("name", f"S{width}"), ("offset", "<u8"), ("size", "<u8"), ("crc", "<u4"), ("method", "<u2")],
-    )
-    rows["name"] = names
-    rows["offset"] = [member.header_offset for member in members]
-    rows["size"] = [member.compress_size for member in members]
-    rows["crc"] = [member.CRC for member in members]
-    rows["method"] = [member.compress_type for member in members]
     return rows[np.argsort(rows["name"], kind="stable")]
 
 
