@@ -15,6 +15,7 @@ from tests.docs.pages import ROOT, RUN, blocks_of, commands_of, name_of
 NOT_RUN = {
     "README.md": 4,
     "docs/how-to/evaluate.md": 1,
+    "docs/how-to/export.md": 1,
     "docs/how-to/track-a-video.md": 1,
     "docs/how-to/train-on-my-videos.md": 2,
     "docs/how-to/vot.md": 2,

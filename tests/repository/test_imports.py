@@ -1,4 +1,4 @@
-"""The table of allowed imports (docs/architecture.md, "The rooms"), enforced over every file."""
+"""The table of allowed imports (docs/architecture.md, "The packages"), enforced over every file."""
 
 import ast
 import os
