@@ -22,9 +22,7 @@ myst_heading_anchors = 4
 myst_enable_extensions = ["deflist"]
 
 # Names in single backticks link to the API where it has them, and are code where it has not.
-default_role = "py:obj"
-# Help texts hold options: `--save` keeps its two dashes.
-smartquotes = False
+default_role = "name-or-code"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -10,16 +10,20 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyXRefRole
 from sphinx.errors import SphinxError
 from sphinx.pycode import ModuleAnalyzer
 
+NAME = re.compile(r"[A-Za-z_][\w.]*")
 PLACE = re.compile(r"^<!-- reference: (\S+) -->$", re.MULTILINE)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Fill the places of the references when Sphinx reads a page."""
+    """Fill the places of the references when Sphinx reads a page, and read single backticks of docstrings."""
     app.connect("source-read", _fill)
+    app.add_role("name-or-code", _name_or_code)
     return {"parallel_read_safe": True}
 
 
@@ -27,6 +31,15 @@ def _fill(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = PLACE.sub(
         lambda found: command_reference() if found[1] == "command" else module_reference(found[1]), source[0]
     )
+
+
+def _name_or_code(
+    role: str, raw: str, text: str, line: int, inliner: Any, options: Any = None, content: Any = ()
+) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+    """Return a link for what may be a name of ours, code for everything else, such as `DIR/<name>.txt`."""
+    if NAME.fullmatch(text):
+        return PyXRefRole()("py:obj", raw, text, line, inliner, options or {}, content)
+    return [nodes.literal(text, text)], []
 
 
 def command_reference() -> str:
@@ -81,8 +94,12 @@ def _paragraphs(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return help text as one line of Markdown that shows every character as it is."""
-    return re.sub(r"([\\<>*_\[\]|#])", r"\\\1", " ".join(text.split()))
+    """Return help text as one line of Markdown that shows every character as it is, and options as code."""
+    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    for index in range(0, len(parts), 2):
+        escaped = re.sub(r"([\\<>*_\[\]|#])", r"\\\1", parts[index])
+        parts[index] = re.sub(r"(?<![\w-])--[a-z][a-z-]*", r"`\g<0>`", escaped)
+    return "".join(parts)
 
 
 def module_reference(module_name: str) -> str:
