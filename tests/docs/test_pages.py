@@ -1,6 +1,7 @@
 """The pages as text: links of README, length of lines, words."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from tests.docs.pages import DOCS, ROOT, name_of
@@ -65,4 +66,4 @@ def test_every_page_has_a_title_and_no_heading_is_skipped(page):
     levels = [len(marks) for marks in re.findall(r"^(#+) ", text, re.MULTILINE)]
     if levels:
         assert levels[0] == 1 and levels.count(1) == 1
-        assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+        assert all(after <= before + 1 for before, after in pairwise(levels))
