@@ -38,7 +38,7 @@ def write_benchmark(folder):
 
 
 def write_own_videos(folder):
-    for seed, name in enumerate(("dog", "horse", "cat")):
+    for seed, name in enumerate(("dog", "horse", "bird", "fish", "car", "boat", "ball", "cat")):
         place = folder / "data" / "mine" / name
         boxes = write_pictures(
             place, num_frames=10, size_hw=(120, 160), seed=seed, first=1, name="{:08d}.jpg"

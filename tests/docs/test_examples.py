@@ -17,7 +17,7 @@ NOT_RUN = {
     "docs/how-to/evaluate.md": 1,
     "docs/how-to/export.md": 1,
     "docs/how-to/track-a-video.md": 1,
-    "docs/how-to/train-on-my-videos.md": 2,
+    "docs/how-to/train-on-my-videos.md": 3,
     "docs/how-to/vot.md": 2,
     "docs/tour.md": 1,
 }
