@@ -124,7 +124,7 @@ def test_the_search_region_of_a_lost_target_grows_only_when_asked(
 
 def test_a_search_region_that_shrinks_is_refused(starktrack, clip_file, small_checkpoint):
     done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--search-growth", 0.5)
-    assert done.code == 1 and "tracking.search_growth" in done.err
+    assert done.code == 1 and "search_growth" in done.err
 
 
 def test_json_holds_the_same_as_csv(starktrack, clip_file, small_checkpoint, out):
