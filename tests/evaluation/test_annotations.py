@@ -1,4 +1,3 @@
-import time
 import zipfile
 
 import numpy as np
@@ -185,10 +184,7 @@ def test_an_annotation_knows_its_length():
 
 
 @pytest.mark.shared
-def test_all_of_lasot_is_read_within_a_second(lasot_zip):
-    start = time.process_time()
+def test_all_of_lasot_is_read(lasot_zip):
     annotations = read("lasot", lasot_zip)
-    # About 0.6 s alone; the type checks of the test run and a busy machine get some room.
-    assert time.process_time() - start < 2
     assert len(annotations) == 280
     assert sum(map(len, annotations)) == 685_360

@@ -26,6 +26,7 @@ def run(*command, cwd, allowed=(0,)):
     environment = {
         key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
     }
+    environment["COLUMNS"] = "160"  # narrow tables fold names
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,

@@ -116,6 +116,19 @@ def rows_of(place):
     return [{row[0]: row for row in target["entries"]} for target in stored["targets"]]
 
 
+def wait_for_rows(place, are_wanted, seconds=30):
+    """Return the rows of the first target as soon as the file holds what is wanted, or what it holds at the end."""
+    deadline = time.monotonic() + seconds
+    rows = {}
+    while time.monotonic() < deadline:
+        if (place / "square.mp4.starktrack.json").exists():
+            (rows, *_) = rows_of(place) or [{}]
+            if are_wanted(rows):
+                break
+        time.sleep(0.1)
+    return rows
+
+
 def test_a_person_points_tracks_corrects_and_exports(person, workplace, start_server, tmp_path):
     server = start_server(workplace / "square.mp4")
     person.open(server.address)
@@ -139,16 +152,14 @@ def test_a_person_points_tracks_corrects_and_exports(person, workplace, start_se
     assert any(abs(r - 0xE6) < 40 and abs(g - 0x9F) < 40 and b < 60 for r, g, b in near), near
     # A correction, undone and made again; then frames of the keyboard alone.
     person.drag((x + w / 2, y + h / 2), (x + w / 2 + 20, y + h / 2))
-    person.wait_until_saved()
-    moved = rows_of(workplace)[0][30]
+    moved = wait_for_rows(workplace, lambda now: now[30][1] == 1)[30]
     assert moved[1] == 1 and abs(moved[4] - (x + 20)) < 1.5
     person.press("Control+z")
-    person.page.wait_for_timeout(1500)
-    assert rows_of(workplace)[0][30][4:] == [x, y, w, h]
+    assert wait_for_rows(workplace, lambda now: now[30][1] == 2)[30][4:] == [x, y, w, h]
     person.press("Home", "ArrowRight", "ArrowRight", "Alt+ArrowRight")
     assert person.frame() == 2
-    person.page.wait_for_timeout(1500)
-    assert rows_of(workplace)[0][2][4] == pytest.approx(rows[2][4] + 1, abs=0.01)
+    nudged = wait_for_rows(workplace, lambda now: now[2][1] == 1)
+    assert nudged[2][4] == pytest.approx(rows[2][4] + 1, abs=0.01)
     # Out as a file, and in again.
     with person.page.expect_download() as waiting:
         person.page.locator("#export").select_option("cvat")
@@ -172,8 +183,7 @@ def test_reloading_and_killing_the_server_lose_nothing(person, workplace, start_
     start_server(workplace / "square.mp4", port=free_port)
     person.page.wait_for_function("document.getElementById('message').hidden", timeout=60_000)
     person.press("a")
-    person.page.wait_for_timeout(2500)
-    assert rows_of(workplace)[0][0][1] == 4
+    assert wait_for_rows(workplace, lambda now: now.get(0, [0, 0])[1] == 4)[0][1] == 4
 
 
 def test_the_keyboard_alone_is_enough(person, workplace, start_server):
@@ -186,11 +196,13 @@ def test_the_keyboard_alone_is_enough(person, workplace, start_server):
     person.wait_for_picture()
     person.press("m")
     person.page.wait_for_selector("#targets li")
-    person.press("Shift+Alt+ArrowLeft", "Alt+ArrowUp")
-    person.press("End", "m", "Home", "ArrowRight", "i")
-    person.page.wait_for_timeout(2500)
-    (rows,) = rows_of(workplace)
     side = round(min(SIZE_HW) / 5)
+    person.press("Shift+Alt+ArrowLeft")
+    wait_for_rows(workplace, lambda now: now.get(0, [0] * 8)[6] == side - 1)
+    person.press("End", "m")
+    wait_for_rows(workplace, lambda now: NUM_FRAMES - 1 in now)
+    person.press("Home", "ArrowRight", "i")
+    rows = wait_for_rows(workplace, lambda now: len(now) == NUM_FRAMES)
     assert rows[0][6] == side - 1 and len(rows) == NUM_FRAMES and rows[5][1] == 3
     person.press("?")
     assert person.page.locator("#help[open]").is_visible()

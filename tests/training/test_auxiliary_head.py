@@ -64,11 +64,12 @@ def test_final_weights_fit_a_network_without_it():
                 "config.model.box_head.kind=centre",
                 "stages.localise.loss.corner=0",
                 "stages.localise.loss.centre=0",
+                "stages.localise.loss.others=1",
             ],
             "loss.centre must be above 0",
         ),
         (
-            ["stages.localise.loss.centre=0"],
+            ["stages.localise.loss.centre=0", "stages.localise.loss.others=1"],
             "loss.centre must be above 0 for box_head.kind = 'guided', got 0",
         ),
     ],
