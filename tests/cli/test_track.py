@@ -419,6 +419,11 @@ def wait_for_output(folder):
         time.sleep(0.05)
 
 
+def heed_signals():
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # what runs the tests may ignore them
+
+
 def process(*arguments):
     """Start the command as a process of its own."""
     return subprocess.Popen(
@@ -427,7 +432,7 @@ def process(*arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs the tests may ignore it
+        preexec_fn=heed_signals,
     )
 
 

@@ -125,13 +125,13 @@ def test_a_mean_over_several_steps_survives_a_stop_between_them(tmp_path):
             for batch in batches(epoch, step):
                 calls.append(1)
                 if len(calls) == 3:
-                    os.kill(os.getpid(), signal.SIGINT)
+                    os.kill(os.getpid(), signal.SIGTERM)
                 yield batch
 
         return failing
 
     job = tiny_job(recipe, broken.out, open_batches=open_batches)
-    assert train(job, tiny_network(recipe)) == signal.SIGINT
+    assert train(job, tiny_network(recipe)) == signal.SIGTERM
     assert losses(broken.out) == [], "the first record is due after the third step"
     run_in_pieces(recipe, broken.out, [])
     assert losses(broken.out) == losses(tmp_path / "straight")
