@@ -24,7 +24,7 @@ def test_the_steps_of_the_page_run_in_a_small_form(starktrack, clip_file, tmp_pa
     assert [step[0] for step in steps] == [
         "track", "annotations", "track", "data", "data", "data", "train", "evaluate", "export", "track",
     ]  # fmt: skip
-    small = {"120,80,64,96": "40,30,20,24", "300,90,60,90": "70,20,30,18", "400": "6", "200": "4"}
+    small = {"120,80,64,96": "40,30,20,24", "300,90,60,90": "70,20,30,18", "400": "8", "200": "8"}
     tiny = ["run.batch_size=2", "run.micro_batch=2", "run.samples_per_epoch=2", "run.precision=fp32"]
     tiny += ["stages.localise.epochs=1", "stages.localise.data.loader.num_workers=0", "run.picture_every=0"]
     for step in steps:
