@@ -18,6 +18,32 @@ GOLDEN = TESTS / "golden"
 SHARED = TESTS.parents[1] / "shared"
 
 
+SLOW = (
+    "test_examples.py::test_an_example_runs",
+    "test_docstring_examples.py::test_every_example_runs[starktrack.workflows.export]",
+    "test_export.py::test_a_preset_with_weights_in_the_package_is_exported_with_them",
+    "test_export.py::test_a_refiner_is_exported_by_name_and_by_file[name]",
+    "test_export.py::test_every_head_can_be_exported[parts1]",
+    "test_export.py::test_every_head_can_be_exported[parts3]",
+    "test_overfit.py::test_a_tiny_network_overfits_a_real_sequence",
+    "test_finetune.py::",
+    "test_everything_on_the_page_runs[docs/how-to/export.md]",
+    "test_everything_on_the_page_runs[docs/how-to/train-on-my-videos.md]",
+    "test_vot.py::test_under_torchrun_a_failed_run_does_not_end_the_others",
+)
+"""Tests that take 20 to 150 seconds on two old cores: whole exports and trainings. Others of their kind are quicker.
+
+They are marked `slow`. `scripts/test` runs them; `.ci/run`, which has 15 minutes, leaves them out.
+"""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of the list above."""
+    for item in items:
+        if any(name in item.nodeid for name in SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 def _script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"golden_{name}", GOLDEN / f"{name}.py")
     module = importlib.util.module_from_spec(spec)

@@ -72,7 +72,9 @@ RangeOption = Annotated[
         "and 99.9 of its first frame.",
     ),
 ]
-VIDEO_HELP = "A file, a folder or glob of images, img/%04d.png, a camera index, a stream address, or - for stdin."
+VIDEO_HELP = (
+    "A file, a folder or glob of images, img/%04d.png, a camera index, a stream address, or - for stdin."
+)
 
 
 def parse_range(text: str | None) -> tuple[float, float] | None:
