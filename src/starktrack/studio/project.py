@@ -14,14 +14,15 @@ from jaxtyping import Float, UInt8
 
 from starktrack.errors import InputError
 from starktrack.geometry.boxes import check_box
+from starktrack.tracking.overlay import PALETTE
 
 MOST_TARGETS, MOST_NAME = 200, 200
 
 MOST_UNDO, UNDO_BYTES = 200, 128 * 2**20
 """Changes that can be taken back, and the memory that their arrays may take; the latest change always can."""
 
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
-"""Colours that people with any kind of colour vision can tell apart (Okabe and Ito, 2008)."""
+COLOURS = tuple("#{:02x}{:02x}{:02x}".format(*rgb) for rgb in PALETTE)
+"""Colours of new targets, the same as in annotated videos."""
 
 
 class Kind(IntEnum):

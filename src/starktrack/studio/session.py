@@ -6,6 +6,7 @@ nobody else changes those while it runs.
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,7 @@ class Session:
         self.listeners: set[Listener] = set()
         self._pictures: dict[tuple[int, int], bytes] = {}
         self._picture_bytes = 0
+        self._picture_lock = threading.Lock()  # pictures are asked for from several threads
         self._tracking = ThreadPoolExecutor(1, "tracker")
         self._saved_revision = -1
         self._saver: asyncio.Task[None] | None = None
@@ -196,19 +198,21 @@ class Session:
     def picture(self, index: int, width: int) -> bytes:
         """Return a frame as JPEG, at most `width` pixels wide; runs in any thread."""
         key = (index, width)
-        if key in self._pictures:
-            return self._pictures[key]
+        with self._picture_lock:
+            if key in self._pictures:
+                return self._pictures[key]
         image = self.frames.read(index)
         if 0 < width < image.shape[1]:
             height = max(1, round(image.shape[0] * width / image.shape[1]))
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1].tobytes()
-        self._pictures[key] = encoded
-        self._picture_bytes += len(encoded)
-        while self._picture_bytes > MOST_PICTURE_BYTES and len(self._pictures) > 1:
-            oldest = next(iter(self._pictures))
-            self._picture_bytes -= len(self._pictures.pop(oldest))
+        with self._picture_lock:
+            if key not in self._pictures:
+                self._pictures[key] = encoded
+                self._picture_bytes += len(encoded)
+            while self._picture_bytes > MOST_PICTURE_BYTES and len(self._pictures) > 1:
+                self._picture_bytes -= len(self._pictures.pop(next(iter(self._pictures))))
         return encoded
 
     # Tracking.
