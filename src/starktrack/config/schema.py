@@ -222,8 +222,10 @@ class TrackingConfig:
         lost_after: Frames in a row below `lost_score` until the target counts as lost.
         search_growth: How many times wider the search region of a lost target may become, see
             `tracking.search_growth`; 1 leaves it as it is.
+        redetect: Frames between searches of the whole picture for a lost target, see `tracking.redetection`; 0 never
+            searches it.
 
-    Source: section 4.1 (T_u = 200, tau = 0.5); the last four are ours, and by default change no box.
+    Source: section 4.1 (T_u = 200, tau = 0.5); the last five are ours, and by default change no box.
 
     Example:
         >>> import starktrack
@@ -239,6 +241,7 @@ class TrackingConfig:
     lost_score: Annotated[float, Field(ge=0, le=1)] = 0.25
     lost_after: PositiveInt = 5
     search_growth: Annotated[float, Field(ge=1, le=10)] = 1.0
+    redetect: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> "TrackingConfig":

@@ -11,12 +11,13 @@ from jaxtyping import Float
 
 from starktrack.arrays import Box, Boxes, Image
 from starktrack.config.schema import TrackingConfig
-from starktrack.data.track_output import TrackOutput
+from starktrack.data.track_output import TargetState, TrackOutput
 from starktrack.errors import StarktrackError
 from starktrack.geometry.boxes import clip_xywh
 from starktrack.geometry.crop import decode_transform
 from starktrack.tracking.presence import Presence
 from starktrack.tracking.protocol import BoxQueries, Engine, Template
+from starktrack.tracking.redetection import Redetection, search_picture
 from starktrack.tracking.search_growth import SearchGrowth
 from starktrack.tracking.template_memory import TemplateMemory
 
@@ -32,6 +33,7 @@ class Target:
         first_wh: Width and height of the box that was given.
         num_updates: Frames since it was given.
         presence: Whether it is tracked, uncertain or lost.
+        redetection: How the search of the whole picture for it stands.
         refiner_template: What a refiner keeps of its first frame.
     """
 
@@ -41,6 +43,7 @@ class Target:
     first_wh: Float[np.ndarray, "2"]
     num_updates: int = 0
     presence: Presence = field(default_factory=Presence)
+    redetection: Redetection = field(default_factory=Redetection)
     refiner_template: Template | None = None
 
 
@@ -101,6 +104,7 @@ def advance(
     # The paper's rule (T_u and tau) alone decides on templates; the state below is ours and has no say in it.
     is_due = [
         model.num_templates > 1
+        and not target.redetection.is_pending
         and target.num_updates % settings.update_interval == 0
         and (score is None or score > settings.update_score)
         for target, score in zip(targets, scores, strict=True)
@@ -111,10 +115,14 @@ def advance(
         for position, template in zip(chosen, templates, strict=True):
             targets[position].memory.replace_oldest(template)
 
-    for target, score in zip(targets, scores, strict=True):
-        if score is not None:
-            target.presence = target.presence.after(score, settings)
-            target.growth = target.growth.after(target.box_xywh, target.presence.state)
+    for position, (target, score) in enumerate(zip(targets, scores, strict=True)):
+        if score is None:
+            continue
+        _judge(target, score, settings)
+        if target.presence.state is not TargetState.LOST or not settings.redetect:
+            continue
+        if target.growth.num_lost % settings.redetect == 0:
+            scores[position] = _search_picture(engine, target, images[index[position]], score, settings)
     return [
         TrackOutput(
             box_xywh=target.box_xywh,
@@ -124,3 +132,40 @@ def advance(
         )
         for target, score, updated in zip(targets, scores, is_due, strict=True)
     ]
+
+
+def _judge(target: Target, score: float, settings: TrackingConfig) -> None:
+    """Change what a score says: the state, whether a box found elsewhere holds, and where a lost target is searched."""
+    home = target.redetection.home_xywh
+    if home is None:
+        target.presence = target.presence.after(score, settings)
+    else:
+        target.redetection = target.redetection.after(score, settings)
+        if score < settings.tracked_score:
+            target.box_xywh = home
+            target.presence = Presence(TargetState.LOST, settings.lost_after)
+        elif not target.redetection.is_pending:
+            target.presence = Presence()
+    if target.presence.state is TargetState.TRACKED:
+        target.redetection = Redetection()
+    target.growth = target.growth.after(target.box_xywh, target.presence.state)
+
+
+def _search_picture(
+    engine: Engine, target: Target, image: Image, score: float, settings: TrackingConfig
+) -> float:
+    """Go over to a box elsewhere in the picture that scores better; return the score of the box that counts."""
+    search = target.redetection
+    box, found = search_picture(
+        engine, image, target.growth.seen_xywh, target.memory.initial, search.num_searches
+    )
+    target.redetection = Redetection(search.num_searches + 1)
+    if found < max(settings.tracked_score, score):
+        return score
+    box.setflags(write=False)
+    target.redetection = Redetection(search.num_searches + 1, home_xywh=target.box_xywh)
+    target.box_xywh, target.presence = box, Presence(TargetState.UNCERTAIN)
+    # The dynamic templates may show what the tracker went over to when it lost the target.
+    target.memory = TemplateMemory.start(target.memory.initial, engine.config.model.num_templates)
+    target.growth = target.growth.after(box, target.presence.state)
+    return found

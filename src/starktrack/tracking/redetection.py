@@ -1,0 +1,122 @@
+"""A lost target is looked for in the whole picture: windows in one batch, coarse to fine, confirmed by the next frames.
+
+Ours; off by default (`TrackingConfig.redetect`). The paper searches around the latest box alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from starktrack.arrays import Box, Boxes, Image
+from starktrack.config.schema import TrackingConfig
+from starktrack.geometry.boxes import clip_xywh, cxcywh_to_xywh, xywh_to_cxcywh
+from starktrack.geometry.crop import decode_transform
+from starktrack.tracking.protocol import BoxQueries, Engine, Template
+
+COARSE = 2.0
+"""How many times wider than the tracker's own the windows of the first pass are."""
+
+NUM_WINDOWS = 16
+"""Windows in the first pass. Where a picture needs more, the next searches go on with the rest."""
+
+NUM_FINALISTS = 3
+"""Boxes of the first pass that are looked at again at the tracker's own scale."""
+
+CONFIRMATIONS = 2
+"""Frames in a row, after the one in which a box was found, that must find it again."""
+
+
+@dataclass(frozen=True)
+class Redetection:
+    """How the search of one target stands.
+
+    Attributes:
+        num_searches: Searches of the picture since the target was lost; they share the windows among them.
+        home_xywh: Where the tracker was when it went over to a box that a search found, which is where it goes back
+            to when the next frames do not confirm that box; None while there is none.
+        num_confirmed: Frames in a row that confirmed it.
+    """
+
+    num_searches: int = 0
+    home_xywh: Box | None = None
+    num_confirmed: int = 0
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a box was found that the next frames are to confirm."""
+        return self.home_xywh is not None
+
+    def after(self, score: float, settings: TrackingConfig) -> "Redetection":
+        """Return how a pending search stands after a frame with this score."""
+        if score < settings.tracked_score or self.num_confirmed + 1 == CONFIRMATIONS:
+            return Redetection(self.num_searches)
+        return Redetection(self.num_searches, self.home_xywh, self.num_confirmed + 1)
+
+
+def windows(size_hw: tuple[int, int], seen_xywh: Box, factor: float, num_searches: int) -> Boxes:
+    """Return boxes around which the windows of the next search are cut, the nearest to the last sure box first.
+
+    Windows overlap by half, so that a target lies well inside one of them.
+
+    Args:
+        size_hw: Of the picture.
+        seen_xywh: The last sure box; image pixels. Its size is the one that is looked for.
+        factor: Side of the tracker's search region over the square root of a box's area.
+        num_searches: Searches before this one.
+    """
+    height, width = size_hw
+    seen = xywh_to_cxcywh(seen_xywh)
+    step = COARSE * factor * float(np.sqrt(seen[2:].prod())) / 2
+    x, y = (step / 2 + step * np.arange(max(1, round(length / step))) for length in (width, height))
+    # Centred in the picture, so that what does not divide evenly is shared by both edges.
+    x, y = x + (width - step * len(x)) / 2, y + (height - step * len(y)) / 2
+    centres = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    centres = centres[np.argsort(np.linalg.norm(centres - seen[:2], axis=1), kind="stable")]
+    first = num_searches * NUM_WINDOWS % len(centres)
+    chosen = centres[first : first + NUM_WINDOWS]
+    sizes = np.broadcast_to(COARSE * seen[2:], chosen.shape)
+    return cxcywh_to_xywh(np.concatenate([chosen, sizes], axis=1))
+
+
+def search_picture(
+    engine: Engine, image: Image, seen_xywh: Box, initial: Template, num_searches: int
+) -> tuple[Box, float]:
+    """Return the box that looks most like the target of the first frame, and its score.
+
+    The dynamic templates are left out: what made the tracker lose its target may be in them.
+
+    Args:
+        engine: The network.
+        image: The frame.
+        seen_xywh: The last sure box; image pixels.
+        initial: The template of the first frame.
+        num_searches: Searches before this one.
+    """
+    size_hw, model = image.shape[:2], engine.config.model
+    boxes, scores = _predict(
+        engine, image, windows(size_hw, seen_xywh, model.search.factor, num_searches), initial
+    )
+    # A box as large as its window or as a grain of it is no target; the size changes little while a target is away.
+    area = boxes[:, 2:].prod(axis=1) / seen_xywh[2:].prod()
+    best = np.argsort(-np.where((area > 0.1) & (area < 10), scores, -1.0), kind="stable")[:NUM_FINALISTS]
+    boxes, scores = _predict(engine, image, boxes[best], initial)
+    at = int(np.argmax(scores))
+    return boxes[at], float(scores[at])
+
+
+def _predict(
+    engine: Engine, image: Image, around: Boxes, initial: Template
+) -> tuple[Boxes, Float[np.ndarray, " windows"]]:
+    model = engine.config.model
+    queries = BoxQueries([image], np.zeros(len(around), np.int64), around)
+    found = engine.predict(queries, [[initial] * model.num_templates] * len(around))
+    transform = decode_transform(around, model.search.factor, model.search.side, model.geometry)
+    height, width = (np.full(len(around), length) for length in image.shape[:2])
+    boxes = clip_xywh(
+        transform.to_image(found.boxes_cxcywh.astype(np.float64)),
+        (height, width),
+        np.full((len(around), 2), 2.0),
+    )
+    assert found.scores is not None  # only a target with a score can be lost
+    return boxes, np.nan_to_num(found.scores, nan=-1.0)
