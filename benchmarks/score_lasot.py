@@ -12,9 +12,9 @@ from statistics import median
 
 import numpy as np
 
-from starktrack.evaluation.annotations import annotations_of, open_truth
 from starktrack.evaluation.dialects import DIALECTS, dialect
 from starktrack.evaluation.scoring import evaluate
+from starktrack.evaluation.truth import open_truth, scored_sequences
 
 RUNS = 5
 
@@ -32,12 +32,12 @@ def seconds(call: Callable[[], object]) -> float:
 def main() -> None:
     """Print one line per step."""
     place = Path(sys.argv[1])
-    annotations = annotations_of(open_truth("lasot", place))
+    annotations = scored_sequences(open_truth("lasot", place))
     rng = np.random.default_rng(0)
     boxes = {a.name: a.boxes_xywh + rng.normal(0, 5, a.boxes_xywh.shape) for a in annotations}
     boxes = {name: np.maximum(rows, 1) for name, rows in boxes.items()}
     print(f"{len(annotations)} sequences, {sum(map(len, annotations)):,} frames")
-    print(f"read annotations: {seconds(lambda: annotations_of(open_truth('lasot', place))):.2f} s")
+    print(f"read annotations: {seconds(lambda: scored_sequences(open_truth('lasot', place))):.2f} s")
     for name in DIALECTS:
         chosen = dialect(name, "lasot")
         taken = seconds(lambda chosen=chosen: evaluate("noise", "lasot", boxes, annotations, chosen))

@@ -329,11 +329,13 @@ def test_anchors_are_run_forward_and_backward_into_the_toolkits_files(workspace,
     assert "3 of 3 runs are in results/still/baseline" in ended.stdout
     (truth,) = read_sequences(workspace)
     lengths = {}
-    for anchor in truth.anchors:
+    for anchor in truth.benchmark.anchors:
         path = run_path(workspace / "results" / "still", "baseline", "clip", f"{anchor:08d}")
         run = read_run(path, len(anchor_frames(truth, anchor)))
         lengths[anchor] = len(run.regions)
-        np.testing.assert_allclose(run.regions[1].box_xywh, truth.truth[anchor].box_xywh, atol=1e-3)
+        np.testing.assert_allclose(
+            run.regions[1].box_xywh, truth.benchmark.regions[anchor].box_xywh, atol=1e-3
+        )
     assert lengths == {0: 8, 3: 5, 7: 8}
     stamp = path.stat().st_mtime_ns
     invoke("run", ".", "--experiment", "baseline", "--tracker", "mine:Still", "--name", "still")

@@ -59,7 +59,8 @@ def rewrite(workspace, sequences):
     shutil.move(results, workspace / "before")
     for sequence in sequences:
         runs = {
-            ("baseline", f"{anchor:08d}"): len(anchor_frames(sequence, anchor)) for anchor in sequence.anchors
+            ("baseline", f"{anchor:08d}"): len(anchor_frames(sequence, anchor))
+            for anchor in sequence.benchmark.anchors
         }
         runs |= {(experiment, "001"): len(sequence) for experiment in ("longterm", "unsupervised")}
         for (experiment, label), length in runs.items():

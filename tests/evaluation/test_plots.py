@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 import typer
+from tests.evaluation.made import sequence
 from typer.testing import CliRunner
 
 from starktrack.cli.plot import plot
 from starktrack.errors import DatasetError
-from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.dialects import dialect
 from starktrack.evaluation.plots import (
     LABEL_SIZE,
@@ -35,7 +35,7 @@ def has_colour(image, rgb):
 
 
 def test_curves_are_drawn_in_a_colour_per_tracker(tmp_path):
-    annotations = [Annotation("a", TRUTH)]
+    annotations = [sequence("a", TRUTH)]
     evaluations = [
         evaluate(name, "otb", {"a": TRUTH + shift}, annotations, dialect("stark"))
         for name, shift in (("near", 1.0), ("far", 6.0))

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 from rich.console import Console
+from tests.evaluation.made import sequence
 
 from starktrack.errors import ConfigError, DatasetError, InputError
-from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.attributes import derive_attributes, read_attributes, with_derived_attributes
 from starktrack.evaluation.conventions import explain
 from starktrack.evaluation.dialects import dialect
@@ -35,7 +35,7 @@ def evaluations():
     for index in range(12):
         truth = np.array([60.0, 60, 40, 40]) + rng.normal(0, 3, (30, 4)).cumsum(0) * [1, 1, 0, 0]
         name = f"seq_{index}"
-        annotations.append(Annotation(name, truth, attributes=("blur",) if index < 4 else ("calm", "blur")))
+        annotations.append(sequence(name, truth, attributes=("blur",) if index < 4 else ("calm", "blur")))
         good[name] = truth + rng.normal(0, 2, truth.shape)
         bad[name] = truth + rng.normal(0, 9, truth.shape)
     chosen = dialect("stark", "otb")
@@ -135,7 +135,7 @@ def test_a_paired_comparison_tells_who_wins_where(evaluations):
 
 def test_a_comparison_needs_the_same_sequences(evaluations):
     truth = np.array([[1.0, 1, 2, 2]] * 3)
-    other = evaluate("o", "otb", {"x": truth}, [Annotation("x", truth)], dialect("stark", "otb"))
+    other = evaluate("o", "otb", {"x": truth}, [sequence("x", truth)], dialect("stark", "otb"))
     with pytest.raises(InputError, match="same sequences and dialect, got good on 12"):
         compare(evaluations[0], other, "auc")
 
@@ -176,27 +176,27 @@ def test_what_is_not_published_here_is_told():
 
 def test_attributes_follow_from_the_boxes():
     still = np.array([[50.0, 50, 40, 40]] * 4)
-    assert derive_attributes(Annotation("a", still)) == ()
+    assert derive_attributes(sequence("a", still)) == ()
     jump, grow, gone, small = still.copy(), still.copy(), still.copy(), still.copy()
     jump[2, 0] += 41
     grow[2, 2:] = 81
     gone[2] = np.nan
     small[:, 2:] = 31
-    assert derive_attributes(Annotation("a", jump)) == ("fast motion",)
-    assert derive_attributes(Annotation("a", grow)) == ("scale variation",)
-    assert derive_attributes(Annotation("a", gone)) == ("absence",)
-    assert derive_attributes(Annotation("a", small)) == ("low resolution",)
+    assert derive_attributes(sequence("a", jump)) == ("fast motion",)
+    assert derive_attributes(sequence("a", grow)) == ("scale variation",)
+    assert derive_attributes(sequence("a", gone)) == ("absence",)
+    assert derive_attributes(sequence("a", small)) == ("low resolution",)
     wide = still.copy()
     wide[1, 2:] = [64, 30]
-    assert derive_attributes(Annotation("a", wide)) == ("aspect ratio change",)
+    assert derive_attributes(sequence("a", wide)) == ("aspect ratio change",)
 
 
 def test_told_attributes_win_over_derived_ones(tmp_path):
     truth = np.array([[50.0, 50, 4, 4]] * 2)
-    annotations = [Annotation("a", truth)]
+    annotations = [sequence("a", truth)]
     (tmp_path / "a.json").write_text('{"a": ["rain"]}')
     told = read_attributes(tmp_path / "a.json", annotations)
-    assert with_derived_attributes(told)[0].attributes == ("rain",)
+    assert with_derived_attributes(told)[0].benchmark.attributes == ("rain",)
     (tmp_path / "b.json").write_text("{}")
     with pytest.raises(DatasetError, match="got none for a"):
         read_attributes(tmp_path / "b.json", annotations)

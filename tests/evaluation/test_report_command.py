@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from starktrack.cli.report import report
 from starktrack.errors import ConfigError, ResultFileError
-from starktrack.evaluation.annotations import NAMES, annotations_of, open_truth
+from starktrack.evaluation.truth import NAMES, open_truth, scored_sequences
 from starktrack.workflows.report import KNOWN, LONG_TERM, check_known
 
 
@@ -240,7 +240,7 @@ def test_vot_results_are_reported_per_tag_of_the_workspace_or_per_attribute_of_t
 
 @pytest.mark.shared
 def test_lasot_is_reported_from_its_zip(command, lasot_zip, simulate, tmp_path):
-    annotations = annotations_of(open_truth("lasot", lasot_zip))[:20]
+    annotations = scored_sequences(open_truth("lasot", lasot_zip))[:20]
     (tmp_path / "ours").mkdir()
     (tmp_path / "names.txt").write_text("\n".join(a.name for a in annotations))
     for seed, annotation in enumerate(annotations):

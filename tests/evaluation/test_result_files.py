@@ -6,9 +6,9 @@ import pytest
 
 from starktrack.data.formats.result_folder import read_run_file
 from starktrack.errors import InputError, ResultFileError
-from starktrack.evaluation.annotations import annotations_of, open_truth
 from starktrack.evaluation.result_files import plain_name, read_repetitions, read_results
 from starktrack.evaluation.text_files import read_names
+from starktrack.evaluation.truth import open_truth, scored_sequences
 
 
 def write(path, text):
@@ -146,7 +146,7 @@ def test_a_missing_place_is_named(tmp_path):
 
 @pytest.mark.shared
 def test_results_of_many_long_sequences_are_read_whole(lasot_zip, tmp_path, simulate):
-    annotations = annotations_of(open_truth("lasot", lasot_zip))[::4]
+    annotations = scored_sequences(open_truth("lasot", lasot_zip))[::4]
     for seed, annotation in enumerate(annotations):
         np.savetxt(tmp_path / f"{annotation.name}.txt", simulate(annotation.boxes_xywh, seed), fmt="%.2f")
     results = read_results(tmp_path, [a.name for a in annotations])

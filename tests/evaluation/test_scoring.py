@@ -3,12 +3,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.evaluation.made import sequence
 
 from starktrack.errors import DatasetError, ResultFileError, SourceWarning
-from starktrack.evaluation.annotations import Annotation, annotations_of, open_truth
 from starktrack.evaluation.dialects import DIALECTS, dialect
 from starktrack.evaluation.metrics import frames_per_second
 from starktrack.evaluation.scoring import evaluate, join, score_sequence
+from starktrack.evaluation.truth import open_truth, scored_sequences
 
 GOLDEN_MEASURES = ("auc", "op50", "op75", "precision", "normalised_precision")
 
@@ -19,7 +20,7 @@ def golden_dataset(golden, dataset):
         prefix = f"{dataset}/{index}/"
         visible = golden.get(prefix + "visible")
         annotations.append(
-            Annotation(str(index), golden[prefix + "gt"], None if visible is None else visible.astype(bool))
+            sequence(str(index), golden[prefix + "gt"], None if visible is None else visible.astype(bool))
         )
         predictions[str(index)] = golden[prefix + "pred"].astype(float)
     return annotations, predictions
@@ -60,8 +61,8 @@ def test_curves_and_scores_equal_the_official_stark_analysis(golden_analysis, da
 
 @pytest.mark.shared
 def test_trackingnet_dummy_files_give_the_published_numbers(trackingnet_folder):
-    annotations = annotations_of(open_truth("trackingnet", trackingnet_folder / "dummy_GT.zip"))
-    submitted = annotations_of(open_truth("trackingnet", trackingnet_folder / "dummy_subm.zip"))
+    annotations = scored_sequences(open_truth("trackingnet", trackingnet_folder / "dummy_GT.zip"))
+    submitted = scored_sequences(open_truth("trackingnet", trackingnet_folder / "dummy_subm.zip"))
     predictions = {one.name: one.boxes_xywh for one in submitted}
     result = evaluate("dummy", "trackingnet", predictions, annotations, dialect("trackingnet"))
     published = {
@@ -79,7 +80,7 @@ def oracle(golden_folder, oracle_program):
     program = oracle_program("oracle_got10k")
     made = program.synthetic()
     annotations = [
-        Annotation(name, truth, cover > 0, program.RESOLUTION, object_class="thing")
+        sequence(name, truth, cover > 0, object_class="thing", resolution_wh=program.RESOLUTION)
         for name, (truth, _, cover) in made.items()
     ]
     numbers = json.loads((golden_folder / "oracle_got10k.json").read_text())
@@ -116,21 +117,21 @@ def test_otb_curves_equal_the_got10k_package(oracle):
 
 @pytest.mark.shared
 def test_dialects_differ_on_the_whole_of_lasot_as_measured_before(lasot_zip, simulate):
-    annotations = annotations_of(open_truth("lasot", lasot_zip))
+    annotations = scored_sequences(open_truth("lasot", lasot_zip))
     predictions = {a.name: simulate(a.boxes_xywh, seed) for seed, a in enumerate(annotations)}
     scores = {
         name: evaluate("simulated", "lasot", predictions, annotations, dialect(name, "lasot")).overall("auc")
         for name in ("lasot", "stark", "got10k")
     }
     assert sum(map(len, annotations)) == 685_360
-    assert sum(int((~a.visible).sum()) for a in annotations) == 18_346
+    assert sum(int(a.flagged_absent.sum()) for a in annotations) == 18_346
     assert scores["lasot"] == pytest.approx(scores["stark"], abs=1e-4)
     assert 0.002 < scores["got10k"] - scores["lasot"] < 0.02
 
 
 @pytest.mark.shared
 def test_integer_result_files_cost_the_stark_dialect_a_little(lasot_zip, simulate):
-    annotations = annotations_of(open_truth("lasot", lasot_zip), ["airplane-1", "bird-2", "volleyball-19"])
+    annotations = scored_sequences(open_truth("lasot", lasot_zip), ["airplane-1", "bird-2", "volleyball-19"])
     predictions = {a.name: simulate(a.boxes_xywh, seed) for seed, a in enumerate(annotations)}
     whole, cut = (
         evaluate("s", "lasot", predictions, annotations, dialect(name, "lasot")).overall("auc")
@@ -187,7 +188,7 @@ def test_the_trackingnet_dialect_equals_a_plain_reading_of_its_rules(simulate):
     truth = np.array([80.0, 60, 31, 43]) + rng.normal(0, 2, (300, 4)).cumsum(0) * [1, 1, 0, 0]
     predicted = simulate(truth, 4)
     result = evaluate(
-        "t", "trackingnet", {"made": predicted}, [Annotation("made", truth)], dialect("trackingnet")
+        "t", "trackingnet", {"made": predicted}, [sequence("made", truth)], dialect("trackingnet")
     )
     measured = [result.overall(key) for key in ("success", "precision", "normalised_precision")]
     np.testing.assert_allclose(measured, plain_trackingnet(predicted, truth), atol=1e-12)
@@ -200,7 +201,7 @@ def test_the_lasot_dialect_equals_a_plain_reading_of_its_rules(simulate):
     predicted = simulate(truth, 1)
     predicted[[30, 31, 21, 90]] = [[0, 0, 0, 0], [5, 5, -2, 8], [9, 9, 0, 9], [np.nan] * 4]
     absent = rng.random(300) < 0.1
-    annotation = Annotation("made", truth, ~absent)
+    annotation = sequence("made", truth, ~absent)
     result = evaluate("t", "lasot", {"made": predicted}, [annotation], dialect("lasot", "lasot"))
     expected = plain_lasot(predicted, truth, absent)
     for curve, values in zip(("success", "precision", "normalised"), expected, strict=True):
@@ -210,7 +211,7 @@ def test_the_lasot_dialect_equals_a_plain_reading_of_its_rules(simulate):
 
 def four_frames(predicted=None, **changes):
     truth = np.array([[10.0, 10, 20, 20]] * 4)
-    annotation = Annotation("Four", changes.pop("truth", truth), **changes)
+    annotation = sequence("Four", changes.pop("truth", truth), **changes)
     return (truth if predicted is None else np.array(predicted, float)), annotation
 
 
@@ -302,8 +303,7 @@ def test_classes_weigh_the_same_however_many_sequences_they_have():
     truth = np.array([[10.0, 10, 20, 20]] * 3)
     good, bad = truth, truth + np.array([100.0, 0, 0, 0])
     annotations = [
-        Annotation(name, truth, object_class=kind)
-        for name, kind in [("a", "cat"), ("b", "cat"), ("c", "dog")]
+        sequence(name, truth, object_class=kind) for name, kind in [("a", "cat"), ("b", "cat"), ("c", "dog")]
     ]
     result = evaluate(
         "t", "got10k_val", {"a": good, "b": good, "c": bad}, annotations, dialect("got10k", "got10k_val")

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.evaluation.made import vot_sequence
 
 from starktrack.data.formats.regions import Rectangle
 from starktrack.evaluation.vot_anchors import score_anchors
@@ -10,7 +11,6 @@ from starktrack.evaluation.vot_longterm import score_longterm
 from starktrack.evaluation.vot_report import vot_comparison_table, vot_table
 from starktrack.evaluation.vot_results import (
     VotRun,
-    VotSequence,
     anchor_frames,
     read_run,
     read_sequences,
@@ -75,7 +75,13 @@ def test_longterm_sequences_that_are_all_drawn_have_the_score_of_all(workspace):
 @pytest.mark.parametrize("kind", list(KEYS))
 def test_a_tag_of_every_frame_of_a_sequence_has_the_scores_of_that_sequence(workspace, kind):
     sequences = [
-        replace(s, tags={"blur": np.full(len(s), s.name == "masks"), "never": np.zeros(len(s), bool)})
+        replace(
+            s,
+            benchmark=replace(
+                s.benchmark,
+                tags={"blur": np.full(len(s), s.name == "masks"), "never": np.zeros(len(s), bool)},
+            ),
+        )
         for s in read_sequences(workspace)
     ]
     found = score(workspace, kind, sequences)
@@ -93,7 +99,7 @@ def box(x):
 
 def test_tagged_frames_are_counted_as_often_as_runs_pass_them():
     flags = np.array([False, True, True, False])
-    sequence = VotSequence("a", (100, 40), tuple(box(0.0) for _ in range(4)), {0: 1, 2: 1}, {"blur": flags})
+    sequence = vot_sequence("a", (100, 40), tuple(box(0.0) for _ in range(4)), {0: 1, 2: 1}, {"blur": flags})
     # From 0: overlaps 0 (the start), 1, 1/3, 1; from 2: 0, 1. Frames 1 and 2 are tagged.
     runs = {0: [box(90.0), box(0.0), box(5.0), box(0.0)], 2: [box(90.0), box(0.0)]}
     found = score_anchors(
@@ -113,7 +119,7 @@ def test_a_better_tracker_is_told_with_its_interval(workspace):
     ours = score(workspace, "baseline", sequences)
 
     def perfect(sequence, anchor):
-        regions = tuple(sequence.truth[frame] for frame in anchor_frames(sequence, anchor))
+        regions = tuple(sequence.benchmark.regions[frame] for frame in anchor_frames(sequence, anchor))
         return VotRun(regions, np.zeros(len(regions)))
 
     best = score_anchors(sequences, perfect, (15, 60))

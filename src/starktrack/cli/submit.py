@@ -9,9 +9,9 @@ import typer
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.frames_on_disk import MissingFrames
 from starktrack.errors import ConfigError, InputError
-from starktrack.evaluation.annotations import open_truth
 from starktrack.evaluation.result_files import read_results
 from starktrack.evaluation.submission import FirstFrame, server, submission_problems, write_submission
+from starktrack.evaluation.truth import open_truth
 from starktrack.files import atomic_write
 
 SHOWN = 20

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from starktrack.arrays import Image
+from starktrack.data.formats.regions import Region
 
 
 @runtime_checkable
@@ -59,6 +61,30 @@ class OtherTarget:
     object_class: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class BenchmarkInfo:
+    """What a benchmark says of a sequence beyond boxes, for those who score it.
+
+    Attributes:
+        resolution_wh: Width and height of the frames, where the annotation states them (GOT-10k, VOT).
+        attributes: What makes the sequence hard (`fast motion` …), where known.
+        left_out_xywh: Boxes before the first frame of the sequence, which some toolkits keep (OTB's Tiger1).
+        rows_per_frame: 0 for a box per frame; else the boxes may be so many per frame, and one too many
+            (NFS as published, where only the frames say which rows count, and the frames are not there).
+        regions: The target as published, one region per frame, where boxes are only derived from it (VOT).
+        anchors: Frame at which a run starts -> its direction, 1 forward or -1 backward (VOT).
+        tags: By name of a tag, which frames carry it (VOT).
+    """
+
+    resolution_wh: tuple[int, int] | None = None
+    attributes: tuple[str, ...] = ()
+    left_out_xywh: Float[np.ndarray, "num_left_out 4"] = field(default_factory=lambda: np.zeros((0, 4)))
+    rows_per_frame: int = 0
+    regions: tuple[Region, ...] = ()
+    anchors: dict[int, int] = field(default_factory=dict)
+    tags: dict[str, Bool[np.ndarray, " num_frames"]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class VideoSequence:
     """A video for one of its targets (or a still image as a video of one frame).
@@ -76,6 +102,7 @@ class VideoSequence:
         flagged_absent: Frames that the data set flags as without target, for those who score; None without flags.
             `visible` asks for more: a flagged frame, and one without a box, is not visible.
         others: The other targets of the video, where the data set has several in one.
+        benchmark: What a benchmark says beyond boxes.
     """
 
     name: str
@@ -88,10 +115,23 @@ class VideoSequence:
     absent: Bool[np.ndarray, " num_frames"] | None = None
     flagged_absent: Bool[np.ndarray, " num_frames"] | None = None
     others: tuple[OtherTarget, ...] = ()
+    benchmark: BenchmarkInfo = field(default_factory=BenchmarkInfo)
 
     def __len__(self) -> int:
         """Return the number of annotated frames."""
         return len(self.boxes_xywh)
+
+    @cached_property
+    def size_wh(self) -> tuple[int, int]:
+        """Return width and height of the frames: as the annotation states them, else of the first frame.
+
+        Raises:
+            DatasetError: Nothing states them, and the frame is missing or cannot be decoded.
+        """
+        if self.benchmark.resolution_wh is not None:
+            return self.benchmark.resolution_wh
+        height, width = self.frames.read(0).shape[:2]
+        return width, height
 
     @property
     def origins(self) -> frozenset[str]:

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.arrays import Boxes
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
-from starktrack.evaluation.annotations import Annotation
 
 SMALL_AREA = 1000.0
 """Boxes of fewer square pixels are of low resolution."""
@@ -19,20 +19,20 @@ LARGEST_RATIO = 2.0
 """Sizes and shapes that leave [1/2, 2] times the first count as changed."""
 
 
-def with_derived_attributes(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """Return the annotations with the attributes that their boxes show, where they have none of their own."""
-    return [a if a.attributes else replace(a, attributes=derive_attributes(a)) for a in annotations]
+def with_derived_attributes(sequences: Sequence[VideoSequence]) -> list[VideoSequence]:
+    """Return the sequences with the attributes that their boxes show, where they have none of their own."""
+    return [s if s.benchmark.attributes else _with(s, derive_attributes(s)) for s in sequences]
 
 
-def derive_attributes(annotation: Annotation) -> tuple[str, ...]:
+def derive_attributes(sequence: VideoSequence) -> tuple[str, ...]:
     """Return which hold: absence, aspect ratio change, fast motion, low resolution, scale variation.
 
     Convention: our own definitions over the true boxes, after those that LaSOT gives its attributes.
     """
-    boxes = annotation.boxes_xywh
+    boxes = sequence.boxes_xywh
     present = np.asarray((boxes[:, 2:] > 0).all(axis=1))
-    if annotation.visible is not None:
-        present &= annotation.visible
+    if sequence.flagged_absent is not None:
+        present &= ~sequence.flagged_absent
     found = {
         "absence": not present.all(),
         "aspect ratio change": _leaves_range(boxes[present, 2] / boxes[present, 3]),
@@ -43,22 +43,26 @@ def derive_attributes(annotation: Annotation) -> tuple[str, ...]:
     return tuple(name for name, holds in found.items() if holds)
 
 
-def read_attributes(path: Path, annotations: Sequence[Annotation]) -> list[Annotation]:
-    """Return the annotations with the attributes of a JSON file: `{"sequence": ["attribute", …], …}`.
+def read_attributes(path: Path, sequences: Sequence[VideoSequence]) -> list[VideoSequence]:
+    """Return the sequences with the attributes of a JSON file: `{"sequence": ["attribute", …], …}`.
 
     Raises:
         DatasetError: The file is missing, is not such JSON, or lacks a sequence.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        attributes = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DatasetError(f"attributes must be a JSON file, {path} does not exist") from error
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path} must be JSON, {error}") from error
-    missing = [a.name for a in annotations if not isinstance(told, dict) or a.name not in told]
+    missing = [s.name for s in sequences if not isinstance(attributes, dict) or s.name not in attributes]
     if missing:
         raise DatasetError(f"{path} must map every sequence to its attributes, got none for {missing[0]}")
-    return [replace(a, attributes=tuple(told[a.name])) for a in annotations]
+    return [_with(sequence, tuple(attributes[sequence.name])) for sequence in sequences]
+
+
+def _with(sequence: VideoSequence, attributes: tuple[str, ...]) -> VideoSequence:
+    return replace(sequence, benchmark=replace(sequence.benchmark, attributes=attributes))
 
 
 def _leaves_range(values: Float[np.ndarray, " num_present"]) -> bool:

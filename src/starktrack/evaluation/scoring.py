@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Boxes
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError, ResultFileError, SourceWarning
 from starktrack.evaluation import metrics
-from starktrack.evaluation.annotations import Annotation, matched_to
 from starktrack.evaluation.dialects import CurveName, Dialect, Measure
+from starktrack.evaluation.truth import matched_to
 
 _Predicted = Float[np.ndarray, "num_predicted 4"]
 _Truth = Float[np.ndarray, "num_frames 4"]
@@ -76,32 +77,32 @@ def weighted_mean(values: Float[np.ndarray, " n"], weights: Float[np.ndarray, " 
 
 
 def score_sequence(
-    predicted_xywh: _Predicted | None, annotation: Annotation, dialect: Dialect
+    predicted_xywh: _Predicted | None, sequence: VideoSequence, dialect: Dialect
 ) -> SequenceScore:
     """Return the scores of each frame as the toolkit counts them.
 
     Args:
         predicted_xywh: One box per frame from the first; None where there is no result.
-        annotation: The truth.
+        sequence: The truth.
         dialect: Whose conventions apply.
 
     Raises:
         ResultFileError: The boxes break one of the toolkit's rules; names the sequence.
     """
-    predicted, truth = _prepare(predicted_xywh, annotation, dialect)
+    predicted, truth = _prepare(predicted_xywh, sequence, dialect)
     absent = np.zeros(len(truth), bool)
-    if annotation.visible is not None and dialect.absent_flags == "invalid":
-        absent = ~annotation.visible[: len(truth)]
+    if sequence.flagged_absent is not None and dialect.absent_flags == "invalid":
+        absent = sequence.flagged_absent[: len(truth)]
     if dialect.first_frame == "left_out":
         predicted, truth, absent = predicted[1:], truth[1:], absent[1:]
-    return _score_frames(annotation.name, predicted, truth, absent, dialect)
+    return _score_frames(sequence.name, predicted, truth, absent, dialect)
 
 
 def evaluate(
     tracker: str,
     dataset: str,
     predictions: Mapping[str, Boxes],
-    annotations: Sequence[Annotation],
+    sequences: Sequence[VideoSequence],
     dialect: Dialect,
     files: Mapping[str, str] | None = None,
 ) -> Evaluation:
@@ -111,16 +112,23 @@ def evaluate(
         tracker: Its name in tables.
         dataset: Its name in tables.
         predictions: Boxes by sequence name; others than the annotated ones are left aside.
-        annotations: The sequences that count, all of them.
+        sequences: The sequences that count, all of them.
         dialect: Whose conventions apply.
         files: Where each prediction lies, for errors.
 
     Raises:
         ResultFileError: Results are missing or break a rule of the toolkit; names the sequences.
     """
-    _check_complete(tracker, predictions, annotations, dialect)
-    pairs = [_pair(predictions.get(a.name), a) for a in annotations]
-    scores = [_score_named(boxes, annotation, dialect, files or {}) for boxes, annotation in pairs]
+    _check_complete(tracker, predictions, sequences, dialect)
+    scores = []
+    for sequence in sequences:
+        boxes = predictions.get(sequence.name)
+        matched = sequence if boxes is None else matched_to(sequence, len(boxes))
+        try:
+            scores.append(score_sequence(boxes, matched, dialect))
+        except ResultFileError as error:
+            where = (files or {}).get(sequence.name, sequence.name)
+            raise ResultFileError(f"{where}: {error}") from error
     curves = {
         curve: np.stack([sequence_curve(score, curve, dialect) for score in scores])
         for curve in ("success", "precision", "normalised")
@@ -129,11 +137,11 @@ def evaluate(
         tracker,
         dataset,
         dialect,
-        tuple(a.name for a in annotations),
+        tuple(sequence.name for sequence in sequences),
         curves,
         {m.key: _values(m, scores, curves) for m in dialect.measures},
-        {m.key: _weights(m, scores, annotations, dialect) for m in dialect.measures},
-        tuple(a.attributes for a in annotations),
+        {m.key: _weights(m, scores, sequences, dialect) for m in dialect.measures},
+        tuple(sequence.benchmark.attributes for sequence in sequences),
     )
 
 
@@ -176,42 +184,32 @@ def sequence_curve(
     return metrics.error_curve(error, thresholds, num_frames=num_frames)
 
 
-def _score_named(
-    boxes: _Predicted | None, annotation: Annotation, dialect: Dialect, files: Mapping[str, str]
-) -> SequenceScore:
-    try:
-        return score_sequence(boxes, annotation, dialect)
-    except ResultFileError as error:
-        raise ResultFileError(f"{files.get(annotation.name, annotation.name)}: {error}") from error
-
-
 def _check_complete(
-    tracker: str, predictions: Mapping[str, Boxes], annotations: Sequence[Annotation], dialect: Dialect
+    tracker: str, predictions: Mapping[str, Boxes], sequences: Sequence[VideoSequence], dialect: Dialect
 ) -> None:
-    if not annotations:
+    if not sequences:
         raise DatasetError("scoring needs at least one annotated sequence, got none")
-    missing = [a.name for a in annotations if a.name not in predictions]
-    if missing and (dialect.missing_sequence == "refuse" or len(missing) == len(annotations)):
+    missing = [sequence.name for sequence in sequences if sequence.name not in predictions]
+    if missing and (dialect.missing_sequence == "refuse" or len(missing) == len(sequences)):
         raise ResultFileError(
-            f"{tracker} must have a result for each of {len(annotations)} sequences, got {len(missing)} "
+            f"{tracker} must have a result for each of {len(sequences)} sequences, got {len(missing)} "
             f"missing: {', '.join(missing[:5])}; track them, or name a subset"
         )
 
 
-def _pair(predicted: _Predicted | None, annotation: Annotation) -> tuple[_Predicted | None, Annotation]:
-    return predicted, annotation if predicted is None else matched_to(annotation, len(predicted))
-
-
-def _prepare(predicted: _Predicted | None, annotation: Annotation, dialect: Dialect) -> tuple[_Truth, _Truth]:
-    truth = annotation.boxes_xywh
+def _prepare(
+    predicted: _Predicted | None, sequence: VideoSequence, dialect: Dialect
+) -> tuple[_Truth, _Truth]:
+    truth = sequence.boxes_xywh
     predicted = np.zeros_like(truth) if predicted is None else predicted
     predicted, truth = _round(predicted, truth, dialect)
-    predicted = _repair(predicted, truth, annotation.name, dialect)
-    predicted, truth = _match_lengths(predicted, truth, annotation.name, dialect)
+    predicted = _repair(predicted, truth, sequence.name, dialect)
+    predicted, truth = _match_lengths(predicted, truth, sequence.name, dialect)
     if dialect.first_frame == "truth":
         predicted = np.concatenate([truth[:1], predicted[1:]])
-    if dialect.clip_to_image and annotation.size_wh is not None:
-        predicted, truth = _clip(predicted, annotation.size_wh), _clip(truth, annotation.size_wh)
+    size_wh = sequence.benchmark.resolution_wh
+    if dialect.clip_to_image and size_wh is not None:
+        predicted, truth = _clip(predicted, size_wh), _clip(truth, size_wh)
     return predicted, truth
 
 
@@ -344,7 +342,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _weights(
-    measure: Measure, scores: Sequence[SequenceScore], annotations: Sequence[Annotation], dialect: Dialect
+    measure: Measure, scores: Sequence[SequenceScore], sequences: Sequence[VideoSequence], dialect: Dialect
 ) -> Float[np.ndarray, " num_sequences"]:
     if measure.pooling == "sequences":
         return np.ones(len(scores))
@@ -353,5 +351,5 @@ def _weights(
             [score.valid.sum() if dialect.denominator == "valid" else len(score.valid) for score in scores],
             float,
         )
-    classes = [a.object_class or "unknown" for a in annotations]
+    classes = [sequence.object_class or "unknown" for sequence in sequences]
     return np.array([1.0 / classes.count(name) for name in classes])

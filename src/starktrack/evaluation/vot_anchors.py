@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.evaluation.vot_regions import is_empty, region_overlap
-from starktrack.evaluation.vot_results import VotRun, VotSequence, anchor_frames
+from starktrack.evaluation.vot_results import VotRun, anchor_frames
 from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames
 
 FAILURE_OVERLAP = 0.1
@@ -94,9 +95,9 @@ class AnchorScore:
     tags: dict[str, TagScore]
 
 
-def score_run(run: VotRun, sequence: VotSequence, anchor: int) -> RunScore:
+def score_run(run: VotRun, sequence: VideoSequence, anchor: int) -> RunScore:
     """Return the overlaps of one run and where it failed."""
-    truth = [sequence.truth[frame] for frame in anchor_frames(sequence, anchor)]
+    truth = [sequence.benchmark.regions[frame] for frame in anchor_frames(sequence, anchor)]
     pairs = zip(run.regions, truth, strict=True)
     overlap = np.array([region_overlap(region, true, sequence.size_wh) for region, true in pairs])
     return RunScore(overlap, failure_index(overlap, np.array([is_empty(true) for true in truth])))
@@ -118,8 +119,8 @@ def failure_index(overlap: Float[np.ndarray, " num_frames"], empty: Bool[np.ndar
 
 
 def score_anchors(
-    sequences: Sequence[VotSequence],
-    read: Callable[[VotSequence, int], VotRun],
+    sequences: Sequence[VideoSequence],
+    read: Callable[[VideoSequence, int], VotRun],
     interval: tuple[int, int] = EAO_INTERVAL,
 ) -> AnchorScore:
     """Return accuracy, robustness and EAO of one tracker.
@@ -129,7 +130,9 @@ def score_anchors(
         read: Gives the run of a sequence from an anchor frame.
         interval: Sequence lengths over which the curve is averaged.
     """
-    runs = {s.name: [score_run(read(s, anchor), s, anchor) for anchor in s.anchors] for s in sequences}
+    runs = {
+        s.name: [score_run(read(s, anchor), s, anchor) for anchor in s.benchmark.anchors] for s in sequences
+    }
     parts = _parts(sequences, runs, interval)
     everything = np.ones((1, len(sequences)))
     measures = {key: float(values[0]) for key, values in parts.measures(everything).items()}
@@ -144,7 +147,7 @@ def score_anchors(
 
 
 def _parts(
-    sequences: Sequence[VotSequence], runs: Mapping[str, Sequence[RunScore]], interval: tuple[int, int]
+    sequences: Sequence[VideoSequence], runs: Mapping[str, Sequence[RunScore]], interval: tuple[int, int]
 ) -> AnchorParts:
     progress = np.array([sum(run.progress for run in scored) for scored in runs.values()], float)
     tracked = np.array([sum(len(run.overlap) for run in scored) for scored in runs.values()], float)
@@ -161,13 +164,13 @@ def _parts(
 
 
 def _over_tag(
-    tag: str, num_frames: int, sequences: Sequence[VotSequence], runs: Mapping[str, Sequence[RunScore]]
+    tag: str, num_frames: int, sequences: Sequence[VideoSequence], runs: Mapping[str, Sequence[RunScore]]
 ) -> TagScore:
     """Return accuracy and robustness over the frames with a tag, each as often as runs pass it."""
     overlap, num_kept, num_passed = 0.0, 0, 0
     for sequence in sequences:
-        flags = sequence.tags.get(tag, np.zeros(len(sequence), bool))
-        for anchor, run in zip(sequence.anchors, runs[sequence.name], strict=True):
+        flags = sequence.benchmark.tags.get(tag, np.zeros(len(sequence), bool))
+        for anchor, run in zip(sequence.benchmark.anchors, runs[sequence.name], strict=True):
             tagged = flags[np.array(anchor_frames(sequence, anchor))]
             kept = tagged[: run.progress]
             overlap += float(run.overlap[: run.progress][kept].sum())

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.data.formats.regions import Rectangle, Special
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.evaluation.vot_regions import rectangle_overlaps, region_overlap
-from starktrack.evaluation.vot_results import VotRun, VotSequence
+from starktrack.evaluation.vot_results import VotRun
 from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames
 
 NUM_THRESHOLDS = 100
@@ -66,7 +67,7 @@ class LongTermScore:
         return f_scores(self.precision_curve, self.recall_curve)
 
 
-def score_longterm(sequences: Sequence[VotSequence], runs: Mapping[str, VotRun]) -> LongTermScore:
+def score_longterm(sequences: Sequence[VideoSequence], runs: Mapping[str, VotRun]) -> LongTermScore:
     """Return the scores of one tracker with a run per sequence."""
     thresholds = confidence_thresholds(np.concatenate([runs[s.name].confidence for s in sequences]))
     curves = [_curves(runs[s.name], s, thresholds) for s in sequences]
@@ -89,7 +90,7 @@ def score_longterm(sequences: Sequence[VotSequence], runs: Mapping[str, VotRun])
 
 
 def _over_tags(
-    sequences: Sequence[VotSequence], runs: Mapping[str, VotRun], threshold: float
+    sequences: Sequence[VideoSequence], runs: Mapping[str, VotRun], threshold: float
 ) -> dict[str, TagScore]:
     """Return precision, recall and F at one threshold over the frames with each tag."""
     found = tagged_frames(sequences)
@@ -97,10 +98,10 @@ def _over_tags(
         return {}
     overlap = np.concatenate([run_overlaps(runs[s.name], s) for s in sequences])
     told = np.concatenate([runs[s.name].confidence for s in sequences]) >= threshold
-    visible = np.array([not isinstance(true, Special) for s in sequences for true in s.truth])
+    visible = np.array([not isinstance(true, Special) for s in sequences for true in s.benchmark.regions])
     scores = {}
     for tag, num_frames in found.items():
-        tagged = np.concatenate([s.tags.get(tag, np.zeros(len(s), bool)) for s in sequences])
+        tagged = np.concatenate([s.benchmark.tags.get(tag, np.zeros(len(s), bool)) for s in sequences])
         shared = float(overlap[tagged & told].sum())
         precision, recall = share(shared, (tagged & told).sum()), share(shared, (tagged & visible).sum())
         f_score = share(2 * precision * recall, precision + recall)
@@ -128,10 +129,10 @@ def f_scores(
 
 
 def _curves(
-    run: VotRun, sequence: VotSequence, thresholds: Float[np.ndarray, " num_thresholds"]
+    run: VotRun, sequence: VideoSequence, thresholds: Float[np.ndarray, " num_thresholds"]
 ) -> tuple[Float[np.ndarray, " num_thresholds"], Float[np.ndarray, " num_thresholds"]]:
     overlap = run_overlaps(run, sequence)
-    num_visible = sum(not isinstance(true, Special) for true in sequence.truth)
+    num_visible = sum(not isinstance(true, Special) for true in sequence.benchmark.regions)
     order = np.argsort(-run.confidence, kind="stable")
     num_told = np.searchsorted(-run.confidence[order], -thresholds, side="right")
     sums = np.concatenate([[0.0], overlap[order].cumsum()])[num_told]
@@ -139,9 +140,9 @@ def _curves(
     return precision, sums / max(num_visible, 1)
 
 
-def run_overlaps(run: VotRun, sequence: VotSequence) -> Float[np.ndarray, " num_frames"]:
+def run_overlaps(run: VotRun, sequence: VideoSequence) -> Float[np.ndarray, " num_frames"]:
     """Return the overlap of a run with the truth in every frame."""
-    pairs = list(zip(run.regions, sequence.truth, strict=True))
+    pairs = list(zip(run.regions, sequence.benchmark.regions, strict=True))
     rectangles = {
         i: (a.box_xywh, b.box_xywh)
         for i, (a, b) in enumerate(pairs)

@@ -8,9 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.sources.vot import region_box
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import InputError
-from starktrack.evaluation.annotations import Annotation
 from starktrack.evaluation.attributes import derive_attributes
 from starktrack.evaluation.published import Published
 from starktrack.evaluation.report import PUBLISHED_MARK, Table
@@ -22,7 +21,6 @@ from starktrack.evaluation.vot_anchors import (
     AnchorScore,
 )
 from starktrack.evaluation.vot_longterm import NUM_THRESHOLDS, LongTermScore
-from starktrack.evaluation.vot_results import VotSequence
 from starktrack.evaluation.vot_unsupervised import UnsupervisedScore
 
 VotScore: TypeAlias = AnchorScore | LongTermScore | UnsupervisedScore
@@ -162,7 +160,7 @@ def vot_sequence_table(scores: Mapping[str, VotScore], title: str) -> Table:
 
 
 def vot_attribute_table(
-    scores: Mapping[str, VotScore], sequences: Sequence[VotSequence], title: str
+    scores: Mapping[str, VotScore], sequences: Sequence[VideoSequence], title: str
 ) -> Table:
     """Return one row per tag of the workspace, over its frames; without tags one per attribute of whole sequences.
 
@@ -192,12 +190,9 @@ def vot_attribute_table(
     )
 
 
-def _derived(sequences: Sequence[VotSequence]) -> dict[str, Float[np.ndarray, " num_sequences"]]:
+def _derived(sequences: Sequence[VideoSequence]) -> dict[str, Float[np.ndarray, " num_sequences"]]:
     """Return by attribute which sequences have it, as 0 and 1."""
-    known = [
-        derive_attributes(Annotation(s.name, np.array([region_box(region) for region in s.truth])))
-        for s in sequences
-    ]
+    known = [derive_attributes(sequence) for sequence in sequences]
     names = sorted({name for of_sequence in known for name in of_sequence})
     return {name: np.array([float(name in of_sequence) for of_sequence in known]) for name in names}
 

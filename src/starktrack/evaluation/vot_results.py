@@ -1,43 +1,20 @@
 """Files of a VOT workspace: sequences with anchors, and a tracker's runs in the toolkit's own text form."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from starktrack.data.formats.region_bytes import decode_regions
 from starktrack.data.formats.regions import INITIALISATION, Region, Special, format_region
-from starktrack.data.sources.dataset import VideoDataset
 from starktrack.data.sources.registry import open_dataset
-from starktrack.data.sources.vot import read_regions
+from starktrack.data.sources.vot import region_box
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import ResultFileError
 from starktrack.evaluation.vot_regions import parse_region, tight
 from starktrack.files import atomic_write
-
-
-@dataclass(frozen=True, eq=False)
-class VotSequence:
-    """The truth about one VOT sequence.
-
-    Attributes:
-        size_wh: Width and height of the frames, pixels.
-        truth: One region per frame.
-        anchors: Frame to start at -> direction, 1 forward or -1 backward.
-        tags: What the workspace says of single frames, by the name of the tag.
-    """
-
-    name: str
-    size_wh: tuple[int, int]
-    truth: tuple[Region, ...]
-    anchors: dict[int, int]
-    tags: dict[str, Bool[np.ndarray, " num_frames"]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-        return len(self.truth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,40 +30,26 @@ class VotRun:
     confidence: Float[np.ndarray, " num_frames"]
 
 
-def anchor_frames(sequence: VotSequence, anchor: int) -> range:
+def anchor_frames(sequence: VideoSequence, anchor: int) -> range:
     """Return the frames of the run from an anchor: to the last frame, or backwards to the first."""
-    return range(anchor, len(sequence)) if sequence.anchors[anchor] > 0 else range(anchor, -1, -1)
+    is_forward = sequence.benchmark.anchors[anchor] > 0
+    return range(anchor, len(sequence)) if is_forward else range(anchor, -1, -1)
 
 
-def read_sequences(workspace: Path) -> list[VotSequence]:
-    """Return the sequences that `sequences/list.txt` of a workspace names.
+def read_sequences(workspace: Path) -> list[VideoSequence]:
+    """Return the sequences that `sequences/list.txt` of a workspace names, their masks as the toolkit has them.
 
     Raises:
-        DatasetError: The list or a file of a sequence is missing or malformed, or the frame size is not known.
+        DatasetError: The list or a file of a sequence is missing or malformed.
     """
     dataset = open_dataset("vot", workspace, "all")
-    assert isinstance(dataset, VideoDataset)
-    return [_read_sequence(dataset, name) for name in dataset.names]
+    return [_with_tight_masks(dataset[name]) for name in dataset.names]
 
 
-def _read_sequence(dataset: VideoDataset, name: str) -> VotSequence:
-    info = dataset.benchmark_info(name)
-    truth = tuple(tight(region) for region in read_regions(dataset.entry(name)))
-    anchors = {} if info.anchors is None else dict(enumerate(np.sign(info.anchors).astype(int).tolist()))
-    files = dataset.entry(name).labels.files()
-    tags = sorted(file.removesuffix(".tag") for file in files if file.endswith(".tag"))
-    return VotSequence(
-        name,
-        info.resolution_wh or _size_of_frames(dataset[name]),
-        truth,
-        {frame: direction for frame, direction in anchors.items() if direction},
-        {tag: info.attributes[tag] > 0 for tag in tags},
-    )
-
-
-def _size_of_frames(sequence: VideoSequence) -> tuple[int, int]:
-    height, width = sequence.frames.read(0).shape[:2]
-    return width, height
+def _with_tight_masks(sequence: VideoSequence) -> VideoSequence:
+    regions = tuple(tight(region) for region in sequence.benchmark.regions)
+    boxes = np.array([region_box(region) for region in regions])
+    return replace(sequence, boxes_xywh=boxes, benchmark=replace(sequence.benchmark, regions=regions))
 
 
 def run_path(results: Path, experiment: str, sequence: str, run: str) -> Path:

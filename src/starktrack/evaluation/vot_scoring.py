@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import InputError
 from starktrack.evaluation.vot_anchors import EAO_INTERVAL, AnchorScore, score_anchors
 from starktrack.evaluation.vot_longterm import LongTermScore, score_longterm
-from starktrack.evaluation.vot_results import VotRun, VotSequence, anchor_frames, read_run, run_path
+from starktrack.evaluation.vot_results import VotRun, anchor_frames, read_run, run_path
 from starktrack.evaluation.vot_unsupervised import UnsupervisedScore, score_unsupervised
 
 
 def score_anchor_results(
-    sequences: Sequence[VotSequence],
+    sequences: Sequence[VideoSequence],
     results: Path,
     experiment: str = "baseline",
     interval: tuple[int, int] = EAO_INTERVAL,
@@ -27,12 +28,12 @@ def score_anchor_results(
     Raises:
         InputError: A run is missing or malformed, or no sequence has anchors.
     """
-    if not any(sequence.anchors for sequence in sequences):
+    if not any(sequence.benchmark.anchors for sequence in sequences):
         raise InputError(
             "the anchor protocol needs anchor.value in the sequences, got none; is this a long-term set?"
         )
 
-    def read(sequence: VotSequence, anchor: int) -> VotRun:
+    def read(sequence: VideoSequence, anchor: int) -> VotRun:
         path = run_path(results, experiment, sequence.name, f"{anchor:08d}")
         return read_run(path, len(anchor_frames(sequence, anchor)))
 
@@ -40,7 +41,7 @@ def score_anchor_results(
 
 
 def score_longterm_results(
-    sequences: Sequence[VotSequence], results: Path, experiment: str = "longterm"
+    sequences: Sequence[VideoSequence], results: Path, experiment: str = "longterm"
 ) -> LongTermScore:
     """Return precision, recall and F of the runs in `results/<tracker>`.
 
@@ -51,7 +52,7 @@ def score_longterm_results(
 
 
 def score_unsupervised_results(
-    sequences: Sequence[VotSequence], results: Path, experiment: str = "unsupervised"
+    sequences: Sequence[VideoSequence], results: Path, experiment: str = "unsupervised"
 ) -> UnsupervisedScore:
     """Return the accuracy of the runs in `results/<tracker>`.
 
@@ -61,5 +62,5 @@ def score_unsupervised_results(
     return score_unsupervised(sequences, _single_runs(sequences, results, experiment))
 
 
-def _single_runs(sequences: Sequence[VotSequence], results: Path, experiment: str) -> dict[str, VotRun]:
+def _single_runs(sequences: Sequence[VideoSequence], results: Path, experiment: str) -> dict[str, VotRun]:
     return {s.name: read_run(run_path(results, experiment, s.name, "001"), len(s)) for s in sequences}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import SupportsFloat
 
-from starktrack.evaluation.vot_results import VotSequence
+from starktrack.data.video_sequence import VideoSequence
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class TagScore:
     values: dict[str, float]
 
 
-def tagged_frames(sequences: Sequence[VotSequence]) -> dict[str, int]:
+def tagged_frames(sequences: Sequence[VideoSequence]) -> dict[str, int]:
     """Return how many frames carry each tag, by name; tags of no frame are left out."""
     found: dict[str, int] = {}
     for sequence in sequences:
-        for tag, flags in sequence.tags.items():
+        for tag, flags in sequence.benchmark.tags.items():
             found[tag] = found.get(tag, 0) + int(flags.sum())
     return {tag: found[tag] for tag in sorted(found) if found[tag]}
 

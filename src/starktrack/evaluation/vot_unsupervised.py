@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.evaluation.vot_longterm import run_overlaps
 from starktrack.evaluation.vot_regions import is_empty
-from starktrack.evaluation.vot_results import VotRun, VotSequence
+from starktrack.evaluation.vot_results import VotRun
 from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames
 
 BURN_IN = 1
@@ -39,7 +40,7 @@ class UnsupervisedScore:
     tags: dict[str, TagScore]
 
 
-def score_unsupervised(sequences: Sequence[VotSequence], runs: Mapping[str, VotRun]) -> UnsupervisedScore:
+def score_unsupervised(sequences: Sequence[VideoSequence], runs: Mapping[str, VotRun]) -> UnsupervisedScore:
     """Return the mean overlap of one tracker with a run per sequence; frames without target do not count."""
     overlap = {s.name: run_overlaps(runs[s.name], s) for s in sequences}
     counted = {s.name: _counted(s) for s in sequences}
@@ -49,15 +50,16 @@ def score_unsupervised(sequences: Sequence[VotSequence], runs: Mapping[str, VotR
     )
     tags = {}
     for tag, num_frames in tagged_frames(sequences).items():
-        chosen = [overlap[s.name][counted[s.name] & s.tags[tag]] for s in sequences if tag in s.tags]
+        tagged = {s.name: s.benchmark.tags[tag] for s in sequences if tag in s.benchmark.tags}
+        chosen = [overlap[name][counted[name] & flags] for name, flags in tagged.items()]
         values = np.concatenate(chosen)
         tags[tag] = TagScore(num_frames, {"accuracy": share(values.sum(), len(values))})
     (overall,) = parts.measures(np.ones((1, len(sequences))))["accuracy"].tolist()
     return UnsupervisedScore(overall, accuracy, parts, tags)
 
 
-def _counted(sequence: VotSequence) -> Bool[np.ndarray, " num_frames"]:
-    present = np.array([not is_empty(region) for region in sequence.truth])
+def _counted(sequence: VideoSequence) -> Bool[np.ndarray, " num_frames"]:
+    present = np.array([not is_empty(region) for region in sequence.benchmark.regions])
     present[:BURN_IN] = False
     return present
 

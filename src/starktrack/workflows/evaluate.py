@@ -130,7 +130,7 @@ def evaluate(
         if on_note is not None and len(done) < len(wanted):
             on_note(f"{len(done)} of {len(wanted)} sequences are finished by every tracker")
         truth = read_truth(opened, done, on_note=on_note)
-        if truth.annotations:
+        if truth.sequences:
             evaluations = tuple(score_results(who, at, truth, on_note=on_note) for who, at in folders.items())
             conventions = truth.conventions
     return EvaluationRun(

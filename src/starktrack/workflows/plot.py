@@ -10,7 +10,6 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import MissingFrames, all_frames
 from starktrack.errors import DatasetError, nearest_name
-from starktrack.evaluation.annotations import matched_to
 from starktrack.evaluation.dialects import CurveName, Dialect
 from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed
 from starktrack.evaluation.plots_vot import plot_eao, plot_longterm
@@ -18,6 +17,7 @@ from starktrack.evaluation.published import published_for
 from starktrack.evaluation.result_files import read_results
 from starktrack.evaluation.scoring import Evaluation, score_sequence
 from starktrack.evaluation.text_files import read_names
+from starktrack.evaluation.truth import matched_to
 from starktrack.evaluation.vot_anchors import AnchorScore
 from starktrack.evaluation.vot_longterm import LongTermScore
 from starktrack.workflows.report import (
@@ -152,9 +152,9 @@ def _draw_sequence(
         raise DatasetError(
             f"--sequence must be one of {dataset.name}{nearest_name(name, dataset.names)}, got {name!r}"
         )
-    ((rules, (annotation,)),) = read_truth(dataset, [name], toolkit=toolkit).parts.values()
+    ((rules, (truth,)),) = read_truth(dataset, [name], toolkit=toolkit).parts.values()
     found = {tracker: read_results(place, [name]).boxes_xywh[name] for tracker, place in places.items()}
-    matched = {who: matched_to(annotation, len(rows)) for who, rows in found.items()}
+    matched = {who: matched_to(truth, len(rows)) for who, rows in found.items()}
     overlaps = {who: score_sequence(rows, matched[who], rules).overlap for who, rows in found.items()}
     shift = 1 if rules.first_frame == "left_out" else 0
     boxes = {"truth": next(iter(matched.values())).boxes_xywh, **found}

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import ConfigError, InputError, nearest_name
 from starktrack.evaluation import report as tables
 from starktrack.evaluation import vot_report as vot_tables
-from starktrack.evaluation.annotations import NAMES, open_truth
 from starktrack.evaluation.published import Published, not_published_here, published_for
 from starktrack.evaluation.scoring import Evaluation
 from starktrack.evaluation.text_files import read_names
+from starktrack.evaluation.truth import NAMES, open_truth
 from starktrack.evaluation.vot_report import VotScore
-from starktrack.evaluation.vot_results import VotSequence, read_sequences
+from starktrack.evaluation.vot_results import read_sequences
 from starktrack.evaluation.vot_scoring import (
     score_anchor_results,
     score_longterm_results,
@@ -195,7 +196,7 @@ def recorded(places: Mapping[str, Path], key: str) -> str:
     return values.pop()
 
 
-def read_workspace(annotations: str | Path | Mapping[str, str | Path]) -> list[VotSequence]:
+def read_workspace(annotations: str | Path | Mapping[str, str | Path]) -> list[VideoSequence]:
     """Return the sequences of the one VOT workspace that is named.
 
     Raises:
@@ -208,7 +209,7 @@ def read_workspace(annotations: str | Path | Mapping[str, str | Path]) -> list[V
 
 
 def score_vot(
-    trackers: Mapping[str, Path], dataset: str, sequences: Sequence[VotSequence]
+    trackers: Mapping[str, Path], dataset: str, sequences: Sequence[VideoSequence]
 ) -> dict[str, dict[str, VotScore]]:
     """Return scores by experiment and tracker, of the experiments that all trackers ran.
 
@@ -236,7 +237,7 @@ def score_vot(
 def _report_vot(
     places: Mapping[str, Path],
     dataset: str,
-    sequences: Sequence[VotSequence],
+    sequences: Sequence[VideoSequence],
     per: Sequence[str],
     compare: bool,
     numbers: Sequence[Published],

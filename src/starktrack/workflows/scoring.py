@@ -9,13 +9,14 @@ import numpy as np
 
 from starktrack.data.collection import by_benchmark
 from starktrack.data.sources.dataset import Dataset
-from starktrack.evaluation.annotations import Annotation, annotations_of, missing_labels
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.evaluation.attributes import read_attributes, with_derived_attributes
 from starktrack.evaluation.conventions import explain
 from starktrack.evaluation.dialects import Dialect, dialect
 from starktrack.evaluation.metrics import frames_per_second
 from starktrack.evaluation.result_files import TrackerResults, read_repetitions
 from starktrack.evaluation.scoring import Evaluation, evaluate, join
+from starktrack.evaluation.truth import missing_labels, scored_sequences
 
 DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
 """Data sets whose own toolkit gives the official number; the paper scores all others as `stark` does."""
@@ -31,17 +32,17 @@ class Truth:
     Attributes:
         dataset: Its name in tables.
         parts: By data set, the conventions and the sequences.
-        has_derived_attributes: Whether attributes follow from the boxes where nobody told them.
+        has_derived_attributes: Whether attributes follow from the boxes because the data set names none.
     """
 
     dataset: str
-    parts: Mapping[str, tuple[Dialect, Sequence[Annotation]]]
+    parts: Mapping[str, tuple[Dialect, Sequence[VideoSequence]]]
     has_derived_attributes: bool = False
 
     @property
-    def annotations(self) -> list[Annotation]:
+    def sequences(self) -> list[VideoSequence]:
         """Return all sequences."""
-        return [annotation for _, annotations in self.parts.values() for annotation in annotations]
+        return [sequence for _, sequences in self.parts.values() for sequence in sequences]
 
     @property
     def conventions(self) -> dict[str, list[str]]:
@@ -70,21 +71,21 @@ def read_truth(
     """
     note = on_note or _ignore
     chosen = list(dataset.names if names is None else names)
-    annotations = annotations_of(dataset, chosen)
-    if len(annotations) < len(chosen):
+    sequences = scored_sequences(dataset, chosen)
+    if len(sequences) < len(chosen):
         note(
-            f"{len(chosen) - len(annotations)} sequences show their first box only and are not scored here; "
+            f"{len(chosen) - len(sequences)} sequences show their first box only and are not scored here; "
             "a server does that: starktrack submit"
         )
-    known_attributes = read_attributes(attributes, annotations) if attributes else annotations
-    known = {annotation.name: annotation for annotation in with_derived_attributes(known_attributes)}
+    sequences = read_attributes(attributes, sequences) if attributes else sequences
+    known = {sequence.name: sequence for sequence in with_derived_attributes(sequences)}
     parts = {}
     for part, of_part in by_benchmark(dataset, known).items():
         rules = dialect(toolkit or default_dialect(part), part, drop_invalid=drop_invalid)
         parts[part] = (rules, [known[name] for name in of_part])
         for line in missing_labels(part, parts[part][1], rules):
             note(f"{part}: {line}")
-    return Truth(dataset.name, parts, not all(annotation.attributes for annotation in known_attributes))
+    return Truth(dataset.name, parts, not all(sequence.benchmark.attributes for sequence in sequences))
 
 
 def default_dialect(dataset: str) -> str:
@@ -101,7 +102,7 @@ def score_results(tracker: str, results: Path, truth: Truth, *, on_note: Note | 
     Raises:
         ResultFileError: A result is missing, damaged, or breaks a rule of its dialect; names the file.
     """
-    runs = read_repetitions(results, [annotation.name for annotation in truth.annotations])
+    runs = read_repetitions(results, [sequence.name for sequence in truth.sequences])
     scored = [_score_run(tracker, run, truth) for run in runs]
     if len(scored) == 1:
         return scored[0]
@@ -117,8 +118,8 @@ def score_results(tracker: str, results: Path, truth: Truth, *, on_note: Note | 
 
 def _score_run(tracker: str, found: TrackerResults, truth: Truth) -> Evaluation:
     parts = [
-        evaluate(tracker, part, found.boxes_xywh, annotations, rules, found.files)
-        for part, (rules, annotations) in truth.parts.items()
+        evaluate(tracker, part, found.boxes_xywh, sequences, rules, found.files)
+        for part, (rules, sequences) in truth.parts.items()
     ]
     scored = parts[0] if len(parts) == 1 else join(truth.dataset, parts)
     rules, _ = next(iter(truth.parts.values()))

@@ -92,13 +92,12 @@ def plan(dataset: Dataset, experiment: Experiment) -> list[VotStart]:
         return [VotStart(name, "001", 0, 1) for name in dataset.names]
     runs: list[VotStart] = []
     for name in dataset.names:
-        anchors = dataset.benchmark_info(name).anchors
-        if anchors is None or not anchors.any():
+        anchors = dataset[name].benchmark.anchors
+        if not anchors:
             raise DatasetError(
                 f"{name} must have anchor.value to start from, got none; is this a long-term set?"
             )
-        frames = np.flatnonzero(anchors).tolist()
-        runs += [VotStart(name, f"{frame:08d}", frame, 1 if anchors[frame] > 0 else -1) for frame in frames]
+        runs += [VotStart(name, f"{frame:08d}", frame, step) for frame, step in anchors.items()]
     return runs
 
 

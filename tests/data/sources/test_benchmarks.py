@@ -148,7 +148,7 @@ def test_notu_joins_four_sets_and_knows_all_401(build):
     assert len(dataset) + len(dataset.missing) == 401
     assert dataset["uav123_car7"].name == "uav123_car7"
     assert dataset[0].frames.name(0) == "0300.jpg"
-    assert dataset.benchmark_info("otb_David").anchors is None
+    assert dataset["otb_David"].benchmark.anchors == {}
 
 
 @pytest.mark.shared

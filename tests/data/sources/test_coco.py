@@ -46,7 +46,7 @@ def test_objects_become_sequences_of_one_picture(build, images):
     assert sequence.frames.read(0)[0, 0, 0] == 2
     assert dataset["8"].boxes_xywh.tolist() == [[1.5, 1, 2, 4]]
     assert dataset["8"].masks is None
-    assert dataset.benchmark_info("8").resolution_wh == (16, 12)
+    assert dataset["8"].benchmark.resolution_wh == (16, 12)
 
 
 def test_pictures_and_annotations_are_read_inside_their_zips(build):

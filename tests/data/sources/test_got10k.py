@@ -69,7 +69,7 @@ def test_the_cover_says_what_is_scored_and_the_flags_only_without_it(build):
     build.got10k("val/GOT-10k_Val_000001", absent=2)
     build.lines("val/GOT-10k_Val_000001/absence.label", ["0", "1", "1"])
     dataset = open_dataset("got10k", build.root, "val", allow_missing=True)
-    assert dataset.benchmark_info("GOT-10k_Val_000001").resolution_wh == (16, 12)
+    assert dataset["GOT-10k_Val_000001"].benchmark.resolution_wh == (16, 12)
     assert dataset[0].flagged_absent.tolist() == [False, False, True]
     assert dataset[0].visible.tolist() == [True, False, False]
     (build.root / "val/GOT-10k_Val_000001/cover.label").unlink()

@@ -37,7 +37,6 @@ def test_an_indexed_set_gives_the_same_sequences(build):
         same(kept[name], dataset[name])
     same(kept[-1], dataset["cow"])
     assert kept["cow"].frames.read(2)[0, 0, 0] == 9
-    assert kept.benchmark_info("ant").resolution_wh == (16, 12)
 
 
 def test_the_second_time_no_annotation_is_read(build, monkeypatch):

@@ -56,13 +56,13 @@ def test_polygons_have_no_masks_but_keep_their_corners(build):
     assert read_regions(dataset.entry("ball"))[0].points_xy.tolist() == [[1, 2], [4, 2], [4, 7], [1, 6]]
 
 
-def test_anchors_and_tags_are_facts(build):
+def test_anchors_and_tags_are_read(build):
     write(build, ["1,2,3,4"] * 4)
     build.lines("sequences/ball/anchor.value", ["1", "0", "-1"])
     build.lines("sequences/ball/occlusion.tag", ["0", "1", "0", "0"])
-    info = open_dataset("vot", build.root, "all").benchmark_info("ball")
-    assert info.anchors.tolist() == [1, 0, -1, 0]
-    assert info.attributes["occlusion"].tolist() == [0, 1, 0, 0]
+    info = open_dataset("vot", build.root, "all")["ball"].benchmark
+    assert info.anchors == {0: 1, 2: -1}
+    assert info.tags["occlusion"].tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize("line", ["1,2", "1,2,3", "a,b,c,d", "m1,2,2,2,0,9", "m1,2", "1,2,3,4,5"])

@@ -25,10 +25,10 @@ from starktrack.data.sources.columns import (
     pack_texts,
     save_columns,
 )
-from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, DatasetSpec
+from starktrack.data.sources.dataset import Dataset, DatasetSpec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames
-from starktrack.data.video_sequence import MaskSource, TargetClasses, VideoSequence
+from starktrack.data.video_sequence import BenchmarkInfo, MaskSource, TargetClasses, VideoSequence
 from starktrack.errors import DatasetError, SourceWarning
 
 _FORM = 3
@@ -97,6 +97,7 @@ class CocoDataset:
         """Return an object by number (from 0) or by the number of its annotation."""
         index = self._row_of(key) if isinstance(key, str) else int(self._rows[key])
         image = int(self.columns["image"][index])
+        height, width = self.columns["size_hw"][image]
         return VideoSequence(
             name=str(self.columns["id"][index]),
             frames=NamedFrames(self.images, (self.file_names[image],)),
@@ -105,12 +106,8 @@ class CocoDataset:
             object_class=self.categories[int(self.columns["category"][index])],
             videos=frozenset((self.file_names[image],)),
             masks=self._mask(index, image),
+            benchmark=BenchmarkInfo(resolution_wh=(int(width), int(height))),
         )
-
-    def benchmark_info(self, name: str) -> BenchmarkInfo:
-        """Return the size of the picture."""
-        height, width = self.columns["size_hw"][self.columns["image"][self._row_of(name)]]
-        return BenchmarkInfo(resolution_wh=(int(width), int(height)))
 
     def _row_of(self, name: str) -> int:
         found = self._rows[self.columns["id"][self._rows] == int(name)] if name.isdigit() else []

@@ -1,35 +1,12 @@
 """What a data set is to everybody else: sequences by number and by name, read when they are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
-
-import numpy as np
-from jaxtyping import Float
 
 from starktrack.data.sources.folders import Folder
 from starktrack.data.video_sequence import MaskSource, SequenceCollection, VideoSequence
 from starktrack.errors import DatasetError, nearest_name
-
-
-@dataclass(frozen=True)
-class BenchmarkInfo:
-    """What a benchmark says of a sequence beyond boxes, for those who score it.
-
-    Attributes:
-        resolution_wh: Width and height of the frames, where the annotation states them (GOT-10k).
-        anchors: Where runs start, per frame: positive forward, negative backward, 0 none (VOT).
-        attributes: The values of named properties, per frame or one for the whole sequence.
-        left_out_xywh: Boxes before the first frame of the sequence, which some toolkits keep (OTB's Tiger1).
-        rows_per_frame: 0 for a box per frame; else the boxes may be so many per frame, and one too many
-            (NFS as published, whose frames say which; they may not be there).
-    """
-
-    resolution_wh: tuple[int, int] | None = None
-    anchors: Float[np.ndarray, " num_frames"] | None = None
-    attributes: dict[str, Float[np.ndarray, " _"]] = field(default_factory=dict)
-    left_out_xywh: Float[np.ndarray, "num_left_out 4"] = field(default_factory=lambda: np.zeros((0, 4)))
-    rows_per_frame: int = 0
 
 
 @runtime_checkable
@@ -42,10 +19,6 @@ class Dataset(SequenceCollection, Protocol):
 
     def __getitem__(self, key: int | str, /) -> VideoSequence:
         """Return a sequence by number (from 0) or by name."""
-        ...
-
-    def benchmark_info(self, name: str) -> BenchmarkInfo:
-        """Return what the benchmark says of a sequence beyond its boxes."""
         ...
 
 
@@ -88,10 +61,6 @@ def _origins(sequence: VideoSequence) -> frozenset[str]:
     return sequence.origins
 
 
-def _no_info(entry: Entry) -> BenchmarkInfo:
-    return BenchmarkInfo()
-
-
 @dataclass(frozen=True)
 class Reader:
     """How sequences of one data set are read; every function can be pickled.
@@ -99,13 +68,11 @@ class Reader:
     Attributes:
         read: Gives the sequence of an entry.
         masks: Gives its masks, so that an index can bring them back.
-        info: Gives what is needed to score it.
         marks: Gives what a sequence has in common with those that show the same frames, and with no other.
     """
 
     read: Callable[[Entry], VideoSequence]
     masks: Callable[[Entry], MaskSource | None] = _no_masks
-    info: Callable[[Entry], BenchmarkInfo] = _no_info
     marks: Callable[[VideoSequence], frozenset[str]] = _origins
 
 
@@ -144,10 +111,6 @@ class VideoDataset:
             DatasetError: There is no sequence of this name.
         """
         return self.entries[position_of(key, self._positions, self.name)]
-
-    def benchmark_info(self, name: str) -> BenchmarkInfo:
-        """Return what the benchmark says of a sequence beyond its boxes."""
-        return self.reader.info(self.entry(name))
 
 
 def position_of(key: int | str, positions: dict[str, int], dataset: str) -> int:

@@ -13,7 +13,7 @@ import re
 import numpy as np
 from jaxtyping import Float
 
-from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import (
     EXTENSIONS,
@@ -25,7 +25,7 @@ from starktrack.data.sources.frames_on_disk import (
 )
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes, read_flags
-from starktrack.data.video_sequence import FrameSource, VideoSequence
+from starktrack.data.video_sequence import BenchmarkInfo, FrameSource, VideoSequence
 from starktrack.errors import DatasetError
 
 NUM_TRAIN = 9335
@@ -144,18 +144,18 @@ def labelled(entry: Entry, boxes: Float[np.ndarray, "num_frames 4"], frames: Fra
         flags.append(read_flags(labels, "cover.label", count) == 0)
     visible = has_area(boxes) & ~np.logical_or.reduce(flags)
     absent = flags[-1] if len(flags) > 1 else None
-    return VideoSequence(entry.name, frames, boxes, visible, object_class(labels), flagged_absent=absent)
-
-
-def labelled_info(entry: Entry) -> BenchmarkInfo:
-    """Return the size of the frames where `meta_info.ini` tells it."""
-    numbers = re.findall(r"\d+", _meta(entry.labels).get("resolution", ""))
-    return BenchmarkInfo((int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else None)
-
-
-def object_class(labels: Folder) -> str | None:
-    """Return what the target is, where `meta_info.ini` tells."""
-    return _meta(labels).get("object_class")
+    meta = _meta(labels)
+    numbers = re.findall(r"\d+", meta.get("resolution", ""))
+    info = BenchmarkInfo((int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else None)
+    return VideoSequence(
+        entry.name,
+        frames,
+        boxes,
+        visible,
+        meta.get("object_class"),
+        flagged_absent=absent,
+        benchmark=info,
+    )
 
 
 def _meta(labels: Folder) -> dict[str, str]:
@@ -171,12 +171,12 @@ def _meta(labels: Folder) -> dict[str, str]:
 
 
 SPLITS = ("train", "vottrain", "votval", "vot_allowed", "ltrtrain", "ltrval", "val", "test")
-GOT10K = video_spec("got10k", "GOT-10k", SPLITS, _find, Reader(_read, info=labelled_info))
+GOT10K = video_spec("got10k", "GOT-10k", SPLITS, _find, Reader(_read))
 VIDEOS = video_spec(
     "videos",
     "one's own videos in the GOT-10k layout",
     ("all", "*"),
     _find_own,
-    Reader(_read_own, info=labelled_info, marks=_frame_marks),
+    Reader(_read_own, marks=_frame_marks),
     _own_folders,
 )

@@ -23,7 +23,7 @@ from starktrack.data.sources.columns import (
     pack_texts,
     save_columns,
 )
-from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, Entry, Reader, VideoDataset, position_of
+from starktrack.data.sources.dataset import Dataset, Entry, Reader, VideoDataset, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NamedFrames, NumberedFrames
 from starktrack.data.sources.tracks import TracksDataset
@@ -84,10 +84,6 @@ class IndexedDataset:
             masks=self._dataset.reader.masks(entry),
         )
 
-    def benchmark_info(self, name: str) -> BenchmarkInfo:
-        """Return what the benchmark says of a sequence beyond its boxes."""
-        return self._dataset.benchmark_info(name)
-
     def _frames(self, entry: Entry, index: int) -> FrameSource:
         first, count = (int(value) for value in self._columns["frames"][index])
         pattern, _, inner = self._patterns[index].partition("\0")
@@ -99,6 +95,8 @@ class IndexedDataset:
 
 def indexed(dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None) -> Dataset:
     """Return the same data set with its boxes in memory, from the cache folder or read now and kept there.
+
+    Its sequences are for training: what only scoring asks for (`flagged_absent`, `benchmark`) is left out.
 
     Args:
         dataset: What `open_dataset` gave; still pictures and annotated videos are in memory already and come back

@@ -15,7 +15,7 @@ from jaxtyping import Bool
 
 from starktrack.arrays import Boxes
 from starktrack.data.formats.number_text import parse_table
-from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import (
     MissingFrames,
@@ -25,7 +25,7 @@ from starktrack.data.sources.frames_on_disk import (
 )
 from starktrack.data.sources.lists import read_words
 from starktrack.data.sources.tables import has_area, read_boxes
-from starktrack.data.video_sequence import VideoSequence
+from starktrack.data.video_sequence import BenchmarkInfo, VideoSequence
 from starktrack.errors import DatasetError
 from starktrack.geometry.boxes import xyxy_to_xywh
 
@@ -75,7 +75,9 @@ def _read_published(entry: Entry) -> VideoSequence:
     boxes, lost = _read_rows(entry)
     if not entry.frames.files():
         missing = MissingFrames(entry.frames.label("00001.jpg"), len(boxes))
-        return VideoSequence(entry.name, missing, boxes, has_area(boxes) & ~lost)
+        # Only the frames say which rows count.
+        info = BenchmarkInfo(rows_per_frame=_RATIO if str(entry.labels).endswith("/30") else 1)
+        return VideoSequence(entry.name, missing, boxes, has_area(boxes) & ~lost, benchmark=info)
     frames = all_frames(entry.frames)
     if not isinstance(frames, NumberedFrames):
         raise DatasetError(f"{entry.frames} must hold frames numbered without gaps")
@@ -109,11 +111,4 @@ def rows_of_frames(num_rows: int, num_frames: int, ratio: int) -> slice | None:
     return slice(0, min(count, num_frames) * step, step) if abs(count - num_frames) <= 1 else None
 
 
-def _info(entry: Entry) -> BenchmarkInfo:
-    """Return that the frames decide which rows count, for those who have only the text as published."""
-    if entry.annotation.startswith(_PACKED_PREFIX):
-        return BenchmarkInfo()
-    return BenchmarkInfo(rows_per_frame=_RATIO if str(entry.labels).endswith("/30") else 1)
-
-
-NFS = video_spec("nfs", "Need for Speed", ("30fps", "240fps"), _find, Reader(_read, info=_info))
+NFS = video_spec("nfs", "Need for Speed", ("30fps", "240fps"), _find, Reader(_read))

@@ -7,7 +7,7 @@ Source: the definition by the paper's authors (100 + 100 + 78 + 123 sequences, e
 
 import dataclasses
 
-from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, DatasetSpec, position_of
+from starktrack.data.sources.dataset import Dataset, DatasetSpec, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.nfs import NFS
 from starktrack.data.sources.otb import OTB
@@ -57,11 +57,6 @@ class UnionDataset:
         part, own = self._owners[position_of(name, self._positions, self.name)]
         inner = self.parts[part]
         return inner.part_of(own) if isinstance(inner, UnionDataset) else part
-
-    def benchmark_info(self, name: str) -> BenchmarkInfo:
-        """Return what the benchmark says of a sequence beyond its boxes."""
-        part, own = self._owners[position_of(name, self._positions, self.name)]
-        return self.parts[part].benchmark_info(own)
 
 
 def _open(root: Folder, split: str) -> Dataset:

@@ -8,12 +8,12 @@ Source: Wu, Lim and Yang, Object Tracking Benchmark, TPAMI 2015.
 
 import re
 
-from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder, find_folders
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.lists import read_rows
 from starktrack.data.sources.tables import has_area, read_boxes
-from starktrack.data.video_sequence import VideoSequence
+from starktrack.data.video_sequence import BenchmarkInfo, VideoSequence
 
 
 def _find(root: Folder, split: str) -> Found:
@@ -29,16 +29,12 @@ def _find(root: Folder, split: str) -> Found:
 
 
 def _read(entry: Entry) -> VideoSequence:
-    boxes = read_boxes(entry.labels, entry.annotation)[entry.skip :]
+    rows = read_boxes(entry.labels, entry.annotation)
+    boxes = rows[entry.skip :]
     # Board's numbers have five digits, all others four.
     frames = find_frames(entry.frames, entry.first + entry.skip, len(boxes), digits=(4, 5))
-    return VideoSequence(entry.name, frames, boxes, has_area(boxes))
+    info = BenchmarkInfo(left_out_xywh=rows[: entry.skip])
+    return VideoSequence(entry.name, frames, boxes, has_area(boxes), benchmark=info)
 
 
-def _info(entry: Entry) -> BenchmarkInfo:
-    if not entry.skip:
-        return BenchmarkInfo()
-    return BenchmarkInfo(left_out_xywh=read_boxes(entry.labels, entry.annotation)[: entry.skip])
-
-
-OTB = video_spec("otb", "OTB100", ("test",), _find, Reader(_read, info=_info))
+OTB = video_spec("otb", "OTB100", ("test",), _find, Reader(_read))

@@ -14,7 +14,7 @@ from starktrack.data.formats.number_text import parse_boxes, parse_table
 from starktrack.data.sources.dataset import Entry, Found, Reader, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import MissingFrames
-from starktrack.data.sources.got10k import labelled, labelled_info
+from starktrack.data.sources.got10k import labelled
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError
 
@@ -65,4 +65,4 @@ def _read(entry: Entry) -> VideoSequence:
     return labelled(entry, boxes, MissingFrames(f"the pictures of {entry.name}", len(boxes)))
 
 
-PLAIN = video_spec("custom", "boxes of one's own", ("all",), _find, Reader(_read, info=labelled_info))
+PLAIN = video_spec("custom", "boxes of one's own", ("all",), _find, Reader(_read))

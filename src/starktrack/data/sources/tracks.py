@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float
 from starktrack.arrays import Image
 from starktrack.data.formats.number_text import parse_table
 from starktrack.data.sources.cache import cache_folder
-from starktrack.data.sources.dataset import BenchmarkInfo, Dataset, DatasetSpec, position_of
+from starktrack.data.sources.dataset import Dataset, DatasetSpec, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NumberedFrames, all_frames
 from starktrack.data.video_sequence import FrameSource, OtherTarget, TargetClasses, VideoSequence
@@ -173,10 +173,6 @@ class TracksDataset:
             absent=np.zeros(len(own.label.visible), bool),
             others=tuple(track.label for track in tracks if track.piece_of != own.piece_of),
         )
-
-    def benchmark_info(self, name: str) -> BenchmarkInfo:
-        """Return that no benchmark says anything of one's own tracks."""
-        return BenchmarkInfo()
 
     def unpack(self, progress: Progress = lambda done, total: None) -> None:
         """Unpack all video files into the cache folder, so that frames can be read in any order.

@@ -7,17 +7,17 @@ of a mask is tight. Frames with a code, NaN or an empty mask have no target. Anc
 Source: votchallenge.net, the VOT toolkit's documentation of its formats.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
 
 from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, parse_region
-from starktrack.data.sources.dataset import BenchmarkInfo, Entry, Found, Reader, select, video_spec
+from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import find_frames
 from starktrack.data.sources.tables import has_area, read_numbers
-from starktrack.data.video_sequence import VideoSequence
+from starktrack.data.video_sequence import BenchmarkInfo, MaskSource, VideoSequence
 from starktrack.errors import DatasetError
 from starktrack.geometry.boxes import box_of_mask
 
@@ -100,20 +100,16 @@ def _read(entry: Entry) -> VideoSequence:
     boxes = np.array([region_box(region) for region in regions])
     folder, digits = _channel(entry)
     frames = find_frames(folder, 1, len(regions), digits=(digits,))
-    return VideoSequence(entry.name, frames, boxes, has_area(boxes), masks=_masks(entry))
-
-
-def _masks(entry: Entry) -> RegionMasks | None:
-    regions = read_regions(entry)
+    info = _info(entry, regions)
+    sequence = VideoSequence(entry.name, frames, boxes, has_area(boxes), benchmark=info)
     if not any(isinstance(region, Mask) for region in regions):
-        return None
-    settings = _settings(entry)
-    if "width" in settings and "height" in settings:
-        return RegionMasks(regions, (int(settings["height"]), int(settings["width"])))
-    folder, digits = _channel(entry)
-    frames = find_frames(folder, 1, len(regions), digits=(digits,))
-    height, width = frames.read(0).shape[:2]
-    return RegionMasks(regions, (height, width))
+        return sequence
+    width, height = sequence.size_wh
+    return replace(sequence, masks=RegionMasks(regions, (height, width)))
+
+
+def _masks(entry: Entry) -> MaskSource | None:
+    return _read(entry).masks
 
 
 def _settings(entry: Entry) -> dict[str, str]:
@@ -130,18 +126,22 @@ def _channel(entry: Entry) -> tuple[Folder, int]:
     return entry.frames.below(folder), int(digits or 1)
 
 
-def _info(entry: Entry) -> BenchmarkInfo:
-    count = len(read_regions(entry))
-    values = {}
-    for name in entry.labels.files():
+def _info(entry: Entry, regions: tuple[Region, ...]) -> BenchmarkInfo:
+    tags: dict[str, Bool[np.ndarray, " num_frames"]] = {}
+    anchors: dict[int, int] = {}
+    for name in sorted(entry.labels.files()):
         stem, _, kind = name.rpartition(".")
-        if kind in ("tag", "value"):
-            flags = read_numbers(entry.labels, name)
+        if kind == "tag" or name == "anchor.value":
             # The toolkit leaves out what follows the last value.
-            values[stem] = np.pad(flags[:count], (0, max(0, count - len(flags))))
+            values = read_numbers(entry.labels, name)[: len(regions)]
+            if kind == "tag":
+                tags[stem] = np.pad(values, (0, len(regions) - len(values))) > 0
+            else:
+                anchors = {frame: 1 if value > 0 else -1 for frame, value in enumerate(values) if value}
     settings = _settings(entry)
-    size = (int(settings["width"]), int(settings["height"])) if "width" in settings else None
-    return BenchmarkInfo(resolution_wh=size, anchors=values.pop("anchor", None), attributes=values)
+    has_size = "width" in settings and "height" in settings
+    size = (int(settings["width"]), int(settings["height"])) if has_size else None
+    return BenchmarkInfo(resolution_wh=size, regions=regions, anchors=anchors, tags=tags)
 
 
-VOT = video_spec("vot", "a VOT workspace", ("all",), _find, Reader(_read, masks=_masks, info=_info))
+VOT = video_spec("vot", "a VOT workspace", ("all",), _find, Reader(_read, masks=_masks))

@@ -1,11 +1,10 @@
 """What scoring needs of a data set: the truth, read by the data set's own reader, with or without frames."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from starktrack.config.benchmarks import BENCHMARKS
 from starktrack.data.collection import ALL, open_benchmark
@@ -16,52 +15,27 @@ from starktrack.data.sources.nfs import rows_of_frames
 from starktrack.data.sources.notu import PART_SPLITS, UnionDataset
 from starktrack.data.sources.plain import PLAIN
 from starktrack.data.sources.registry import SOURCES
+from starktrack.data.sources.tables import has_area
+from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError, nearest_name
 from starktrack.evaluation.dialects import Dialect
 
 
-@dataclass(frozen=True)
-class Annotation:
-    """The truth about one sequence.
-
-    Attributes:
-        name: Unique within its data set.
-        boxes_xywh: Image pixels; rows without a target may hold NaN or zeros.
-        visible: Frames that the data set does not flag as absent, or None where it has no flags.
-        size_wh: Width and height of the frames, pixels, where known (GOT-10k clips boxes to it).
-        object_class: What the target is, where known.
-        attributes: What makes the sequence hard (`fast motion` …), where known.
-        left_out_xywh: Boxes before the first frame that count where a result has them (OTB's Tiger1).
-        rows_per_frame: See `data.sources.dataset.BenchmarkInfo`.
-    """
-
-    name: str
-    boxes_xywh: Float[np.ndarray, "num_frames 4"]
-    visible: Bool[np.ndarray, " num_frames"] | None = None
-    size_wh: tuple[int, int] | None = None
-    object_class: str | None = None
-    attributes: tuple[str, ...] = ()
-    left_out_xywh: Float[np.ndarray, "num_left_out 4"] = field(default_factory=lambda: np.zeros((0, 4)))
-    rows_per_frame: int = 0
-
-    def __len__(self) -> int:
-        """Return the number of annotated frames."""
-        return len(self.boxes_xywh)
-
-
-def matched_to(annotation: Annotation, num_predicted: int) -> Annotation:
-    """Return the annotation with the rows that a result of this length is about.
+def matched_to(sequence: VideoSequence, num_predicted: int) -> VideoSequence:
+    """Return the sequence with the rows that a result of this length is about.
 
     Two data sets leave room: OTB's Tiger1 starts at frame 1 or 6, and NFS as published says by its frames, which
     a result has one row for, which rows count.
     """
-    boxes, early = annotation.boxes_xywh, annotation.left_out_xywh
+    boxes, visible = sequence.boxes_xywh, sequence.visible
+    early, ratio = sequence.benchmark.left_out_xywh, sequence.benchmark.rows_per_frame
     if len(early) and num_predicted == len(boxes) + len(early):
-        return replace(annotation, boxes_xywh=np.concatenate([early, boxes]), left_out_xywh=early[:0])
-    if annotation.rows_per_frame and num_predicted:
-        rows = rows_of_frames(len(boxes), num_predicted, annotation.rows_per_frame)
-        return annotation if rows is None else replace(annotation, boxes_xywh=boxes[rows], rows_per_frame=0)
-    return annotation
+        boxes, visible = np.concatenate([early, boxes]), np.concatenate([has_area(early), visible])
+    elif ratio and num_predicted and (rows := rows_of_frames(len(boxes), num_predicted, ratio)) is not None:
+        boxes, visible = boxes[rows], visible[rows]
+    else:
+        return sequence
+    return replace(sequence, boxes_xywh=boxes, visible=visible)
 
 
 ALIASES = {
@@ -147,7 +121,7 @@ def _require_some(dataset: Dataset, place: Path) -> Dataset:
     return dataset
 
 
-def annotations_of(dataset: Dataset, names: Iterable[str] | None = None) -> list[Annotation]:
+def scored_sequences(dataset: Dataset, names: Iterable[str] | None = None) -> list[VideoSequence]:
     """Return the truth of sequences, those left out of which only the first box is published.
 
     Args:
@@ -164,37 +138,27 @@ def annotations_of(dataset: Dataset, names: Iterable[str] | None = None) -> list
             f"{dataset.name} {dataset.split} must hold every sequence asked for, got {len(missing)} of "
             f"{len(chosen)} missing: {', '.join(missing[:5])}"
         )
-    return [found for name in chosen if (found := _annotation(dataset, name)) is not None]
+    return [sequence for name in chosen if _has_truth(sequence := dataset[name])]
 
 
-def missing_labels(dataset: str, annotations: Sequence[Annotation], chosen: Dialect) -> list[str]:
-    """Return which rules of a dialect the annotations lack the labels for, one line each."""
-    told = []
-    unsized = sum(annotation.size_wh is None for annotation in annotations)
+def _has_truth(sequence: VideoSequence) -> bool:
+    """Tell a sequence from one of a test set, of which only the first box is published."""
+    is_bare = isinstance(sequence.frames, MissingFrames)
+    return len(sequence) >= len(sequence.frames) and not (is_bare and len(sequence) == 1)
+
+
+def missing_labels(dataset: str, sequences: Sequence[VideoSequence], chosen: Dialect) -> list[str]:
+    """Return which rules of a dialect the sequences lack the labels for, one line each."""
+    lines = []
+    unsized = sum(sequence.benchmark.resolution_wh is None for sequence in sequences)
     if chosen.clip_to_image and unsized:
-        told.append(
-            f"{unsized} of {len(annotations)} sequences have no resolution in meta_info.ini: boxes are not clipped"
+        lines.append(
+            f"{unsized} of {len(sequences)} sequences have no resolution in meta_info.ini: boxes are not clipped"
         )
-    unflagged = sum(annotation.visible is None for annotation in annotations)
+    unflagged = sum(sequence.flagged_absent is None for sequence in sequences)
     if chosen.absent_flags == "invalid" and dataset.startswith(FLAGGED) and unflagged:
-        told.append(
-            f"{unflagged} of {len(annotations)} sequences have no labels of absence (cover.label, absent/): "
+        lines.append(
+            f"{unflagged} of {len(sequences)} sequences have no labels of absence (cover.label, absent/): "
             "frames without target count"
         )
-    return told
-
-
-def _annotation(dataset: Dataset, name: str) -> Annotation | None:
-    sequence, info = dataset[name], dataset.benchmark_info(name)
-    is_bare = isinstance(sequence.frames, MissingFrames)
-    if len(sequence) < len(sequence.frames) or (is_bare and len(sequence) == 1):
-        return None
-    return Annotation(
-        name,
-        sequence.boxes_xywh,
-        None if sequence.flagged_absent is None else ~sequence.flagged_absent,
-        info.resolution_wh,
-        sequence.object_class,
-        left_out_xywh=info.left_out_xywh,
-        rows_per_frame=info.rows_per_frame if is_bare else 0,
-    )
+    return lines

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from starktrack.errors import DatasetError
-from starktrack.evaluation.annotations import (
-    Annotation,
-    annotations_of,
+from starktrack.evaluation.dialects import dialect
+from starktrack.evaluation.truth import (
     matched_to,
     missing_labels,
     open_truth,
+    scored_sequences,
 )
-from starktrack.evaluation.dialects import dialect
 
 
 def write(path, text):
@@ -20,7 +19,7 @@ def write(path, text):
 
 
 def read(name, place, split=None):
-    return annotations_of(open_truth(name, place, split))
+    return scored_sequences(open_truth(name, place, split))
 
 
 def test_lasot_joins_both_flags_and_takes_its_test_set_from_a_folder_of_all(tmp_path):
@@ -31,7 +30,7 @@ def test_lasot_joins_both_flags_and_takes_its_test_set_from_a_folder_of_all(tmp_
         write(folder / "out_of_view.txt", "0,0,1")
     (one,) = read("lasot", tmp_path)
     assert one.name == "cat-1"
-    assert one.visible.tolist() == [True, False, False]
+    assert one.flagged_absent.tolist() == [False, True, True]
     assert [a.name for a in read("lasot", tmp_path, "all")] == ["cat-1", "cat-2"]
 
 
@@ -43,7 +42,8 @@ def test_got10k_gives_cover_resolution_and_class(tmp_path):
     write(folder / "meta_info.ini", "[METAINFO]\nobject_class: cat\nresolution: (1920, 1080)\n")
     write(tmp_path / "list.txt", "GOT-10k_Val_000001\n")
     (one,) = read("got10k_val", tmp_path)
-    assert (one.visible.tolist(), one.size_wh, one.object_class) == ([True, False], (1920, 1080), "cat")
+    assert one.flagged_absent.tolist() == [False, True]
+    assert (one.benchmark.resolution_wh, one.object_class) == ((1920, 1080), "cat")
     assert missing_labels("got10k", [one], dialect("got10k", "got10k")) == []
 
 
@@ -64,7 +64,7 @@ def test_uav123_needs_no_frames(tmp_path, name, place):
     if "anno" in place:
         write(tmp_path / "anno" / "UAV20L" / "bike1.txt", "9,9,9,9\n")
     (one,) = read(name, tmp_path)
-    assert (one.name, one.visible) == ("bike1", None)
+    assert (one.name, one.flagged_absent) == ("bike1", None)
     assert np.isnan(one.boxes_xywh[1]).all()
 
 
@@ -99,7 +99,7 @@ def test_nfs_as_published_is_cut_to_the_frames_that_a_result_has(tmp_path, colum
 def test_nfs_as_re_packed_has_a_row_per_frame(tmp_path):
     write(tmp_path / "anno" / "nfs_car.txt", "1\t2\t3\t4\n" * 8)
     (car,) = read("nfs", tmp_path)
-    assert (car.name, car.rows_per_frame) == ("car", 0)
+    assert (car.name, car.benchmark.rows_per_frame) == ("car", 0)
 
 
 def test_tlp_lines_tell_lost_frames(tmp_path):
@@ -149,7 +149,7 @@ def test_errors_name_what_is_missing(tmp_path):
         open_truth("otbb", tmp_path)
     write(tmp_path / "a.txt", "1,2,3,4")
     with pytest.raises(DatasetError, match="1 of 2 missing: b"):
-        annotations_of(open_truth("custom", tmp_path), ["a", "b"])
+        scored_sequences(open_truth("custom", tmp_path), ["a", "b"])
     write(tmp_path / "other" / "a.txt", "1,2,3,4")
     with pytest.raises(DatasetError, match="each sequence once, got a in"):
         open_truth("custom", tmp_path)
@@ -176,11 +176,7 @@ def test_zip_and_folder_read_the_same(tmp_path):
             archive.write(path, path.relative_to(tmp_path))
     (zipped,), (plain,) = read("lasot", tmp_path / "a.zip"), read("lasot", tmp_path / "annos")
     np.testing.assert_array_equal(zipped.boxes_xywh, plain.boxes_xywh)
-    assert zipped.visible.tolist() == plain.visible.tolist() == [True, False]
-
-
-def test_an_annotation_knows_its_length():
-    assert len(Annotation("a", np.zeros((3, 4)))) == 3
+    assert zipped.flagged_absent.tolist() == plain.flagged_absent.tolist() == [False, True]
 
 
 @pytest.mark.shared
