@@ -12,20 +12,20 @@ from starktrack.evaluation.attributes import derive_attributes, read_attributes,
 from starktrack.evaluation.conventions import explain
 from starktrack.evaluation.dialects import dialect
 from starktrack.evaluation.published import not_published_here, published_for, published_numbers
-from starktrack.evaluation.report import (
+from starktrack.evaluation.report import compare_all, scores_of, to_json
+from starktrack.evaluation.scoring import evaluate
+from starktrack.evaluation.statistics import compare, interval
+from starktrack.evaluation.tables import (
     Table,
-    attribute_table,
     comparison_table,
+    group_table,
     overall_table,
     sequence_table,
     to_csv,
-    to_json,
     to_latex,
     to_markdown,
     to_terminal,
 )
-from starktrack.evaluation.scoring import evaluate
-from starktrack.evaluation.statistics import compare, interval
 
 
 @pytest.fixture(scope="module")
@@ -42,32 +42,37 @@ def evaluations():
     return [evaluate(n, "otb", p, annotations, chosen) for n, p in [("good", good), ("bad", bad)]]
 
 
-def test_the_overall_table_has_a_row_per_tracker_and_an_interval_per_value(evaluations):
-    table = overall_table(evaluations)
+@pytest.fixture(scope="module")
+def scores(evaluations):
+    return [scores_of(evaluation) for evaluation in evaluations]
+
+
+def test_the_overall_table_has_a_row_per_tracker_and_an_interval_per_value(evaluations, scores):
+    table = overall_table(scores)
     assert table.headings[:2] == ("tracker", "AUC")
     assert [row[0] for row in table.rows] == ["good", "bad"]
     assert table.rows[0][1].startswith(f"{100 * evaluations[0].overall('auc'):.2f} ±")
 
 
-def test_published_numbers_stand_below_measured_ones(evaluations):
-    rows = overall_table(evaluations, published_for("lasot")).rows
+def test_published_numbers_stand_below_measured_ones(scores):
+    rows = overall_table(scores, published_for("lasot")).rows
     assert ("STARK-ST101 †", "67.1", "", "", "", "77.0", "", "30.0") in rows
 
 
-def test_sequences_and_attributes_have_rows_of_their_own(evaluations):
-    assert len(sequence_table(evaluations).rows) == 12
-    rows = attribute_table(evaluations, "precision").rows
+def test_sequences_and_attributes_have_rows_of_their_own(evaluations, scores):
+    assert len(sequence_table(scores, "").rows) == 12
+    rows = group_table(scores, "precision").rows
     assert [row[0] for row in rows] == ["blur (12)", "calm (8)"]
     assert float(rows[0][1]) == pytest.approx(100 * evaluations[0].overall("precision"), abs=0.005)
 
 
-def test_an_unknown_measure_names_the_nearest(evaluations):
+def test_an_unknown_measure_names_the_nearest(scores):
     with pytest.raises(ConfigError, match="did you mean 'precision'"):
-        sequence_table(evaluations, "precison")
+        sequence_table(scores, "precison")
 
 
-def test_every_form_holds_the_same_cells(evaluations):
-    table = overall_table(evaluations)
+def test_every_form_holds_the_same_cells(evaluations, scores):
+    table = overall_table(scores)
     assert to_markdown(table).count("\n| ") == 4
     name, *numbers = tuple(csv.reader(io.StringIO(to_csv(table))))[1]
     assert name == "good"
@@ -78,8 +83,8 @@ def test_every_form_holds_the_same_cells(evaluations):
     assert to_terminal(table).row_count == 2
 
 
-def test_latex_signs_are_escaped(evaluations):
-    assert r"seq\_0 &" in to_latex(sequence_table(evaluations))
+def test_latex_signs_are_escaped(scores):
+    assert r"seq\_0 &" in to_latex(sequence_table(scores, ""))
 
 
 def test_tildes_and_carets_and_backslashes_are_escaped_for_latex():
@@ -124,13 +129,13 @@ def test_the_bootstrap_interval_is_that_of_the_normal_mean():
     assert found.high == pytest.approx(values.mean() + 1.96 / 20, abs=0.025)
 
 
-def test_a_paired_comparison_tells_who_wins_where(evaluations):
+def test_a_paired_comparison_tells_who_wins_where(evaluations, scores):
     found = compare(*evaluations, "auc")
     assert (found.better, found.worse, found.reversal) == (12, 0, 0.0)
     assert found.difference.value == pytest.approx(
         evaluations[0].overall("auc") - evaluations[1].overall("auc")
     )
-    assert comparison_table(*evaluations).rows[0][2] == "12 / 0"
+    assert comparison_table(*scores, compare_all(*evaluations)).rows[0][2] == "12 / 0"
 
 
 def test_a_comparison_needs_the_same_sequences(evaluations):

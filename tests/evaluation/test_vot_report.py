@@ -6,9 +6,10 @@ import pytest
 from tests.evaluation.made import vot_sequence
 
 from starktrack.data.formats.regions import Rectangle
+from starktrack.evaluation.tables import comparison_table, overall_table
 from starktrack.evaluation.vot_anchors import score_anchors
 from starktrack.evaluation.vot_longterm import score_longterm
-from starktrack.evaluation.vot_report import vot_comparison_table, vot_table
+from starktrack.evaluation.vot_report import compare_vot, vot_scores
 from starktrack.evaluation.vot_results import (
     VotRun,
     anchor_frames,
@@ -123,12 +124,13 @@ def test_a_better_tracker_is_told_with_its_interval(workspace):
         return VotRun(regions, np.zeros(len(regions)))
 
     best = score_anchors(sequences, perfect, (15, 60))
-    rows = {row[0]: row for row in vot_comparison_table({"best": best, "ours": ours}, "t").rows}
+    both = vot_scores({"best": best, "ours": ours}, "t", sequences)
+    rows = {row[0]: row for row in comparison_table(*both, compare_vot(best, ours)).rows}
     assert list(rows) == ["EAO", "A", "R"]
     value, low, high = map(float, re.findall(r"[+-]\d\.\d{4}", rows["EAO"][1]))
     assert 0 < low < value < high
     assert value == pytest.approx(best.eao - ours.eao, abs=1e-4)
     assert (rows["EAO"][2], rows["A"][2], rows["EAO"][3]) == ("", "4 / 0", "0.000")
-    (row,) = vot_table({"ours": ours}, "t").rows
+    (row,) = overall_table(both[1:]).rows
     assert re.fullmatch(r"0\.\d{4} ±0\.\d{4}", row[1])
     assert row[2].startswith(f"{ours.accuracy:.4f} ±")

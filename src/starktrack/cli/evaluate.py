@@ -8,7 +8,7 @@ import typer
 from starktrack.cli.options import Device, DeviceOption, RefineOption, named
 from starktrack.cli.progress import JobsProgress
 from starktrack.cli.tables import Form, print_error, show, write_json
-from starktrack.evaluation import report as tables
+from starktrack.evaluation import report, tables
 from starktrack.workflows import evaluate as workflow
 from starktrack.workflows.trackers import TrackerSpec, named_tracker
 
@@ -95,11 +95,12 @@ def evaluate(
             on_note=print_error,
         )
     if run.evaluations:
-        show(tables.overall_table(run.evaluations), form)
+        scores = [report.scores_of(evaluation) for evaluation in run.evaluations]
+        show(tables.overall_table(scores), form)
         if per_sequence:
-            show(tables.sequence_table(run.evaluations), form)
+            show(tables.sequence_table(scores, ""), form)
         if json_path is not None:
-            write_json(json_path, tables.to_json(run.evaluations, run.conventions))
+            write_json(json_path, report.to_json(run.evaluations, run.conventions))
     for problem in run.problems:
         print_error(f"failed: {problem}")
     if run.has_failed:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from starktrack.errors import InputError
-from starktrack.evaluation import report as tables
+from starktrack.evaluation import tables
 from starktrack.files import atomic_write
 
 

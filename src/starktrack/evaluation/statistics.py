@@ -29,14 +29,14 @@ class Comparison:
 
     Attributes:
         difference: Of the overall scores, with its interval.
-        better: Sequences on which the first scores higher.
+        better: Sequences on which the first scores higher; None where sequences have no score of their own.
         worse: Sequences on which it scores lower; the rest are ties.
         reversal: How often resampled sequences turn the sign of the difference, [0, 1].
     """
 
     difference: Interval
-    better: int
-    worse: int
+    better: int | None
+    worse: int | None
     reversal: float
 
 
@@ -75,11 +75,6 @@ def percentile_interval(value: float, samples: PerSample, level: float = 0.95) -
     return Interval(value, float(low), float(high))
 
 
-def reversal(value: float, samples: PerSample) -> float:
-    """Return how often a sample has not the sign of the value, [0, 1]."""
-    return float((samples * np.sign(value) <= 0).mean())
-
-
 def compare(
     first: Evaluation, second: Evaluation, key: str, level: float = 0.95, seed: int = 0
 ) -> Comparison:
@@ -94,12 +89,26 @@ def compare(
             f"{first.tracker} on {len(first.names)} ({first.dialect.name}) and "
             f"{second.tracker} on {len(second.names)} ({second.dialect.name})"
         )
-    differences = first.values[key] - second.values[key]
-    difference = interval(differences, first.weights[key], level, seed)
-    means = bootstrap_means(differences, first.weights[key], seed)
+    differences, weights = first.values[key] - second.values[key], first.weights[key]
+    means = bootstrap_means(differences, weights, seed)
+    return comparison_of(weighted_mean(differences, weights), means, differences, level)
+
+
+def comparison_of(
+    value: float, samples: PerSample, differences: PerSequence | None, level: float = 0.95
+) -> Comparison:
+    """Return the comparison that a difference and its bootstrap samples make.
+
+    Args:
+        value: Of the overall scores.
+        samples: The same over sequences drawn with replacement.
+        differences: Of each sequence, where sequences have a score of their own.
+        level: Share of the samples that the interval holds.
+    """
+    known = differences is not None
     return Comparison(
-        difference,
-        int((differences > 0).sum()),
-        int((differences < 0).sum()),
-        reversal(difference.value, means),
+        percentile_interval(value, samples, level),
+        int((differences > 0).sum()) if known else None,
+        int((differences < 0).sum()) if known else None,
+        float((samples * np.sign(value) <= 0).mean()),
     )

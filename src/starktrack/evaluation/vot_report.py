@@ -1,7 +1,7 @@
-"""Scores of the VOT benchmarks as tables and JSON, with intervals and conventions."""
+"""Scores of the VOT benchmarks as those that tables show, as JSON, and their conventions in words."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias
 
@@ -9,11 +9,15 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack.data.video_sequence import VideoSequence
-from starktrack.errors import InputError
 from starktrack.evaluation.attributes import derive_attributes
-from starktrack.evaluation.published import Published
-from starktrack.evaluation.report import PUBLISHED_MARK, Table
-from starktrack.evaluation.statistics import Interval, draw_counts, percentile_interval, reversal
+from starktrack.evaluation.statistics import (
+    Comparison,
+    Interval,
+    comparison_of,
+    draw_counts,
+    percentile_interval,
+)
+from starktrack.evaluation.tables import Groups, NumberForm, Scores
 from starktrack.evaluation.vot_anchors import (
     EAO_INTERVAL,
     FAILURE_OVERLAP,
@@ -75,6 +79,8 @@ WORDS: dict[type, tuple[str, ...]] = {
 }
 
 
+SHARES = NumberForm(scale=1.0, decimals=4, spread_decimals=4, published_decimals=3)
+
 INTERVAL_WORDS = (
     "intervals: 95 % by bootstrap over sequences; a comparison draws the same sequences for both trackers"
 )
@@ -82,11 +88,11 @@ INTERVAL_WORDS = (
 
 def to_json(scores: Mapping[str, Mapping[str, VotScore]], dataset: str) -> str:
     """Return all scores, intervals and curves as JSON, by experiment and tracker; infinite thresholds are text."""
-    told = {
+    known = {
         experiment: {name: _as_mapping(score) for name, score in by_name.items()}
         for experiment, by_name in scores.items()
     }
-    return json.dumps({"dataset": dataset, "experiments": told}, indent=1)
+    return json.dumps({"dataset": dataset, "experiments": known}, indent=1)
 
 
 def _as_mapping(score: VotScore) -> dict[str, Any]:
@@ -119,74 +125,47 @@ def _sequence_values(score: VotScore) -> dict[str, float]:
     return score.sequence_recall if isinstance(score, LongTermScore) else score.sequence_accuracy
 
 
-def vot_table(scores: Mapping[str, VotScore], title: str, published: Iterable[Published] = ()) -> Table:
-    """Return one row per tracker, ± half its 95 % interval: percent for long-term, in [0, 1] else."""
-    kind = _kind(scores)
-    rows = [(name, *_with_intervals(score)) for name, score in scores.items()]
-    told: dict[str, dict[str, str]] = {}
-    for number in published:
-        told.setdefault(number.tracker, {})[number.measure] = (
-            f"{number.value:.{1 if kind is LongTermScore else 3}f}"
-        )
-    rows += [
-        (f"{name} {PUBLISHED_MARK}", *(values.get(key, "") for key in MEASURES[kind]))
-        for name, values in told.items()
-        if values.keys() & MEASURES[kind].keys()
-    ]
-    headings = ("tracker", *(heading for heading, _ in MEASURES[kind].values()))
-    note = f", {PUBLISHED_MARK} published" if told else ""
-    return Table(f"{title}, {PROTOCOLS[kind]}{note}", headings, tuple(rows))
+def vot_scores(
+    scores: Mapping[str, VotScore], title: str, sequences: Sequence[VideoSequence]
+) -> list[Scores]:
+    """Return what tables show of each tracker: percent for long-term, in [0, 1] else.
 
-
-def _with_intervals(score: VotScore) -> list[str]:
-    found = _intervals(score)
-    return [
-        f"{_shown(score, found[key].value)} ±{_shown(score, (found[key].high - found[key].low) / 2)}"
-        for key in MEASURES[type(score)]
-    ]
-
-
-def vot_sequence_table(scores: Mapping[str, VotScore], title: str) -> Table:
-    """Return one row per sequence, and a column per tracker and measure that sequences have."""
-    measures = [(heading, field) for heading, field in MEASURES[_kind(scores)].values() if field]
-    columns = [
-        (f"{name} {head}", getattr(score, field))
-        for name, score in scores.items()
-        for head, field in measures
-    ]
-    names = columns[0][1]
-    rows = tuple((name, *(f"{values[name]:.4f}" for _, values in columns)) for name in names)
-    return Table(f"{title}, per sequence", ("sequence", *(head for head, _ in columns)), rows)
-
-
-def vot_attribute_table(
-    scores: Mapping[str, VotScore], sequences: Sequence[VideoSequence], title: str
-) -> Table:
-    """Return one row per tag of the workspace, over its frames; without tags one per attribute of whole sequences.
-
-    The attributes follow from the true boxes, as for the other data sets; see `attributes.derive_attributes`.
+    Groups are the frames with each tag of the workspace. Without tags they are the sequences with each attribute
+    that follows from the true boxes, as for the other data sets; see `attributes.derive_attributes`.
     """
-    first = next(iter(scores.values()))
-    measures = MEASURES[type(first)]
-    if first.tags:
-        shown = [key for key in measures if key in next(iter(first.tags.values())).values]
-        cells = {
-            f"{tag} ({one.num_frames})": [
-                _shown(s, s.tags[tag].values[key]) for s in scores.values() for key in shown
-            ]
-            for tag, one in first.tags.items()
-        }
-        heading, what = "tag (frames)", "per tag over its frames"
-    else:
-        shown = list(measures)
-        cells = {
-            f"{name} ({int(mask.sum())})": [_over(s, mask, key) for s in scores.values() for key in shown]
-            for name, mask in _derived(sequences).items()
-        }
-        heading, what = "attribute (sequences)", "per attribute derived from boxes"
-    columns = [f"{name} {measures[key][0]}" for name in scores for key in shown]
-    return Table(
-        f"{title}, {what}", (heading, *columns), tuple((row, *texts) for row, texts in cells.items())
+    attributes = {} if any(score.tags for score in scores.values()) else _derived(sequences)
+    kind = _kind(scores)
+    return [
+        Scores(
+            tracker,
+            title,
+            {key: heading for key, (heading, _) in MEASURES[kind].items()},
+            _intervals(score),
+            {key: getattr(score, field) for key, (_, field) in MEASURES[kind].items() if field},
+            _groups(score, attributes),
+            PROTOCOLS[kind],
+            NumberForm(spread_decimals=2) if kind is LongTermScore else SHARES,
+            SHARES,
+        )
+        for tracker, score in scores.items()
+    ]
+
+
+def _groups(score: VotScore, attributes: Mapping[str, Float[np.ndarray, " num_sequences"]]) -> Groups:
+    if score.tags:
+        keys = next(iter(score.tags.values())).values
+        return Groups(
+            "tag (frames)",
+            "tag over its frames",
+            {tag: one.num_frames for tag, one in score.tags.items()},
+            {key: {tag: one.values[key] for tag, one in score.tags.items()} for key in keys},
+        )
+    over = {name: score.parts.measures(mask[None]) for name, mask in attributes.items()}
+    return Groups(
+        "attribute (sequences)",
+        "attribute derived from boxes",
+        {name: int(mask.sum()) for name, mask in attributes.items()},
+        {key: {name: float(found[key][0]) for name, found in over.items()} for key in MEASURES[type(score)]},
     )
 
 
@@ -197,39 +176,17 @@ def _derived(sequences: Sequence[VideoSequence]) -> dict[str, Float[np.ndarray, 
     return {name: np.array([float(name in of_sequence) for of_sequence in known]) for name in names}
 
 
-def _over(score: VotScore, mask: Float[np.ndarray, " num_sequences"], key: str) -> str:
-    return _shown(score, float(score.parts.measures(mask[None])[key][0]))
-
-
-def vot_comparison_table(scores: Mapping[str, VotScore], title: str) -> Table:
-    """Return one row per measure: the first tracker minus the second, with its 95 % interval over sequences.
-
-    Raises:
-        InputError: There are not two trackers.
-    """
-    if len(scores) < 2:
-        raise InputError(f"--compare needs two trackers, got {len(scores)}; name a second folder")
-    (first, a), (second, b) = list(scores.items())[:2]
-    samples = [_samples(score) for score in (a, b)]
-    rows = []
-    for key, (heading, field) in MEASURES[_kind(scores)].items():
-        differences, value = samples[0][key] - samples[1][key], getattr(a, key) - getattr(b, key)
-        found = percentile_interval(value, differences)
-        rows.append(
-            (
-                heading,
-                f"{_signed(a, value)} [{_signed(a, found.low)}, {_signed(a, found.high)}]",
-                _better_and_worse(a, b, field) if field else "",
-                f"{reversal(value, differences):.3f}",
-            )
+def compare_vot(first: VotScore, second: VotScore) -> dict[str, Comparison]:
+    """Return how the first tracker differs from the second, by the measure's key."""
+    a, b = _samples(first), _samples(second)
+    compared = {}
+    for key, (_, field) in MEASURES[type(first)].items():
+        pairs = [(value, getattr(second, field)[name]) for name, value in getattr(first, field, {}).items()]
+        differences = np.array([mine - other for mine, other in pairs]) if field else None
+        compared[key] = comparison_of(
+            getattr(first, key) - getattr(second, key), a[key] - b[key], differences
         )
-    headings = ("measure", "difference [95 %]", "better / worse", "sign reversed")
-    return Table(f"{first} minus {second}, {title}", headings, tuple(rows))
-
-
-def _better_and_worse(a: VotScore, b: VotScore, field: str) -> str:
-    pairs = [(value, getattr(b, field)[name]) for name, value in getattr(a, field).items()]
-    return f"{sum(x > y for x, y in pairs)} / {sum(x < y for x, y in pairs)}"
+    return compared
 
 
 def explain_vot(scores: Mapping[str, VotScore]) -> list[str]:
@@ -240,13 +197,3 @@ def explain_vot(scores: Mapping[str, VotScore]) -> list[str]:
 
 def _kind(scores: Mapping[str, VotScore]) -> type:
     return type(next(iter(scores.values())))
-
-
-def _shown(score: VotScore, value: float) -> str:
-    if np.isnan(value):
-        return ""
-    return f"{100 * value:.2f}" if isinstance(score, LongTermScore) else f"{value:.4f}"
-
-
-def _signed(score: VotScore, value: float) -> str:
-    return ("+" if value >= 0 else "") + _shown(score, value)

@@ -8,10 +8,10 @@ from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import ConfigError, InputError, nearest_name
-from starktrack.evaluation import report as tables
-from starktrack.evaluation import vot_report as vot_tables
+from starktrack.evaluation import report as reports
+from starktrack.evaluation import tables, vot_report
 from starktrack.evaluation.published import Published, not_published_here, published_for
-from starktrack.evaluation.scoring import Evaluation
+from starktrack.evaluation.statistics import Comparison
 from starktrack.evaluation.text_files import read_names
 from starktrack.evaluation.truth import NAMES, open_truth
 from starktrack.evaluation.vot_report import VotScore
@@ -21,7 +21,7 @@ from starktrack.evaluation.vot_scoring import (
     score_longterm_results,
     score_unsupervised_results,
 )
-from starktrack.workflows.scoring import Note, Truth, read_truth, score_results
+from starktrack.workflows.scoring import Note, read_truth, score_results
 
 LONG_TERM = ("vot_longterm", "vot2019lt", "vot2020lt")
 VOT_NAMES = ("vot", "vot2020", *LONG_TERM)
@@ -116,6 +116,8 @@ def report(
     check_known(name)
     if unknown := [kind for kind in per if kind not in TABLES_PER]:
         raise ConfigError(f"--per must be sequence or attribute, got {unknown[0]!r}")
+    if compare and len(places) < 2:
+        raise ConfigError(f"--compare needs two trackers, got {len(places)}; name a second folder")
     numbers = published_for(name) if published else []
     if published:
         _note_sources(numbers, name, note)
@@ -133,18 +135,17 @@ def report(
         on_note=on_note,
     )
     evaluations = [score_results(who, place, truth, on_note=on_note) for who, place in places.items()]
-    if compare and len(evaluations) < 2:
-        raise ConfigError(f"--compare needs two trackers, got {len(evaluations)}; name a second folder")
-    found = [tables.overall_table(evaluations, numbers)]
-    found += [_table_per(kind, evaluations, measure, truth) for kind in per]
-    found += [tables.comparison_table(*evaluations[:2])] if compare else []
+    origin = "derived from boxes" if truth.has_derived_attributes else ""
+    scores = [reports.scores_of(evaluation, origin) for evaluation in evaluations]
+    compared = reports.compare_all(*evaluations[:2]) if compare else None
+    found = _tables(scores, numbers, per, measure, compared)
     conventions = [
         line
         for part, lines in truth.conventions.items()
         for line in (f"{part}, by the conventions of {truth.parts[part][0].name}:", *lines)
     ]
-    section = Section(tuple(conventions), tuple(found))
-    return Report((section,), tables.to_json(evaluations, truth.conventions))
+    section = Section(tuple(conventions), found)
+    return Report((section,), reports.to_json(evaluations, truth.conventions))
 
 
 def open_annotations(
@@ -243,15 +244,27 @@ def _report_vot(
     numbers: Sequence[Published],
 ) -> Report:
     experiments, sections = score_vot(places, dataset, sequences), []
-    for experiment, scores in experiments.items():
-        title = f"{dataset} {experiment}"
+    for experiment, by_tracker in experiments.items():
         known = numbers if experiment in ("baseline", "longterm") else ()
-        found = [vot_tables.vot_table(scores, title, known)]
-        found += [vot_tables.vot_sequence_table(scores, title)] if "sequence" in per else []
-        found += [vot_tables.vot_attribute_table(scores, sequences, title)] if "attribute" in per else []
-        found += [vot_tables.vot_comparison_table(scores, title)] if compare else []
-        sections.append(Section(tuple(vot_tables.explain_vot(scores)), tuple(found)))
-    return Report(tuple(sections), vot_tables.to_json(experiments, dataset))
+        scores = vot_report.vot_scores(by_tracker, f"{dataset} {experiment}", sequences)
+        compared = vot_report.compare_vot(*list(by_tracker.values())[:2]) if compare else None
+        found = _tables(scores, known, per, None, compared)
+        sections.append(Section(tuple(vot_report.explain_vot(by_tracker)), found))
+    return Report(tuple(sections), vot_report.to_json(experiments, dataset))
+
+
+def _tables(
+    scores: Sequence[tables.Scores],
+    numbers: Sequence[Published],
+    per: Sequence[str],
+    measure: str | None,
+    compared: Mapping[str, Comparison] | None,
+) -> tuple[tables.Table, ...]:
+    made = {"sequence": tables.sequence_table, "attribute": tables.group_table}
+    found = [tables.overall_table(scores, numbers), *(made[kind](scores, measure) for kind in per)]
+    if compared is not None:
+        found.append(tables.comparison_table(scores[0], scores[1], compared))
+    return tuple(found)
 
 
 def _note_sources(numbers: Sequence[Published], dataset: str, note: Note) -> None:
@@ -263,10 +276,3 @@ def _note_sources(numbers: Sequence[Published], dataset: str, note: Note) -> Non
         note(f"{tables.PUBLISHED_MARK} {', '.join(trackers)}: {source}")
     if lacking := not_published_here(dataset):
         note(f"{tables.PUBLISHED_MARK} not here: {lacking}")
-
-
-def _table_per(kind: str, evaluations: Sequence[Evaluation], measure: str, truth: Truth) -> tables.Table:
-    if kind == "sequence":
-        return tables.sequence_table(evaluations, measure)
-    origin = "derived from boxes" if truth.has_derived_attributes else ""
-    return tables.attribute_table(evaluations, measure, origin=origin)
