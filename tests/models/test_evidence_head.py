@@ -34,7 +34,7 @@ def test_sharpness_of_a_flat_map_and_of_a_peak():
 
 def test_a_centre_head_gives_one_map():
     maps = CentreMaps(torch.zeros(1, 4), torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
-    assert sharpness(BoxPrediction(BOX, centre=maps)).shape == (1, 3)
+    assert sharpness(BoxPrediction(BOX, None, maps)).shape == (1, 3)
 
 
 def test_a_guided_head_gives_three_maps_the_corners_first():

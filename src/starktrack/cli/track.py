@@ -183,7 +183,7 @@ def _select(frames: "FrameStream") -> Sequence[float]:
 
 def _starts(
     path: Path, boxes_format: str | None, frames: "FrameStream", start_frame: int
-) -> tuple[dict[int, dict[int, Sequence[float]]], dict[int, str]]:
+) -> tuple[Mapping[int, Mapping[int, Sequence[float]]], dict[int, str]]:
     """Return where each target of a file of annotations starts, by frame and id, and the labels by id."""
     from starktrack.workflows.annotated_video import read_for_video
 

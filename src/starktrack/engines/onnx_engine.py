@@ -76,7 +76,7 @@ class OnnxEngine:
             )
         fed = {name: parts[part] for name, part in graph.search_inputs.items()}
         outputs = self._kind.outputs(self.config.model)
-        return self._kind.answer(*self._session.run(outputs, {**self._none, **fed}))
+        return self._kind.answer(*map(np.asarray, self._session.run(outputs, {**self._none, **fed})))
 
     def crop(
         self, queries: BoxQueries, crop: CropConfig

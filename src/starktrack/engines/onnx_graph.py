@@ -21,6 +21,9 @@ OPSET = 18
 class GraphOfCrops(nn.Module):
     """A network as a function of plain tensors, whose crops are bytes."""
 
+    scale: Float[Tensor, "3 1 1"]
+    offset: Float[Tensor, "3 1 1"]
+
     def __init__(self) -> None:
         super().__init__()
         mean, std = (255 * torch.tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
@@ -76,6 +79,7 @@ def write_graph(
             # One entry: the graph takes its inputs as `*inputs`.
             dynamic_shapes=(({0: new},) * len(halves[0]) + ({0: batch},) * len(halves[1]),),
         )
+    assert program is not None, "only the exporter before dynamo returns None"
     for node in program.model.graph:
         node.metadata_props.clear()  # where in our source each came from: a tenth of the file
     program.model.metadata_props.update(to_metadata(config))

@@ -1,17 +1,20 @@
 """ONNX Runtime's side of an exported network: the open file, its empty inputs, and crops as it takes them."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import onnxruntime
 from jaxtyping import Bool, UInt8
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from starktrack.errors import CheckpointError
 from starktrack.geometry.crop import CropTransform, cut
 from starktrack.tracking.protocol import BoxQueries
+
+runtime_errors = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+"""A compiled module, into which type checkers cannot look."""
 
 _DTYPES = {"tensor(uint8)": np.uint8, "tensor(bool)": np.bool_, "tensor(float)": np.float32}
 

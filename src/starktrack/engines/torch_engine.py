@@ -16,7 +16,7 @@ from starktrack.errors import DeviceError
 from starktrack.geometry.crop import CropTransform, Geometry, crop_transform
 from starktrack.kinds import kind_of
 from starktrack.models.crops import Crops, cut_batch, normalise
-from starktrack.models.folding import fold
+from starktrack.models.folding import fold, place
 from starktrack.tracking.protocol import BoxQueries
 
 
@@ -53,7 +53,7 @@ class TorchEngine:
         self._config = config
         self._process = OwnProcess()
         self.device = device
-        self.network = fold(network.eval()).to(device, memory_format=torch.channels_last)
+        self.network = place(fold(network.eval()), device, torch.channels_last)
         self._kind = kind_of(config)
         self._last: tuple[list[Any], Any] = ([], None)
 

@@ -34,7 +34,7 @@ def to_sequences(video: VideoTracks, frames: FrameSource, name: str = "") -> lis
         boxes = np.full((len(frames), 4), np.nan)
         for seen in track.observations:
             boxes[seen.frame] = seen.box_xywh
-        targets.append(OtherTarget(boxes, np.isfinite(boxes).all(axis=1), track.label or None))
+        targets.append(OtherTarget(boxes, np.isfinite(boxes[:, 0]), track.label or None))
     return [
         VideoSequence(
             f"{name}_{track.id}",

@@ -102,13 +102,13 @@ class Kind(ABC):
 
     @abstractmethod
     def embed(
-        self, network: "nn.Module", crops: "Tensor", masks: "Tensor | None", boxes_cxcywh: "Tensor"
+        self, network: "nn.Module", crops: "Tensor", masks: "Tensor | None", boxes_cxcywh: "Tensor | None"
     ) -> Any:
         """Return what the network keeps of normalised template crops, a batch.
 
         Args:
             masks: True outside the image; None where nothing is.
-            boxes_cxcywh: The target in each crop, crop units.
+            boxes_cxcywh: The target in each crop, crop units; None where the graph takes no boxes.
         """
 
     @abstractmethod

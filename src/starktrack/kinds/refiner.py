@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from starktrack.config.training import Recipe, StageConfig
-    from starktrack.data.samples.batch import Batch
+    from starktrack.data.samples.batch import Batch, Outlines
     from starktrack.models.refine import RefineOutput, Refiner
     from starktrack.training.losses import LossTerms
+
+
+def _outlines(batch: "Batch") -> "Outlines":
+    assert batch.outlines is not None, "samples of refiners have outlines"
+    return batch.outlines
 
 
 class RefinerKind(Kind):
@@ -53,7 +58,7 @@ class RefinerKind(Kind):
 
     def forward(self, network: "Refiner", batch: "Batch") -> "RefineOutput":
         """Return the network's output for a training batch."""
-        return network(batch.templates[:, 0], batch.outlines.template_boxes, batch.search)
+        return network(batch.templates[:, 0], _outlines(batch).template_boxes, batch.search)
 
     def loss(
         self,
@@ -66,12 +71,13 @@ class RefinerKind(Kind):
         """Return the loss of boxes and outlines; refiners have no teacher."""
         from starktrack.training.refine_loss import refine_loss
 
-        return refine_loss(self.forward(network, batch), batch.box_cxcywh, batch.outlines, stage.loss)
+        return refine_loss(self.forward(network, batch), batch.box_cxcywh, _outlines(batch), stage.loss)
 
     def embed(
-        self, network: "Refiner", crops: "Tensor", masks: "Tensor | None", boxes_cxcywh: "Tensor"
+        self, network: "Refiner", crops: "Tensor", masks: "Tensor | None", boxes_cxcywh: "Tensor | None"
     ) -> "Tensor":
         """Return the pooled features of the target in each template crop."""
+        assert boxes_cxcywh is not None, "the graph of this kind takes boxes"
         return network.embed(crops, boxes_cxcywh)
 
     def locate(

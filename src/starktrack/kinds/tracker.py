@@ -90,7 +90,7 @@ class TrackerKind(Kind):
 
         output = self.forward(network, batch)
         if stage.trains == "score":
-            return score_loss(output.score_logit, batch.label)
+            return score_loss(output.scores, batch.label)
         cell_offset = recipe.config.model.box_head.cell_offset
         if stage.trains == "joint":
             return joint_loss(output, batch.box_cxcywh, batch.label, stage.loss, cell_offset, batch.others)
@@ -111,7 +111,7 @@ class TrackerKind(Kind):
         return replace(config, tracking=replace(config.tracking, update_score=UNREACHABLE_SCORE))
 
     def embed(
-        self, network: "Stark", crops: "Tensor", masks: "Tensor | None", boxes_cxcywh: "Tensor"
+        self, network: "Stark", crops: "Tensor", masks: "Tensor | None", boxes_cxcywh: "Tensor | None"
     ) -> "Features":
         """Return the tokens of template crops."""
         return network.embed_template(crops, masks)
@@ -129,6 +129,8 @@ class TrackerKind(Kind):
 
     def tensors(self, kept: "Features") -> "tuple[Tensor, ...]":
         """Return tokens, padding mask and position."""
+        # `Graph.template_inputs` has masks, so that the exported half always has one.
+        assert kept.padding_mask is not None
         return kept.tokens, kept.padding_mask, kept.position
 
     def kept(self, *tensors: "Tensor") -> "Features":

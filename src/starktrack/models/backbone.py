@@ -6,10 +6,12 @@ Source: section 3.1 (any convolutional network may serve), section 4.1 (batch no
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 import timm
 import torch
 from jaxtyping import Float
+from timm.models import FeatureInfo
 from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 
@@ -26,11 +28,17 @@ class Backbone(nn.Module):
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = freeze_norms(body)
-        self.num_channels = body.feature_info.channels()[-1]
+        self.num_channels = int(feature_info(body).channels()[-1])
 
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch channels h2 w2"]:
         """Return the feature map of normalised images."""
         return self.body(image)[-1]
+
+
+def feature_info(body: nn.Module) -> FeatureInfo:
+    """Return timm's record of the stages of a feature extractor."""
+    # PyTorch declares every attribute of a module as Tensor | Module.
+    return cast("FeatureInfo", body.feature_info)
 
 
 class Pyramid(nn.Module):
@@ -39,7 +47,7 @@ class Pyramid(nn.Module):
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = freeze_norms(body)
-        self.num_channels = tuple(body.feature_info.channels())
+        self.num_channels = tuple(feature_info(body).channels())
 
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> list[Float[Tensor, "batch _ _ _"]]:
         """Return the feature maps of normalised images."""
@@ -123,7 +131,7 @@ def _check_filled(body: nn.Module, again: nn.Module, file: Path) -> None:
 def _stages(
     config: BackboneConfig, strides: tuple[int, ...], *, pretrained: bool, file: Path | None
 ) -> nn.Module:
-    padding = {"pad_type": "same"} if config.padding == "same" else {}
+    padding: dict[str, Any] = {"pad_type": "same"} if config.padding == "same" else {}
     try:
         body = timm.create_model(
             config.name,
@@ -146,7 +154,7 @@ def _stages(
 def _without_later_stages(body: nn.Module) -> nn.Module:
     """Drop what comes after the last stage; timm does so itself for all but its EfficientNet family."""
     if isinstance(body, EfficientNetFeatures):
-        last = int(body.feature_info.module_name()[-1].removeprefix("blocks."))
+        last = int(feature_info(body).module_name()[-1].removeprefix("blocks."))
         body.blocks = body.blocks[: last + 1]
     return body
 
@@ -160,7 +168,7 @@ def _stage_of_stride(config: BackboneConfig) -> int:
         )
     try:
         with torch.device("meta"):
-            strides = timm.create_model(config.name, features_only=True).feature_info.reduction()
+            strides = feature_info(timm.create_model(config.name, features_only=True)).reduction()
     except (RuntimeError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"backbone {config.name!r} has no feature stages; use a convolutional model"
@@ -187,7 +195,7 @@ def _check_map(config: BackboneConfig, stage: int) -> None:
         raise ConfigError(
             f"backbone {config.name!r} must take pictures of any size, got: {error}; use a convolutional model"
         ) from error
-    if shape[1:] != (body.feature_info.channels()[-1], side, side):
+    if shape[1:] != (feature_info(body).channels()[-1], side, side):
         raise ConfigError(
             f"backbone {config.name!r} must give maps [channels, rows, columns] at stride {config.stride}, got "
             f"{list(shape[1:])} for {side} cells; use another stride or model"

@@ -34,14 +34,14 @@ class CentreHead(nn.Module):
             _block(width, hidden), _block(hidden, hidden // 2), _block(hidden // 2, hidden // 2)
         )
         self.readout = nn.Conv2d(hidden // 2, 5, 1)
-        nn.init.constant_(self.readout.bias[:1], RARE)
+        nn.init.constant_(self.readout.get_parameter("bias")[:1], RARE)
 
     def box(
         self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
     ) -> BoxPrediction:
         """Return the box at the peak of the heat, and the maps."""
         maps = self.maps(search, embedding)
-        return BoxPrediction(box_at(maps, maps.heat_logits.argmax(dim=1)), centre=maps)
+        return BoxPrediction(box_at(maps, maps.heat_logits.argmax(dim=1)), None, maps)
 
     def maps(
         self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from starktrack.models.prediction import BoxPrediction
+from starktrack.models.prediction import CornerPrediction
 
 
 class CornerExpectation(nn.Module):
@@ -20,17 +20,20 @@ class CornerExpectation(nn.Module):
         cell_offset: Where in its cell a corner lies, in cells.
     """
 
+    x: Float[Tensor, " cells"]
+    y: Float[Tensor, " cells"]
+
     def __init__(self, cells: int, cell_offset: float) -> None:
         super().__init__()
         coordinate = (torch.arange(cells) + cell_offset) / cells
         self.register_buffer("x", coordinate.repeat(cells), persistent=False)
         self.register_buffer("y", coordinate.repeat_interleave(cells), persistent=False)
 
-    def forward(self, corner_logits: Float[Tensor, "batch 2 cells"]) -> BoxPrediction:
+    def forward(self, corner_logits: Float[Tensor, "batch 2 cells"]) -> CornerPrediction:
         """Return the box from both maps; in float32, since half precision moves corners by pixels."""
         probability = corner_logits.float().softmax(dim=-1)
         x, y = (probability * self.x).sum(-1), (probability * self.y).sum(-1)
-        return BoxPrediction(torch.stack([x, y], dim=-1).flatten(1), corner_logits)
+        return CornerPrediction(torch.stack([x, y], dim=-1).flatten(1), corner_logits)
 
 
 class CornerHead(nn.Module):
@@ -52,7 +55,7 @@ class CornerHead(nn.Module):
 
     def box(
         self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
-    ) -> BoxPrediction:
+    ) -> CornerPrediction:
         """Return the expected corners and their maps."""
         if self.weighted:
             search = weighted_by_similarity(search, embedding)

@@ -122,9 +122,10 @@ def _axis(start: Any, side: Any, length: Any, size: int, geometry: Geometry) -> 
 
 
 def _gather(pixels: Tensor, rows: Tensor, columns: Tensor) -> UInt8[Tensor, "batch size size 3"]:
-    corners = tuple(
-        pixels[row[:, :, None] + column[:, None, :]] for row in rows[:2] for column in columns[:2]
-    )
-    row_weights = tuple(weight[:, :, None, None].int() for weight in rows[2:4])
-    column_weights = tuple(weight[:, None, :, None].int() for weight in columns[2:4])
-    return blend(corners, row_weights, column_weights).to(torch.uint8)
+    top, bottom, top_weight, bottom_weight = rows[:4, :, :, None]
+    left, right, left_weight, right_weight = columns[:4, :, None, :]
+    return blend(
+        (pixels[top + left], pixels[top + right], pixels[bottom + left], pixels[bottom + right]),
+        (top_weight[..., None].int(), bottom_weight[..., None].int()),
+        (left_weight[..., None].int(), right_weight[..., None].int()),
+    ).to(torch.uint8)

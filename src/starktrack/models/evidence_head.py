@@ -28,6 +28,9 @@ class EvidenceScoreHead(nn.Module):
         num_maps: Maps of the box head: two corners, one centre, or all three.
     """
 
+    centre: Float[Tensor, " cells"]
+    on_target: Float[Tensor, " template_cells_squared"]
+
     def __init__(
         self, width: int, cells: int, template_cells: int, template_factor: float, num_maps: int
     ) -> None:

@@ -3,14 +3,19 @@
 Folding changes no answer but by rounding, and no key or value of a state dict but those of RepVGG blocks.
 """
 
+from typing import Any, TypeVar
+
+import torch
 from torch import nn
 
 from starktrack.models.backbone import Backbone, Pyramid
 from starktrack.models.lightning import RepVggBlock
 from starktrack.models.norm import FoldedConv, fold_norms
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def fold(network: nn.Module) -> nn.Module:
+
+def fold(network: Network) -> Network:
     """Fold RepVGG blocks and the frozen norms of backbones, in place; return the network.
 
     A RepVGG block can no longer be trained afterwards; everything else can.
@@ -21,7 +26,7 @@ def fold(network: nn.Module) -> nn.Module:
     return fold_backbones(network)
 
 
-def fold_backbones(network: nn.Module) -> nn.Module:
+def fold_backbones(network: Network) -> Network:
     """Fold the frozen norms of backbones alone, in place; return the network, which can be trained."""
     for module in list(network.modules()):
         if isinstance(module, Backbone | Pyramid):
@@ -29,7 +34,13 @@ def fold_backbones(network: nn.Module) -> nn.Module:
     return network
 
 
-def fold_for_export(network: nn.Module) -> nn.Module:
+def place(network: Network, device: torch.device, layout: torch.memory_format) -> Network:
+    """Move the network to a device and its convolutions to a memory layout, in place; return the network."""
+    options: dict[str, Any] = {"memory_format": layout}  # a keyword that PyTorch's annotations leave out
+    return network.to(device, **options)
+
+
+def fold_for_export(network: Network) -> Network:
     """Fold all there is for good, in place, so that a graph holds plain convolutions; return the network."""
     for module in fold(network).modules():
         if isinstance(module, FoldedConv):

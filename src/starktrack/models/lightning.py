@@ -17,10 +17,13 @@ _STAGES = ((48, 1), (48, 2), (96, 4), (192, 4))
 """Channels and blocks of each stage; every stage halves the resolution. RepVGG-A0 itself has 14 last."""
 
 
+NormType = type[FrozenNorm] | type[nn.BatchNorm2d]
+
+
 class ConvNorm(nn.Module):
     """A convolution without bias, then batch norm."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, norm: type[nn.Module]) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, norm: NormType) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
         self.norm = norm(outputs)
@@ -33,10 +36,11 @@ class ConvNorm(nn.Module):
 class RepVggBlock(nn.Module):
     """3x3, 1x1 and identity branches, summed and rectified; `models.folding` makes one biased 3x3 of them."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, norm: type[nn.Module]) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: NormType) -> None:
         super().__init__()
-        self.dense = ConvNorm(inputs, outputs, 3, stride, norm)
-        self.pointwise = ConvNorm(inputs, outputs, 1, stride, norm)
+        self.stride = stride
+        self.dense: ConvNorm | None = ConvNorm(inputs, outputs, 3, stride, norm)
+        self.pointwise: ConvNorm | None = ConvNorm(inputs, outputs, 1, stride, norm)
         self.identity = norm(inputs) if inputs == outputs and stride == 1 else None
         self.folded: nn.Conv2d | None = None
 
@@ -44,32 +48,35 @@ class RepVggBlock(nn.Module):
         """Return the block's output."""
         if self.folded is not None:
             return functional.relu(self.folded(image))
+        assert self.dense is not None and self.pointwise is not None, "there until `fold`"
         total = self.dense(image) + self.pointwise(image)
         return functional.relu(total if self.identity is None else total + self.identity(image))
 
     def fold(self) -> None:
         """Replace the branches by the convolution that equals them in eval mode."""
+        assert self.dense is not None and self.pointwise is not None, "there until `fold`"
         conv = self.dense.conv
-        self.folded = nn.Conv2d(conv.in_channels, conv.out_channels, 3, conv.stride, 1).to(conv.weight)
-        weight, bias = _folded(conv.weight, self.dense.norm)
-        for kernel, norm in self._other_branches():
-            branch_weight, branch_bias = _folded(kernel, norm)
-            weight, bias = weight + branch_weight, bias + branch_bias
-        self.folded.load_state_dict({"weight": weight, "bias": bias})
-        self.dense = self.pointwise = self.identity = None
-
-    def _other_branches(self) -> list[tuple[Tensor, nn.Module]]:
+        # As 3x3 kernels: a 1x1 lies in the middle, and the identity is a 1x1 of ones on its diagonal.
         branches = [(functional.pad(self.pointwise.conv.weight, (1, 1, 1, 1)), self.pointwise.norm)]
         if self.identity is not None:
-            kernel = torch.zeros_like(self.dense.conv.weight)
+            kernel = torch.zeros_like(conv.weight)
             kernel[range(len(kernel)), range(len(kernel)), 1, 1] = 1
             branches.append((kernel, self.identity))
-        return branches
+        weight, bias = _folded(conv.weight, self.dense.norm)
+        for kernel, norm in branches:
+            branch_weight, branch_bias = _folded(kernel, norm)
+            weight, bias = weight + branch_weight, bias + branch_bias
+        folded = nn.Conv2d(conv.in_channels, conv.out_channels, 3, self.stride, 1).to(conv.weight)
+        folded.load_state_dict({"weight": weight, "bias": bias})
+        self.folded, self.dense, self.pointwise, self.identity = folded, None, None, None
 
 
-def _folded(kernel: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
-    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-    return (kernel * scale[:, None, None, None]).detach(), (norm.bias - norm.running_mean * scale).detach()
+def _folded(kernel: Tensor, norm: FrozenNorm | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the kernel and the bias of a convolution without bias and the norm after it."""
+    values = norm.state_dict()
+    scale = values["weight"] / (values["running_var"] + norm.eps).sqrt()
+    shift = values["bias"] - values["running_mean"] * scale
+    return (kernel * scale[:, None, None, None]).detach(), shift.detach()
 
 
 class RepVggBackbone(nn.Sequential):

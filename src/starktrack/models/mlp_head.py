@@ -57,4 +57,4 @@ class MlpHead(Perceptron):
         self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
     ) -> BoxPrediction:
         """Return the box in crop units; there are no corner maps."""
-        return BoxPrediction(cxcywh_to_xyxy(self(embedding).sigmoid()))
+        return BoxPrediction(cxcywh_to_xyxy(self(embedding).sigmoid()), corner_logits=None)

@@ -9,11 +9,12 @@ Source: section 4.1 (batch norm layers are frozen).
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from jaxtyping import Float
-from timm.layers import pad_same
 from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import pad_same
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,6 +30,11 @@ class FrozenNorm(nn.Module):
         eps: Added to the variance.
         activation: What follows at once, where the model counts it as part of the norm.
     """
+
+    weight: Float[Tensor, " channels"]
+    bias: Float[Tensor, " channels"]
+    running_mean: Float[Tensor, " channels"]
+    running_var: Float[Tensor, " channels"]
 
     def __init__(self, num_channels: int, eps: float = 1e-5, activation: nn.Module | None = None) -> None:
         super().__init__()
@@ -67,10 +73,10 @@ class FoldedConv(nn.Conv2d):
         super().__init__(
             conv.in_channels,
             conv.out_channels,
-            conv.kernel_size,
-            conv.stride,
-            conv.padding,
-            conv.dilation,
+            pair(conv.kernel_size),
+            pair(conv.stride),
+            conv.padding if isinstance(conv.padding, str) else pair(conv.padding),
+            pair(conv.dilation),
             conv.groups,
             bias=conv.bias is not None,
             device="meta",
@@ -80,13 +86,15 @@ class FoldedConv(nn.Conv2d):
         norm.is_folded = True
         # In a tuple, or the norm would be in the state dict twice.
         self._norm: tuple[FrozenNorm, ...] = (norm,)
-        self._latest: tuple[tuple[object, ...], Tensor, Tensor] | None = None
+        self._latest: tuple[tuple[object, ...], tuple[Tensor, Tensor]] | None = None
 
     def forward(self, features: Float[Tensor, "batch inputs h w"]) -> Float[Tensor, "batch channels h2 w2"]:
         """Return the normalised convolution, before the activation."""
-        weight, bias = self._kept_product() if self._can_be_kept() else self._product()
+        weight, bias = self.weight, self.bias
+        for norm in self._norm:
+            weight, bias = self._kept_product(norm) if self._can_be_kept() else self._product(norm)
         if self.pads_same:
-            features = pad_same(features, self.kernel_size, self.stride, self.dilation)
+            features = pad_same(features, list(self.kernel_size), list(self.stride), list(self.dilation))
         return functional.conv2d(
             features, weight, bias, self.stride, self.padding, self.dilation, self.groups
         )
@@ -94,14 +102,12 @@ class FoldedConv(nn.Conv2d):
     def settle(self) -> None:
         """Put the norm into weights and bias for good, so that an exported graph holds a plain convolution."""
         if self._norm:
-            weight, bias = self._product()
+            weight, bias = self._product(self._norm[0])
             self.weight, self.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
             self._norm = ()
 
-    def _product(self) -> tuple[Tensor, Tensor | None]:
-        if not self._norm:
-            return self.weight, self.bias
-        scale, shift = self._norm[0].scale_and_shift()
+    def _product(self, norm: FrozenNorm) -> tuple[Tensor, Tensor]:
+        scale, shift = norm.scale_and_shift()
         weight = self.weight * scale[:, None, None, None]
         return weight, shift if self.bias is None else self.bias * scale + shift
 
@@ -110,18 +116,23 @@ class FoldedConv(nn.Conv2d):
         traced = torch.compiler.is_compiling() or torch.compiler.is_exporting()
         return not (learns or traced or self.weight.is_inference())
 
-    def _kept_product(self) -> tuple[Tensor, Tensor | None]:
+    def _kept_product(self, norm: FrozenNorm) -> tuple[Tensor, Tensor]:
         """Return the product of the same weights and statistics as the last time, if they are the same."""
-        held = [self.weight, *(() if self.bias is None else (self.bias,))]
-        held += [buffer for norm in self._norm for buffer in norm.buffers()]
+        held = [self.weight, *(() if self.bias is None else (self.bias,)), *norm.buffers()]
         key = tuple(part for tensor in held for part in (tensor.data_ptr(), tensor._version, tensor.dtype))
         if self._latest is None or self._latest[0] != key:
             with torch.inference_mode(False), torch.no_grad():
-                weight, bias = self._product()
+                weight, bias = self._product(norm)
                 if weight.is_contiguous(memory_format=torch.channels_last):
                     weight = weight.contiguous(memory_format=torch.channels_last)
-            self._latest = (key, weight, bias)
-        return self._latest[1:]
+            self._latest = (key, (weight, bias))
+        return self._latest[1]
+
+
+def pair(size: tuple[int, ...]) -> tuple[int, int]:
+    """Return a convolution's size as rows and columns; PyTorch declares it as a tuple of any length."""
+    rows, columns = size
+    return rows, columns
 
 
 def freeze_norms(body: nn.Module) -> nn.Module:
@@ -153,21 +164,22 @@ def _pairs(body: nn.Module) -> list[tuple[str, str, str]]:
     outputs: dict[str, Tensor] = {}
     pairs: list[tuple[str, str, str]] = []
 
-    def note_output(name: str, output: Tensor) -> None:
+    def note_output(name: str, conv: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         outputs[name] = output
 
-    def note_input(name: str, features: Tensor) -> None:
+    def note_input(name: str, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         parent = name.rpartition(".")[0]
         for other in _children(body, parent):
-            if outputs.get(other) is features:
+            if outputs.get(other) is inputs[0]:
                 pairs.append((parent, other.rpartition(".")[2], name.rpartition(".")[2]))
 
     hooks = []
     for name, module in body.named_modules():
-        if type(module) in (nn.Conv2d, Conv2dSame) and module.padding_mode == "zeros":
-            hooks.append(module.register_forward_hook(lambda _, __, out, at=name: note_output(at, out)))
+        plain = isinstance(module, nn.Conv2d) and type(module) in (nn.Conv2d, Conv2dSame)
+        if plain and module.padding_mode == "zeros":
+            hooks.append(module.register_forward_hook(partial(note_output, name)))
         elif isinstance(module, FrozenNorm):
-            hooks.append(module.register_forward_pre_hook(lambda _, given, at=name: note_input(at, given[0])))
+            hooks.append(module.register_forward_pre_hook(partial(note_input, name)))
     empty = {name: value.to("meta") for name, value in body.state_dict().items()}
     try:
         with torch.no_grad():

@@ -13,6 +13,8 @@ class SinePosition(nn.Module):
     Source: section 3.1; the form of DETR, with temperature 10000 and coordinates scaled to 2 pi.
     """
 
+    period: Float[Tensor, " per_axis"]
+
     def __init__(self, width: int) -> None:
         super().__init__()
         per_axis = width // 2
@@ -62,6 +64,8 @@ class LearnedPosition(nn.Module):
 
 class NoPosition(nn.Module):
     """Zero everywhere (Table 7, row 3)."""
+
+    zero: Float[Tensor, "1 1 width"]
 
     def __init__(self, width: int) -> None:
         super().__init__()

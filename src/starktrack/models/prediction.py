@@ -33,8 +33,15 @@ class BoxPrediction:
     """
 
     box_xyxy: Float[Tensor, "batch 4"]
-    corner_logits: Float[Tensor, "batch 2 cells"] | None = None
+    corner_logits: Float[Tensor, "batch 2 cells"] | None
     centre: CentreMaps | None = None
+
+
+@dataclass(frozen=True)
+class CornerPrediction(BoxPrediction):
+    """A box that was read from corner maps."""
+
+    corner_logits: Float[Tensor, "batch 2 cells"]
 
 
 @runtime_checkable

@@ -11,9 +11,11 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from starktrack.geometry.boxes import xyxy_to_cxcywh
+from starktrack.models.backbone import Backbone
 from starktrack.models.centre_head import CentreHead
 from starktrack.models.evidence_head import EvidenceScoreHead
 from starktrack.models.features import Features
+from starktrack.models.lightning import RepVggBackbone
 from starktrack.models.mlp_head import ScoreHead
 from starktrack.models.prediction import BoxHead, CentreMaps
 from starktrack.models.transformer import Decoder, Encoder
@@ -36,6 +38,12 @@ class StarkOutput:
     corner_logits: Float[Tensor, "batch 2 cells"] | None
     centre: CentreMaps | None
     embedding: Float[Tensor, "batch width"]
+
+    @property
+    def scores(self) -> Float[Tensor, " batch"]:
+        """The logits of the scores, where a score head is known to be there."""
+        assert self.score_logit is not None, "the configuration has a score head"
+        return self.score_logit
 
     def rows(self, index: Shaped[Tensor, " rows"]) -> "StarkOutput":
         """Return the answers of some rows, by their numbers or by a mask."""
@@ -61,7 +69,7 @@ class Stark(nn.Module):
     def __init__(
         self,
         *,
-        backbone: nn.Module,
+        backbone: Backbone | RepVggBackbone,
         stride: int,
         width: int,
         template_position: nn.Module,

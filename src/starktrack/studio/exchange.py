@@ -6,7 +6,8 @@ import numpy as np
 
 from starktrack.data.video.writer import VideoWriter
 from starktrack.errors import InputError
-from starktrack.interchange import FORMATS, Observation, Rectangle, Track, VideoTracks, read, write
+from starktrack.interchange import FORMATS, Observation, Track, VideoTracks, read, write
+from starktrack.interchange.building import rectangle
 from starktrack.studio.project import COLOURS, Kind, Target, frames_of
 from starktrack.studio.session import Session
 from starktrack.tracking.overlay import draw_boxes
@@ -31,7 +32,7 @@ def tracks_of(session: Session) -> VideoTracks:
         observations = tuple(
             Observation(
                 frame,
-                Rectangle(tuple(float(value) for value in target.boxes_xywh[frame])),
+                rectangle(*target.boxes_xywh[frame].tolist()),
                 seconds=frame / rate if rate else None,
                 score=None if np.isnan(target.scores[frame]) else float(target.scores[frame]),
                 key=bool(target.kinds[frame] == Kind.KEY),

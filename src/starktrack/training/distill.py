@@ -50,6 +50,7 @@ def add_distillation(
     loss: LossTerms, student: StarkOutput, teacher: StarkOutput, weights: DistillationConfig
 ) -> LossTerms:
     """Return the loss with the teacher's terms added."""
+    assert student.corner_logits is not None and teacher.corner_logits is not None, "see `load_teacher`"
     terms = {
         "distill_kl": corner_divergence(student.corner_logits, teacher.corner_logits),
         "distill_l1": _edge_distance(student.box_cxcywh, teacher.box_cxcywh),

@@ -31,10 +31,10 @@ def joint_loss(
     """
     if isinstance(output, CandidatesOutput):
         chosen = matched(output.candidates, true_cxcywh, weights)
-        of_score = confidence_loss(output.candidates.score_logit, chosen, label)
+        of_score = confidence_loss(output.candidates.scores, chosen, label)
         output = output.candidates.rows(chosen)
     else:
-        of_score = score_loss(output.score_logit, label)
+        of_score = score_loss(output.scores, label)
     of_box = _box_loss_where_there(output, true_cxcywh, label, weights, cell_offset, others_cxcywh)
     terms = {**of_box.terms, **of_score.terms}
     total = of_box.total + of_score.total

@@ -55,9 +55,11 @@ def box_loss(
     if output.corner_logits is not None or output.centre is None:
         terms, total = _box_terms(predicted, true, weights)
     if weights.corner:
+        assert output.corner_logits is not None, "`Config` refuses a corner loss without corner maps"
         terms["corner"] = corner_cross_entropy(output.corner_logits, true, cell_offset)
         total = total + weights.corner * terms["corner"]
     if weights.centre:
+        assert output.centre is not None, "a recipe with this loss has a centre head or an auxiliary one"
         heat, at_centre = centre_terms(output.centre, true, others_cxcywh, weights.others)
         there, of_box = _box_terms(at_centre, true, weights)
         terms |= {"heat": heat, "centre_giou": there["giou"], "centre_l1": there["l1"]}

@@ -37,7 +37,7 @@ def matched(
     cost = (
         weights.l1 * (predicted - true).abs().mean(dim=1)
         + weights.giou * (1 - generalised_overlap(predicted, true))
-        - candidates.score_logit.float().sigmoid()
+        - candidates.scores.float().sigmoid()
     )
     tables = cost.unflatten(0, (-1, NUM_QUERIES, 1)).cpu().numpy()
     queries = [int(linear_sum_assignment(table)[0][0]) for table in tables]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from starktrack.config.training import OptimConfig, StageConfig
 from starktrack.errors import ConfigError
@@ -76,7 +77,8 @@ def update_average(average: dict[str, Tensor], network: nn.Module, decay: float,
     """
     kept = min(decay, (1 + num_updates) / (10 + num_updates))
     state = network.state_dict()
-    torch._foreach_lerp_(list(average.values()), [state[name] for name in average], 1 - kept)
+    average_all = get_ema_multi_avg_fn(kept)  # a few kernels for all tensors, not one for each
+    average_all(list(average.values()), [state[name] for name in average], num_updates)
 
 
 def _floats(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -28,7 +28,9 @@ def refine_loss(
         "corner": corner_cross_entropy(output.corner_logits, true, 0.5),
         "mask": mask_cross_entropy(output.mask_logit, outlines),
     }
-    total = sum((getattr(weights, name) * value for name, value in terms.items()), predicted.new_zeros(()))
+    total = predicted.new_zeros(())
+    for name, value in terms.items():
+        total = total + getattr(weights, name) * value
     measures = {
         "overlap": overlap(predicted.detach(), true).mean(),
         "mask_overlap": mask_overlap(output.mask_logit > 0, outlines),

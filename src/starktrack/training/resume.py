@@ -13,7 +13,7 @@ from starktrack.training.distributed import from_first
 from starktrack.training.job import Job
 from starktrack.training.state import Snapshot
 
-FREE = (
+FREE: tuple[str, ...] = (
     "config.name",
     "config.tracking.*",
     "validation.*",

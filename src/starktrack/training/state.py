@@ -122,7 +122,7 @@ def enter_stage(trainer: Trainer, progress: Progress, stage_name: str, saved: Sn
 def take_snapshot(state: LoopState) -> Snapshot:
     """Return all of a run in named tensors and plain values."""
     trainer = state.trainer
-    names = {parameter: name for name, parameter in trainer.network.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in trainer.network.named_parameters()}
     tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in state.average.items()}
     for parameter, moments in trainer.optimiser.state.items():

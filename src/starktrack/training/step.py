@@ -105,15 +105,15 @@ class Trainer:
         if self.scaler.is_enabled():
             self.scaler.step(self.optimiser)
             self.scaler.update()
-        elif torch.isfinite(norm) and torch.isfinite(torch.stack(losses)).all():
+        elif torch.isfinite(norm) and torch.isfinite(torch.stack(list(losses))).all():
             self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return norm.detach()
 
 
 def _running_statistics(network: nn.Module) -> list[Tensor]:
-    trained = (m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.training)
-    return [statistic for module in trained for statistic in (module.running_mean, module.running_var)]
+    trained = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+    return [module.get_buffer(name) for module in trained for name in ("running_mean", "running_var")]
 
 
 def _restore(statistics: list[Tensor], values: list[Tensor]) -> None:

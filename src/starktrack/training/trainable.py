@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from torch import nn
 
 from starktrack.config.training import StageConfig
-from starktrack.models.lightning import RepVggBackbone
+from starktrack.models.backbone import Backbone, Pyramid, feature_info
+from starktrack.models.lightning import RepVggBackbone, RepVggBlock
 from starktrack.models.stark import AUXILIARY
 
 
@@ -27,7 +28,7 @@ def prepare(network: nn.Module, stage: StageConfig) -> None:
             not is_idle and (stage.trains == "joint" or (name == "score_head") == trains_score)
         )
     if not trains_score and stage.frozen_stride:
-        for module in frozen_modules(network.backbone, stage.frozen_stride):
+        for module in frozen_modules(network.get_submodule("backbone"), stage.frozen_stride):
             module.requires_grad_(False)
     for part in network.children():
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
@@ -36,31 +37,26 @@ def prepare(network: nn.Module, stage: StageConfig) -> None:
 def frozen_modules(backbone: nn.Module, stride: int) -> Iterator[nn.Module]:
     """Yield the modules of a backbone to the end of its stage of this stride, stem included; none for 0."""
     if isinstance(backbone, RepVggBackbone):
-        yield from _blocks_within(backbone, stride)
+        reached = 1
+        for block in (each for each in backbone if isinstance(each, RepVggBlock)):
+            reached *= block.stride
+            if reached > stride:
+                return
+            yield block
         return
-    within = [stage["module"] for stage in backbone.body.feature_info.info if stage["reduction"] <= stride]
+    assert isinstance(backbone, Backbone | Pyramid)
+    stages = feature_info(backbone.body).info
+    within = [str(stage["module"]) for stage in stages if stage["reduction"] <= stride]
     if not within:
         return
     # Feature extractors of timm name their modules like the stages; some flatten the dots.
     last = {within[-1], within[-1].replace(".", "_")}
-    for name, module in _flat_children(backbone.body):
-        yield module
-        if name in last:
-            return
-
-
-def _flat_children(body: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    for name, module in body.named_children():
-        if isinstance(module, nn.Sequential) and any("." in s["module"] for s in body.feature_info.info):
-            yield from ((f"{name}.{inner}", block) for inner, block in module.named_children())
-        else:
-            yield name, module
-
-
-def _blocks_within(backbone: RepVggBackbone, stride: int) -> Iterator[nn.Module]:
-    reached = 1
-    for block in backbone:
-        reached *= block.dense.conv.stride[0]
-        if reached > stride:
-            return
-        yield block
+    is_nested = any("." in stage["module"] for stage in stages)
+    for name, module in backbone.body.named_children():
+        parts = [(name, module)]
+        if is_nested and isinstance(module, nn.Sequential):
+            parts = [(f"{name}.{inner}", block) for inner, block in module.named_children()]
+        for part_name, part in parts:
+            yield part
+            if part_name in last:
+                return

@@ -27,6 +27,7 @@ def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | 
     Raises:
         ConfigError: There is no sequence that can be scored.
     """
+    assert job.validate is not None, "the loop asks only runs that validate"
     scores = []
     for score in job.validate(state.shipped(), final_config(job.recipe, state.progress.stage)):
         scores.append(score)

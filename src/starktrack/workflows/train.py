@@ -230,6 +230,7 @@ def _network(
     import torch
 
     from starktrack.kinds import kind_of
+    from starktrack.models.folding import place
 
     torch.manual_seed(recipe.run.seed)
     network = kind_of(recipe.config).build(
@@ -239,7 +240,7 @@ def _network(
         auxiliary_head=recipe.has_auxiliary_head,
     )
     layout = torch.channels_last if recipe.run.channels_last else torch.contiguous_format
-    network = network.to(device, memory_format=layout)
+    network = place(network, device, layout)
     if recipe.run.compile:
         network.compile()
     return network

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from starktrack.models.features import Features
 from starktrack.models.stark import Stark, StarkOutput
+from starktrack.models.transformer import Decoder
 
 NUM_QUERIES = 10
 """K of the paper."""
@@ -31,6 +32,8 @@ class CandidatesOutput(StarkOutput):
 class HungarianStark(Stark):
     """STARK with a decoder of several queries; the score head says how confident each is."""
 
+    decoder: Decoder  # `ModelConfig` refuses this framework without a decoder
+
     def locate(self, templates: Features, search: Features) -> CandidatesOutput:
         """Return the most confident answer and all of them."""
         num_search = search.tokens.shape[1]
@@ -41,7 +44,7 @@ class HungarianStark(Stark):
         candidates = self.read_out(
             templates.repeat(count), search.repeat(count), encoded, embeddings.flatten(0, 1)
         )
-        best = candidates.score_logit.unflatten(0, (-1, count)).argmax(dim=1)
+        best = candidates.scores.unflatten(0, (-1, count)).argmax(dim=1)
         return CandidatesOutput(**vars(candidates.rows(chosen_rows(best, count))), candidates=candidates)
 
 

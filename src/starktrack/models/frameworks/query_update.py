@@ -14,6 +14,7 @@ from torch import Tensor
 
 from starktrack.models.features import Features
 from starktrack.models.stark import Stark
+from starktrack.models.transformer import Decoder
 
 
 class QueryUpdateStark(Stark):
@@ -24,6 +25,8 @@ class QueryUpdateStark(Stark):
         parts: As of `Stark`.
     """
 
+    decoder: Decoder  # `ModelConfig` refuses this framework without a decoder
+
     def __init__(self, *, num_templates: int, **parts: Any) -> None:
         super().__init__(**parts)
         self.num_templates = num_templates
@@ -33,7 +36,7 @@ class QueryUpdateStark(Stark):
     ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
         """Return the search tokens beside the initial template, and what the updated query gathered there."""
         initial, *latest = templates.split(self.num_templates)
-        query = self.decoder.query.expand(len(search.tokens), -1, -1)
+        query = self.decoder.learned_query(len(search.tokens))
         for view in latest:
             query, _ = self._ask(query, initial, view)
         embedding, encoded = self._ask(query, initial, search)

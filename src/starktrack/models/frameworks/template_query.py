@@ -10,10 +10,13 @@ from torch import Tensor
 
 from starktrack.models.features import Features, attention_bias
 from starktrack.models.stark import Stark
+from starktrack.models.transformer import Decoder
 
 
 class TemplateQueryStark(Stark):
     """STARK whose decoder is asked by the templates; it has no learned query."""
+
+    decoder: Decoder  # `ModelConfig` refuses this framework without a decoder
 
     def relate(
         self, templates: Features, search: Features
