@@ -83,7 +83,7 @@ def serve(
 
     Raises:
         MissingExtraError: `vot-trax` is not installed.
-        StarktrackError: As `starktrack.load`; the toolkit is told as well.
+        StarktrackError: As `starktrack.load`; the toolkit gets the message as well.
     """
     try:
         import trax

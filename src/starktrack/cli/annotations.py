@@ -46,7 +46,7 @@ def annotations(
     """Show annotated tracks, or write them in another format.
 
     Formats: csv, json, got10k, otb, mot, coco, coco_video, yolo, cvat, label_studio, labelme, datumaro, voc, via.
-    What each keeps is in docs/annotations.md; what is lost is said.
+    What each keeps is in docs/annotations.md; a notice names what is lost.
     """
     from starktrack import interchange
 

@@ -1,4 +1,4 @@
-"""TOML text, mappings and `key=value` overrides become checked records; all errors are told at once."""
+"""TOML text, mappings and `key=value` overrides become checked records; one error names all that is wrong."""
 
 import dataclasses
 import logging

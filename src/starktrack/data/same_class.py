@@ -9,7 +9,7 @@ from jaxtyping import Int
 from starktrack.data.video_sequence import SequenceCollection, VideoSequence, classes_of
 
 MAX_LOOKED_AT = 20
-"""Targets of the class that are looked at before none is said to fit."""
+"""Targets of the class that are tried before the answer is that none fits."""
 
 
 class TargetsByClass:

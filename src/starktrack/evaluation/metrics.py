@@ -95,7 +95,7 @@ def _share(counts: np.ndarray, num_frames: int) -> Curve:
 def frames_per_second(
     seconds: Sequence[Float[np.ndarray, " _"]], rule: Literal["overall", "sequences", "frames"]
 ) -> float | None:
-    """Return a tracker's speed from its seconds per frame, a list per sequence; None where nothing is told.
+    """Return a tracker's speed from its seconds per frame, a list per sequence; None where there are no times.
 
     Args:
         seconds: The first of each list is the initialisation.

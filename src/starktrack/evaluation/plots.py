@@ -239,11 +239,11 @@ def failure_window(boxes_xywh: Sequence[Box], size_hw: tuple[int, int]) -> _Area
         size_hw: Of the picture, pixels.
     """
     height, width = size_hw
-    told = np.array([box for box in boxes_xywh if np.isfinite(box).all()])
-    if not len(told):
+    boxes = np.array([box for box in boxes_xywh if np.isfinite(box).all()])
+    if not len(boxes):
         return 0.0, 0.0, float(width), float(height)
     limits = (width, height, width, height)
-    edges = np.clip(np.concatenate([told[:, :2], told[:, :2] + told[:, 2:]], axis=1), 0, limits)
+    edges = np.clip(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1), 0, limits)
     start, stop = edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)
     scale = min(max((2 * (stop - start) / (width, height)).max(), 0.25), 1.0)
     side = scale * np.array([width, height])

@@ -16,8 +16,8 @@ def plot_eao(scores: Mapping[str, AnchorScore], title: str, path: Path) -> None:
     ranked = sorted(enumerate(scores.items()), key=lambda item: -item[1][1].eao)
     for index, (tracker, score) in ranked:
         curve = score.eao_curve[1:]
-        told = np.arange(1, len(curve) + 1)
-        axes.plot(told, curve, **line_style(index), label=f"[{score.eao:.3f}] {tracker}")
+        lengths = np.arange(1, len(curve) + 1)
+        axes.plot(lengths, curve, **line_style(index), label=f"[{score.eao:.3f}] {tracker}")
     for end in EAO_INTERVAL:
         axes.axvline(end, color=INK, linewidth=0.8, linestyle=":")
     axes.set(xlabel="sequence length, frames", ylabel="expected average overlap", ylim=(0, 1), xlim=(1, None))

@@ -99,18 +99,20 @@ def submission_problems(target: Server, path: Path, first_frames: Iterable[First
         ResultFileError: The zip is missing or not a zip.
     """
     place = open_place(path, None, "a submission")
-    told = {frame.name: frame for frame in first_frames}
-    expected = {PurePosixPath(target.boxes_name.format(name=name)): name for name in told}
+    frame_of = {frame.name: frame for frame in first_frames}
+    expected = {PurePosixPath(target.boxes_name.format(name=name)): name for name in frame_of}
     found = _without_top_folder(place, set(expected))
     problems = []
-    if len(told) != target.num_sequences:
-        problems.append(f"the test set has {target.num_sequences} sequences, got annotations of {len(told)}")
+    if len(frame_of) != target.num_sequences:
+        problems.append(
+            f"the test set has {target.num_sequences} sequences, got annotations of {len(frame_of)}"
+        )
     problems += [f"{path} is missing" for path in expected if path not in found]
-    problems += [f"{path} is not part of the test set" for path in found if _is_extra(path, target, told)]
+    problems += [f"{path} is not part of the test set" for path in found if _is_extra(path, target, frame_of)]
     for path_in_zip, name in expected.items():
         runs = [run for run in found if _is_run(run, path_in_zip, target)]
         for run in sorted(runs):
-            problems += _file_problems(place, found[run], told[name])
+            problems += _file_problems(place, found[run], frame_of[name])
         if path_in_zip in found:
             problems += _time_problems(target, place, found, name)
     return problems
@@ -135,11 +137,11 @@ def _without_top_folder(place: TextPlace, expected: set[PurePosixPath]) -> dict[
     return plain
 
 
-def _is_extra(path: PurePosixPath, target: Server, told: Mapping[str, FirstFrame]) -> bool:
+def _is_extra(path: PurePosixPath, target: Server, frame_of: Mapping[str, FirstFrame]) -> bool:
     name = path.parent.name if target.times_name else path.stem
     first = PurePosixPath(target.boxes_name.format(name=name))
     times = {PurePosixPath(target.times_name.format(name=name))} if target.times_name else set()
-    return name not in told or not (_is_run(path, first, target) or path in times)
+    return name not in frame_of or not (_is_run(path, first, target) or path in times)
 
 
 def _file_problems(place: TextPlace, path: PurePosixPath, published: FirstFrame) -> list[str]:

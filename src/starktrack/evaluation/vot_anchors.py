@@ -63,7 +63,7 @@ class AnchorParts:
     def measures(
         self, counts: Float[np.ndarray, "num_samples num_sequences"]
     ) -> dict[str, Float[np.ndarray, " num_samples"]]:
-        """Return the scores where each sequence counts as often as told, one for each row."""
+        """Return the scores for each row of counts, which says how often each sequence counts."""
         curve = (counts @ self.curve_sum) / np.maximum(counts @ self.curve_count, 1)
         low, high = self.interval
         return {

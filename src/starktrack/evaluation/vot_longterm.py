@@ -28,7 +28,7 @@ class LongTermParts:
     def measures(
         self, counts: Float[np.ndarray, "num_samples num_sequences"]
     ) -> dict[str, Float[np.ndarray, " num_samples"]]:
-        """Return the scores where each sequence counts as often as told, one for each row.
+        """Return the scores for each row of counts, which says how often each sequence counts.
 
         The thresholds stay those of all sequences.
         """
@@ -97,13 +97,13 @@ def _over_tags(
     if not found:
         return {}
     overlap = np.concatenate([run_overlaps(runs[s.name], s) for s in sequences])
-    told = np.concatenate([runs[s.name].confidence for s in sequences]) >= threshold
+    sure = np.concatenate([runs[s.name].confidence for s in sequences]) >= threshold
     visible = np.array([not isinstance(true, Special) for s in sequences for true in s.benchmark.regions])
     scores = {}
     for tag, num_frames in found.items():
         tagged = np.concatenate([s.benchmark.tags.get(tag, np.zeros(len(s), bool)) for s in sequences])
-        shared = float(overlap[tagged & told].sum())
-        precision, recall = share(shared, (tagged & told).sum()), share(shared, (tagged & visible).sum())
+        shared = float(overlap[tagged & sure].sum())
+        precision, recall = share(shared, (tagged & sure).sum()), share(shared, (tagged & visible).sum())
         f_score = share(2 * precision * recall, precision + recall)
         scores[tag] = TagScore(num_frames, {"precision": precision, "recall": recall, "f_score": f_score})
     return scores
@@ -151,8 +151,8 @@ def run_overlaps(run: VotRun, sequence: VideoSequence) -> Float[np.ndarray, " nu
     boxes = list(rectangles)
     overlap = np.zeros(len(pairs))
     if boxes:
-        told, true = (np.stack([pair[side] for pair in rectangles.values()]) for side in (0, 1))
-        overlap[boxes] = rectangle_overlaps(told, true, sequence.size_wh)
+        predicted, true = (np.stack([pair[side] for pair in rectangles.values()]) for side in (0, 1))
+        overlap[boxes] = rectangle_overlaps(predicted, true, sequence.size_wh)
     for i in sorted(set(range(len(pairs))) - set(boxes)):
         overlap[i] = region_overlap(*pairs[i], sequence.size_wh)
     return overlap

@@ -71,7 +71,7 @@ WORDS: dict[type, tuple[str, ...]] = {
     LongTermScore: (
         "one run over the whole sequence, with a confidence per frame; the first frame has overlap 0",
         f"{NUM_THRESHOLDS} thresholds: infinity, quantiles of all confidences, minus infinity",
-        "Pr: mean overlap of the frames told at least as confident; 1 where there are none",
+        "Pr: mean overlap of the frames with at least that confidence; 1 where there are none",
         "Re: sum of these overlaps over the frames with a target",
         "F: highest harmonic mean of Pr and Re, each averaged over sequences",
         "per tag: the same at that threshold over the frames with the tag, those of all sequences in one",

@@ -98,11 +98,11 @@ def write_run(
         InputError: The place cannot be written to, or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = [Special(INITIALISATION), *regions[1:]]
+    written = [Special(INITIALISATION), *regions[1:]]
     _write_lines(_beside(path, "time"), [f"{value:.6f}" for value in seconds])
     if confidence is not None:
         _write_lines(_beside(path, "confidence"), ["", *(f"{value:.6f}" for value in confidence[1:])])
-    _write_lines(path, [format_region(region) for region in told])
+    _write_lines(path, [format_region(region) for region in written])
 
 
 def run_files(path: Path) -> list[Path]:

@@ -26,7 +26,7 @@ class UnsupervisedParts:
     def measures(
         self, counts: Float[np.ndarray, "num_samples num_sequences"]
     ) -> dict[str, Float[np.ndarray, " num_samples"]]:
-        """Return the score where each sequence counts as often as told, one for each row."""
+        """Return the score for each row of counts, which says how often each sequence counts."""
         return {"accuracy": (counts @ (self.accuracy * self.length)) / np.maximum(counts @ self.length, 1)}
 
 

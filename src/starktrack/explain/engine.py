@@ -29,7 +29,7 @@ class Explanation:
         search: The crop that was searched.
         templates: The crops it was compared with, initial first.
         cells: Cells along one side of the search region.
-        position_xy: The search position whose attention is told, crop units [0, 1].
+        position_xy: The search position of `encoder`, crop units [0, 1].
         encoder: What that position took from every key, or None without an encoder.
         decoder: What the target query took from every key (mean over queries where there are several), or
             None without a decoder.
@@ -75,8 +75,8 @@ class ExplainingEngine:
 
     Args:
         engine: Does the work.
-        position_xy: The search position whose encoder attention is told, crop units [0, 1]; None for the
-            centre of the box that was found.
+        position_xy: The search position to record the encoder's attention of, crop units [0, 1]; None for
+            the centre of the predicted box.
 
     Attributes:
         last: The explanation of the latest search region.

@@ -57,7 +57,7 @@ class Pyramid(nn.Module):
 def build_backbone(
     config: BackboneConfig, *, imagenet: bool = False, weights: Path | None = None
 ) -> Backbone | RepVggBackbone:
-    """Return the backbone, random unless told otherwise.
+    """Return the backbone, with random weights by default.
 
     Args:
         imagenet: Take ImageNet weights through timm's own loading (needs a network connection).

@@ -54,7 +54,7 @@ _RENAMES = (
 )
 _COUNTER = ".num_batches_tracked"
 
-_NUM_TOLD = 8
+_NUM_NAMED = 8
 """Differences that an error names; the rest is counted."""
 
 _IN_PROJECTION = re.compile(r"\.in_proj_(weight|bias)$")
@@ -87,10 +87,10 @@ def recognise(state: Mapping[str, Tensor]) -> Config:
     differences = {name: _difference(shapes, name, folded) for name in PUBLISHED}
     nearest = min(differences, key=lambda name: len(differences[name]))
     if differences[nearest]:
-        told, rest = differences[nearest][:_NUM_TOLD], len(differences[nearest]) - _NUM_TOLD
+        named, rest = differences[nearest][:_NUM_NAMED], len(differences[nearest]) - _NUM_NAMED
         raise CheckpointError(
             f"a published checkpoint must hold the parameters of one of {', '.join(PUBLISHED)}; "
-            f"the nearest is {nearest}, but: {'; '.join(told)}{f'; and {rest} more' if rest > 0 else ''}"
+            f"the nearest is {nearest}, but: {'; '.join(named)}{f'; and {rest} more' if rest > 0 else ''}"
         )
     return PRESETS[nearest]()
 

@@ -77,7 +77,7 @@ class Session:
         else:
             self.project = Project(video.name, self.frames.size_hw, len(self.frames))
 
-    # What pages are told.
+    # What pages get.
 
     def description(self) -> dict[str, Any]:
         """Return all that a page needs to begin, but the rows of the targets."""

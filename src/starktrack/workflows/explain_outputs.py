@@ -39,8 +39,9 @@ class ExplainOutputs:
         try:
             (self._folder / "frames").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            told = f"got {self._folder}: {error.strerror}"
-            raise InputError(f"--out must be a folder that can be made, {told}") from error
+            raise InputError(
+                f"--out must be a folder that can be made, got {self._folder}: {error.strerror}"
+            ) from error
         return self
 
     def __exit__(

@@ -44,11 +44,11 @@ def check_tracker(entry: Mapping[str, str], workspace: Path, timeout: float | No
 
 
 def _timeout(entry: Mapping[str, str]) -> float:
-    told = entry.get("timeout", str(TOOLKIT_TIMEOUT_SECONDS))
+    seconds = entry.get("timeout", str(TOOLKIT_TIMEOUT_SECONDS))
     try:
-        return float(told)
+        return float(seconds)
     except ValueError as error:
-        raise InputError(f"an entry's timeout must be seconds, got {told!r}") from error
+        raise InputError(f"an entry's timeout must be seconds, got {seconds!r}") from error
 
 
 def _write(path: Path, frame: ClipFrame) -> str:

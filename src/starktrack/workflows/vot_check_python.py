@@ -37,9 +37,9 @@ def check_python(
         raise InputError(f"a command of the python protocol must be module:factory, got {entry['command']!r}")
     arguments = {key.removeprefix("arg_"): value for key, value in entry.items() if key.startswith("arg_")}
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "printed").open("w+b") as printed:
-        told = Path(folder) / "answers"
-        told.touch()
-        task = [module, factory, arguments, list(paths), box_xywh.tolist(), str(told)]
+        answers_file = Path(folder) / "answers"
+        answers_file.touch()
+        task = [module, factory, arguments, list(paths), box_xywh.tolist(), str(answers_file)]
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, json.dumps(task)],
             stdin=subprocess.DEVNULL,
@@ -47,7 +47,7 @@ def check_python(
             stderr=subprocess.STDOUT,
         )
         try:
-            return _answers(process, told, timeout, len(paths))
+            return _answers(process, answers_file, timeout, len(paths))
         except StarktrackError as error:
             printed.seek(0)
             text = printed.read().decode(errors="replace").strip() or "nothing"
@@ -57,12 +57,14 @@ def check_python(
             process.wait()
 
 
-def _answers(process: subprocess.Popen[bytes], told: Path, timeout: float, num_expected: int) -> list[str]:
+def _answers(
+    process: subprocess.Popen[bytes], answers_file: Path, timeout: float, num_expected: int
+) -> list[str]:
     """Return the lines of the file of answers when all are there."""
     num_seen, deadline = 0, time.monotonic() + timeout
     while True:
         ended = process.poll()
-        lines = told.read_text(encoding="utf-8").split("\n")[:-1]
+        lines = answers_file.read_text(encoding="utf-8").split("\n")[:-1]
         if len(lines) == num_expected:
             return lines
         if ended is not None:
@@ -79,10 +81,10 @@ def _answers(process: subprocess.Popen[bytes], told: Path, timeout: float, num_e
 
 def _track(task: Sequence[Any]) -> None:
     """Follow the box and write a line per frame; whatever the tracker raises ends the process with its traceback."""
-    module, factory, arguments, paths, box, told = task
+    module, factory, arguments, paths, box, answers_file = task
     tracker = getattr(importlib.import_module(module), factory)(**arguments)
     start = tracker.initialize if hasattr(tracker, "initialize") else tracker.init
-    with Path(told).open("a", encoding="utf-8") as file:
+    with Path(answers_file).open("a", encoding="utf-8") as file:
         for index, path in enumerate(paths):
             answer = (
                 _call(tracker.update, path, [], {}) if index else _call(start, path, (tuple(box), {}), {})

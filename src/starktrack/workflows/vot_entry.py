@@ -148,10 +148,10 @@ def _trax_entry(label: str, options: Mapping[str, object], settings: Sequence[st
 
 
 def _python_entry(label: str, weights: str, benchmark: str, device: str, settings: Sequence[str]) -> str:
-    told = f"arg_settings = {' '.join(settings)}\n" if settings else ""
+    arguments = f"arg_settings = {' '.join(settings)}\n" if settings else ""
     return (
         f"# In the toolkit's own process: install starktrack[torch] where the toolkit is.\n"
         f"[{label}]\nlabel = {label}\nprotocol = python\ncommand = starktrack.vot:tracker\n"
         f"timeout = {TIMEOUT_SECONDS}\nmultiobject = False\n"
-        f"arg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n{told}"
+        f"arg_weights = {weights}\narg_benchmark = {benchmark}\narg_device = {device}\n{arguments}"
     )

@@ -45,12 +45,12 @@ def claim_folder(path: Path, run: Mapping[str, Any]) -> None:
         raise InputError(
             f"results must go to a folder you may write to, got {path}: {error.strerror}"
         ) from error
-    told, before = json.loads(json.dumps(run)), read_run_file(path)
+    now, before = json.loads(json.dumps(run)), read_run_file(path)
     if before is None and is_empty:
         with atomic_write(path / RUN_FILE) as partial:
-            partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    elif before != told:
-        difference = "it has no run.json" if before is None else _difference(before, told)
+            partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+    elif before != now:
+        difference = "it has no run.json" if before is None else _difference(before, now)
         raise InputError(
             f"{path} holds results of another run ({difference}); "
             "choose another folder or another name for the tracker"
@@ -65,14 +65,14 @@ def read_run_file(path: Path) -> dict[str, Any] | None:
     """
     file = path / RUN_FILE
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ResultFileError(f"{file} must be JSON written by starktrack, got: {error}") from error
-    if not isinstance(told, dict):
-        raise ResultFileError(f"{file} must be a JSON object written by starktrack, got: {told!r:.40}")
-    return told
+    if not isinstance(record, dict):
+        raise ResultFileError(f"{file} must be a JSON object written by starktrack, got: {record!r:.40}")
+    return record
 
 
 class ResultFolder:

@@ -22,10 +22,10 @@ GAP_STEP = 5
 """By how many frames the largest gap grows while a video has no two visible frames within it."""
 
 MAX_DRAWS = 1000
-"""Draws before a collection is said to hold nothing that can be used."""
+"""Random draws before the sequences of a collection are tried one by one."""
 
 MAX_SCANNED = 20_000
-"""Sequences that are then looked at one by one, before that is said."""
+"""Sequences that are tried one by one before `NothingUsableError` is raised."""
 
 KEPT_SEQUENCES = 4
 """Sequences kept ready: synthetic ones hold pictures."""

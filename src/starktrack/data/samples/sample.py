@@ -22,7 +22,7 @@ from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, N
 from starktrack.geometry.crop import CropTransform
 
 MAX_ATTEMPTS = 50
-"""Attempts at one sample before its frames are said to be unusable."""
+"""Attempts at one sample before `DatasetError` names its frames."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Samples:
         A sample whose frames cannot be read or whose crop shows nothing is drawn again.
 
         Raises:
-            NothingUsableError: No sequence of a data set fits the sampling; told at the first attempt.
+            NothingUsableError: No sequence of a data set fits the sampling; raised at the first attempt.
             DatasetError: Every attempt failed; names the sequences.
         """
         failures: list[InputError] = []

@@ -34,7 +34,7 @@ from starktrack.errors import DatasetError, SourceWarning
 _FORM = 3
 """Raised when the columns change, so that kept files of an older form are not read."""
 
-_NUM_TOLD = 5
+_NUM_NAMED = 5
 """Annotations that cannot be used and are named; the rest is counted."""
 
 NUM_ASKED = 32
@@ -86,7 +86,7 @@ class CocoDataset:
 
     @property
     def image_index(self) -> Int64[np.ndarray, " num_objects"]:
-        """Return for each object the picture that shows it, so that objects of one picture can be told."""
+        """Return for each object the index of the picture that shows it."""
         return self.columns["image"][self._rows]
 
     def __len__(self) -> int:
@@ -155,10 +155,10 @@ def open_coco(root: Folder, split: str) -> Dataset:
         save_columns(kept, columns)
     left_out = Texts(columns["left_out"], columns["left_out_offsets"])
     if len(left_out):
-        shown = "; ".join(left_out[index] for index in range(min(len(left_out), _NUM_TOLD)))
+        shown = "; ".join(left_out[index] for index in range(min(len(left_out), _NUM_NAMED)))
         warnings.warn(
             f"{labels.label(name)}: {len(left_out)} annotations are left out: {shown}"
-            f"{'; ...' if len(left_out) > _NUM_TOLD else ''}",
+            f"{'; ...' if len(left_out) > _NUM_NAMED else ''}",
             SourceWarning,
             stacklevel=2,
         )
@@ -237,7 +237,7 @@ def _columns(images: list[dict], annotations: list[dict], categories: dict[Any, 
         first = f"; the first that was left out: {left_out[0]}" if left_out else ""
         raise ValueError(f"no object with an area{first}")
     file_names, category_names = pack_texts(i["file_name"] for i in images), pack_texts(categories.values())
-    told = pack_texts(left_out)
+    reasons = pack_texts(left_out)
     points = [ring for each in objects for ring in each.rings]
     return {
         "id": np.array([each.number for each in objects], np.int64),
@@ -254,8 +254,8 @@ def _columns(images: list[dict], annotations: list[dict], categories: dict[Any, 
         "ring_offsets": offsets_of([len(each.rings) for each in objects]),
         "runs": np.concatenate([each.runs for each in objects]).astype(np.int32),
         "run_offsets": offsets_of([len(each.runs) for each in objects]),
-        "left_out": told.content,
-        "left_out_offsets": told.offsets,
+        "left_out": reasons.content,
+        "left_out_offsets": reasons.offsets,
     }
 
 

@@ -19,7 +19,7 @@ class Clock:
     """The time of each frame on one clock that starts at 0 or later and always goes on.
 
     A frame whose time is missing, not later than the one before it, or too far away is shown one frame later
-    than the one before it. The first such frame is told in a `SourceWarning`.
+    than the one before it. A `SourceWarning` names the first such frame.
 
     Args:
         name: What the source is called in the warning; None for no warning.
