@@ -65,8 +65,8 @@ def build_backbone(
             norm is folded in (`models.folded_mobilenet`).
 
     Raises:
-        ConfigError: No such model, none of its stages has this stride, or there are no weights of it.
-        CheckpointError: The weights cannot be had or do not fit.
+        ConfigError: No such model, none of its stages has this stride, or nobody publishes weights of it.
+        CheckpointError: The weights cannot be downloaded or read, or do not fit.
     """
     if config.name == BACKBONE_NAME:
         if imagenet or weights is not None:
@@ -91,7 +91,7 @@ def build_pyramid(
     """Return the maps of a backbone at several strides; arguments and errors as `build_backbone`.
 
     Raises:
-        ConfigError: RepVGG-A0 of STARK-Lightning, whose earlier maps cannot be had, is refused too.
+        ConfigError: Also for RepVGG-A0 of STARK-Lightning, which gives its last map only.
     """
     if config.name == BACKBONE_NAME:
         raise ConfigError(
@@ -109,23 +109,19 @@ def _body(
         return _stages(config, strides, pretrained=False, file=None)
     body = _stages(config, strides, pretrained=imagenet or weights is not None, file=weights)
     if weights is not None:
-        _check_filled(body, _stages(config, strides, pretrained=True, file=weights), weights)
+        # timm takes any file and only logs what it lacks: what differs between two fillings is still random.
+        again = _stages(config, strides, pretrained=True, file=weights).state_dict()
+        left = [name for name, values in body.state_dict().items() if not torch.equal(values, again[name])]
+        if left:
+            raise CheckpointError(
+                f"backbone weights must fill every layer, {weights} leaves {len(left)} random, such as {left[0]}"
+            )
     return body
 
 
 def _fill_folded(backbone: Backbone | Pyramid, weights: Path | None) -> None:
     if weights is not None and weights.suffix == ".npz":
         load_folded(backbone.body, weights)
-
-
-def _check_filled(body: nn.Module, again: nn.Module, file: Path) -> None:
-    """Refuse a file that left weights as they were drawn: timm itself takes any file, and only logs."""
-    pairs = zip(body.state_dict().items(), again.state_dict().values(), strict=True)
-    left = [name for (name, once), twice in pairs if not torch.equal(once, twice)]
-    if left:
-        raise CheckpointError(
-            f"backbone weights must fill every layer, {file} leaves {len(left)} random, such as {left[0]}"
-        )
 
 
 def _stages(
@@ -148,11 +144,7 @@ def _stages(
     except (OSError, RuntimeError, ValueError) as error:
         source = f"file {file}" if file else "timm's download"
         raise CheckpointError(f"ImageNet weights of {config.name} from {source} failed: {error}") from error
-    return _without_later_stages(body)
-
-
-def _without_later_stages(body: nn.Module) -> nn.Module:
-    """Drop what comes after the last stage; timm does so itself for all but its EfficientNet family."""
+    # timm drops the stages after the last one itself, for all but its EfficientNet family.
     if isinstance(body, EfficientNetFeatures):
         last = int(feature_info(body).module_name()[-1].removeprefix("blocks."))
         body.blocks = body.blocks[: last + 1]
@@ -162,10 +154,9 @@ def _without_later_stages(body: nn.Module) -> nn.Module:
 @lru_cache
 def _stage_of_stride(config: BackboneConfig) -> int:
     if not timm.is_model(config.name):
-        known = [*timm.list_models(), BACKBONE_NAME]
-        raise ConfigError(
-            f"backbone.name must be a timm model, got {config.name!r}{_suggest(config.name, known)}"
-        )
+        suggestion = nearest_name(config.name, [*timm.list_models(), BACKBONE_NAME])
+        hint = suggestion if "did you mean" in suggestion else "; see timm.list_models()"
+        raise ConfigError(f"backbone.name must be a timm model, got {config.name!r}{hint}")
     try:
         with torch.device("meta"):
             strides = feature_info(timm.create_model(config.name, features_only=True)).reduction()
@@ -185,7 +176,7 @@ def _stage_of_stride(config: BackboneConfig) -> int:
 
 
 def _check_map(config: BackboneConfig, stage: int) -> None:
-    """Refuse models whose maps are not what timm says of them, or that take one size of picture only."""
+    """Refuse models with other maps than timm lists, and models for pictures of one size only."""
     side = 8
     try:
         with torch.device("meta"):
@@ -200,8 +191,3 @@ def _check_map(config: BackboneConfig, stage: int) -> None:
             f"backbone {config.name!r} must give maps [channels, rows, columns] at stride {config.stride}, got "
             f"{list(shape[1:])} for {side} cells; use another stride or model"
         )
-
-
-def _suggest(name: str, known: list[str]) -> str:
-    suggestion = nearest_name(name, known)
-    return suggestion if "did you mean" in suggestion else "; see timm.list_models()"

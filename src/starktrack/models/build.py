@@ -1,4 +1,4 @@
-"""A configuration becomes a network."""
+"""Builds the network that a configuration describes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +30,7 @@ def build_network(
     backbone_weights: Path | None = None,
     auxiliary_head: bool = False,
 ) -> Stark:
-    """Return the network in train mode, random but for its backbone where that is asked for.
+    """Return the network in train mode, with random weights except where the backbone starts from a file.
 
     Args:
         imagenet: Start the backbone from ImageNet weights through timm (needs a network connection).
@@ -39,9 +39,11 @@ def build_network(
 
     Raises:
         ConfigError: The backbone is unknown or has no stage of this stride.
-        CheckpointError: The backbone's weights cannot be had.
+        CheckpointError: The backbone's weights cannot be downloaded or read.
     """
     transformer = config.transformer
+    # The paper's decoder has one query. Template queries replace it; Hungarian matching needs several.
+    num_queries = {"template_query": 0, "hungarian": NUM_QUERIES}.get(config.framework, 1)
     return _framework(config)(
         backbone=build_backbone(config.backbone, imagenet=imagenet, weights=backbone_weights),
         stride=config.backbone.stride,
@@ -49,7 +51,7 @@ def build_network(
         template_position=_position(config, config.template.side),
         search_position=_position(config, config.search.side),
         encoder=Encoder(transformer),
-        decoder=_decoder(config) if transformer.num_decoder_layers else None,
+        decoder=Decoder(transformer, num_queries) if transformer.num_decoder_layers else None,
         box_head=_box_head(config),
         auxiliary_head=_centre_head(config) if auxiliary_head else None,
         score_head=_score_head(config) if config.score_head else None,
@@ -66,11 +68,6 @@ def _framework(config: ModelConfig) -> Callable[..., Stark]:
             return partial(QueryUpdateStark, num_templates=config.num_templates)
         case "hungarian":
             return HungarianStark
-
-
-def _decoder(config: ModelConfig) -> Decoder:
-    num_queries = {"template_query": 0, "hungarian": NUM_QUERIES}.get(config.framework, 1)
-    return Decoder(config.transformer, num_queries)
 
 
 def _position(config: ModelConfig, side: int) -> nn.Module:

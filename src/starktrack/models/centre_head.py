@@ -1,8 +1,8 @@
 """The centre head: where the target's centre is, as a heat map, and how large the target is there.
 
-Ours, not the paper's: it learns sooner than corner maps where data are few, and its peak never lies between
-two look-alikes. `BoxHeadConfig.kind = "centre"` reads the box with it, `guided` lets it guide the corner head; as
-the auxiliary head it is trained beside another.
+Not in the paper. It learns sooner than corner maps where data are few, and its peak never lies between two similar
+objects. `BoxHeadConfig.kind = "centre"` reads the box from it, `guided` reads the corner maps near its peak. As the
+auxiliary head it is trained beside another head and dropped afterwards.
 """
 
 import torch
@@ -14,7 +14,7 @@ from starktrack.models.corner_head import weighted_by_similarity
 from starktrack.models.prediction import BoxPrediction, CentreMaps
 
 RARE = -4.0
-"""Logit of the heat before training: a centre lies in one cell of some hundred."""
+"""Initial bias of the heat logits: about 2 %, since the centre is in one cell of several hundred."""
 
 
 class CentreHead(nn.Module):
@@ -24,7 +24,7 @@ class CentreHead(nn.Module):
         width: Channels of the tokens.
         hidden: Channels after the first layer; halved once.
         cells: Cells along one side of the search region.
-        weighted: Whether to weight by similarity; without a decoder there is nothing to compare with.
+        weighted: Whether to weight by similarity; off without a decoder, whose output is compared.
     """
 
     def __init__(self, width: int, hidden: int, cells: int, weighted: bool) -> None:
@@ -50,6 +50,7 @@ class CentreHead(nn.Module):
         if self.weighted:
             search = weighted_by_similarity(search, embedding)
         grid = search.transpose(1, 2).unflatten(2, (self.cells, self.cells)).contiguous()
+        # In float32: half precision would move boxes by pixels.
         values = self.readout(self.tower(grid)).flatten(2).float()
         return CentreMaps(values[:, 0], values[:, 1:3].sigmoid(), values[:, 3:].sigmoid())
 

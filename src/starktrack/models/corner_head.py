@@ -30,7 +30,9 @@ class CornerExpectation(nn.Module):
         self.register_buffer("y", coordinate.repeat_interleave(cells), persistent=False)
 
     def forward(self, corner_logits: Float[Tensor, "batch 2 cells"]) -> CornerPrediction:
-        """Return the box from both maps; in float32, since half precision moves corners by pixels."""
+        """Return the box from both maps."""
+        # Equation 2: the expectation, not the highest cell, so that it is differentiable and finer than a cell.
+        # In float32: half precision moves corners by pixels.
         probability = corner_logits.float().softmax(dim=-1)
         x, y = (probability * self.x).sum(-1), (probability * self.y).sum(-1)
         return CornerPrediction(torch.stack([x, y], dim=-1).flatten(1), corner_logits)
@@ -43,7 +45,7 @@ class CornerHead(nn.Module):
         width: Channels of the tokens.
         hidden: Channels after the first layer; halved by each of the next three.
         cells: Cells along one side of the search region.
-        weighted: Whether to weight by similarity; without a decoder there is nothing to compare with.
+        weighted: Whether to weight by similarity; off without a decoder, whose output is compared.
     """
 
     def __init__(self, width: int, hidden: int, cells: int, cell_offset: float, weighted: bool) -> None:
@@ -68,6 +70,7 @@ def weighted_by_similarity(
     search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
 ) -> Float[Tensor, "batch cells width"]:
     """Return the search tokens, each times its similarity to the target (section 3.1, Head)."""
+    # A dot product without softmax or scaling, as published.
     return search * (search @ embedding[:, :, None])
 
 
@@ -77,4 +80,5 @@ def _tower(width: int, hidden: int) -> nn.Sequential:
         nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True))
         for before, after in itertools.pairwise(widths)
     ]
+    # The last layer gives logits: no norm and no ReLU.
     return nn.Sequential(*blocks, nn.Conv2d(widths[-1], 1, 1))

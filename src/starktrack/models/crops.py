@@ -55,7 +55,12 @@ def cut_batch(
         geometry: What counts as outside, see `geometry.crop.cut`.
     """
     if images[0].device.type == "cpu":
-        return _cut_each(images, image_index, transform, geometry)
+        frames = [image.numpy() for image in images]
+        crops = [cut(frames[image], transform, geometry, index) for index, image in enumerate(image_index)]
+        return Crops(
+            torch.from_numpy(np.stack([crop.image for crop in crops])),
+            torch.from_numpy(np.stack([crop.padding_mask for crop in crops])),
+        )
     return gather_crops(images, image_index, transform, geometry)
 
 
@@ -84,12 +89,12 @@ def gather_crops(
 
 
 def normalise(crops: UInt8[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
-    """Return crops as the network wants them, channels-last in memory; see `standardise_`."""
+    """Return crops as network input, channels-last in memory; see `standardise_`."""
     return standardise_(crops.float().div_(255))
 
 
 def standardise_(pixels: Float[Tensor, "batch size size 3"]) -> Float[Tensor, "batch 3 size size"]:
-    """Turn colours in [0, 1] into what the network wants, in place: less ImageNet's mean, over its deviation.
+    """Subtract ImageNet's mean from colours in [0, 1] and divide by its deviation, in place.
 
     Returns:
         The same memory with its channels second.
@@ -97,17 +102,6 @@ def standardise_(pixels: Float[Tensor, "batch size size 3"]) -> Float[Tensor, "b
     mean = torch.tensor(PIXEL_MEAN, device=pixels.device)
     std = torch.tensor(PIXEL_STD, device=pixels.device)
     return pixels.sub_(mean).div_(std).permute(0, 3, 1, 2)
-
-
-def _cut_each(
-    images: Sequence[Tensor], image_index: np.ndarray, transform: CropTransform, geometry: Geometry
-) -> Crops:
-    frames = [image.numpy() for image in images]
-    crops = [cut(frames[image], transform, geometry, index) for index, image in enumerate(image_index)]
-    return Crops(
-        torch.from_numpy(np.stack([crop.image for crop in crops])),
-        torch.from_numpy(np.stack([crop.padding_mask for crop in crops])),
-    )
 
 
 def _axis(start: Any, side: Any, length: Any, size: int, geometry: Geometry) -> _Axis:

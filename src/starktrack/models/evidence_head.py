@@ -1,7 +1,7 @@
-"""A score from more than the target's embedding: what was found is compared with what was looked for.
+"""A score from more than the target's embedding: it compares the predicted box with the template.
 
-Ours, not the paper's: with a decoder of one layer the embedding alone says little about presence. How sharp the
-maps of the box head are says more, and so does the look of the found box beside that of the template.
+Not in the paper. With a decoder of one layer the embedding alone says little about presence. The sharpness of the box
+head's maps says more, and so does the similarity of the features in the predicted box and in the template.
 """
 
 import torch
@@ -14,11 +14,11 @@ from starktrack.models.mlp_head import Perceptron
 from starktrack.models.prediction import BoxPrediction
 
 EDGE = 2.0
-"""How sharply the weight of a cell falls off across the edge of the found box, per cell."""
+"""Slope of a cell's weight across the edge of the predicted box, per cell."""
 
 
 class EvidenceScoreHead(nn.Module):
-    """How likely the search region holds the target, as a logit, from maps, box and looks.
+    """The logit that the search region holds the target, from the embedding, the maps and the features.
 
     Args:
         width: Channels of the tokens.
@@ -53,15 +53,16 @@ class EvidenceScoreHead(nn.Module):
         """Return the logit.
 
         Args:
-            templates: All templates; the initial one, which is first, is compared with.
-            search: Before the encoder.
-            encoded: The search tokens after it.
-            embedding: What the decoder gathered.
-            box: What the box head found.
+            templates: All templates; the comparison is with the first, the initial one.
+            search: Search tokens before the encoder.
+            encoded: Search tokens after it.
+            embedding: Output of the decoder.
+            box: Output of the box head.
         """
         weight = inside(box.box_xyxy.float(), self.centre)
         if search.padding_mask is not None:
             weight = weight * ~search.padding_mask
+        # The bound is for boxes that lie in the padding, or outside the region early in training.
         weight = weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-6)
         initial = templates.tokens[:, : self.on_target.shape[0]]
         share = self.on_target[None]
@@ -84,7 +85,7 @@ def inside(
 
 
 def sharpness(box: BoxPrediction) -> Float[Tensor, "batch numbers"]:
-    """Return of each map of the box head its highest logit, and peak (logarithm) and entropy of its softmax."""
+    """Return for each map of the box head its highest logit, and the log-peak and entropy of its softmax."""
     heat = None if box.centre is None else box.centre.heat_logits[:, None]
     maps = torch.cat([each for each in (box.corner_logits, heat) if each is not None], dim=1)
     log_probability = maps.float().log_softmax(dim=-1)

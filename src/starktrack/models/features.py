@@ -1,4 +1,4 @@
-"""What the network knows of its crops: one token per feature cell."""
+"""The tokens of crops: one per feature cell."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Features:
     Convention: order is initial template, dynamic templates, search last; rows of cells before columns.
 
     Attributes:
-        tokens: What each cell shows.
+        tokens: The backbone's features.
         padding_mask: True where a cell lies outside the image and is ignored; None when none does.
         position: Where each cell lies, added to queries and keys.
     """
@@ -38,13 +38,14 @@ class Features:
         """Return `count` equal parts one after the other, the inverse of `concatenate`."""
         length = self.tokens.shape[1] // count
         starts = range(0, count * length, length)
-        return [self._each(lambda values, at=start: values[:, at : at + length]) for start in starts]
+        return [self.map(lambda values, at=start: values[:, at : at + length]) for start in starts]
 
     def repeat(self, count: int) -> "Features":
-        """Return every target `count` times, the copies of one after one another."""
-        return self._each(lambda values: values.repeat_interleave(count, dim=0))
+        """Return every target `count` times, copies of one target next to each other."""
+        return self.map(lambda values: values.repeat_interleave(count, dim=0))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Features":
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Features":
+        """Return the features after the same change of tokens, mask and positions."""
         mask = None if self.padding_mask is None else change(self.padding_mask)
         return Features(change(self.tokens), mask, change(self.position))
 
@@ -58,7 +59,14 @@ class Features:
 def _join(parts: Sequence[Features], axis: int) -> Features:
     masks = None
     if any(part.padding_mask is not None for part in parts):
-        masks = torch.cat([_mask_of(part) for part in parts], dim=axis)
+        # A part without a mask has no padding: its mask is all False.
+        filled = [
+            part.tokens.new_zeros(part.tokens.shape[:2], dtype=torch.bool)
+            if part.padding_mask is None
+            else part.padding_mask
+            for part in parts
+        ]
+        masks = torch.cat(filled, dim=axis)
     return Features(
         torch.cat([part.tokens for part in parts], dim=axis),
         masks,
@@ -66,22 +74,16 @@ def _join(parts: Sequence[Features], axis: int) -> Features:
     )
 
 
-def _mask_of(part: Features) -> Tensor:
-    if part.padding_mask is not None:
-        return part.padding_mask
-    return part.tokens.new_zeros(part.tokens.shape[:2], dtype=torch.bool)
-
-
 def attention_bias(
     padding_mask: Bool[Tensor, "batch length"] | None,
 ) -> Float[Tensor, "batch 1 1 length"] | None:
     """Return what to add to the logit of each key: minus infinity where it is padding, else 0.
 
-    A row that is all padding attends to everything: without that the softmax has no terms and its result is
-    NaN. A sum rather than a mask of booleans, since an exported network guards each of those against NaN, which
-    takes a seventh of its time.
+    A row that is all padding attends to everything.
     """
     if padding_mask is None:
         return None
+    # A softmax over no keys is NaN, hence all keys for a row that is all padding. A sum and not a boolean mask:
+    # the ONNX exporter guards each boolean mask against NaN, which costs a seventh of the network's time.
     ignored = (padding_mask & ~padding_mask.all(dim=1, keepdim=True))[:, None, None, :]
     return torch.zeros_like(ignored, dtype=torch.float32).masked_fill(ignored, float("-inf"))

@@ -19,8 +19,8 @@ from starktrack.models.norm import FrozenNorm
 def load_folded(body: nn.Module, path: Path) -> None:
     """Fill the stages of timm's `mobilenetv2_100` from such a file, in place.
 
-    The scale of the input moves into the first convolution, so that the network takes pictures less ImageNet's
-    mean over its deviation like every other; the biases become those of the frozen norms.
+    The first convolution takes over the scale of the input, so that the network takes normalised pictures like
+    every other. The biases become those of the frozen norms.
 
     Raises:
         CheckpointError: The file cannot be read, or its convolutions are not those of the network.
@@ -35,9 +35,15 @@ def load_folded(body: nn.Module, path: Path) -> None:
                 f"{list(weight.shape)}; the file is for mobilenetv2_100"
             )
         if index == 0:
-            weight, bias = _from_normalised(weight, bias)
+            # The file's network takes 2 (n std + mean) - 1 where ours takes the normalised input n.
+            std, mean = torch.tensor(PIXEL_STD)[:, None, None], torch.tensor(PIXEL_MEAN)[:, None, None]
+            weight, bias = weight * 2 * std, bias + (weight * (2 * mean - 1)).sum(dim=(1, 2, 3))
         convolution.weight.data.copy_(weight)
-        _become_bias(norm, bias)
+        # A norm that adds the bias and changes nothing else.
+        norm.weight.fill_(1)
+        norm.bias.copy_(bias)
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)
 
 
 def _read(path: Path, index: int) -> tuple[Tensor, Tensor]:
@@ -49,16 +55,3 @@ def _read(path: Path, index: int) -> tuple[Tensor, Tensor]:
             f"backbone weights must be an .npz with conv{index:02d}_w and _b, {path}: {error}"
         ) from error
     return torch.from_numpy(weight.astype(np.float32)), torch.from_numpy(bias.astype(np.float32))
-
-
-def _from_normalised(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first convolution for inputs n, where the file's network takes 2 (n std + mean) - 1."""
-    std, mean = torch.tensor(PIXEL_STD)[:, None, None], torch.tensor(PIXEL_MEAN)[:, None, None]
-    return weight * 2 * std, bias + (weight * (2 * mean - 1)).sum(dim=(1, 2, 3))
-
-
-def _become_bias(norm: FrozenNorm, bias: Tensor) -> None:
-    norm.weight.fill_(1)
-    norm.bias.copy_(bias)
-    norm.running_mean.zero_()
-    norm.running_var.fill_(1 - norm.eps)

@@ -1,6 +1,6 @@
 """A network in the form that runs fastest: several linear steps in a row become one.
 
-Folding changes no answer but by rounding, and no key or value of a state dict but those of RepVGG blocks.
+Folding changes outputs by rounding only. It changes keys and values of the state dict of RepVGG blocks only.
 """
 
 from typing import Any, TypeVar
@@ -41,7 +41,7 @@ def place(network: Network, device: torch.device, layout: torch.memory_format) -
 
 
 def fold_for_export(network: Network) -> Network:
-    """Fold all there is for good, in place, so that a graph holds plain convolutions; return the network."""
+    """Fold everything irreversibly, in place, into plain convolutions for a graph; return the network."""
     for module in fold(network).modules():
         if isinstance(module, FoldedConv):
             module.settle()

@@ -1,8 +1,7 @@
-"""The guided corner head: the centre head says which object, the corner maps say where its corners are.
+"""The guided corner head: the centre head picks the object, the corner maps locate its corners.
 
-Ours, not the paper's. Where two objects look alike, the expectation of a corner map lies between them; the peak of
-the heat never does. So the maps are read near the box at the peak: each is weighted with a Gaussian around that
-box's corner.
+Not in the paper. Where two objects look alike, the expectation of a corner map lies between them. The peak of the heat
+does not. So each corner map is weighted with a Gaussian around the corner of the box at the peak.
 """
 
 import torch
@@ -20,8 +19,8 @@ SPREAD = 0.5
 class GuidedHead(nn.Module):
     """A corner head and the centre head that guides its reading.
 
-    The maps that it returns are the corner maps as they are. In train mode the box is that of these alone, so that each
-    head learns for itself.
+    It returns the corner maps without the weight. In train mode the box comes from the corner maps alone, so that the
+    two heads learn independently.
     """
 
     def __init__(self, corner: CornerHead, centre: CentreHead) -> None:

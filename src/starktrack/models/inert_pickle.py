@@ -1,8 +1,8 @@
-"""Read a pickle as data: containers, numbers, texts and notes of what it asks for; nothing is ever called.
+"""Read a pickle as data: containers, numbers, texts and records of its globals and calls; nothing is called.
 
-Pickle is a program for a small machine. This machine has no instruction that imports, calls or sets an
-attribute: a global is only its name, a call only a note, and names or instructions outside the list are
-refused. `torch.load(weights_only=True)` is not used because it had memory corruption before torch 2.10
+A pickle is a program for a stack machine. This machine has no instruction that imports, calls or sets an
+attribute: a global becomes a record of its name, a call a record of its result. It refuses names and instructions
+outside its list. `torch.load(weights_only=True)` is not used because it had memory corruption before torch 2.10
 (CVE-2026-24747), honours process-wide allow-lists and still allocates what a file asks for.
 """
 
@@ -30,7 +30,7 @@ DTYPE_OF_STORAGE = {
 
 @dataclass(frozen=True)
 class Global:
-    """A name the pickle refers to; the thing itself is never looked up."""
+    """A global that the pickle names; it is never imported."""
 
     module: str
     name: str
@@ -38,14 +38,14 @@ class Global:
 
 @dataclass(frozen=True)
 class Inert:
-    """An object of the authors' code or of NumPy that stood in the file; only its class name is kept."""
+    """An object of the authors' code or of NumPy in the file; only its class name is kept."""
 
     class_name: str
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A note of raw numbers that lie elsewhere in the file."""
+    """A record of raw numbers elsewhere in the file."""
 
     dtype: str
     key: str
@@ -54,7 +54,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A note of a tensor: how it lies on its storage, in elements; it may reach beyond the storage's end."""
+    """A record of a tensor: its layout on its storage, in elements; it may reach beyond the storage's end."""
 
     storage: Storage
     offset: int
@@ -117,10 +117,10 @@ class _Machine:
 
 
 def read_inert(stream: BytesIO) -> InertPickle:
-    """Return what the next pickle in the stream describes, with notes in place of tensors and objects.
+    """Return what the next pickle in the stream describes, with records in place of tensors and objects.
 
     Raises:
-        UnsafeCheckpointError: It names a global, or uses an instruction, that a checkpoint has no need of.
+        UnsafeCheckpointError: It names a global, or uses an instruction, that no checkpoint needs.
         CheckpointError: It is no complete pickle.
     """
     machine = _Machine()

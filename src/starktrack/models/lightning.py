@@ -14,7 +14,7 @@ from starktrack.models.prediction import BoxPrediction
 
 BACKBONE_NAME = "repvgg_a0_lite"
 _STAGES = ((48, 1), (48, 2), (96, 4), (192, 4))
-"""Channels and blocks of each stage; every stage halves the resolution. RepVGG-A0 itself has 14 last."""
+"""Channels and blocks of each stage; every stage halves the resolution. RepVGG-A0 has 14 blocks in the last one."""
 
 
 NormType = type[FrozenNorm] | type[nn.BatchNorm2d]
@@ -93,7 +93,7 @@ class RepVggBackbone(nn.Sequential):
 
 
 class RepCornerHead(nn.Module):
-    """One tower of RepVGG blocks whose last convolution gives both corner maps."""
+    """One tower of RepVGG blocks; its last convolution gives both corner maps."""
 
     def __init__(self, width: int, cells: int, cell_offset: float) -> None:
         super().__init__()
@@ -108,6 +108,6 @@ class RepCornerHead(nn.Module):
     def box(
         self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]
     ) -> BoxPrediction:
-        """Return the expected corners and their maps."""
+        """Return the expected corners and their maps; without a decoder there is no similarity to weight by."""
         grid = search.transpose(1, 2).unflatten(2, (self.cells, self.cells)).contiguous()
         return self.expectation(self.tower(grid).flatten(2))

@@ -27,7 +27,7 @@ class Perceptron(nn.Module):
 
 
 class ScoreHead(Perceptron):
-    """How likely the search region holds the target, as a logit.
+    """The logit that the search region holds the target.
 
     Source: section 3.2, Head; 256 hidden units in each layer.
     """
@@ -48,7 +48,7 @@ class ScoreHead(Perceptron):
 
 
 class MlpHead(Perceptron):
-    """The box straight from the target's embedding (Table 7, row 4; the head of DETR)."""
+    """The box from the target's embedding alone (Table 7, row 4; the head of DETR)."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__(width, hidden, 4)

@@ -1,14 +1,13 @@
-"""Batch norm whose statistics and scale never change, folded into the convolution before it.
+"""Batch norm with fixed statistics and scale, folded into the convolution before it.
 
-The frozen batch norms of timm and torchvision multiply and add, which takes twice the memory traffic and, under
-autocast, turns half-precision features back into float32. Here a norm that directly follows a convolution takes no
-pass of its own: the convolution runs with scaled weights and a bias, and its gradient reaches the weights through the
-scale. State dicts have the same keys and values as without folding.
+The frozen batch norms of timm and torchvision multiply and add. That doubles the memory traffic and, under autocast,
+turns half-precision features back into float32. Here a norm that directly follows a convolution costs no pass of its
+own: the convolution runs with scaled weights and a bias, and the gradient reaches the weights through the scale.
+State dicts have the same keys and values as without folding.
 
 Source: section 4.1 (batch norm layers are frozen).
 """
 
-from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -19,16 +18,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _PROBE_SIDE = 64
-"""Side of the picture without content that shows which norm follows which convolution."""
+"""Side of the meta tensor whose forward pass shows which norm follows which convolution."""
 
 
 class FrozenNorm(nn.Module):
-    """A batch norm in eval mode for ever, with its activation.
+    """A batch norm that is always in eval mode, with its activation.
 
     Args:
         num_channels: Channels of its input.
         eps: Added to the variance.
-        activation: What follows at once, where the model counts it as part of the norm.
+        activation: The activation after it, where the model has both in one module.
     """
 
     weight: Float[Tensor, " channels"]
@@ -47,7 +46,7 @@ class FrozenNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(num_channels))
 
     def forward(self, features: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch channels h w"]:
-        """Return the normalised features; where a convolution has done that, their activation alone."""
+        """Return the normalised features; only their activation where the norm is folded into a convolution."""
         if self.is_folded:
             return self.activation(features)
         normalised = functional.batch_norm(
@@ -56,17 +55,17 @@ class FrozenNorm(nn.Module):
         return self.activation(normalised)
 
     def scale_and_shift(self) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
-        """Return what the norm multiplies by, and then adds."""
+        """Return the factor and the summand of the norm."""
         scale = self.weight * (self.running_var + self.eps).rsqrt()
         return scale, self.bias - self.running_mean * scale
 
 
 class FoldedConv(nn.Conv2d):
-    """A convolution that does the work of the frozen norm after it.
+    """A convolution that includes the frozen norm after it.
 
     Args:
-        conv: Its weights are used as they are, not copied.
-        norm: Stays the module that holds the statistics; from now on it passes features on to its activation.
+        conv: Its weights are shared, not copied.
+        norm: Keeps the statistics; from now on it applies its activation only.
     """
 
     def __init__(self, conv: nn.Conv2d, norm: FrozenNorm) -> None:
@@ -100,7 +99,7 @@ class FoldedConv(nn.Conv2d):
         )
 
     def settle(self) -> None:
-        """Put the norm into weights and bias for good, so that an exported graph holds a plain convolution."""
+        """Multiply the norm into weights and bias, irreversibly, for a graph of plain convolutions."""
         if self._norm:
             weight, bias = self._product(self._norm[0])
             self.weight, self.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
@@ -117,7 +116,7 @@ class FoldedConv(nn.Conv2d):
         return not (learns or traced or self.weight.is_inference())
 
     def _kept_product(self, norm: FrozenNorm) -> tuple[Tensor, Tensor]:
-        """Return the product of the same weights and statistics as the last time, if they are the same."""
+        """Return the product of the last call if weights and statistics have not changed since."""
         held = [self.weight, *(() if self.bias is None else (self.bias,)), *norm.buffers()]
         key = tuple(part for tensor in held for part in (tensor.data_ptr(), tensor._version, tensor.dtype))
         if self._latest is None or self._latest[0] != key:
@@ -151,7 +150,7 @@ def fold_norms(body: nn.Module) -> nn.Module:
     """Fold every frozen norm into the convolution before it, in place; return the network.
 
     A pair is a convolution and a norm of the same parent whose input is the convolution's output. Norms that come
-    first, as those of pre-activation networks, stay as they are.
+    first, as those of pre-activation networks, are not folded.
     """
     for parent, conv, norm in _pairs(body):
         owner = body.get_submodule(parent)
@@ -168,10 +167,10 @@ def _pairs(body: nn.Module) -> list[tuple[str, str, str]]:
         outputs[name] = output
 
     def note_input(name: str, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        parent = name.rpartition(".")[0]
-        for other in _children(body, parent):
-            if outputs.get(other) is inputs[0]:
-                pairs.append((parent, other.rpartition(".")[2], name.rpartition(".")[2]))
+        parent, _, own = name.rpartition(".")
+        for sibling, _ in body.get_submodule(parent).named_children():
+            if outputs.get(_joined(parent, sibling)) is inputs[0]:
+                pairs.append((parent, sibling, own))
 
     hooks = []
     for name, module in body.named_modules():
@@ -188,13 +187,9 @@ def _pairs(body: nn.Module) -> list[tuple[str, str, str]]:
     finally:
         for hook in hooks:
             hook.remove()
-    # A convolution whose own output is a feature map (ghostnet's first) must give it without the norm.
+    # Where the output of a convolution is itself a feature map (ghostnet's first), it must stay without the norm.
     taken = {id(each) for each in ([maps] if isinstance(maps, Tensor) else maps)}
     return [pair for pair in pairs if id(outputs[_joined(pair[0], pair[1])]) not in taken]
-
-
-def _children(body: nn.Module, parent: str) -> Iterator[str]:
-    yield from (_joined(parent, name) for name, _ in body.get_submodule(parent).named_children())
 
 
 def _joined(parent: str, name: str) -> str:

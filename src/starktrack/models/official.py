@@ -1,4 +1,4 @@
-"""The authors' parameter names become ours; the model is recognised from them.
+"""Renames the authors' parameters and recognises their model.
 
 Source: key lists of the released checkpoints (tests/golden/*_state_keys.json).
 """
@@ -55,7 +55,7 @@ _RENAMES = (
 _COUNTER = ".num_batches_tracked"
 
 _NUM_NAMED = 8
-"""Differences that an error names; the rest is counted."""
+"""Differences that an error lists; it counts the others."""
 
 _IN_PROJECTION = re.compile(r"\.in_proj_(weight|bias)$")
 
@@ -64,7 +64,9 @@ def convert_keys(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the authors' tensors under our names; joint projections are split in query, key and value."""
     state: dict[str, Tensor] = {}
     for key, tensor in official.items():
-        name = _rename(key)
+        name = key
+        for pattern, replacement in _RENAMES:
+            name = re.sub(pattern, replacement, name)
         joint = _IN_PROJECTION.search(name)
         if joint is None:
             state[name] = tensor
@@ -79,8 +81,7 @@ def recognise(state: Mapping[str, Tensor]) -> Config:
     """Return the published configuration that this converted state belongs to.
 
     Raises:
-        CheckpointError: It is none of them; the first missing, unexpected or misshapen keys beside the nearest
-            one are named.
+        CheckpointError: It is none of them; the error lists the first differences from the nearest one.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     folded = any(".folded." in name for name in shapes)
@@ -96,16 +97,10 @@ def recognise(state: Mapping[str, Tensor]) -> Config:
 
 
 def fill_counters(state: Mapping[str, Tensor], config: Config) -> dict[str, Tensor]:
-    """Return the state with the batch counters that some tools drop; they have no say in any answer."""
+    """Return the state with the batch counters that some tools drop; they do not affect outputs."""
     folded = any(".folded." in name for name in state)
     counters = [key for key in _expected_shapes(config.name, folded) if key.endswith(_COUNTER)]
     return {**{key: torch.zeros((), dtype=torch.int64) for key in counters}, **state}
-
-
-def _rename(key: str) -> str:
-    for pattern, replacement in _RENAMES:
-        key = re.sub(pattern, replacement, key)
-    return key
 
 
 def _difference(shapes: Mapping[str, tuple[int, ...]], name: str, folded: bool) -> list[str]:

@@ -20,7 +20,7 @@ from starktrack.errors import CheckpointError
 from starktrack.models.inert_pickle import Inert, Storage, StoredTensor, damaged, read_inert
 
 MAX_PICKLE_BYTES = 4 * 2**20
-"""Bound on the part of a file that is a pickle: 0.26 MB for STARK-ST101; the rest is raw numbers."""
+"""Bound on the pickle inside a file; that of STARK-ST101 has 0.26 MB, the rest of the file is raw numbers."""
 
 _MAX_DIMENSIONS = 8
 _ZIP_SPECIAL = 0x61
@@ -144,30 +144,29 @@ def _checkpoint(root: Any, read_storage: ReadStorage) -> PickledCheckpoint:
     if not isinstance(root, dict):
         raise _not_a_checkpoint(f"a pickled {type(root).__name__}")
     nets = [root.get(key) for key in _NETWORK_KEYS]
-    net = next((each for each in (*nets, root) if _holds_tensors(each)), None)
+    net = next(
+        (
+            each
+            for each in (*nets, root)
+            if isinstance(each, dict) and any(isinstance(value, StoredTensor) for value in each.values())
+        ),
+        None,
+    )
     if net is None:
         raise CheckpointError(
             f"a checkpoint must hold the network's tensors under {', '.join(_NETWORK_KEYS)} or be a bare state "
             f"dict, got the keys {_some_of(root)}; give a file that training wrote"
         )
+    # `DistributedDataParallel` and `torch.compile` put a prefix before every key, in either order.
+    for wrapper in _WRAPPERS * 2:
+        if all(isinstance(key, str) and key.startswith(wrapper) for key in net):
+            net = {key.removeprefix(wrapper): value for key, value in net.items()}
     net_type, epoch = root.get("net_type"), root.get("epoch")
     return PickledCheckpoint(
-        state_dict=_tensors(_without_wrappers(net), read_storage),
+        state_dict=_tensors(net, read_storage),
         net_type=net_type if isinstance(net_type, str) else None,
         epoch=epoch if isinstance(epoch, int) else None,
     )
-
-
-def _holds_tensors(net: Any) -> bool:
-    return isinstance(net, dict) and any(isinstance(value, StoredTensor) for value in net.values())
-
-
-def _without_wrappers(net: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Return the state dict without what `DistributedDataParallel` and `torch.compile` put before every key."""
-    for wrapper in _WRAPPERS * 2:  # either may be outside
-        if all(isinstance(key, str) and key.startswith(wrapper) for key in net):
-            net = {key.removeprefix(wrapper): value for key, value in net.items()}
-    return net
 
 
 def _tensors(net: Mapping[Any, Any], read_storage: ReadStorage) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Where a feature cell lies, as a vector of the token's width."""
+"""Position encodings: the place of a feature cell as a vector of the token's width."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class SinePosition(nn.Module):
-    """Sines and cosines of the row and column, counted over the cells that are not padding.
+    """Sines and cosines of row and column, counted over the cells that are not padding.
 
     Source: section 3.1; the form of DETR, with temperature 10000 and coordinates scaled to 2 pi.
     """
@@ -31,6 +31,7 @@ class SinePosition(nn.Module):
 
     @staticmethod
     def _scaled_count(inside: Tensor, axis: int) -> Tensor:
+        # Counting cells inside the image, as DETR does: padding does not move the positions of the others.
         count = inside.cumsum(axis)
         last = count.narrow(axis, count.shape[axis] - 1, 1)
         return count / (last + 1e-6) * (2 * math.pi)

@@ -14,7 +14,7 @@ from torch import Tensor
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 
 SMALLEST_BIN = 1e-3
-"""Cells; a bin without area pools what lies at its place."""
+"""Smallest side of a bin, cells; a bin without area takes the value at its place."""
 
 
 def precise_pool(
@@ -35,7 +35,7 @@ def precise_pool(
     left, top, right, bottom = cxcywh_to_xyxy(boxes_cxcywh.to(features.dtype)).unbind(-1)
     rows = _shares(top * height, bottom * height, bins, height)
     columns = _shares(left * width, right * width, bins, width)
-    # Not einsum: ONNX Runtime's ends the process where a batch is empty.
+    # Not einsum: that of ONNX Runtime ends the process for an empty batch.
     return rows[:, None] @ features @ columns[:, None].mT
 
 

@@ -1,4 +1,4 @@
-"""What a box head is asked and what it answers."""
+"""The interface of box heads, and their output."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -9,12 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class CentreMaps:
-    """What the centre head says of every cell of the search region.
+    """The centre head's output for every cell of the search region.
 
     Attributes:
-        heat_logits: Whether the target's centre lies in the cell, before the sigmoid.
-        offset: Where in the cell it would lie, x and y in cells [0, 1].
-        size: How wide and high the target would be, crop units [0, 1].
+        heat_logits: Logit that the target's centre lies in the cell.
+        offset: Its place in the cell, x and y in cells [0, 1].
+        size: Width and height of the target, crop units [0, 1].
     """
 
     heat_logits: Float[Tensor, "batch cells"]
@@ -46,7 +46,7 @@ class CornerPrediction(BoxPrediction):
 
 @runtime_checkable
 class BoxHead(Protocol):
-    """Reads the box out of the encoded search region and the target's embedding."""
+    """Predicts the box from the encoded search region and the target's embedding."""
 
     def box(
         self, search: Float[Tensor, "batch cells width"], embedding: Float[Tensor, "batch width"]

@@ -1,7 +1,7 @@
-"""The refiner: a template's pooled features correlated with a crop around a tracker's box; box and outline out.
+"""The refiner: it correlates a template's pooled features with a crop around a tracker's box.
 
 Source: Yan et al., Alpha-Refine, arXiv 2012.06815, section 3: pixel-wise correlation, corner head, mask head.
-The decoder, which brings the fused features from stride 16 to 8 (corners) and 4 (outline), is ours.
+Not in the paper: the decoder, which brings the fused features from stride 16 to 8 (corners) and 4 (outline).
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from starktrack.models.pr_pool import precise_pool
 
 @dataclass(frozen=True)
 class RefineOutput:
-    """What the refiner says of a batch of crops.
+    """The refiner's output for a batch of crops.
 
     Attributes:
         box_cxcywh: Crop units [0, 1].
         corner_logits: Top-left and bottom-right map before the softmax.
-        mask_logit: Of each cell of stride 4, above 0 on the target.
+        mask_logit: Logit of each cell of stride 4; above 0 on the target.
     """
 
     box_cxcywh: Float[Tensor, "batch 4"]
@@ -67,7 +67,7 @@ class Refiner(nn.Module):
         templates: Float[Tensor, "batch width bins bins"],
         crops: Float[Tensor, "batch 3 side side"],
     ) -> RefineOutput:
-        """Return box and outline of the targets in normalised crops around where they were found."""
+        """Return box and outline of the targets in normalised crops around a tracker's boxes."""
         fine, middle, coarse = self.backbone(crops)
         coarse = self.bottleneck(coarse)
         likeness = pixel_correlation(templates.to(coarse.dtype), coarse)
@@ -100,7 +100,7 @@ def build_refiner(
 def pixel_correlation(
     kernels: Float[Tensor, "batch channels bins bins"], features: Float[Tensor, "batch channels rows columns"]
 ) -> Float[Tensor, "batch kernels rows columns"]:
-    """Return how alike each cell is to each of the template's cells: their product over root of channels.
+    """Return the similarity of each cell to each of the template's cells: a dot product over root of channels.
 
     Source: Alpha-Refine, section 3.2: every cell of the template is a 1 x 1 kernel of its own.
     """
@@ -109,7 +109,7 @@ def pixel_correlation(
 
 
 class ChannelAttention(nn.Module):
-    """Each channel times a gate that depends on the mean of all (squeeze and excitation)."""
+    """Multiplies each channel by a gate computed from the means of all channels (squeeze and excitation)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class ChannelAttention(nn.Module):
 
 
 class NonLocal(nn.Module):
-    """Every cell gathers from all others by likeness, added to what it was (one attention head)."""
+    """Self-attention of one head among all cells, added to the features."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -135,15 +135,15 @@ class NonLocal(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch width rows columns"]
     ) -> Float[Tensor, "batch width rows columns"]:
-        """Return the features with what they gathered."""
-        # With an axis for the one head, without which it cannot be exported.
+        """Return the features plus the attention's output."""
+        # With an axis for the one head: the ONNX exporter requires it.
         tokens = [part(features).flatten(2).mT[:, None] for part in (self.query, self.key, self.value)]
         gathered = functional.scaled_dot_product_attention(*tokens)[:, 0]
         return features + self.out(gathered.mT.unflatten(2, features.shape[2:]))
 
 
 class Refinement(nn.Module):
-    """Coarse features at twice their resolution, with the detail of the backbone's map of that size."""
+    """Doubles the resolution of coarse features and adds the backbone's map of that size."""
 
     def __init__(self, width: int, detail: int, outputs: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""STARK: crops of templates and of a search region in, the target's box and score out. No state.
+"""STARK: takes crops of templates and of a search region, gives the target's box and score. No state.
 
-Source: section 3 and Figures 2 to 4. Spatial and spatio-temporal networks differ by the number of
-templates and the score head, nothing else.
+Source: section 3 and Figures 2 to 4. Spatial and spatio-temporal networks differ only by the number of templates and
+the score head.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from starktrack.models.transformer import Decoder, Encoder
 
 @dataclass(frozen=True)
 class StarkOutput:
-    """What the network says of a batch of search regions.
+    """The network's output for a batch of search regions.
 
     Attributes:
         box_cxcywh: Crop units [0, 1]; sizes may be negative early in training.
         score_logit: Before the sigmoid, or None without a score head.
         corner_logits: Top-left and bottom-right map before the softmax, or None without corner maps.
-        centre: Maps of the centre head, be it (part of) the box head or the auxiliary one of training; else None.
-        embedding: What the decoder gathered of the target, or the mean search token without one.
+        centre: Maps of the centre head, which is (a part of) the box head or the auxiliary head; else None.
+        embedding: Output of the decoder, or the mean search token without one.
     """
 
     box_cxcywh: Float[Tensor, "batch 4"]
@@ -41,12 +41,12 @@ class StarkOutput:
 
     @property
     def scores(self) -> Float[Tensor, " batch"]:
-        """The logits of the scores, where a score head is known to be there."""
+        """The logits of the scores of a network with a score head."""
         assert self.score_logit is not None, "the configuration has a score head"
         return self.score_logit
 
     def rows(self, index: Shaped[Tensor, " rows"]) -> "StarkOutput":
-        """Return the answers of some rows, by their numbers or by a mask."""
+        """Return the output for some search regions, by index or by mask."""
         centre = self.centre
         if centre is not None:
             centre = CentreMaps(centre.heat_logits[index], centre.offset[index], centre.size[index])
@@ -60,7 +60,7 @@ class StarkOutput:
 
 
 AUXILIARY = "auxiliary_head."
-"""What the names of weights that are for training only begin with."""
+"""Prefix of the names of weights that only training uses."""
 
 
 class Stark(nn.Module):
@@ -112,10 +112,11 @@ class Stark(nn.Module):
     def relate(
         self, templates: Features, search: Features
     ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
-        """Return the search tokens after the encoder, and what the decoder gathered of the target."""
+        """Return the search tokens after the encoder, and the target's embedding."""
         num_search = search.tokens.shape[1]
         memory = self.encoder(Features.concatenate([templates, search]), num_search)
         encoded = memory.tokens[:, -num_search:]
+        # Without a decoder (Table 7, row 2; STARK-Lightning) the mean token is the embedding.
         return encoded, self.decoder(memory)[:, 0] if self.decoder is not None else encoded.mean(dim=1)
 
     def read_out(
@@ -125,7 +126,7 @@ class Stark(nn.Module):
         encoded: Float[Tensor, "batch cells width"],
         embedding: Float[Tensor, "batch width"],
     ) -> StarkOutput:
-        """Return what the heads say."""
+        """Return the outputs of the heads."""
         box = self.box_head.box(encoded, embedding)
         score_logit = None
         if self.score_head is not None:
@@ -144,27 +145,19 @@ class Stark(nn.Module):
     ) -> StarkOutput:
         """Return the target in normalised search crops; masks are True outside the image."""
         num_templates = templates.shape[1]
-        crops = templates.flatten(0, 1)
         masks = None if template_masks is None else template_masks.flatten(0, 1)
-        each = self.embed_template(crops, masks)
-        return self.locate(_gather(each, num_templates), self.embed_search(search, search_mask))
+        each = self.embed_template(templates.flatten(0, 1), masks)
+        # From [batch * templates, length] tokens to [batch, templates * length].
+        joined = each.map(lambda values: values.unflatten(0, (-1, num_templates)).flatten(1, 2))
+        return self.locate(joined, self.embed_search(search, search_mask))
 
     def _embed(self, crops: Tensor, padding_mask: Tensor | None, position: nn.Module) -> Features:
         grid = self.bottleneck(self.backbone(crops))
         if padding_mask is None:
+            # Positions depend on the padding only, so one crop's positions serve all.
             cells = grid.new_zeros((1, *grid.shape[2:]), dtype=torch.bool)
             where = position(cells).expand(grid.shape[0], -1, -1)
             return Features(grid.flatten(2).transpose(1, 2), None, where)
         # Nearest neighbour on a mask whose side is a multiple of the stride takes every stride-th pixel.
         cells = padding_mask[:, :: self.stride, :: self.stride]
         return Features(grid.flatten(2).transpose(1, 2), cells.flatten(1), position(cells))
-
-
-def _gather(features: Features, num_templates: int) -> Features:
-    """Return `[batch * templates, length]` tokens as `[batch, templates * length]`."""
-
-    def fold(values: Tensor) -> Tensor:
-        return values.unflatten(0, (-1, num_templates)).flatten(1, 2)
-
-    mask = None if features.padding_mask is None else fold(features.padding_mask)
-    return Features(fold(features.tokens), mask, fold(features.position))

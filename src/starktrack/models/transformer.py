@@ -27,7 +27,7 @@ class Attention(nn.Module):
         value: Float[Tensor, "batch keys width"],
         bias: Float[Tensor, "batch 1 1 keys"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
-        """Return for each query the mix of values it attends to; `bias` is added to the logits of keys."""
+        """Return for each query the mean of the values, weighted by attention; `bias` is added to the logits."""
         queries = self.split_heads(self.query(query))
         # In bfloat16 on a CPU, forward and backward take 10.0 ms as plain products and 20.8 ms as the fused kernel
         # (16 x 4 heads x 256 x 384 x 32, two cores with AVX-512); in float32 it is the other way round.
@@ -46,7 +46,7 @@ class Attention(nn.Module):
     def split_heads(
         self, tokens: Float[Tensor, "batch length width"]
     ) -> Float[Tensor, "batch heads length per_head"]:
-        """Return the share of each head."""
+        """Return the tokens with their width divided among the heads."""
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
@@ -96,16 +96,18 @@ class EncoderLayer(nn.Module):
         memory: Features,
         bias: Float[Tensor, "batch 1 1 keys"] | None,
     ) -> Float[Tensor, "batch queries width"]:
-        """Return the tokens after looking at `memory`."""
+        """Return the tokens after attention to `memory`."""
+        # As in DETR, positions are added to queries and keys in every layer, never to values.
         query = tokens + position
         mixed = self.attention(query, memory.tokens + memory.position, memory.tokens, bias)
+        # A quirk of STARK-Lightning as released: its residual has the position too.
         residual = query if self.residual_position else tokens
         tokens = self.attention_norm(residual + self.dropout(mixed))
         return self.feed_forward_norm(tokens + self.dropout(self.feed_forward(tokens)))
 
 
 class Encoder(nn.Module):
-    """N layers; either every token attends, or only those of the search region do.
+    """N layers in which every token attends, or only those of the search region.
 
     Source: section 3.1, Encoder.
     """
@@ -116,7 +118,8 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_encoder_layers))
 
     def forward(self, features: Features, num_search: int) -> Features:
-        """Return the features with tokens that know of each other; the last `num_search` are the search."""
+        """Return the features after all layers; the last `num_search` tokens are the search region's."""
+        # STARK-Lightning queries with the search region alone: its templates pass unchanged through every layer.
         start = features.tokens.shape[1] - num_search if self.search_only else 0
         fixed, tokens = features.tokens[:, :start], features.tokens[:, start:]
         position = features.position[:, start:]
@@ -148,9 +151,10 @@ class DecoderLayer(nn.Module):
         bias: Float[Tensor, "batch 1 1 keys"] | None,
         query_bias: Float[Tensor, "batch 1 1 queries"] | None = None,
     ) -> Float[Tensor, "batch queries width"]:
-        """Return what each query has gathered so far."""
-        asked = target + query
-        mixed = self.self_attention(asked, asked, target, query_bias)
+        """Return the state of each query after this layer."""
+        # Also for a single query, which attends to itself: the published weights have this layer.
+        query_and_key = target + query
+        mixed = self.self_attention(query_and_key, query_and_key, target, query_bias)
         target = self.self_attention_norm(target + self.dropout(mixed))
         mixed = self.cross_attention(target + query, memory.tokens + memory.position, memory.tokens, bias)
         target = self.cross_attention_norm(target + self.dropout(mixed))
@@ -158,11 +162,11 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """M layers in which target queries gather the target from the memory.
+    """M layers in which target queries attend to the memory.
 
     Args:
         config: Width and layers.
-        num_queries: Learned queries; 0 where they always come from elsewhere.
+        num_queries: Learned queries; 0 where callers give their own to `gather`.
 
     Source: section 3.1, Decoder: one query, no Hungarian matching.
     """
@@ -193,10 +197,10 @@ class Decoder(nn.Module):
         """Return the output embedding of any queries.
 
         Args:
-            target: What each knows at the start.
-            query: Added to what it knows whenever it asks.
-            memory: What is asked.
-            query_bias: Added to the logit of each query where queries ask each other.
+            target: State of each query at the start.
+            query: Added to the state in every attention, as a position.
+            memory: Keys and values.
+            query_bias: Added to the logits of self-attention.
         """
         bias = attention_bias(memory.padding_mask)
         for layer in self.layers:

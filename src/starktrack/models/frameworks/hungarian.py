@@ -1,4 +1,4 @@
-"""Ten queries, each with a box and a confidence, matched with the truth in training (Table 8: 63.7 against 66.4).
+"""Ten queries, each with a box and a confidence, matched with the true box in training (Table 8: 63.7, STARK 66.4).
 
 Source: section 4.5, Using the Hungarian algorithm. The matching is `training.matching`; in tracking the most
 confident query answers.

@@ -1,9 +1,8 @@
-"""A target query that is updated over time instead of an extra template (Table 8: 64.8 against 66.4).
+"""A target query that is updated over time instead of an extra template (Table 8: 64.8, STARK 66.4).
 
-Source: section 4.5, Updating the query embedding; the next query is the decoder's output, as in TrackFormer. The
-output here is that on the dynamic template, which the tracker replaces by its own rule (interval and score). So
-sampler, tracker and inputs are those of STARK-ST, and what differs is the road by which the news reaches the
-search region.
+Source: section 4.5, Updating the query embedding; the next query is the decoder's output, as in TrackFormer. Here it is
+the decoder's output on the dynamic template, which the tracker replaces by interval and score. So sampler, tracker and
+inputs are those of STARK-ST. Only the path from the dynamic template to the search region differs.
 """
 
 from typing import Any
@@ -34,7 +33,7 @@ class QueryUpdateStark(Stark):
     def relate(
         self, templates: Features, search: Features
     ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
-        """Return the search tokens beside the initial template, and what the updated query gathered there."""
+        """Return the search tokens encoded with the initial template, and the output of the updated query."""
         initial, *latest = templates.split(self.num_templates)
         query = self.decoder.learned_query(len(search.tokens))
         for view in latest:
@@ -43,7 +42,7 @@ class QueryUpdateStark(Stark):
         return encoded, embedding[:, 0]
 
     def _ask(self, query: Tensor, initial: Features, view: Features) -> tuple[Tensor, Tensor]:
-        """Return what the query gathers from a view beside the initial template, and the view's tokens."""
+        """Return the decoder's output for a query on the initial template and a view, and the view's tokens."""
         length = view.tokens.shape[1]
         memory = self.encoder(Features.concatenate([initial, view]), length)
         return self.decoder.gather(torch.zeros_like(query), query, memory), memory.tokens[:, -length:]

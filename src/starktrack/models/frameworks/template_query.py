@@ -1,8 +1,8 @@
-"""Template features as the decoder's queries (Table 8: 61.2 against 66.4).
+"""Template features as the decoder's queries (Table 8: 61.2, STARK 66.4).
 
-Source: section 4.5, Template images serve as the queries. Templates and search region pass a shared encoder apart,
-so nothing flows from the template to the search region before the decoder. The paper does not say how 64 outputs
-become the one embedding that the heads need; here it is their mean.
+Source: section 4.5, Template images serve as the queries. A shared encoder processes templates and search region
+separately, so no information flows from the template to the search region before the decoder. The paper does not say
+how the 64 outputs become the one embedding that the heads need; here it is their mean.
 """
 
 from jaxtyping import Float
@@ -14,14 +14,14 @@ from starktrack.models.transformer import Decoder
 
 
 class TemplateQueryStark(Stark):
-    """STARK whose decoder is asked by the templates; it has no learned query."""
+    """STARK with the template tokens as the decoder's queries; it has no learned query."""
 
     decoder: Decoder  # `ModelConfig` refuses this framework without a decoder
 
     def relate(
         self, templates: Features, search: Features
     ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
-        """Return the search tokens, which know of each other only, and the mean of what templates gathered."""
+        """Return the search tokens, encoded without the templates, and the mean of the decoder's outputs."""
         asking = self.encoder(templates, templates.tokens.shape[1])
         memory = self.encoder(search, search.tokens.shape[1])
         bias = attention_bias(asking.padding_mask)
