@@ -1,7 +1,7 @@
-"""The kinds of networks: one file each, with all that the rest of the package needs to know of a kind.
+"""The kinds of networks, one file each.
 
-What builds, trains, exports or runs a network asks `kind_of(config)`; nothing else tells kinds apart. Another kind
-is a file with its settings (`config.network.NetworkConfig`) and its record (`kinds.kind.Kind`), and a call of
+Code that builds, trains, exports or runs a network calls `kind_of(config)`; no other code depends on the kind. Another
+kind is a file with its settings (`config.network.NetworkConfig`) and its record (`kinds.kind.Kind`), and a call of
 `register`. Importing this package imports no PyTorch.
 """
 
@@ -21,7 +21,7 @@ KINDS: dict[str, Kind] = {}
 
 
 def register(kind: Kind) -> None:
-    """Let configurations, weights and runs have networks of another kind."""
+    """Add a kind of network to those that configurations, weights and runs may have."""
     KINDS[kind.model.kind], MODELS[kind.model.kind] = kind, kind.model
 
 
@@ -44,7 +44,7 @@ def load_network(path: Path, kind: str | None = None) -> "tuple[Config, nn.Modul
     """Return the configuration and the network of a checkpoint, in eval mode on the CPU.
 
     Args:
-        kind: The only kind of network that will do; None for any.
+        kind: The required kind of network; None for any.
 
     Raises:
         CheckpointError: The file is missing or damaged, its tensors do not fit its configuration, or its network

@@ -1,4 +1,4 @@
-"""What there is to know of a kind of network, beyond its settings: the base of every record."""
+"""The base class of the records of kinds."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -119,7 +119,7 @@ class Kind(ABC):
     def values(self, output: Any) -> "tuple[Tensor, ...]":
         """Return an output of `locate` as the tensors of the graph's outputs."""
 
-    # What is kept of a target is one tensor with a row for each template, but for the kinds that say otherwise.
+    # By default a network keeps one tensor of a target, with a row for each template.
 
     def tensors(self, kept: Any) -> "tuple[Tensor, ...]":
         """Return what is kept as the tensors of the graph's template outputs."""

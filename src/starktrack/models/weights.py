@@ -32,7 +32,7 @@ def read_config(path: Path, kind: str | None = None) -> Config:
     """Return the configuration stored in a checkpoint, without reading its tensors.
 
     Args:
-        kind: The only kind of network that will do; None for any.
+        kind: The required kind of network; None for any.
 
     Raises:
         CheckpointError: The file is missing, damaged, not one of ours, or of another kind.

@@ -1,4 +1,4 @@
-"""What `data.samples.augmentation` drew, put on crops: mirror, colour, blur, noise, normalise, paint over."""
+"""Applies drawn augmentations to crops: mirror, colour, blur, noise, normalisation, occlusion."""
 
 import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
@@ -9,13 +9,13 @@ from starktrack.data.samples.batch import Augmentations
 from starktrack.models.crops import standardise_
 
 BLUR_RADIUS = 4
-"""Taps on each side of the blur; two deviations of the strongest one."""
+"""Taps on each side of the blur: two deviations of the strongest blur."""
 
 
 def augment(
     crops: UInt8[Tensor, "num_crops size size 3"], augmentations: Augmentations
 ) -> Float[Tensor, "num_crops 3 size size"]:
-    """Return crops varied as drawn, and normalised; channels-last in memory."""
+    """Return augmented, normalised crops, channels-last in memory."""
     coloured = recoloured(mirrored(crops, augmentations.flip), augmentations)
     varied = standardise_(add_noise(blurred(coloured, augmentations.blur), augmentations))
     painted = augmentations.occluder_xyxy.any(1).nonzero()[:, 0]

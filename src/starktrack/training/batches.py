@@ -1,4 +1,4 @@
-"""Samples become the batches a network takes, partly in the loader's workers and partly on the device."""
+"""Makes batches of samples, partly in the loader's workers and partly on the device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,15 +28,15 @@ from starktrack.models.crops import cut_batch
 from starktrack.training.augmentation import augment, mirrored
 
 RawBatch = CropBatch | FrameBatch | Batch
-"""What a worker hands over: all that it could do for the device."""
+"""A worker's result, which `finish` completes on the device."""
 
 
 @dataclass(frozen=True)
 class Collate:
     """Joins samples in a loader's worker.
 
-    On a CPU the worker does all the work, where it does not hold up the network. For a GPU it only cuts, or
-    (`device`) leaves even that to the GPU.
+    For a network on the CPU the worker does all the work, since it runs beside the network. For a GPU it only cuts the
+    crops, or with `device` leaves that to the GPU too.
     """
 
     place: Literal["worker", "device"]
@@ -44,7 +44,7 @@ class Collate:
     geometry: Geometry
 
     def __call__(self, samples: list[Sample]) -> RawBatch:
-        """Return the batch, as far as it is made here."""
+        """Return the batch, complete or for `finish` to complete."""
         raw = join_frames(samples) if self.place == "device" else join_crops(samples, self.geometry)
         return finish(raw, torch.device("cpu"), self.geometry) if self.device_type == "cpu" else raw
 
@@ -52,7 +52,7 @@ class Collate:
 def load_batches(
     samples: Samples, keys: BatchKeys, config: LoaderConfig, device: torch.device
 ) -> DataLoader[RawBatch]:
-    """Return the loader of raw batches; pass each through `finish`, and steer epochs by `keys.begin`."""
+    """Return the loader of raw batches; pass each to `finish`, and begin epochs with `keys.begin`."""
     collate = Collate(crop_place(config, device), device.type, samples.model.crops.geometry)
     return make_loader(samples, keys, config, collate=collate, pin_memory=device.type == "cuda")
 
@@ -65,7 +65,7 @@ def crop_place(config: LoaderConfig, device: torch.device) -> Literal["worker", 
 
 
 def finish(raw: RawBatch, device: torch.device, geometry: Geometry) -> Batch:
-    """Return the batch on the device as the network takes it; every kind gives the same numbers."""
+    """Return the batch on the device; every kind of raw batch gives the same numbers."""
     if isinstance(raw, Batch):
         return raw
     crops = cut_frames(raw, device, geometry) if isinstance(raw, FrameBatch) else raw

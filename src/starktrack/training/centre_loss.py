@@ -1,4 +1,4 @@
-"""The loss of the centre maps: where the heat should be, and the box read at the true centre.
+"""The loss of the centre maps: of the heat, and of the box at the true centre.
 
 Source: the penalty-reduced focal loss of "Objects as Points" (Zhou et al. 2019), equation 1.
 """
@@ -26,10 +26,10 @@ def centre_terms(
     """Return the loss of the heat, and the boxes (xyxy, crop units) that the maps give at the true centres.
 
     Args:
-        maps: What the network said.
+        maps: The network's maps.
         true_xyxy: Crop units.
         others_cxcywh: Boxes of other targets in the search region, crop units; rows of zeros are none.
-        others_weight: How many times the heat in the middle of these counts.
+        others_weight: Weight of the heat in the middle of these boxes.
     """
     cells = round(maps.heat_logits.shape[1] ** 0.5)
     target = heat_target(true_xyxy, cells)
@@ -42,7 +42,7 @@ def centre_terms(
 def others_heat(
     others_cxcywh: Float[Tensor, "batch num_others 4"], cells: int
 ) -> Float[Tensor, "batch cells_squared"]:
-    """Return a heat that is 1 in the middle of any other target and falls off as that of the target does."""
+    """Return a heat that is 1 in the middle of any other target and falls off like the target's."""
     there = others_cxcywh[..., 2:].amin(dim=-1) > 0
     heats = heat_target(cxcywh_to_xyxy(others_cxcywh.flatten(0, 1)), cells)
     return (heats.unflatten(0, there.shape) * there[..., None]).amax(dim=1)
@@ -65,7 +65,7 @@ def focal_loss(
 ) -> Float[Tensor, ""]:
     """Return the penalty-reduced focal loss, summed over cells, mean over samples (exponents 2 and 4).
 
-    A weight multiplies the loss of each cell but that of the true centre.
+    `weight` multiplies the loss of all cells except the true centre.
     """
     hot, cold = functional.logsigmoid(heat_logits), functional.logsigmoid(-heat_logits)
     at_centre = -hot * cold.exp() ** 2

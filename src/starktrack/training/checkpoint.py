@@ -1,7 +1,7 @@
 """Checkpoints of a run: safetensors with JSON in their header, written whole or not at all.
 
-They hold more than weights: the optimiser, the averaged weights, every random state and the place in the epoch, all
-that a run needs to go on bit for bit. That is why a run's checkpoints are not the library's weights files.
+They hold the weights, the optimiser, the averaged weights and the position in the epoch, so that a run resumes bit for
+bit. A weights file of the library holds the weights alone.
 """
 
 import json
@@ -22,10 +22,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
-    """Write a checkpoint, forget all but it and the newest `keep` - 1 others, and return its path.
+    """Write a checkpoint, delete all but the newest `keep`, and return its path.
 
     Raises:
-        TrainingError: It could not be written; the ones before are still there.
+        TrainingError: It could not be written; the earlier ones are kept.
     """
     path = snapshot_path(folder, snapshot.progress.num_steps)
     tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.tensors.items()}
@@ -47,19 +47,19 @@ def save_snapshot(folder: Path, snapshot: Snapshot, *, keep: int) -> Path:
 
 
 def snapshot_path(folder: Path, num_steps: int) -> Path:
-    """Return the checkpoint of a run after so many optimiser steps."""
+    """Return the path of a run's checkpoint after this number of optimiser steps."""
     return folder / f"step-{num_steps:09d}.safetensors"
 
 
 def snapshot_paths(folder: Path) -> list[Path]:
-    """Return the checkpoints of a run, newest first."""
+    """Return the paths of a run's checkpoints, newest first."""
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
 def load_newest(folder: Path) -> Snapshot | None:
-    """Return the newest checkpoint that can be read, or None where there is none at all.
+    """Return the newest checkpoint that can be read, or None without any checkpoint.
 
-    Damaged ones that are newer are put aside as `*.damaged`, or they would count among those to keep.
+    Newer, damaged ones are renamed to `*.damaged`, so that they do not count among those to keep.
 
     Raises:
         CheckpointError: There are some, and every one is damaged.

@@ -20,7 +20,7 @@ def open_collections(
     seed: int,
     progress: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> dict[str, SequenceCollection]:
-    """Return the data sets by name; boxes of video sets are in memory, pictures are read when asked for.
+    """Return the data sets by name, with the boxes of video sets in memory; pictures are read on demand.
 
     Args:
         datasets: What to open.

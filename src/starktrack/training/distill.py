@@ -1,12 +1,11 @@
 """Learning from a larger network's corner distributions and boxes.
 
-Source: the authors' STARK-Lightning (their released code cannot run it; SPEC of the terms is theirs).
+Source: the terms of the authors' STARK-Lightning; their released code cannot run them.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,11 +20,11 @@ from starktrack.training.losses import LossTerms
 
 
 def load_teacher(path: Path, student: ModelConfig) -> nn.Module:
-    """Return the frozen network that teaches, in eval mode.
+    """Return the teacher: a frozen network in eval mode.
 
     Raises:
         CheckpointError: The file is missing or damaged.
-        ConfigError: It sees other crops than the student, or has no corner maps of the same size.
+        ConfigError: Its crops or the size of its corner maps differ from the student's.
     """
     config, network = load_network(path, "tracker")
     for name in ("search", "template", "num_templates", "geometry"):
@@ -53,7 +52,9 @@ def add_distillation(
     assert student.corner_logits is not None and teacher.corner_logits is not None, "see `load_teacher`"
     terms = {
         "distill_kl": corner_divergence(student.corner_logits, teacher.corner_logits),
-        "distill_l1": _edge_distance(student.box_cxcywh, teacher.box_cxcywh),
+        "distill_l1": functional.l1_loss(
+            cxcywh_to_xyxy(student.box_cxcywh.float()), cxcywh_to_xyxy(teacher.box_cxcywh.float())
+        ),
     }
     total = loss.total + weights.kl * terms["distill_kl"] + weights.l1 * terms["distill_l1"]
     readable = {**loss.terms, "loss": total, **terms}
@@ -67,9 +68,3 @@ def corner_divergence(
     student = student_logits.float().flatten(0, 1).log_softmax(dim=-1)
     teacher = teacher_logits.float().flatten(0, 1).log_softmax(dim=-1)
     return functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
-
-
-def _edge_distance(student_cxcywh: Tensor, teacher_cxcywh: Tensor) -> Tensor:
-    return torch.nn.functional.l1_loss(
-        cxcywh_to_xyxy(student_cxcywh.float()), cxcywh_to_xyxy(teacher_cxcywh.float())
-    )

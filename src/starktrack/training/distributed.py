@@ -1,6 +1,6 @@
-"""One process or many: who we are, what is added up, and what is averaged.
+"""The processes of a run, and their sums and averages.
 
-Processes are started by `torchrun`, which also starts all of them again after one failed.
+`torchrun` starts the processes, and starts all of them again after one fails.
 """
 
 import os
@@ -35,14 +35,14 @@ class Processes:
 
 
 PATIENCE = timedelta(hours=1)
-"""How long a process waits for the others: they may still be validating, or writing a checkpoint."""
+"""Time limit for waiting on other processes, which may be validating or writing a checkpoint."""
 
 ALONE = Processes()
 """The only process of a run."""
 
 
 def processes_of_environment() -> Processes:
-    """Return what torchrun says; without it, the only process."""
+    """Return the processes that torchrun started; without it, one process."""
     return Processes(
         rank=int(os.environ.get("RANK", "0")),
         count=int(os.environ.get("WORLD_SIZE", "1")),
@@ -67,9 +67,9 @@ def joined(processes: Processes, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def first_then_others(processes: Processes) -> Iterator[None]:
-    """Let the first process of each machine through the block, then the others of it.
+    """Run the block in the first process of each machine, then in its other processes.
 
-    What the block leaves in a cache is made once.
+    So the first one fills the caches for the others.
     """
     if processes.count > 1 and processes.local_rank > 0:
         distributed.barrier()
@@ -81,7 +81,7 @@ def first_then_others(processes: Processes) -> Iterator[None]:
 def replicate(network: nn.Module, processes: Processes) -> nn.Module:
     """Return the network with its gradients averaged over processes in each synchronised backward pass.
 
-    Buffers are left alone; `average_` averages batch statistics once per step.
+    It does not exchange buffers; `average_` averages batch statistics once per step.
     """
     if processes.count == 1:
         return network
@@ -90,7 +90,7 @@ def replicate(network: nn.Module, processes: Processes) -> nn.Module:
 
 @contextmanager
 def without_exchange(network: nn.Module, active: bool) -> Iterator[None]:
-    """Let backward passes add up gradients in each process alone, where `active`."""
+    """Add up gradients of backward passes without an exchange between processes, if `active`."""
     if active and isinstance(network, DistributedDataParallel):
         with network.no_sync():
             yield

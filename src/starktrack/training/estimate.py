@@ -1,4 +1,4 @@
-"""What a run would take: memory and time, measured on a micro-batch."""
+"""Estimates the memory and time of a run from one micro-batch."""
 
 import statistics
 import time
@@ -12,23 +12,23 @@ from starktrack.training.job import Job
 from starktrack.training.step import Trainer
 
 MAX_STEPS = 5
-"""Steps that are timed at the most; the first one, which warms up, is not."""
+"""Most steps to time, after one step of warm-up."""
 
 MAX_SECONDS = 10.0
-"""No further step is timed after this long: one of a large network on a CPU says enough."""
+"""Time after which no further step is timed: one step of a large network on a CPU is enough."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one stage would take in each process.
+    """Memory and time of one stage in each process.
 
     Attributes:
-        num_parameters: Of the network.
-        num_trainable: Of them, those that the stage trains.
+        num_parameters: Parameters of the network.
+        num_trainable: Parameters that the stage trains.
         state_bytes: Weights, gradients, moments and averages; the teacher's weights.
-        activation_bytes: What one micro-batch keeps for its backward pass.
-        step_seconds: One sample in the network, forward and backward.
-        load_seconds: One sample in the loader, by one worker.
+        activation_bytes: Activations of one micro-batch, kept for its backward pass.
+        step_seconds: Time of one sample in the network, forward and backward.
+        load_seconds: Time of one sample in the loader, by one worker.
     """
 
     num_parameters: int
@@ -40,31 +40,35 @@ class Estimate:
 
 
 def estimate_stage(job: Job, network: nn.Module, stage_name: str) -> Estimate:
-    """Return what a stage would take; the network's weights change."""
+    """Return the memory and time of a stage; the network's weights change."""
     stage = job.recipe.stages[stage_name]
     trainer = Trainer(
         network, job.recipe, stage, device=job.device, processes=job.processes, teacher=job.teacher
     )
-    batch, load_seconds = _load(job, stage_name)
-    return Estimate(
-        num_parameters=_count(list(network.parameters())),
-        num_trainable=_count(trainer.trainable),
-        state_bytes=_state_bytes(job, trainer),
-        activation_bytes=_kept_bytes(trainer, batch),
-        step_seconds=_step_seconds(job, trainer, batch) / len(batch),
-        load_seconds=load_seconds,
-    )
-
-
-def _load(job: Job, stage_name: str) -> tuple[Batch, float]:
-    """Return a micro-batch and the seconds that a sample of it took; the first one opens files, and is not timed."""
-    stage = job.recipe.stages[stage_name]
     loader = replace(stage.data.loader, num_workers=0)
     batches = job.open_batches(replace(stage, data=replace(stage.data, loader=loader)))
-    next(batches(0, 0))
+    next(batches(0, 0))  # opens files, so it is not timed
     before = time.perf_counter()
     batch = next(batches(1, 0))
-    return batch, (time.perf_counter() - before) / len(batch)
+    load_seconds = (time.perf_counter() - before) / len(batch)
+    _timed(job, trainer, batch)
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < MAX_STEPS and sum(seconds) < MAX_SECONDS):
+        seconds.append(_timed(job, trainer, batch))
+    weights, taught = (
+        0 if each is None else sum(value.nbytes for value in each.state_dict().values())
+        for each in (trainer.network, job.teacher)
+    )
+    gradients_and_moments = 3 * sum(parameter.nbytes for parameter in trainer.trainable)
+    average = weights if stage.optim.ema_decay else 0
+    return Estimate(
+        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        num_trainable=sum(parameter.numel() for parameter in trainer.trainable),
+        state_bytes=weights + taught + gradients_and_moments + average,
+        activation_bytes=_kept_bytes(trainer, batch),
+        step_seconds=statistics.median(seconds) / len(batch),
+        load_seconds=load_seconds,
+    )
 
 
 def _kept_bytes(trainer: Trainer, batch: Batch) -> int:
@@ -83,15 +87,6 @@ def _kept_bytes(trainer: Trainer, batch: Batch) -> int:
     return sum(sizes.values())
 
 
-def _step_seconds(job: Job, trainer: Trainer, batch: Batch) -> float:
-    """Return the median time of a step."""
-    _timed(job, trainer, batch)
-    seconds: list[float] = []
-    while not seconds or (len(seconds) < MAX_STEPS and sum(seconds) < MAX_SECONDS):
-        seconds.append(_timed(job, trainer, batch))
-    return statistics.median(seconds)
-
-
 def _timed(job: Job, trainer: Trainer, batch: Batch) -> float:
     _synchronise(job.device)
     before = time.perf_counter()
@@ -103,17 +98,3 @@ def _timed(job: Job, trainer: Trainer, batch: Batch) -> float:
 def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _state_bytes(job: Job, trainer: Trainer) -> int:
-    weights, taught = (_bytes_of(network) for network in (trainer.network, job.teacher))
-    trained = sum(parameter.nbytes for parameter in trainer.trainable)
-    return weights + taught + 3 * trained + (weights if trainer.stage.optim.ema_decay else 0)
-
-
-def _bytes_of(network: nn.Module | None) -> int:
-    return sum(value.nbytes for value in network.state_dict().values()) if network is not None else 0
-
-
-def _count(parameters: list[Tensor]) -> int:
-    return sum(parameter.numel() for parameter in parameters)

@@ -1,4 +1,4 @@
-"""When a run cannot go on: losses that are not finite, samples that cannot be read."""
+"""Stops a run after a loss that is not finite or too many unreadable samples."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from starktrack.training.state import Progress
 from starktrack.training.step import StepResult
 
 FEWEST_SAMPLES, MOST_SAMPLES = 1000, 10_000
-"""Samples that the share of unreadable ones is taken of: the latest ones, so that a disk that goes bad late in a
-long run is noticed as soon as one at its start."""
+"""Number of latest samples over which the share of unreadable ones is taken. A window, so that a disk that fails late
+in a long run is noticed as soon as one that fails at its start."""
 
 MOST_OVERFLOWS = 50
-"""Steps in a row that fp16 may leave out: each halves the scale, and 2^-50 of its start lets nothing overflow."""
+"""Most steps in a row that fp16 may skip: each halves the scale, and nothing overflows at 2^-50 of its start."""
 
 
 def check_finite(
@@ -27,8 +27,8 @@ def check_finite(
 ) -> None:
     """Save and name the batch of a loss or gradient that is not finite.
 
-    A gradient may overflow in fp16: the scaler leaves such a step out and lowers its scale, so that only many in a
-    row are an error. A gradient is that of all micro-batches: where each loss is finite, all are saved.
+    In fp16 a gradient may overflow: the scaler skips such a step and lowers its scale, so that only many in a row are
+    an error. A gradient belongs to all micro-batches: if every loss is finite, all are saved.
 
     Raises:
         TrainingError: The loss of any process, or the gradient, is not finite; every process raises.
@@ -51,7 +51,7 @@ def check_finite(
 
 
 def _save_batch(job: Job, progress: Progress, number: int, batch: Batch) -> str:
-    """Write one micro-batch of this process, and return what it holds and where it lies."""
+    """Write one micro-batch of this process; return a text with its samples and its path."""
     first = job.micro_batch_index(progress.step, number) * job.recipe.run.micro_batch
     path = job.out / f"bad-batch-epoch-{progress.epoch}-sample-{first}.safetensors"
     fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label")
@@ -78,5 +78,5 @@ def check_skipped(job: Job, progress: Progress) -> None:
 
 
 def recent_steps(run: RunConfig) -> int:
-    """Return how many steps the share of unreadable samples is taken of."""
+    """Return over how many steps the share of unreadable samples is taken."""
     return -(-MOST_SAMPLES // run.batch_size)

@@ -1,4 +1,4 @@
-"""Being asked to end: the request is noted, agreed on by all processes, and obeyed where nothing is lost."""
+"""Signals that ask a run to stop: recorded, agreed on by all processes, and handled at a checkpoint."""
 
 import signal
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 
 class Stop:
-    """Whether this process was asked to end, and whether all processes agreed to.
+    """Whether a signal asked this process to stop, and whether all processes agreed to stop.
 
-    A request may come to one process alone and at any moment; a process that obeyed it at once would leave the
-    others waiting for it. So the loop looks at `agreed`, which changes only where all processes meet.
+    A signal may reach one process alone and at any moment. A process that stopped at once would leave the others
+    waiting for it. So the loop reads `agreed`, which changes only in an exchange of all processes.
 
     Attributes:
-        requested: Number of the signal that this process was sent, or 0.
-        agreed: Number of the signal that all processes end on, or 0.
+        requested: Number of the signal that this process received, or 0.
+        agreed: Number of the signal on which all processes stop, or 0.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Stop:
     @classmethod
     @contextmanager
     def listening(cls) -> "Iterator[Stop]":
-        """Take note of SIGTERM, SIGINT and SIGHUP instead of dying of them; a second one is obeyed at once.
+        """Record SIGTERM, SIGINT and SIGHUP in place of their default action; a second signal ends the process.
 
         A signal that was ignored before (`nohup`) stays ignored.
         """
@@ -41,7 +41,7 @@ class Stop:
                 signal.signal(number, handler)
 
     def agree(self, num_requests: float) -> None:
-        """Agree to end where any process said, in the exchange that this number is from, that it was asked."""
+        """Agree to stop if any process reported a signal in the exchange that summed `num_requests`."""
         if num_requests:
             self.agreed = self.requested or signal.SIGTERM
 

@@ -1,4 +1,4 @@
-"""A training run and all that it works with."""
+"""A training run with its inputs, outputs and callbacks."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from starktrack.training.distributed import ALONE, Processes
 from starktrack.training.metrics_log import Record
 
 Validate = Callable[[Mapping[str, Tensor], Config], Iterable[tuple[float, float]]]
-"""Tracks this process's share of the validation sequences with these weights, set up like this; gives each
-sequence's mean overlap and success (area under the curve) as soon as it is tracked."""
+"""Tracks this process's share of the validation sequences with weights and a configuration. Yields each sequence's mean
+overlap and success (area under the curve) after it is tracked."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run and all that it works with.
+    """A run with its inputs, outputs and callbacks.
 
     Attributes:
-        recipe: What to do.
+        recipe: Network, data sets, stages and settings.
         out: Folder for checkpoints, metrics log, pictures and weights.
         device: Where the network runs.
         open_batches: Gives a stage's samples.
-        processes: Who shares the work.
+        processes: The processes that share the work.
         validate: Scores weights, or None.
-        teacher: The network to learn from, or None.
+        teacher: The network to distil, or None.
         callback: Called with every record of the metrics log.
     """
 
@@ -54,14 +54,14 @@ class Job:
 
     @property
     def recipe_file(self) -> Path:
-        """Return the file that says what the run was started with."""
+        """Return the file with the recipe of the run."""
         return self.out / "recipe.json"
 
     @property
     def micro_batches_per_step(self) -> int:
-        """Return how many micro-batches of a step are this process's."""
+        """Return how many micro-batches of a step this process computes."""
         return self.recipe.run.batch_size // (self.recipe.run.micro_batch * self.processes.count)
 
     def micro_batch_index(self, step: int, number: int) -> int:
-        """Return the place in the epoch, over all processes, of this process's `number`-th of a step."""
+        """Return the index in the epoch, over all processes, of this process's `number`-th micro-batch of a step."""
         return (step * self.micro_batches_per_step + number) * self.processes.count + self.processes.rank

@@ -1,7 +1,7 @@
-"""Localisation and classification learned at once, in one stage (Table 8: 62.5 against 66.4).
+"""Localisation and classification learned in one stage (Table 8: 62.5, STARK 66.4).
 
-Source: section 4.5, Jointly learning of localization and classification. Search regions without the target have no
-box; they count for the score only.
+Source: section 4.5, Jointly learning of localization and classification. Search regions without the target count for
+the score only.
 """
 
 from dataclasses import replace
@@ -25,9 +25,9 @@ def joint_loss(
     cell_offset: float,
     others_cxcywh: Float[Tensor, "batch num_others 4"] | None = None,
 ) -> LossTerms:
-    """Return the sum of both stages' losses, box terms over the samples that hold the target.
+    """Return the sum of both stages' losses, with box terms over the samples that show the target.
 
-    Of a network with several candidates, those matched with the truth are judged.
+    For a network with several candidates, the box terms are those of the matched candidates.
     """
     if isinstance(output, CandidatesOutput):
         chosen = matched(output.candidates, true_cxcywh, weights)
@@ -53,7 +53,7 @@ def _box_loss_where_there(
     if there.any():
         others = None if others_cxcywh is None else others_cxcywh[there]
         return box_loss(output.rows(there), true_cxcywh[there], weights, cell_offset, others)
-    # Nothing to judge: 0, but for every parameter, since processes wait for each other's gradients.
+    # No target in this batch: a loss of 0 that still gives every parameter a gradient, which other processes await.
     loss = box_loss(output, true_cxcywh, weights, cell_offset)
     return replace(
         loss,

@@ -1,7 +1,7 @@
-"""The training loop, all of it: stages, epochs, steps, and the work between them.
+"""The whole training loop: stages, epochs, steps, and the work between them.
 
-No framework runs it: a run must resume bit for bit from the middle of an epoch, with any number of processes, so every
-random state, every average and every place in the data is in sight here and in one record.
+It uses no training framework. A run must resume bit for bit from the middle of an epoch, with any number of processes,
+so this file and one record (`training.state`) hold every seed, every average and every position in the data.
 """
 
 import json
@@ -48,12 +48,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """A job under way.
+    """A job while it runs.
 
     Attributes:
-        job: What is to be done.
-        metrics_log: Its records, in the first process.
-        stop: Whether it is to end before its end.
+        job: The run's inputs, outputs and callbacks.
+        metrics_log: The log, in the first process; else None.
+        stop: Signals that ask the run to stop.
     """
 
     job: Job
@@ -62,22 +62,27 @@ class Run:
 
 
 def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
-    """Run the recipe to its end; return 0, or the number of the signal that asked to stop before.
+    """Run the recipe to its end; return 0, or the number of the signal that stopped it.
 
-    Whatever stops it, the run goes on from its last checkpoint with `resume`, as if it had never stopped.
+    With `resume`, a stopped or killed run continues from its last checkpoint and gives the same weights.
 
     Args:
         job: The run.
         network: On `job.device`, fresh or with the weights to start from.
-        resume: Go on from the newest checkpoint in `job.out`, if there is one.
+        resume: Continue from the newest checkpoint in `job.out`, if there is one.
 
     Raises:
         TrainingError: A loss is not finite, too many samples are unreadable, or a disk is full.
         CheckpointError: The checkpoints are damaged or of another network.
-        ConfigError: The micro-batches of a step cannot be shared evenly, or the recipe is not the one that the
-            run was started with.
+        ConfigError: The processes cannot share the micro-batches of a step evenly, or the recipe differs from the
+            run's.
     """
-    _check_shares(job)
+    num_micro_batches = job.recipe.run.batch_size // job.recipe.run.micro_batch
+    if num_micro_batches % job.processes.count:
+        raise ConfigError(
+            f"run.batch_size / run.micro_batch = {num_micro_batches} micro-batches must be a multiple of the "
+            f"{job.processes.count} processes; use a smaller run.micro_batch, or fewer processes"
+        )
     saved = checkpoint_to_go_on_from(job) if resume else None
     progress = replace(saved.progress) if saved else Progress()
     progress.validation_due &= job.validate is not None
@@ -106,10 +111,10 @@ def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
 
 
 def _run_stage(run: Run, state: LoopState, start: int) -> None:
-    """Run to the end of the stage, or to where the processes agreed to stop.
+    """Run to the end of the stage, or until the processes agree to stop.
 
-    The end of an epoch is saved before and after its validation: a kill in between costs no epoch, and the
-    validation is made up for.
+    It saves the end of an epoch before and after its validation: after a kill in between, the resumed run validates
+    again and repeats no epoch.
     """
     job, progress, stage = run.job, state.progress, state.trainer.stage
     batches = job.open_batches(stage)
@@ -134,7 +139,7 @@ def _end_epoch(job: Job, state: LoopState, start: int) -> None:
 
 
 def _run_epoch(run: Run, state: LoopState, start: int, batches: Iterator[Batch]) -> None:
-    """Run to the end of the epoch, or save and return where the processes agreed to stop."""
+    """Run to the end of the epoch, or save and return as soon as the processes agree to stop."""
     job, metrics_log, progress, trainer = run.job, run.metrics_log, state.progress, state.trainer
     config, epoch = job.recipe.run, progress.epoch - start
     watch = Stopwatch()
@@ -154,7 +159,9 @@ def _run_epoch(run: Run, state: LoopState, start: int, batches: Iterator[Batch])
         at_end = progress.step == config.steps_per_epoch
         if metrics_log and (at_end or progress.num_steps % config.log_every == 0):
             where = _where(progress, progress.epoch)
-            metrics_log.write("train", **where, **progress.read_means(), **_rates(trainer), **watch.read())
+            groups = trainer.optimiser.param_groups
+            rates = {f"lr_{group['name']}": group["lr"] for group in groups if group["params"]}
+            metrics_log.write("train", **where, **progress.read_means(), **rates, **watch.read())
         if metrics_log and at_end and _is_due(config.picture_every, progress.epoch + 1):
             _draw(job, state, own[-1])
         if not at_end and (run.stop.agreed or _is_due(config.checkpoint_every, progress.num_steps)):
@@ -164,7 +171,7 @@ def _run_epoch(run: Run, state: LoopState, start: int, batches: Iterator[Batch])
 
 
 def _exchange(run: Run, result: StepResult, own: list[Batch]) -> dict[str, float]:
-    """Return the step's means over all processes; where one was asked to stop, all agree to."""
+    """Return the step's means over all processes; if one received a signal, all agree to stop."""
     job = run.job
     skipped = [text for batch in own for text in batch.skipped]
     for text in skipped:
@@ -227,15 +234,6 @@ def _metrics_log(job: Job, progress: Progress) -> Iterator[MetricsLog | None]:
         metrics_log.close()
 
 
-def _check_shares(job: Job) -> None:
-    num_micro_batches = job.recipe.run.batch_size // job.recipe.run.micro_batch
-    if num_micro_batches % job.processes.count:
-        raise ConfigError(
-            f"run.batch_size / run.micro_batch = {num_micro_batches} micro-batches must be a multiple of the "
-            f"{job.processes.count} processes; use a smaller run.micro_batch, or fewer processes"
-        )
-
-
 def _seeds(job: Job, progress: Progress) -> list[int]:
     places = (job.micro_batch_index(progress.step, number) for number in range(job.micro_batches_per_step))
     keys = ([job.recipe.run.seed, progress.epoch, place] for place in places)
@@ -244,10 +242,6 @@ def _seeds(job: Job, progress: Progress) -> list[int]:
 
 def _where(progress: Progress, epoch: int) -> dict[str, str | int]:
     return {"stage": progress.stage, "epoch": epoch, "step": progress.num_steps}
-
-
-def _rates(trainer: Trainer) -> dict[str, float]:
-    return {f"lr_{group['name']}": group["lr"] for group in trainer.optimiser.param_groups if group["params"]}
 
 
 def _is_due(every: int, done: int, end: int | None = None) -> bool:

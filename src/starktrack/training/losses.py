@@ -16,11 +16,11 @@ from starktrack.training.centre_loss import centre_terms
 
 @dataclass(frozen=True)
 class LossTerms:
-    """What is minimised and what it is made of.
+    """A loss and its terms.
 
     Attributes:
         total: The weighted sum, to be differentiated.
-        terms: Every term by name, unweighted and detached, and the mean overlap or accuracy for reading.
+        terms: Every term by name, unweighted and detached, and the mean overlap or accuracy for the log.
     """
 
     total: Float[Tensor, ""]
@@ -41,9 +41,9 @@ def box_loss(
     whole batch instead.
 
     Args:
-        output: What the network said.
+        output: The network's output.
         true_cxcywh: Crop units.
-        weights: Of the terms.
+        weights: Weights of the terms.
         cell_offset: Where in its cell a corner lies, see `BoxHeadConfig`.
         others_cxcywh: Boxes of other targets, as in `Batch.others`.
 

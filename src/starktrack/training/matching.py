@@ -1,4 +1,4 @@
-"""Several predictions and one truth: which prediction is judged by its box, and what the others must learn.
+"""Matches several predictions with one true box, and computes the loss of their confidences.
 
 Source: section 4.5, Using the Hungarian algorithm; costs and the weight of unmatched queries are those of DETR.
 """
@@ -16,14 +16,14 @@ from starktrack.models.stark import StarkOutput
 from starktrack.training.losses import LossTerms
 
 UNMATCHED_WEIGHT = 0.1
-"""Of the confidence of a query without a target: there are nine of them for each that has one."""
+"""Weight of the confidence loss of an unmatched query: there are nine of them for each matched one."""
 
 
 @torch.no_grad()
 def matched(
     candidates: StarkOutput, true_cxcywh: Float[Tensor, "batch 4"], weights: LossConfig
 ) -> Int[Tensor, " batch"]:
-    """Return the row of the query that the assignment of least cost gives to each search region's target.
+    """Return the row of the query that the optimal assignment gives to each search region's target.
 
     Raises:
         MissingExtraError: SciPy is not installed.
@@ -49,7 +49,7 @@ def confidence_loss(
     chosen: Int[Tensor, " batch"],
     label: Float[Tensor, " batch"],
 ) -> LossTerms:
-    """Return the binary cross-entropy of all confidences: 1 for the matched query of a target that is there.
+    """Return the binary cross-entropy of all confidences; the label is 1 for the matched query of a visible target.
 
     The accuracy is that of the most confident query of each search region.
     """

@@ -1,4 +1,4 @@
-"""What a run records of itself: `metrics.jsonl` always, TensorBoard on request, a line for the reader."""
+"""The metrics log of a run: `metrics.jsonl` always, TensorBoard on request, a callback."""
 
 import json
 import math
@@ -18,9 +18,9 @@ class MetricsLog:
 
     Args:
         folder: Where `metrics.jsonl` lies.
-        num_steps: Steps the run has behind it; records of later steps (written after the checkpoint it
-            goes on from) are dropped, so that every step has one record.
-        unfinished: Kind of record of the last of these steps that will be written anew, or none.
+        num_steps: Steps that the run has done; later records (written after the checkpoint from which it resumes) are
+            deleted, so that every step has one record.
+        unfinished: Kind of record of the last step that the run will write again; empty for none.
         tensorboard: Write event files too.
         callback: Called with every record.
     """
@@ -38,14 +38,21 @@ class MetricsLog:
         self.path = folder / "metrics.jsonl"
         self._callback = callback
         self._keep_until(num_steps, unfinished)
-        self._board = _open_board(folder, num_steps) if tensorboard else None
+        self._board = None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ModuleNotFoundError as error:
+                raise MissingExtraError("tensorboard", "tensorboard", "run.tensorboard = true") from error
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=num_steps + 1)
 
     def write(self, kind: str, **values: Any) -> None:
-        """Append a record; `values` holds `step`, the optimiser steps done in all.
-
-        Numbers that JSON does not know become null: in fp16 the gradient of a step may overflow.
-        """
-        record = {"kind": kind, **{name: _json_value(value) for name, value in values.items()}}
+        """Append a record; `values` holds `step`, the number of optimiser steps so far."""
+        # Infinity and NaN are not JSON: in fp16 the gradient of a step may overflow.
+        record = {"kind": kind} | {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
         if self._board is not None:
@@ -71,7 +78,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a metrics log; a last line that was cut off is left out."""
+    """Return the records of a metrics log, without a truncated last line."""
     records = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -81,15 +88,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def _json_value(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 class Stopwatch:
-    """Where time goes between two records: all of it, and the part spent waiting for data.
+    """Measures the time between two records, and the part of it spent waiting for data.
 
     Attributes:
-        num_samples: Samples seen since the last record, over all processes; counted by its user.
+        num_samples: Samples since the last record, over all processes; the caller counts them.
     """
 
     def __init__(self) -> None:
@@ -103,16 +106,8 @@ class Stopwatch:
         return result
 
     def read(self) -> dict[str, float]:
-        """Return samples per second and the share of time spent waiting, and begin a new stretch."""
+        """Return samples per second and the share of time spent waiting, and start again."""
         seconds = max(time.perf_counter() - self._since, 1e-9)
         rates = {"samples_per_second": self.num_samples / seconds, "waiting": self._waited / seconds}
         self._since, self._waited, self.num_samples = time.perf_counter(), 0.0, 0
         return rates
-
-
-def _open_board(folder: Path, num_steps: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("tensorboard", "tensorboard", "run.tensorboard = true") from error
-    return SummaryWriter(folder / "tensorboard", purge_step=num_steps + 1)

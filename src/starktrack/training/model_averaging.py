@@ -1,7 +1,7 @@
 """Weights of several runs as one network: their mean.
 
-Source: Wortsman et al., Model soups, ICML 2022. It helps where the weights are related: runs that began from the same
-ones, or the ends of a run and of the one that went on from it.
+Source: Wortsman et al., Model soups, ICML 2022. It helps where the weights are related: those of runs with the same
+initial weights, or of a run and of its continuation.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from starktrack.errors import CheckpointError
 from starktrack.models.weights import read_weights
 
 _FREE = ("tracking.*", "model.mask_threshold", "model.box")
-"""Settings that say how a network is used, not what it is."""
+"""Settings that do not change the network itself."""
 
 
 def average_weights(files: Sequence[Path]) -> tuple[Config, dict[str, Tensor]]:
     """Return the mean of weights, and the configuration of the first.
 
-    Means are taken in double precision; integers, such as counters, are those of the first.
+    The mean is in double precision; integers, such as counters, are those of the first.
 
     Args:
-        files: Checkpoints of one network; how it tracks may differ.
+        files: Checkpoints of one network; their tracking settings may differ.
 
     Raises:
         CheckpointError: Fewer than two files, one that is missing or damaged, or different networks.

@@ -4,7 +4,6 @@ Source: section 4.1 (AdamW, 1e-4 and 1e-5, weight decay 1e-4, drops of ten).
 """
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +35,7 @@ def build_optimiser(network: nn.Module, config: OptimConfig) -> AdamW:
 
 
 def learning_rate_factor(stage: StageConfig, epoch: int, step: int, steps_per_epoch: int) -> float:
-    """Return what the peak learning rate is multiplied by.
+    """Return the factor of the peak learning rate.
 
     Args:
         stage: Schedule and length.
@@ -60,26 +59,23 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
 
 def start_average(network: nn.Module) -> dict[str, Tensor]:
     """Return a copy of the network's floating-point state, to be averaged over steps."""
-    return {name: value.detach().clone() for name, value in _floats(network.state_dict()).items()}
+    state = network.state_dict()
+    return {name: value.detach().clone() for name, value in state.items() if value.is_floating_point()}
 
 
 @torch.no_grad()
 def update_average(average: dict[str, Tensor], network: nn.Module, decay: float, num_updates: int) -> None:
-    """Move the averaged weights towards the network's, keeping `decay` of what they were.
+    """Move the averaged weights towards the network's, keeping a share of `decay`.
 
-    After few updates they keep less, or they would for long be mostly what the stage started from.
+    The first updates keep less; otherwise the weights at the start of the stage would dominate for long.
 
     Args:
         average: Changed in place.
-        network: After its latest step.
-        decay: Share that is kept in the long run.
-        num_updates: How often they were updated before.
+        network: The network after its latest step.
+        decay: Share of the average that an update keeps after many updates.
+        num_updates: Number of earlier updates.
     """
     kept = min(decay, (1 + num_updates) / (10 + num_updates))
     state = network.state_dict()
     average_all = get_ema_multi_avg_fn(kept)  # a few kernels for all tensors, not one for each
     average_all(list(average.values()), [state[name] for name in average], num_updates)
-
-
-def _floats(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value for name, value in state.items() if value.is_floating_point()}

@@ -1,4 +1,4 @@
-"""A picture of what the network is shown and what it answers: templates, search regions, boxes."""
+"""Pictures of a batch and of the network's output: templates, search regions, boxes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from starktrack.models.refine import RefineOutput
 from starktrack.models.stark import StarkOutput
 
 TRUE_COLOUR, PREDICTED_COLOUR, ABSENT_COLOUR = (0, 255, 0), (255, 0, 0), (128, 128, 128)
-"""RGB: green the true box, red the predicted one, grey a true box that is of no target."""
+"""RGB: green for the true box, red for the predicted box, grey for the true box of a sample without the target."""
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
@@ -25,7 +25,7 @@ Picture = UInt8[np.ndarray, "height width 3"]
 def draw_batch(batch: Batch, output: StarkOutput | RefineOutput, *, columns: int = 4) -> Picture:
     """Return the samples side by side: templates on top of each other, the search region with both boxes.
 
-    A refiner's outline tints the search region, the true one is a line.
+    A refiner's outline is a tint, the true outline a line.
     """
     tiles = [_draw_sample(batch, output, index) for index in range(len(batch))]
     blank = np.zeros_like(tiles[0])
@@ -35,7 +35,7 @@ def draw_batch(batch: Batch, output: StarkOutput | RefineOutput, *, columns: int
 
 
 def first_samples(batch: Batch, count: int) -> Batch:
-    """Return the first `count` samples of a batch, or all where there are fewer."""
+    """Return the first `count` samples of a batch, or all if there are fewer."""
     fields = ("templates", "template_masks", "search", "search_mask", "box_cxcywh", "label", "names")
     outlines = None if batch.outlines is None else Outlines(*(each[:count] for each in batch.outlines))
     return replace(batch, outlines=outlines, **{name: getattr(batch, name)[:count] for name in fields})

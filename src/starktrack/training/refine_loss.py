@@ -16,7 +16,7 @@ def refine_loss(
 ) -> LossTerms:
     """Return the loss of a refiner.
 
-    Crops whose outline nobody drew count for the box alone.
+    Crops without an annotated outline count for the box alone.
 
     Source: Alpha-Refine, section 3.3 (corners and mask trained together); generalised overlap and L1 as STARK's.
     """
@@ -44,7 +44,7 @@ def mask_cross_entropy(
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy over the cells of crops with a known outline, 0 where there is none.
 
-    A cell that the outline crosses is the target's by the share that it covers.
+    The target of a cell is the share of it that the outline covers.
     """
     target = cell_shares(outlines.pixels, mask_logit.shape[1])
     each = functional.binary_cross_entropy_with_logits(mask_logit.float(), target, reduction="none")

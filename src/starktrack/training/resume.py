@@ -1,4 +1,4 @@
-"""Going on with a run: from which checkpoint, and whether its recipe is still the one it was started with."""
+"""Resuming a run: the choice of the checkpoint, and the check that the recipe is the same."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ FREE: tuple[str, ...] = (
     "stages.*.validate_every",
     "stages.*.data.loader.*",
 )
-"""Settings that leave the weights to come as they are, so that a run may go on with others."""
+"""Settings that do not affect the weights, so that a resumed run may change them."""
 
 _NONE = -1
 
@@ -38,11 +38,11 @@ _NONE = -1
 def checkpoint_to_go_on_from(job: Job) -> Snapshot | None:
     """Return the newest checkpoint that can be read, the same in every process, or None for a fresh run.
 
-    The first process decides: after a failure in the middle of things the others may see another newest one.
+    The first process decides: after a crash other processes may see another newest checkpoint.
 
     Raises:
-        CheckpointError: There are some, and every one is damaged; or the others cannot read the chosen one.
-        ConfigError: The recipe differs where it would change the weights.
+        CheckpointError: All checkpoints are damaged, or another process cannot read the chosen one.
+        ConfigError: The recipe differs in a setting that affects the weights.
     """
     saved = None
     if job.processes.is_first:
@@ -57,10 +57,10 @@ def checkpoint_to_go_on_from(job: Job) -> Snapshot | None:
 
 
 def check_same_recipe(recipe: Recipe, file: Path) -> None:
-    """Check that a recipe trains the weights that the one in a run's `recipe.json` would.
+    """Check that a recipe gives the same weights as the one in a run's `recipe.json`.
 
     Raises:
-        ConfigError: The file is missing, of another version or damaged, or the recipes differ; names every
+        ConfigError: The file is missing, damaged or of another version, or the recipes differ; the error lists every
             difference.
     """
     try:
@@ -79,10 +79,10 @@ def check_same_recipe(recipe: Recipe, file: Path) -> None:
 
 
 def differences(before: Recipe, now: Recipe) -> list[str]:
-    """Return `key = new value, not old value` for every setting that would change the weights to come.
+    """Return `key = new value, not old value` for every different setting that affects the weights.
 
-    Epochs may be added to the last stage where its learning rate does not depend on how many there are and no
-    averaged weights have taken the place of its own at its end.
+    The last stage may get more epochs, if its learning rate does not depend on their number and it keeps no averaged
+    weights, which replace the network's at its end.
     """
     free = list(FREE)
     last = list(now.stages)[-1]

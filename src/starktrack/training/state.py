@@ -1,6 +1,6 @@
-"""Everything a run needs to go on as if it had never stopped, and how that becomes named tensors and JSON.
+"""All values that a run needs to resume bit for bit, and their form as named tensors and JSON.
 
-There is no random state to keep: every sample and every micro-batch has a seed of its own, made from
+It holds no random state: every sample and every micro-batch has a seed of its own, derived from
 `(seed, epoch, index)`.
 """
 
@@ -20,20 +20,20 @@ from starktrack.training.step import Trainer
 
 @dataclass
 class Progress:
-    """How far a run has come.
+    """The position of a run, and its counters.
 
     Attributes:
-        stage: The stage that `epoch` belongs to, or the one before it at its very start.
+        stage: The stage of `epoch`; before the first step of a stage, the stage before it.
         epoch: Over all stages, from 0.
         step: Optimiser steps done in this epoch.
-        num_steps: Optimiser steps done in all.
-        num_skipped: Samples that could not be read.
+        num_steps: Optimiser steps done in all epochs.
+        num_skipped: Number of unreadable samples.
         best: Highest validation score of this stage so far, or None.
-        sums: What the steps since the last record of the metrics log have measured, added up.
-        num_summed: How many steps that are.
-        validation_due: Whether the weights at this place are still to be validated.
-        recent_skipped: Samples that could not be read in each of the latest steps.
-        num_overflows: Latest steps in a row whose gradient was not finite, as fp16 allows.
+        sums: Sums of the measurements of the steps since the last record of the metrics log.
+        num_summed: Number of these steps.
+        validation_due: Whether the current weights are still to be validated.
+        recent_skipped: Number of unreadable samples in each of the latest steps.
+        num_overflows: Number of latest steps in a row with a gradient that overflowed in fp16.
     """
 
     stage: str = ""
@@ -49,7 +49,7 @@ class Progress:
     num_overflows: int = 0
 
     def count_step(self, means: Mapping[str, float], num_recent: int) -> None:
-        """Note that a step was done and what it measured; the latest `num_recent` count as recent."""
+        """Count a step and add its measurements; `num_recent` is the length of `recent_skipped`."""
         self.step, self.num_steps = self.step + 1, self.num_steps + 1
         num_skipped = round(means["skipped"])
         self.num_skipped += num_skipped
@@ -67,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A run at rest: what a checkpoint holds."""
+    """The content of a checkpoint."""
 
     tensors: Mapping[str, Tensor]
     progress: Progress
@@ -76,12 +76,12 @@ class Snapshot:
 
 @dataclass
 class LoopState:
-    """A run in motion: every value that changes while it trains.
+    """All values of a run that change while it trains.
 
     Attributes:
         trainer: Network, optimiser and gradient scaler of the current stage.
-        average: Averaged weights by name; empty where the stage keeps none.
-        progress: How far it has come.
+        average: Averaged weights by name; empty if the stage keeps none.
+        progress: The position of the run, and its counters.
     """
 
     trainer: Trainer
@@ -89,18 +89,18 @@ class LoopState:
     progress: Progress
 
     def shipped(self) -> dict[str, Tensor]:
-        """Return the weights to validate and to ship: averaged where there are any, no auxiliary head."""
+        """Return the weights to validate and to publish: averaged if there are any, without an auxiliary head."""
         return without_auxiliary(self.whole())
 
     def whole(self) -> dict[str, Tensor]:
-        """Return all weights, averaged where there are any."""
+        """Return all weights, averaged if there are any."""
         return {**self.trainer.network.state_dict(), **self.average}
 
 
 def enter_stage(trainer: Trainer, progress: Progress, stage_name: str, saved: Snapshot | None) -> LoopState:
-    """Return the state at the start of a stage, or in the middle of it where `saved` lies there.
+    """Return the state at the start of a stage, or at the position of `saved` in the middle of it.
 
-    A new stage starts from the averaged weights of the one before.
+    A new stage starts from the averaged weights of the stage before.
     """
     network = trainer.network
     if saved is not None and progress.stage == stage_name and trainer.stage.optim.ema_decay:
@@ -114,13 +114,13 @@ def enter_stage(trainer: Trainer, progress: Progress, stage_name: str, saved: Sn
     if saved is not None and progress.stage == stage_name:
         _restore_optimiser(trainer, saved)
     if progress.stage != stage_name:
-        progress.best = None  # weights of the stage before lack what this one trains
+        progress.best = None  # weights of the stage before lack the parts that this one trains
     progress.stage = stage_name
     return LoopState(trainer, average, progress)
 
 
 def take_snapshot(state: LoopState) -> Snapshot:
-    """Return all of a run in named tensors and plain values."""
+    """Return the state of a run as named tensors and plain values."""
     trainer = state.trainer
     names: dict[Tensor, str] = {parameter: name for name, parameter in trainer.network.named_parameters()}
     tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
@@ -140,12 +140,12 @@ def restore_network(network: nn.Module, saved: Snapshot) -> None:
 
 
 def finish_stage(state: LoopState) -> None:
-    """Make the averaged weights the network's own: the next stage starts from them."""
+    """Copy the averaged weights into the network; the next stage starts from them."""
     state.trainer.network.load_state_dict(state.whole())
 
 
 def without_auxiliary(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights but for those of the auxiliary head, which is for training only."""
+    """Return the weights without those of the auxiliary head, which only training uses."""
     return {name: value for name, value in weights.items() if not name.startswith(AUXILIARY)}
 
 
@@ -158,7 +158,7 @@ def _restore_optimiser(trainer: Trainer, saved: Snapshot) -> None:
                     f"a checkpoint must hold moments of what is trained, got some of {name!r}; "
                     "run with the recipe it was written with"
                 )
-            # In the parameter's memory order, as the optimiser made it: fused steps need the same.
+            # In the parameter's memory order, which fused optimiser steps require.
             moved = value if key == "step" else torch.empty_like(names[name]).copy_(value)
             trainer.optimiser.state[names[name]][key] = moved
     if saved.scaler:

@@ -1,12 +1,11 @@
 """One optimiser step: micro-batches in, gradients, clipping, new weights.
 
-Convention: a step sees the same micro-batches however many processes share them, each with its own random
-numbers (dropout) and its own batch statistics; gradients and running statistics are averaged. So neither the
-number of processes nor a restart changes a run, up to the order in which floats are added.
+Convention: a step has the same micro-batches for any number of processes. Each micro-batch has its own random numbers
+(dropout) and batch statistics; gradients and running statistics are averaged. So neither the number of processes nor a
+restart changes a run, except for the order in which floats are added.
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -31,12 +30,12 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step did.
+    """The measurements of a step.
 
     Attributes:
         losses: Loss of each of this process's micro-batches.
         terms: Mean of every term over this process's micro-batches.
-        gradient_norm: Before clipping, over all processes.
+        gradient_norm: Norm before clipping, over all processes.
     """
 
     losses: Sequence[Tensor]
@@ -45,7 +44,7 @@ class StepResult:
 
 
 class Trainer:
-    """A network, its optimiser and how they take a step; made anew for every stage."""
+    """A network and its optimiser; every stage has its own."""
 
     def __init__(
         self,
@@ -65,12 +64,13 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.run.precision == "fp16")
         self.trainable = [p for group in self.optimiser.param_groups for p in group["params"]]
         self._replica = replicate(network, processes)
-        self._statistics = _running_statistics(network)
+        trained = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+        self._statistics = [m.get_buffer(name) for m in trained for name in ("running_mean", "running_var")]
 
     def step(self, micro_batches: Sequence[Batch], seeds: Iterable[int]) -> StepResult:
         """Take one optimiser step on this process's micro-batches, each with its own seed.
 
-        Weights stay as they were where a loss or (but for fp16, which expects it) the gradient is not finite.
+        If a loss or the gradient is not finite, the weights do not change; in fp16 the scaler handles such gradients.
         """
         before = [statistic.clone() for statistic in self._statistics]
         after = [torch.zeros_like(statistic, dtype=torch.float32) for statistic in self._statistics]
@@ -87,16 +87,14 @@ class Trainer:
         average_(after, self.processes)
         _restore(self._statistics, after)
         norm = self._update([loss.total.detach() for loss in losses])
-        return StepResult([loss.total.detach() for loss in losses], _mean_terms(losses), norm)
+        terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
+        return StepResult([loss.total.detach() for loss in losses], terms, norm)
 
     def loss(self, batch: Batch) -> LossTerms:
         """Return the loss of one micro-batch."""
-        with self._autocast():
-            return self.kind.loss(self._replica, batch, self.recipe, self.stage, self.teacher)
-
-    def _autocast(self) -> AbstractContextManager:
         precision = self.recipe.run.precision
-        return torch.autocast(self.device.type, _DTYPES.get(precision), enabled=precision in _DTYPES)
+        with torch.autocast(self.device.type, _DTYPES.get(precision), enabled=precision in _DTYPES):
+            return self.kind.loss(self._replica, batch, self.recipe, self.stage, self.teacher)
 
     def _update(self, losses: Sequence[Tensor]) -> Tensor:
         self.scaler.unscale_(self.optimiser)
@@ -111,15 +109,6 @@ class Trainer:
         return norm.detach()
 
 
-def _running_statistics(network: nn.Module) -> list[Tensor]:
-    trained = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
-    return [module.get_buffer(name) for module in trained for name in ("running_mean", "running_var")]
-
-
 def _restore(statistics: list[Tensor], values: list[Tensor]) -> None:
     for statistic, value in zip(statistics, values, strict=True):
         statistic.copy_(value)
-
-
-def _mean_terms(losses: Sequence[LossTerms]) -> dict[str, Tensor]:
-    return {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}

@@ -16,13 +16,12 @@ from starktrack.models.stark import AUXILIARY
 def prepare(network: nn.Module, stage: StageConfig) -> None:
     """Freeze what the stage does not train, and set every part's mode.
 
-    Parts without a trainable parameter are in eval mode, so that neither dropout nor batch statistics of a
-    frozen network disturb what is trained on top of it (the authors leave them in train mode). An auxiliary head
-    is trained by the stages that weigh its loss: in the others it has no gradient, on which processes that share
-    a run fail.
+    Parts without a trainable parameter are in eval mode, so that neither dropout nor batch statistics of a frozen part
+    disturb the trained parts. The authors leave them in train mode.
     """
     trains_score = stage.trains == "score"
     for name, part in network.named_children():
+        # An auxiliary head without a loss gets no gradient, on which `DistributedDataParallel` would fail.
         is_idle = f"{name}." == AUXILIARY and not stage.loss.centre
         part.requires_grad_(
             not is_idle and (stage.trains == "joint" or (name == "score_head") == trains_score)
@@ -35,7 +34,7 @@ def prepare(network: nn.Module, stage: StageConfig) -> None:
 
 
 def frozen_modules(backbone: nn.Module, stride: int) -> Iterator[nn.Module]:
-    """Yield the modules of a backbone to the end of its stage of this stride, stem included; none for 0."""
+    """Yield the modules of a backbone from its stem to the end of its stage of this stride; none for 0."""
     if isinstance(backbone, RepVggBackbone):
         reached = 1
         for block in (each for each in backbone if isinstance(each, RepVggBlock)):
@@ -49,7 +48,7 @@ def frozen_modules(backbone: nn.Module, stride: int) -> Iterator[nn.Module]:
     within = [str(stage["module"]) for stage in stages if stage["reduction"] <= stride]
     if not within:
         return
-    # Feature extractors of timm name their modules like the stages; some flatten the dots.
+    # timm's feature extractors name their modules like the stages; some replace the dots by underscores.
     last = {within[-1], within[-1].replace(".", "_")}
     is_nested = any("." in stage["module"] for stage in stages)
     for name, module in backbone.body.named_children():

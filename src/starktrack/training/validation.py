@@ -1,4 +1,4 @@
-"""Validation between epochs: the weights a run would ship are scored, and the best ones kept."""
+"""Validation between epochs: scores the weights that the run would publish, and keeps the best."""
 
 import torch
 
@@ -22,7 +22,7 @@ def final_config(recipe: Recipe, stage_name: str) -> Config:
 
 
 def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | None:
-    """Return mean overlap and success over the sequences of all processes, or None where a stop was agreed on.
+    """Return mean overlap and success over the sequences of all processes, or None after an agreed stop.
 
     Raises:
         ConfigError: There is no sequence that can be scored.
@@ -48,7 +48,7 @@ def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | 
 
 
 def keep_if_best(job: Job, state: LoopState, success: float) -> bool:
-    """Write `best.safetensors` where this is the stage's highest success so far; return whether it is."""
+    """Write `best.safetensors` if this is the stage's highest success so far; return whether it is."""
     progress = state.progress
     is_best = progress.best is None or success > progress.best
     if is_best:
