@@ -1,4 +1,4 @@
-"""The rows of Tables 7 and 8 as changes of one recipe, and one budget for all of them.
+"""The rows of Tables 7 and 8 as changes of one recipe, with one budget for all rows.
 
 Source: section 4.4, Table 7 (components left out), and section 4.5, Table 8 (other frameworks); success on LaSOT.
 """
@@ -19,7 +19,7 @@ class Row:
         name: Of its folder.
         title: In the table.
         published: Success on LaSOT, per cent.
-        tables: Which it stands in.
+        tables: The tables that list it.
         model: Changes below `config.model`.
         stage: Changes below every stage that learns boxes.
         learns_score: Whether the stages that learn the score alone are run.
@@ -71,10 +71,10 @@ ROWS = (
 
 
 def row_recipe(row: Row, base: Recipe, num_samples: int) -> Recipe:
-    """Return the recipe of a row: the base with what differs, within the budget, without validation on the way.
+    """Return the recipe of a row: the base with the row's changes, within the budget, without validation.
 
     Raises:
-        ConfigError: The base lacks something that a row takes away, or the budget is too small.
+        ConfigError: The base lacks a part that the row removes, or the budget is too small.
     """
     _check_base(base)
     stages = {name: stage for name, stage in base.stages.items() if row.learns_score or stage.trains == "box"}

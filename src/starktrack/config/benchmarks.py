@@ -12,10 +12,10 @@ from starktrack.config.schema import Config
 from starktrack.errors import ConfigError
 
 PAPER_MODELS = ("stark_s50", "stark_st50", "stark_st101", "stark_lightning")
-"""Models whose settings the table speaks of; others keep what is stored with their weights."""
+"""Models that the table has settings for; others keep the settings stored with their weights."""
 
 GOT10K_ONLY = "_got10k"
-"""How the name of a model ends that saw nothing but GOT-10k in training."""
+"""Suffix of the names of models trained on GOT-10k alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Benchmark:
     """How a benchmark is tracked.
 
     Args:
-        split: The part that is tracked unless another is named.
+        split: The part that is tracked by default.
         update_interval: T_u, frames between attempts to replace the dynamic template.
         update_interval_of: The same for single models, by name.
         update_interval_got10k_only: The same for models trained on GOT-10k alone.
@@ -53,22 +53,22 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 """By data set; `vot` is short-term (VOT2020), `all` is every data set below one folder.
 
-Source: the authors' configurations, TEST.UPDATE_INTERVALS; data sets that are not named there have 200.
+Source: the authors' configurations, TEST.UPDATE_INTERVALS; other data sets have 200.
 """
 
 
 def for_benchmark(config: Config, benchmark: str, *, overrides: Iterable[str] = ()) -> Config:
-    """Return the configuration with a benchmark's inference settings, and one's own on top.
+    """Return the configuration with a benchmark's inference settings and with overrides.
 
-    The paper tells them for its own models on the benchmarks of the table; to others nothing is done.
+    The table has them for the paper's own models; other configurations get the overrides only.
 
     Args:
-        config: That of trained weights.
+        config: The configuration of trained weights.
         benchmark: A data set, `vot` or `vot_longterm`.
-        overrides: `tracking.key=value`; nothing else can be changed of trained weights.
+        overrides: `tracking.key=value`; other settings of trained weights cannot change.
 
     Raises:
-        ConfigError: An override of something else, or a bad one.
+        ConfigError: An override of another setting, or an invalid value.
 
     Example:
         >>> from starktrack.config.presets import stark_st50

@@ -28,7 +28,7 @@ def different_settings(
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values by dotted key; the order of data sets and of stages is a value too."""
+    """Return nested values by dotted key, with the order of data sets and stages as values."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         key = f"{prefix}{name}"

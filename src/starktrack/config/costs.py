@@ -1,4 +1,4 @@
-"""What each preset costs, counted by `engines.profile`: known here, so that a table of them needs no PyTorch."""
+"""Parameters and arithmetic of each preset, counted by `engines.profile`; a list of them needs no PyTorch."""
 
 from dataclasses import dataclass
 

@@ -22,14 +22,16 @@ class SamplingConfig:
             anywhere, dynamic template near the search frame, the target may be hidden there) or `trident`
             (as trident_pro, but the target is visible in the dynamic template).
         max_gap: Frames between template and search (causal), or dynamic template and search (trident).
-        min_length: Shorter videos are left out; single images never are.
-        min_side: Targets in single images that are narrower or lower than this are left out, pixels. The authors
-            wrote 50, but their sampler does not look at it for images, so 0 is what the published weights saw.
+        min_length: Shorter videos are left out; single images are not.
+        min_side: Targets in single images that are narrower or lower than this are left out, pixels. The authors'
+            configuration has 50, but their sampler ignores it for images, so the published weights were trained with
+            0.
         negative_share: Share of samples whose search region does not hold the target; the paper's second
             stage has 0.5.
         near_share: Of samples from videos with several targets (source `tracks`), the share whose search frame is one
             in which another target of the same class is near.
-        near_distance: How near: between the middles of the boxes, in square roots of the area of the target's box.
+        near_distance: Largest distance between the middles of the two boxes, in square roots of the area of the
+            target's box.
         neighbour_share: Of negative samples from such videos, the share whose search region lies around another target
             of the same video, in a frame in which the own one is labelled and lies outside that region.
         far_share: Share of samples whose initial template is one of the frames farthest from the search frame; in the
@@ -37,7 +39,7 @@ class SamplingConfig:
         mistakes: A file of frames in which a network lost its target, written by `scripts/mine.py`.
         mistake_share: Share of samples that search such a frame, around the place where the network went.
 
-    The last six are ours and off; the paper has none.
+    The last six are not in the paper and off by default.
 
     Source: section 4.1 and the authors' configurations (200 frames, 20 frames).
     """
@@ -82,11 +84,11 @@ class JitterConfig:
         search_centre: Must be less than the search region's factor, or targets lie outside it; left out, it
             is 0.9 times that factor, which is the published 4.5 for 5.
         search_scale: Of the search region.
-        search_concentration: Power of the uniform draw that moves the centre: 1 spreads targets evenly, as published; 2
-            keeps most near the middle, where a tracker's targets are.
-        motion_share: Share of search regions that lie around the true box of a frame close by, as those of a tracker
-            do, in place of a drawn one: real displacements, small mostly and sometimes large. Still pictures have none.
-        motion_gap: How many frames away that frame is at most.
+        search_concentration: Power of the uniform draw that moves the centre: 1 spreads targets evenly, as
+            published; 2 puts most of them near the middle, where a tracker's targets are.
+        motion_share: Share of search regions around the true box of a frame close by, as in tracking, in place of a
+            random box. So displacements are real: mostly small, sometimes large. Still pictures have no such frames.
+        motion_gap: Largest distance to that frame, in frames.
         template_centre: Of templates; must be less than their factor.
         template_scale: Of templates.
 
@@ -104,7 +106,7 @@ class JitterConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class AugmentConfig:
-    """How the look of a crop is varied. The first four are published; the rest help small data, and are off.
+    """How crops are augmented. The first four are published; the others help small data sets and are off by default.
 
     Args:
         grayscale: Probability that all crops of a sample lose their colour.
@@ -142,24 +144,21 @@ class AugmentConfig:
 
     @property
     def degrades(self) -> bool:
-        """Whether frames are made worse before crops are cut, see `data.samples.degradation`."""
+        """Whether frames are degraded before crops are cut, see `data.samples.degradation`."""
         return bool(self.small or self.compression or self.motion_blur)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class StagingConfig:
-    """What else search regions of positive samples show.
-
-    Ours, the paper has none; see `data.samples.distractors`.
+    """Other content of the search regions of positive samples; not in the paper, see `data.samples.distractors`.
 
     Args:
         target_copies: Probability of copies of the target beside it.
-        most_target_copies: At most this many of them.
+        most_target_copies: Most copies in one region.
         distractors: Probability of another object, near the target or in front of half of it.
-        same_class: Share of those that are of the class of the target, where data sets have classes (those in the
-            forms of COCO and GOT-10k do).
-        background_fill: Probability that a frame goes on as another picture where it ends, in a region that would
-            be padding for a good part.
+        same_class: Share of these objects that have the target's class, in data sets with classes (the formats of
+            COCO and GOT-10k).
+        background_fill: Probability that another picture replaces the padding, in a region with much padding.
         warps: Probability that the search region is turned, sheared and bent, see `data.synthetic.warping`.
     """
 
@@ -180,13 +179,13 @@ class StagingConfig:
 
     @property
     def changes_anything(self) -> bool:
-        """Whether anything is staged."""
+        """Whether any of these is on."""
         return bool(self.target_copies or self.distractors or self.background_fill or self.warps)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class LoaderConfig:
-    """How samples reach the network.
+    """Settings of the data loader.
 
     Args:
         num_workers: Processes that read and decode; 0 reads in the training process.
@@ -202,7 +201,7 @@ class LoaderConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DataConfig:
-    """All that turns sequences into batches, but for the data sets and the network's crop sizes."""
+    """All settings between sequences and batches, except the data sets and the network's crop sizes."""
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     jitter: JitterConfig = field(default_factory=JitterConfig)
@@ -213,21 +212,21 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SyntheticConfig:
-    """How video is made from still pictures; ours, the paper has none.
+    """How video is made from still pictures; not in the paper.
 
     Args:
-        num_videos: How many different videos there are.
+        num_videos: Number of different videos.
         num_frames: Frames of each.
         side: Longer side of a frame, pixels.
         smallest: Smallest target, square root of its area over that of the frame.
         largest: Largest target, in the same unit.
-        max_distractors: At most this many recoloured copies of the target, and as many other things.
-        same_class: Share of the other things, and of what passes in front, that are of the target's class.
-        occlusion: Probability that something passes in front of the target.
+        max_distractors: Most recoloured copies of the target, and most other objects.
+        same_class: Share of the other objects, and of occluders, that have the target's class.
+        occlusion: Probability that an object passes in front of the target.
         leaving: Probability that the target leaves the frame for a while.
         exposure: Longest time that the shutter is open, frames; longer is more motion blur.
-        min_visible_share: The target counts as visible while this share of it can be seen, and as absent where
-            nothing of it can; frames in between are neither searched nor taken for negatives.
+        min_visible_share: The target counts as visible in frames that show at least this share of it, and as absent
+            in frames that show none of it; frames in between are neither positive nor negative samples.
     """
 
     num_videos: PositiveInt = 1_000_000

@@ -1,4 +1,4 @@
-"""TOML text, mappings and `key=value` overrides become checked records; one error names all that is wrong."""
+"""Makes checked records of TOML, mappings and `key=value` overrides; one error lists all mistakes."""
 
 import dataclasses
 import logging
@@ -24,7 +24,7 @@ RENAMED: dict[str, dict[str, str]] = {
     },
     "synthetic": {"kin": "same_class"},
 }
-"""Former names of settings, by the table that holds them; recipes and runs written before keep working."""
+"""Former names of settings, by table, so that older recipes and runs keep working."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def from_mapping(schema: type[T], values: Mapping[str, Any]) -> T:
     Settings under a former name (`RENAMED`) are taken, and a warning in the log gives the new name.
 
     Raises:
-        ConfigError: Unknown keys, missing keys, or values outside their range; every one is named.
+        ConfigError: Unknown keys, missing keys, or values outside their range; the error lists all of them.
     """
     try:
         return TypeAdapter(schema).validate_python(_with_new_names(dict(values)))
@@ -47,7 +47,7 @@ def from_mapping(schema: type[T], values: Mapping[str, Any]) -> T:
 
 def to_mapping(record: Any) -> dict[str, Any]:
     """Return the record as nested plain dictionaries; `from_mapping` is the inverse."""
-    # A tracker's kind goes without saying, so that its files read as they did before there were kinds.
+    # The kind of a tracker is left out, so that its files are the same as before kinds existed.
     return dataclasses.asdict(
         record,
         dict_factory=lambda items: {key: value for key, value in items if (key, value) != _DEFAULT_KIND},
@@ -73,7 +73,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def override(record: T, assignments: Iterable[str]) -> T:
     """Return the record with `key=value` assignments applied; keys are dotted, values are TOML.
 
-    A value that is not TOML is taken as text, so `backbone.name=resnet18` needs no quotes.
+    A value that is not TOML is read as text, so `backbone.name=resnet18` needs no quotes.
 
     Raises:
         ConfigError: An assignment without `=`, an unknown key, or a value outside its range.

@@ -1,4 +1,4 @@
-"""The configuration that a weights file carries in its metadata, whatever the file's format."""
+"""The configuration in the metadata of a weights file of any format."""
 
 import json
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from starktrack.config.schema import MODELS, Config
 from starktrack.errors import CheckpointError, ConfigError
 
 METADATA_KEY = "starktrack.config"
-"""Where the configuration of weights is."""
+"""Key of the configuration."""
 
 REFINER_KEY = "starktrack.refiner"
-"""Where a refiner's was before the kind of a network was part of its configuration."""
+"""Key of a refiner's configuration before the kind was a part of it."""
 
 
 def to_metadata(config: Config) -> dict[str, str]:
@@ -25,7 +25,7 @@ def from_metadata(path: Path, metadata: Mapping[str, str], kind: str | None = No
     """Return the configuration in the metadata of the file `path`.
 
     Args:
-        kind: The only kind of network that will do; None for any.
+        kind: The required kind of network; None for any.
 
     Raises:
         CheckpointError: There is none, it is not JSON of a record, it has unknown keys or values outside their
@@ -57,7 +57,7 @@ def from_metadata(path: Path, metadata: Mapping[str, str], kind: str | None = No
 
 
 def upgraded_refiner(values: Any) -> Any:
-    """Return a refiner's configuration, written before the kind was part of it, as it would be written now."""
+    """Return a refiner's configuration of the older format in the current format."""
     model = values.get("model", {}) if isinstance(values, Mapping) else None
     if not isinstance(model, Mapping):
         return values  # no configuration at all, which reading it will say

@@ -1,4 +1,4 @@
-"""What the settings of all kinds of networks are made of: bounds, crops, backbone, and the base that they share."""
+"""Common parts of the settings of all kinds of networks: bounds, crops, backbone and base class."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -6,14 +6,14 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-"""Of every configuration: unknown keys and numbers that are not finite are refused."""
+"""For every configuration: refuse unknown keys and numbers that are not finite."""
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Pixels = Annotated[int, Field(gt=0, le=4096)]
 Channels = Annotated[int, Field(gt=0, le=16384)]
 Layers = Annotated[int, Field(ge=0, le=128)]
-"""Bounds far beyond any use, so that a damaged file cannot ask for all memory."""
+"""Bounds far beyond any use, so that a damaged file cannot demand all memory."""
 Cells = Annotated[int, Field(gt=0, le=64)]
 Geometry = Literal["published", "exact"]
 
@@ -52,11 +52,11 @@ class BackboneConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class CropPlan:
-    """Which crops a network takes, in training and in use.
+    """The crops that a network takes, in training and in inference.
 
     Args:
-        template: Of the crop around the target where it was given.
-        search: Of the crop in which it is looked for.
+        template: Crop around the target in its first frame.
+        search: Crop that is searched for it.
         num_templates: Templates of one target.
         geometry: Which crop conventions the weights were trained with, see `ModelConfig`.
         stride: Image pixels per feature cell.
@@ -72,10 +72,10 @@ class CropPlan:
 
 
 class NetworkConfig:
-    """What the settings of every kind of network share; subclasses are dataclasses with a default `kind`.
+    """Base class of the settings of every kind of network; subclasses are dataclasses with a default `kind`.
 
     Attributes:
-        kind: The kind's name in configurations; `kinds` has the record behind it.
+        kind: The kind's name in configurations and in `kinds.KINDS`.
         argument: The name of the option or parameter that takes weights of this kind.
     """
 

@@ -1,4 +1,4 @@
-"""One function per published network, and our own light ones; trackers first, then refiners."""
+"""One function per published network and per light network of our own; trackers first, then refiners."""
 
 from collections.abc import Callable
 
@@ -97,7 +97,7 @@ def refine_mobile() -> Config:
 
 
 DEFAULT_REFINER = "refine_mobile"
-"""What draws outlines where no refiner is named."""
+"""The default refiner for outlines."""
 
 PRESETS: dict[str, Callable[[], Config]] = {
     preset.__name__: preset
@@ -128,7 +128,7 @@ def preset(name: str, kind: str | None = None) -> Config:
     """Return the preset of that name.
 
     Args:
-        kind: The only kind that will do; None for any.
+        kind: The required kind; None for any.
 
     Raises:
         ConfigError: No preset (of this kind) has that name; the nearest one is suggested.

@@ -1,4 +1,4 @@
-"""Recipe files: TOML or the JSON a run leaves, by name where they are ours, on top of one another with `base`."""
+"""Recipe files: TOML or a run's JSON, or the name of a recipe in the package; `base` builds on another recipe."""
 
 import json
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def read_recipe(name_or_path: str) -> Recipe:
 
 
 def recipe_from_mapping(values: Any) -> Recipe:
-    """Return the recipe with these values, those of a refiner's earlier run included.
+    """Return the recipe with these values, also in the older format of refiners.
 
     Raises:
         ConfigError: Unknown keys, or values outside their range.

@@ -1,4 +1,4 @@
-"""The settings of a refiner: the network that makes a tracker's box exact and draws the target's outline."""
+"""The settings of a refiner, the network that corrects a tracker's box and predicts the target's outline."""
 
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
@@ -22,14 +22,14 @@ REFINER_STRIDES = (4, 8, 16)
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RefineModel(NetworkConfig):
-    """The network of a refiner: template and crop around a tracker's box in, box and outline out.
+    """The network of a refiner: from a template and a crop around a tracker's box to box and outline.
 
     Args:
         backbone: Up to stride 16; its maps of stride 4 and 8 give the outline its detail.
-        crop: Of the template and of what is refined alike.
+        crop: Crop of the template and of the refined region.
         bins: Cells along one side of the pooled template; each cell is one kernel of the correlation.
         width: Channels of the fused features; a multiple of 8.
-        non_local: Let every cell look at all others after the correlation.
+        non_local: Self-attention among all cells after the correlation.
         mask_threshold: Probability above which a pixel is the target's.
         box: Which box is the answer: that of the refiner's `corners`, as published, or the `tracker`'s own, for
             weights whose corners are not exact enough to help.
@@ -77,7 +77,7 @@ class RefineModel(NetworkConfig):
         )
 
     def check_recipe(self, recipe: Any) -> None:
-        """Check that every stage trains the whole network, and that nothing asks it to track by itself."""
+        """Check that every stage trains the whole network, and that the recipe needs no tracking."""
         for name, stage in recipe.stages.items():
             if stage.trains != "box" or stage.loss.centre:
                 raise ValueError(

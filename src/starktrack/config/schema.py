@@ -1,4 +1,4 @@
-"""What can be configured, as frozen dataclasses that refuse unknown keys and values outside their range."""
+"""The configuration as frozen dataclasses that refuse unknown keys and values outside their range."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -64,7 +64,7 @@ class TransformerConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class BoxHeadConfig:
-    """How the box is read out of the search region.
+    """The head that predicts the box from the encoded search region.
 
     Args:
         kind: `corner` (section 3.1, Figure 3), `corner_rep` (RepVGG corner head of STARK-Lightning), `mlp`
@@ -80,12 +80,12 @@ class BoxHeadConfig:
 
     @property
     def has_corner_maps(self) -> bool:
-        """Whether it computes a map for each of two corners."""
+        """Whether the head computes a map for each of two corners."""
         return self.kind in ("corner", "corner_rep", "guided")
 
     @property
     def has_centre_maps(self) -> bool:
-        """Whether it computes heat, offset and size of the centre."""
+        """Whether the head computes heat, offset and size of the centre."""
         return self.kind in ("centre", "guided")
 
     @model_validator(mode="after")
@@ -100,14 +100,14 @@ class BoxHeadConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelConfig(NetworkConfig):
-    """The network of a tracker: crops in, box and score out.
+    """The network of a tracker: from crops to box and score.
 
     Args:
-        framework: `stark`, or one that the paper rejects (section 4.5): `template_query` (templates ask the
-            decoder), `hungarian` (ten queries, each with a confidence) or `query_update` (the query follows the
-            target).
+        framework: `stark`, or one that the paper rejects (section 4.5): `template_query` (template tokens are the
+            decoder's queries), `hungarian` (ten queries, each with a confidence) or `query_update` (the query
+            follows the target).
         num_templates: 1 (spatial) or more (spatio-temporal: the initial and the dynamic templates).
-        score_head: Whether the network says how likely the target is in the search region.
+        score_head: Whether the network predicts the probability that the search region shows the target.
         score_from: `embedding` of the decoder (section 3.2), or `evidence`, which adds the sharpness of the
             maps and the look of what was found (ours, for networks with few decoder layers).
         geometry: Which crop conventions the weights were trained with: `published` carries the quirks of
@@ -217,8 +217,8 @@ class TrackingConfig:
         update_score: tau, the score above which the dynamic template is replaced.
         clip_margin: Pixels of a box that always stay inside the image; with `geometry="exact"` no more than the
             sides of the box that was given.
-        tracked_score: A score from here on says that the target is there, see `tracking.presence`.
-        lost_score: A score below it says that the target is not there.
+        tracked_score: From this score on the target counts as present, see `tracking.presence`.
+        lost_score: Below this score the target counts as absent.
         lost_after: Frames in a row below `lost_score` until the target counts as lost.
         search_growth: How many times wider the search region of a lost target may become, see
             `tracking.search_growth`; 1 leaves it as it is.
@@ -257,7 +257,7 @@ MODELS: dict[str, type[NetworkConfig]] = {model.kind: model for model in (ModelC
 
 
 def _model_of_its_kind(values: Any) -> NetworkConfig:
-    """Return the settings of a network as a record of the kind that they name; without a name, a tracker's."""
+    """Return the settings of a network as a record of their `kind`, by default a tracker."""
     if isinstance(values, NetworkConfig):
         return values
     if not isinstance(values, Mapping):
@@ -280,12 +280,12 @@ NESTED_ERROR = "settings_of_a_kind"
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Config:
-    """All that turns weights into a network that answers; stored with them.
+    """The network and its inference settings, stored with the weights.
 
     Args:
         name: Of the network, in tables and messages.
-        model: The network; its `kind` says which settings it has, `tracker` where it says nothing.
-        tracking: How a tracker tracks; networks of other kinds leave it as it is.
+        model: The network; its `kind`, by default `tracker`, decides which settings it has.
+        tracking: Inference settings of a tracker; other kinds ignore them.
 
     Example:
         >>> from starktrack.config.loading import from_mapping

@@ -1,4 +1,4 @@
-"""What a training run is: network, data sets, stages, optimiser; the defaults are those of the paper."""
+"""The configuration of a training run: network, data sets, stages, optimiser; the defaults are the paper's."""
 
 from collections.abc import Iterator
 from dataclasses import field
@@ -25,7 +25,7 @@ class DatasetConfig:
             moving over pictures of another.
         split: Which part of it.
         root: Folder below the data root; empty for the root itself.
-        ratio: How often it is drawn from, in proportion to the others.
+        ratio: Share of the samples, relative to the other data sets.
         only: Patterns of sequence names (`otb_*`); others are left out. Empty takes all.
         exclude: Patterns of sequence names that are left out, kept for validation say.
         allow_missing: Take the sequences that are there, instead of refusing an incomplete data set.
@@ -173,14 +173,14 @@ class ValidationConfig:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RunConfig:
-    """How the run is carried out; all but `batch_size`, `micro_batch`, `samples_per_epoch`, `precision` and
-    `seed` leave the weights that come out as they are.
+    """Settings of the run; only `batch_size`, `micro_batch`, `samples_per_epoch`, `precision` and `seed` affect the
+    weights.
 
     Args:
         batch_size: Samples per optimiser step, over all processes.
         micro_batch: Samples per pass through the network. Batch norm sees a micro-batch at a time, so
             results do not depend on how many processes share the batch. The authors had 16 on each GPU.
-        compile: Let `torch.compile` fuse the network.
+        compile: Use `torch.compile` on the network.
         channels_last: Memory layout of pictures; faster for convolutions.
         log_every: Optimiser steps between lines of the metrics log.
         picture_every: Epochs between pictures of crops with boxes; 0 draws none.
@@ -225,7 +225,7 @@ class RunConfig:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Return the optimiser steps of one epoch; samples that do not fill a batch are left out."""
+        """Return the optimiser steps of one epoch; an incomplete last batch is dropped."""
         return self.samples_per_epoch // self.batch_size
 
 
@@ -235,7 +235,7 @@ class Recipe:
 
     Args:
         config: The network, stored with the weights; the kind of its model decides which losses there are.
-        datasets: What is trained on, by a name of one's choice.
+        datasets: The training data, by names of your choice.
         stages: The stages, by name, in the order in which they are run.
     """
 
@@ -287,7 +287,7 @@ class Recipe:
 
     @property
     def has_auxiliary_head(self) -> bool:
-        """Whether a centre head is trained beside the box head; it is not shipped."""
+        """Whether a centre head is trained beside the box head and dropped at the end."""
         centre = any(stage.loss.centre > 0 for stage in self.stages.values())
         return centre and not self.config.model.box_head.has_centre_maps
 

@@ -90,7 +90,7 @@ def open_onnx(path: Path, *, kind: str | None = None, threads: int = 0) -> OnnxE
     """Return the engine of an exported network, on the CPU.
 
     Args:
-        kind: The only kind of network that will do; None for any.
+        kind: The required kind of network; None for any.
         threads: Threads of one call; 0 takes a thread for each core.
 
     Raises:

@@ -14,7 +14,7 @@ from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes, Scores
 from starktrack.errors import BoxError, SourceWarning
 
 LARGEST_COORDINATE = 1e6
-"""Pixels; beyond any picture, and small enough for whole-number arithmetic on windows."""
+"""Largest coordinate, pixels: larger than any picture, and small enough for integer arithmetic on windows."""
 
 
 def xywh_to_xyxy(boxes_xywh: AnyBoxes) -> AnyBoxes:
@@ -94,8 +94,8 @@ def overlap_xywh(a_xywh: Boxes, b_xywh: Boxes) -> Scores:
 def generalised_overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
     """Return generalised intersection over union in [-1, 1].
 
-    Convention: an inverted box has no area, and is enclosed by the corners that it names, so the value
-    stays defined and its gradient pulls the corners apart.
+    Convention: an inverted box has no area. The enclosing box is that of its corners, so the value is defined and
+    its gradient pulls the corners apart.
 
     Source: Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
     """
@@ -132,7 +132,7 @@ def clip_xywh(boxes_xywh: Boxes, size_hw: tuple[Any, Any], margin: float | np.nd
 def whole_pixels(box_xywh: Box) -> tuple[int, int, int, int]:
     """Return first column, first row, columns and rows of the pixels of a box, at least one, from 0 on.
 
-    Convention: edges are rounded to the nearest pixel edge; what lies left of or above the image is left out.
+    Convention: edges are rounded to the nearest pixel edge; pixels left of or above the image are left out.
     """
     left, top, right, bottom = (round(float(edge)) for edge in xywh_to_xyxy(box_xywh))
     left, top = max(0, left), max(0, top)
@@ -140,7 +140,7 @@ def whole_pixels(box_xywh: Box) -> tuple[int, int, int, int]:
 
 
 def box_of_mask(mask: Bool[np.ndarray, "height width"]) -> tuple[float, float, float, float]:
-    """Return the tight box x,y,w,h of a mask, zeros when it is empty."""
+    """Return the tight box x,y,w,h of a mask; zeros for an empty mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return 0.0, 0.0, 0.0, 0.0

@@ -1,4 +1,4 @@
-"""The one map between image and crop: which window is cut, and where its points lie.
+"""The one map between image and crop: the window that is cut, and its points.
 
 Convention: a window is a square of `side` image pixels with its top-left corner at `origin_xy`, shown as a
 crop of `size` x `size` pixels. What is cut always lies on whole image pixels. The authors' code reads labels
@@ -20,7 +20,7 @@ from starktrack.geometry.sampling import BORDER_PIXELS, bilinear_taps, resample
 Geometry = Literal["published", "exact"]
 
 LARGEST_PADDED_SIDE = 4096
-"""Windows above this many pixels are sampled where they lie, so that memory does not grow with them."""
+"""Windows with a larger side are sampled in place, so that memory does not grow with them."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def crop_transform(boxes_xywh: Boxes, factor: float, size: int) -> CropTransform
 def decode_transform(boxes_xywh: Boxes, factor: float, size: int, geometry: Geometry) -> CropTransform:
     """Return the map by which predictions on such a crop go back to the image.
 
-    Convention: `exact` is the window that was cut; `published` forgets that its corner was rounded.
+    Convention: `exact` is the window that was cut; `published` ignores the rounding of its corner.
     """
     if geometry == "exact":
         return crop_transform(boxes_xywh, factor, size)
@@ -106,7 +106,7 @@ def cut(image: Image, transform: CropTransform, geometry: Geometry, index: int =
     """Return the crop of window `index`, black and masked outside the image.
 
     Convention: `published` counts the last image column and row as outside wherever the window reaches the
-    border, and masks every crop pixel that padding had any part in; `exact` masks what is mostly padding.
+    border, and masks every crop pixel with a contribution of padding; `exact` masks pixels that are mostly padding.
     """
     window = CropTransform(
         transform.origin_xy[index : index + 1], transform.side[index : index + 1], transform.size

@@ -1,4 +1,4 @@
-"""A box moved and scaled at random, as a tracker's last guess would be."""
+"""Random motion and scale of a box, like the error of a tracker's last box."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Bilinear sampling in the fixed-point arithmetic of OpenCV, for NumPy arrays and torch tensors alike.
 
-The same numbers as `cv2.resize(..., INTER_LINEAR)` on a zero-padded window, byte for byte, without ever
-making the window: four image pixels are gathered for each crop pixel.
+The same bytes as `cv2.resize(..., INTER_LINEAR)` on a zero-padded window, without building the window: four image
+pixels are gathered for each crop pixel.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 BORDER_PIXELS = {"published": 1, "exact": 0}
-"""Image columns and rows at the far border that count as padding when a window reaches them."""
+"""Number of columns and rows at the far border of an image that count as padding in a window that reaches them."""
 
 _ONE = 2048
 """Weights have 11 fractional bits."""

@@ -1,1 +1,1 @@
-"""Boxes over time: the tracker's state, and what it asks of a network."""
+"""Trackers: their state, and the interface of the networks that they use."""

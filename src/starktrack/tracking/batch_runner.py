@@ -1,4 +1,4 @@
-"""Many clips through one tracker: several at once, decoded ahead, and no crash stops the others."""
+"""Runs one tracker on many clips, several at once, with prefetched frames; a crash in one stops no other."""
 
 import time
 from collections import deque
@@ -16,19 +16,19 @@ from starktrack.data.video_sequence import FrameSource
 from starktrack.tracking.batch_tracker import BatchTracker, ScoredBox
 
 NUM_DECODERS = 4
-"""Threads that decode; OpenCV releases the interpreter's lock while it does."""
+"""Number of threads that decode; OpenCV releases the interpreter's lock meanwhile."""
 
 FRAMES_AHEAD = 8
-"""Decoded frames that wait, for all targets together, but at least two for each."""
+"""Number of prefetched frames of all targets together; each has at least two."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What is tracked from one start.
+    """The frames and the first box of one target.
 
     Attributes:
         frames: The pictures.
-        order: Their indices in the order in which the tracker sees them; backwards for some VOT anchors.
+        order: Their indices in the order of tracking; backwards for some VOT anchors.
         box_xywh: The target in the first of them, image pixels.
     """
 
@@ -39,7 +39,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Task:
-    """A clip by name; `load` is called shortly before its turn."""
+    """A clip by name; `load` is called shortly before it is tracked."""
 
     name: str
     load: Callable[[], Clip]
@@ -154,8 +154,8 @@ class _RunningClip:
 class _Runner:
     """Runs clips on two executors: `decoders` read frames, `thread` is the only one that calls the tracker.
 
-    Trackers and data sets are other people's code, and one broken clip must not cost a night's work. A future
-    keeps any error, `SystemExit` included, until it is reported with its clip.
+    Trackers and data sets may be third-party code, and one broken clip must not end a long run. A future keeps any
+    error, `SystemExit` included, until the runner reports it with its clip.
     """
 
     def __init__(self, tracker: BatchTracker, decoders: Executor, thread: Executor) -> None:
@@ -242,5 +242,5 @@ class _Runner:
 
 
 def _since(tracker: BatchTracker, before: Mapping[str, float], num_targets: int) -> dict[str, float]:
-    """Return the seconds that each target took of the tracker's stages since `before`."""
+    """Return each target's share of the seconds of the tracker's stages since `before`."""
     return {stage: (now - before[stage]) / num_targets for stage, now in tracker.stage_seconds.items()}

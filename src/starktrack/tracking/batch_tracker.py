@@ -1,4 +1,4 @@
-"""Targets of several videos, moved on together: our network in one pass, other trackers one by one."""
+"""Trackers of several videos at once: our network in one pass, other trackers one by one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -14,14 +14,14 @@ from starktrack.tracking.target import Target, advance, begin
 from starktrack.tracking.timings import TimedEngine, TwoStepEngine
 
 ScoredBox: TypeAlias = tuple[Box, float | None]
-"""Where a target is, image pixels, and the probability of it, or None where the tracker has none."""
+"""Box of a target in image pixels, and its score, or None from trackers without a score."""
 
 
 @runtime_checkable
 class BatchTracker(Protocol):
     """Tracks up to `capacity` targets together; its results do not depend on how many there are.
 
-    `stage_seconds` holds the seconds that each stage of its work took so far, where it measures them.
+    `stage_seconds` holds the seconds of each stage so far, in trackers that measure them.
     """
 
     capacity: int
@@ -44,7 +44,7 @@ class NetworkTracker:
     Args:
         engine: The network.
         capacity: Targets in one pass.
-        settings: How to track; without them those that are stored with the weights.
+        settings: Tracking settings; by default those stored with the weights.
     """
 
     def __init__(self, engine: Engine, capacity: int, settings: TrackingConfig | None = None) -> None:
@@ -71,7 +71,7 @@ class NetworkTracker:
 
 @runtime_checkable
 class PluginTracker(Protocol):
-    """The two methods that a tracker of your own must have.
+    """The two methods of a tracker of your own.
 
     `starktrack evaluate --tracker module:factory` calls `factory()` for every target. Images are RGB uint8
     `[H, W, 3]`; `start` gets the first frame and the box on it, `update` returns the box in the next frame;
@@ -93,7 +93,7 @@ class PluginTracker(Protocol):
 
 
 class PluginAdapter:
-    """Fulfils `BatchTracker` with plugins of one kind, a new one for every target."""
+    """A `BatchTracker` of plugins of one kind, with a new one for every target."""
 
     capacity = 1
 

@@ -1,4 +1,4 @@
-"""Pictures as users have them become frames: RGB, `[height, width, 3]`, uint8."""
+"""Converts users' pictures to frames: RGB, `[height, width, 3]`, uint8."""
 
 import sys
 from typing import Any, Literal, TypeAlias
@@ -12,11 +12,11 @@ Color: TypeAlias = Literal["rgb", "bgr"]
 """Order of the channels: `rgb`, or `bgr` as OpenCV reads pictures."""
 
 _PIL_MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB")
-"""Modes of Pillow that convert to RGB without a choice: no alpha channel, 8 bits."""
+"""Modes of Pillow with one conversion to RGB: no alpha channel, 8 bits."""
 
 
 def as_rgb(image: Any, color: Color = "rgb") -> Image:
-    """Return a picture as an RGB frame; a picture that could mean two things is refused.
+    """Return a picture as an RGB frame; refuse an ambiguous picture.
 
     Args:
         image: uint8 array `[H, W, 3]`, or `[H, W]` or `[H, W, 1]` for grey; a Pillow image without an alpha
@@ -35,7 +35,7 @@ def as_rgb(image: Any, color: Color = "rgb") -> Image:
     """
     if color not in ("rgb", "bgr"):
         raise InputError(f"color must be rgb or bgr, got {color!r}; grey pictures need no color")
-    # A picture of a library that was never imported cannot have come here, so neither is imported for the question.
+    # An object of a library that is not imported cannot exist, so the check imports neither library.
     pil, torch = sys.modules.get("PIL.Image"), sys.modules.get("torch")
     if pil is not None and isinstance(image, pil.Image):
         return _from_pil(image, color)

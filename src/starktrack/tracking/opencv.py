@@ -1,7 +1,7 @@
-"""OpenCV's trackers as baselines: in this process where its OpenCV has them, else in a Python of their own.
+"""OpenCV's trackers as baselines, in this process if its OpenCV has them, else in another Python.
 
-The package depends on the plain OpenCV wheel, which has MIL and NanoTrack. CSRT and KCF are in the contrib
-wheel, which would overwrite it; they run in another Python: the one you name, or one that `uv` makes.
+The package depends on the plain OpenCV wheel, which has MIL and NanoTrack. CSRT and KCF are in the contrib wheel,
+which would overwrite it. They run in another Python: the one you name, or one that `uv` makes.
 """
 
 import shutil
@@ -21,15 +21,15 @@ from starktrack.tracking.batch_tracker import PluginTracker
 from starktrack.tracking.opencv_worker import ANSWER, CLASSES, REQUEST, OpenCvTracker, find_onnx
 
 CONTRIB = "opencv-contrib-python-headless==5.0.0.*"
-"""The wheel that `uv` is asked for: the version of the plain wheel that this package was tested with."""
+"""The wheel that `uv` installs, of the version of the plain wheel that this package was tested with."""
 
 
 NEEDS_A_FRESH_PROCESS = ("mil",)
-"""Kinds whose boxes would depend on what was tracked before; a run that was resumed must give the same."""
+"""Kinds whose boxes depend on earlier targets in the same process; a resumed run must give the same boxes."""
 
 
 class OpenCvFactory:
-    """Makes trackers of one kind; those in another process share it, one after the other.
+    """Makes trackers of one kind; those that need another process share it, one after the other.
 
     Args:
         kind: `csrt`, `kcf`, `mil` or `nanotrack`.
@@ -37,7 +37,7 @@ class OpenCvFactory:
         python: A Python whose OpenCV has the tracker; without it this one, else `uv`.
 
     Raises:
-        InputError: NanoTrack's files are missing, or no OpenCV with this tracker is at hand.
+        InputError: NanoTrack's files are missing, or no installed OpenCV has this tracker.
     """
 
     def __init__(self, kind: str, *, folder: Path | None = None, python: Path | None = None) -> None:
@@ -107,7 +107,7 @@ def _python(kind: str, python: Path | None) -> Sequence[str]:
 
 
 class _Worker:
-    """The parent's side of the talk with `opencv_worker` in another process."""
+    """The parent's side of the protocol with `opencv_worker` in another process."""
 
     def __init__(self, command: Sequence[str]) -> None:
         # A pipe nobody reads would stop the worker when it is full.

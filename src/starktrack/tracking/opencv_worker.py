@@ -1,8 +1,8 @@
-"""OpenCV's trackers behind `start` and `update`; also a program of its own, for another Python's OpenCV.
+"""OpenCV's trackers with `start` and `update`; also a program, for the OpenCV of another Python.
 
 Two OpenCV wheels cannot share an environment, and only the contrib wheel has CSRT and KCF. Run as a program
-(`python opencv_worker.py KIND [FOLDER]`, needs NumPy and OpenCV only) it reads requests from standard input
-and answers on standard output; the parent's side of that talk is in `opencv.py`.
+(`python opencv_worker.py KIND [FOLDER]`, needs NumPy and OpenCV only) it reads requests from standard input and
+writes answers to standard output; `opencv.py` is the parent's side.
 
 Convention: OpenCV takes whole pixels at the start; where it reports the target as lost, the last box stays.
 MIL draws samples from a random state that cannot be set: its boxes depend on what was tracked before.
@@ -58,7 +58,7 @@ def _create(kind: str, folder: Path) -> Any:
     created = getattr(cv2, CLASSES[kind])
     if kind != "nanotrack":
         return created.create()
-    # Of OpenCV 5, which says twice a sequence that its new engine runs on the CPU.
+    # OpenCV 5 logs twice a sequence that its new engine runs on the CPU.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     settings = cv2.TrackerNano.Params()
     settings.backbone, settings.neckhead = (str(find_onnx(folder, part)) for part in ("backbone", "head"))

@@ -40,8 +40,8 @@ def draw_boxes(
         image: Is not changed.
         boxes_xywh: By target, image pixels; a box with NaN is left out.
         scores: By target, for the label.
-        states: By target; the box of one that is not tracked is faint, and the label says so. Targets
-            without a state are drawn in full, for a model without a score does not doubt.
+        states: By target; the box of a target that is not tracked is faint, with its state in the label. Targets
+            without a state, of models without a score, are drawn in full.
     """
     scores, states = scores or {}, states or {}
     shown = {target: box for target, box in boxes_xywh.items() if np.isfinite(box).all()}

@@ -1,4 +1,4 @@
-"""Trackers by name: OpenCV's, and `module:factory` of anybody's own."""
+"""Trackers by name: OpenCV's, and `module:factory` for others."""
 
 import importlib
 import sys
@@ -14,7 +14,7 @@ from starktrack.tracking.opencv_worker import CLASSES
 def load_factory(
     name: str, *, nanotrack: Path | None = None, opencv_python: Path | None = None
 ) -> Callable[[], PluginTracker]:
-    """Return what makes trackers of that name.
+    """Return the factory of the trackers of that name.
 
     Args:
         name: `csrt`, `kcf`, `mil`, `nanotrack`, or `module:factory`; modules are also looked for in the

@@ -1,6 +1,6 @@
 """Whether a target is still there: scores become a state, with hysteresis.
 
-Ours; the paper uses the score for template updates only.
+Not in the paper, which uses the score for template updates only.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from starktrack.data.track_output import TargetState
 
 @dataclass(frozen=True)
 class Presence:
-    """The state of a target and for how many frames its score has been low.
+    """The state of a target, and the number of latest frames with a low score.
 
     A target is lost once its score was below `lost_score` for `lost_after` frames in a row, and tracked again
     as soon as it reaches `tracked_score`. Between both thresholds a lost target stays lost and any other is

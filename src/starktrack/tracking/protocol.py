@@ -1,7 +1,7 @@
-"""What a tracker asks of a network: NumPy in, NumPy out; the engine crops by itself.
+"""The interface between trackers and networks: NumPy in, NumPy out; the engine cuts the crops.
 
-This is the line between state and arithmetic: `tracking` owns boxes, templates and time, an engine owns the
-network and its device. No torch on this side.
+It separates state from arithmetic: `tracking` owns boxes, templates and time, an engine owns the network and its
+device. `tracking` imports no PyTorch.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class BoxQueries:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says about a batch of search regions.
+    """The network's output for a batch of search regions.
 
     Attributes:
         boxes_cxcywh: In crop units [0, 1] of each search region.
@@ -48,14 +48,14 @@ class Prediction:
 
 
 Template = Any
-"""What an engine remembers of one template crop; only the engine that made it looks inside."""
+"""An engine's features of one template crop; only the engine that made them reads them."""
 
 
 @runtime_checkable
 class Engine(Protocol):
     """A network behind a plain interface. Results do not depend on how boxes were grouped in `BoxQueries`.
 
-    Whatever fulfils it can be given to `Tracker`: a network of your own, another runtime.
+    `Tracker` takes any object with these methods, such as a network of your own or another runtime.
 
     Example:
         >>> import starktrack
@@ -65,11 +65,11 @@ class Engine(Protocol):
 
     @property
     def config(self) -> Config:
-        """The network's configuration, and how to track with it unless a tracker has settings of its own."""
+        """The network's configuration, with the default settings of trackers."""
         ...
 
     def embed(self, queries: BoxQueries) -> list[Template]:
-        """Return what the network keeps of a template cut around each box."""
+        """Return the network's features of a template crop around each box."""
         ...
 
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Prediction:
@@ -84,11 +84,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Refinement:
-    """What a refiner says about a batch of crops around boxes.
+    """A refiner's output for a batch of crops around boxes.
 
     Attributes:
         boxes_cxcywh: In crop units [0, 1].
-        mask_logits: Of the cells of each crop, above 0 where the target is more likely than not.
+        mask_logits: Logits of the cells of each crop; above 0 on the target.
     """
 
     boxes_cxcywh: Boxes
@@ -97,7 +97,7 @@ class Refinement:
 
 @runtime_checkable
 class Refiner(Protocol):
-    """A second network that makes boxes exact and draws outlines; it composes with any tracker.
+    """A second network that corrects boxes and predicts outlines; it works with any tracker.
 
     Example:
         >>> import starktrack
@@ -111,14 +111,14 @@ class Refiner(Protocol):
         ...
 
     def embed(self, queries: BoxQueries) -> list[Template]:
-        """Return what the network keeps of the target in each box, once, in the frame where it was given."""
+        """Return the network's features of the target in each box, in the target's first frame."""
         ...
 
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Refinement:
-        """Return exact box and outline in the crop around each box that a tracker found.
+        """Return corrected box and outline in the crop around each box of a tracker.
 
         Args:
-            queries: Where the tracker found each target.
-            templates: For each target the one template of it.
+            queries: The tracker's box of each target.
+            templates: The one template of each target.
         """
         ...

@@ -1,4 +1,4 @@
-"""Any batch tracker with a refiner behind it: refined boxes, and outlines where they are wanted."""
+"""A batch tracker with a refiner after it: corrected boxes, and outlines on request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from starktrack.tracking.protocol import BoxQueries, Refiner, Template
 from starktrack.tracking.refinement import Refined, mask_region, refine
 
 MARGIN = 10.0
-"""Pixels of a box that are kept inside the frame before it is refined; not every tracker clips its boxes."""
+"""Pixels of a box inside the frame before refinement; not every tracker clips its boxes."""
 
 
 @dataclass
@@ -33,11 +33,11 @@ class RefinedTarget:
 
 
 class RefinedBatchTracker:
-    """Fulfils `BatchTracker` with refined boxes; the tracker goes on from its own.
+    """A `BatchTracker` with corrected boxes; the inner tracker continues from its own boxes.
 
     Args:
         tracker: What tracks.
-        refiner: What makes its boxes exact.
+        refiner: The network that corrects its boxes.
     """
 
     def __init__(self, tracker: BatchTracker, refiner: Refiner) -> None:
@@ -47,7 +47,7 @@ class RefinedBatchTracker:
 
     @property
     def stage_seconds(self) -> Mapping[str, float]:
-        """Return those of the tracker; the refiner takes the rest of the tracking time."""
+        """Return the seconds of the inner tracker; the refiner takes the rest of the tracking time."""
         return self._tracker.stage_seconds
 
     def start(self, image: Image, box_xywh: Box) -> RefinedTarget:

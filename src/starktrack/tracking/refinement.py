@@ -1,6 +1,6 @@
-"""What a tracker found made exact: a second network gives the box anew and the target's outline.
+"""Refinement: a second network corrects a tracker's box and predicts the target's outline.
 
-It composes with any tracker: what it answers is not fed back, so the tracker goes on as it would without.
+It works with any tracker: its output is not fed back, so it does not change the tracker's own boxes.
 """
 
 from collections.abc import Sequence
@@ -35,12 +35,12 @@ class Refined:
 
 
 def refine(refiner: Refiner, found: BoxQueries, templates: Sequence[Template]) -> list[Refined]:
-    """Return refined boxes and outlines of what a tracker found.
+    """Return corrected boxes and outlines for a tracker's boxes.
 
     Args:
         refiner: The network.
-        found: Where the tracker says that the targets are.
-        templates: What `refiner.embed` gave for each of them in the frame where it was given.
+        found: The tracker's boxes.
+        templates: The result of `refiner.embed` for each target in its first frame.
 
     Raises:
         StarktrackError: The network's answer is not finite.
@@ -72,7 +72,7 @@ def _least(refiner: Refiner) -> float:
 def mask_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Mask:
     """Return the pixels of an outline inside its bounds; those of the box where there is no outline.
 
-    Where nothing was drawn the box is better than nothing, which would say that the target left.
+    An empty outline would mean that the target is absent, so the box replaces it.
     """
     if not mask.any():
         left, top, columns, rows = whole_pixels(box_xywh)

@@ -1,6 +1,5 @@
-"""Where a lost target is searched: around the place where it was last tracked, in a region that grows.
-
-Ours; off by default. The paper searches the same region around the latest box, wherever that has drifted to.
+"""The search region of a lost target: around its last sure box, growing. Not in the paper, and off by default. The
+paper searches a region of constant factor around the latest box, wherever that has drifted.
 """
 
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ RATE = 1.05
 
 @dataclass(frozen=True)
 class SearchGrowth:
-    """Where one target was last tracked, and for how many frames it has been lost.
+    """The last sure box of a target, and the number of frames since it was lost.
 
     Attributes:
         seen_xywh: The last box in state `tracked`, at first the one given; image pixels.
@@ -28,7 +27,7 @@ class SearchGrowth:
     num_lost: int = 0
 
     def after(self, box_xywh: Box, state: TargetState) -> "SearchGrowth":
-        """Return what is remembered after a frame that gave this box and this state."""
+        """Return the record after a frame with this box and this state."""
         if state is TargetState.LOST:
             return SearchGrowth(self.seen_xywh, self.num_lost + 1)
         return SearchGrowth(box_xywh if state is TargetState.TRACKED else self.seen_xywh)

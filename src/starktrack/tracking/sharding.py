@@ -1,4 +1,4 @@
-"""Work that is divided among processes and machines: who does which part, and the events of the workers."""
+"""Divides work among processes and machines, and collects the events of the workers."""
 
 import multiprocessing
 import os
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from starktrack.errors import ConfigError
 
 POLL_SECONDS = 0.5
-"""Seconds without an event after which it is checked that the workers are alive."""
+"""Seconds without an event before a check that the workers are alive."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _run_worker(work: Work, shard: Shard, events: Any) -> None:
 def _listen(processes: Mapping[Shard, Any], events: Any) -> Iterator[tuple[Shard, Any]]:
     running = set(processes)
     while running:
-        # Looked at before the queue: when that is empty, everything a dead worker had sent was read.
+        # Checked before the queue, so that an empty queue means that all events of a dead worker were read.
         dead = {shard for shard in running if not processes[shard].is_alive()}
         try:
             shard, event = events.get(timeout=POLL_SECONDS)

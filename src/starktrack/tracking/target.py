@@ -1,4 +1,4 @@
-"""What is remembered of a target, and the step that finds a batch of targets in their next frames.
+"""The state of a target, and the step that finds a batch of targets in their next frames.
 
 Source: section 3.2 and 4.1, Inference: no cosine window, no smoothing, one forward pass a frame.
 """
@@ -29,12 +29,12 @@ class Target:
     Attributes:
         box_xywh: The latest box, image pixels; read-only.
         memory: Its templates.
-        growth: Where it was last tracked, which decides where a lost target is searched.
+        growth: Its last sure box, around which a lost target is searched.
         first_wh: Width and height of the box that was given.
         num_updates: Frames since it was given.
         presence: Whether it is tracked, uncertain or lost.
         redetection: How the search of the whole picture for it stands.
-        refiner_template: What a refiner keeps of its first frame.
+        refiner_template: A refiner's features of its first frame.
     """
 
     box_xywh: Box
@@ -68,8 +68,8 @@ def advance(
 ) -> list[TrackOutput]:
     """Find every target in its next frame, change its state, and return what was found.
 
-    Targets may belong to different videos: target b is searched in `images[image_index[b]]`. Outputs carry no
-    target id and no frame index, which are the caller's.
+    Targets may belong to different videos: target b is searched in `images[image_index[b]]`. Outputs have no target
+    id and no frame index; the caller adds them.
 
     Raises:
         StarktrackError: The network's answer is not finite; no state was changed.
@@ -101,7 +101,7 @@ def advance(
         target.box_xywh = box
         target.num_updates += 1
 
-    # The paper's rule (T_u and tau) alone decides on templates; the state below is ours and has no say in it.
+    # The paper's rule (T_u and tau) alone replaces templates; the presence below does not affect it.
     is_due = [
         model.num_templates > 1
         and not target.redetection.is_pending

@@ -1,4 +1,4 @@
-"""Which targets begin and end in which frame, from the forms in which users say it."""
+"""The targets that begin and end in each frame, from the forms that users may pass."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ Change: TypeAlias = tuple[int | None, Mapping[int, Any]]
 
 
 class TargetChanges:
-    """Changes of targets in the order of frames; each is asked for once."""
+    """Changes of targets in the order of frames; each is returned once."""
 
     def __init__(self, changes: Iterator[Change]) -> None:
         self._changes = changes
@@ -66,7 +66,7 @@ class TargetChanges:
 
 
 def changes_of(boxes: Any) -> TargetChanges:
-    """Return the changes that boxes of any accepted form ask for.
+    """Return the changes that boxes of any accepted form describe.
 
     Args:
         boxes: One box, several boxes, a mapping from target id to box, or an iterator of changes.

@@ -1,4 +1,4 @@
-"""The templates of one target: the initial one for ever, the dynamic ones replaced over time."""
+"""The templates of one target: the initial one stays, dynamic ones are replaced over time."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class TemplateMemory:
 
     @classmethod
     def start(cls, initial: Template, num_templates: int) -> "TemplateMemory":
-        """Return a memory of `num_templates` slots, all showing the first frame."""
+        """Return a memory of `num_templates` slots, all with the template of the first frame."""
         return cls(initial, deque([initial] * (num_templates - 1), maxlen=num_templates - 1))
 
     def templates(self) -> list[Template]:
@@ -26,5 +26,5 @@ class TemplateMemory:
         return [self.initial, *self.dynamic]
 
     def replace_oldest(self, template: Template) -> None:
-        """Let a new dynamic template take the place of the oldest one."""
+        """Replace the oldest dynamic template by a new one."""
         self.dynamic.append(template)

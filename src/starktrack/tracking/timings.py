@@ -1,4 +1,4 @@
-"""Seconds that the stages of tracking take: an engine with crops and network timed apart."""
+"""Seconds of the stages of tracking: an engine that times crops and network separately."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ CROP, NETWORK = "crop", "network"
 
 @runtime_checkable
 class TwoStepEngine(Engine, Protocol):
-    """An engine whose `predict` is `locate` of what `crop` gives."""
+    """An engine with `predict` in two steps, `crop` and `locate`."""
 
     def crop(self, queries: BoxQueries, crop: CropConfig) -> tuple[Any, Any]:
         """Return crops around each box and their padding masks."""
@@ -41,7 +41,7 @@ class StageTimer:
 
 
 class TimedEngine:
-    """Fulfils `tracking.protocol.Engine` with another engine.
+    """A `tracking.protocol.Engine` that times another engine.
 
     Convention: templates count as network, their crops included. A GPU cuts crops asynchronously, so that most of
     their time counts as the network's.
@@ -57,7 +57,7 @@ class TimedEngine:
         return self.engine.config
 
     def embed(self, queries: BoxQueries) -> list[Template]:
-        """Return what the network keeps of a template cut around each box."""
+        """Return the network's features of a template crop around each box."""
         with self.timer.running(NETWORK):
             return self.engine.embed(queries)
 

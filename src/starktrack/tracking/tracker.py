@@ -31,9 +31,9 @@ class Tracker:
 
     Args:
         engine: The network. It is not changed, so that several trackers can share it.
-        refiner: A second network that makes each answer's box exact and adds an outline. The tracker itself
-            goes on from its own boxes.
-        settings: How to track; without them those that are stored with the weights.
+        refiner: A second network that corrects the box of each output and adds an outline. The tracker itself
+            continues from its own boxes.
+        settings: Tracking settings; by default those stored with the weights.
         color: Order of the channels of arrays that the methods get: `rgb`, or `bgr` as OpenCV reads pictures.
 
     Frames are RGB uint8 arrays `[H, W, 3]`. Grey arrays, Pillow images and uint8 torch tensors are taken as well.
@@ -90,7 +90,7 @@ class Tracker:
         boxes_xywh: Iterable[Any] | Mapping[int, Any] | None = None,
         color: Color | None = None,
     ) -> list[int]:
-        """Forget all targets and begin with these on frame 0; return their ids.
+        """Forget all targets and start these on frame 0; return their ids.
 
         Args:
             image: First frame.
@@ -117,7 +117,7 @@ class Tracker:
     def add(
         self, image: Any, box_xywh: Any, *, target_id: int | None = None, color: Color | None = None
     ) -> int:
-        """Begin to track one more target from the latest frame on; return its id.
+        """Start one more target on the latest frame; return its id.
 
         Args:
             image: The latest frame.
@@ -147,7 +147,7 @@ class Tracker:
         del self._targets[target_id]
 
     def last_box(self, target_id: int) -> Box:
-        """Return where a target was found last, or given; image pixels.
+        """Return the latest box of a target, predicted or given; image pixels.
 
         Raises:
             InputError: There is no such target.
@@ -162,7 +162,7 @@ class Tracker:
         return self._given(as_rgb(image, color or self.color), list(self._targets), None)
 
     def update(self, image: Any, *, color: Color | None = None, seconds: float | None = None) -> TrackOutput:
-        """Return where the one target is in the next frame.
+        """Return the output of the one target in the next frame.
 
         Args:
             image: The next frame.
@@ -183,7 +183,7 @@ class Tracker:
     def update_all(
         self, image: Any, *, color: Color | None = None, seconds: float | None = None
     ) -> dict[int, TrackOutput]:
-        """Return where every target is in the next frame, by id; one forward pass for all of them.
+        """Return the outputs of all targets in the next frame, by id, from one forward pass.
 
         Args:
             image: The next frame.
@@ -268,7 +268,7 @@ class Tracker:
         return {output.target_id: output for output in self._refined(image, named)}
 
     def _given(self, image: Image, ids: Sequence[int], seconds: float | None) -> dict[int, TrackOutput]:
-        """Return the boxes that targets have now as outputs, with outlines where there is a refiner."""
+        """Return the current boxes of targets as outputs, with outlines from the refiner if there is one."""
         given = [
             TrackOutput(
                 box_xywh=self._targets[i].box_xywh,
@@ -295,7 +295,7 @@ class Tracker:
         ]
 
     def _check_size(self, image: Image) -> None:
-        """Refuse a frame of another size: whether it shows the same view, only the caller knows."""
+        """Refuse a frame of another size, since it may not show the same view."""
         if self._targets and image.shape[:2] != self._size_hw:
             size, got = (f"{width} x {height}" for height, width in (self._size_hw, image.shape[:2]))
             raise InputError(
