@@ -1,4 +1,4 @@
-"""What a folder of data holds, what is missing or broken, and what that means."""
+"""Checks a folder of data: its content, missing or broken files, and the consequences."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,30 +20,30 @@ NUM_DECODED = 8
 """Sequences of a split whose first, middle and last frame are decoded."""
 
 NUM_STILLS = 400
-"""Objects of a set of still pictures that are looked at; such a set may have a million."""
+"""Number of objects to check in a set of still pictures, which may have a million."""
 
 MOST_OUTSIDE = 0.1
 """Share of a sequence's boxes that may lie outside its pictures: annotators follow a target a little out of sight."""
 
 MAX_FOLDERS = 30
-"""Folders that are looked into, one by one, for data sets of their own."""
+"""Number of folders that are searched for data sets of their own."""
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one split.
+    """The finding about one split.
 
     Attributes:
-        root: Where it was looked for.
+        root: The searched folder.
         dataset: Name of the source.
         split: The part of it.
-        num_found: Sequences that are there.
-        missing: Names of those that are not.
-        num_frames: Frames of the sequences that are there.
-        num_bare: Sequences of which only the annotation is there.
-        problems: What is broken, each naming its file.
+        num_found: Number of existing sequences.
+        missing: Names of missing sequences.
+        num_frames: Number of frames of the existing sequences.
+        num_bare: Number of sequences with an annotation only.
+        problems: Errors, each with its file.
     """
 
     root: str
@@ -57,12 +57,12 @@ class Finding:
 
     @property
     def is_broken(self) -> bool:
-        """Return whether something that is there cannot be used."""
+        """Return whether an existing file cannot be used."""
         return bool(self.problems)
 
     @property
     def meaning(self) -> str:
-        """Return what the finding means for who wants to use the split."""
+        """Return the consequence of the finding for users of the split."""
         if self.is_broken:
             return f"broken: {len(self.problems)} sequences cannot be used as they are; repair or remove them"
         if self.num_bare:
@@ -112,7 +112,7 @@ def recognise(root: Folder) -> list[tuple[Folder, DatasetSpec]]:
 
 
 def _best_source(root: Folder) -> tuple[int, DatasetSpec | None]:
-    """Return how many sequences the source finds that finds most; of equals, the most particular."""
+    """Return the largest number of sequences that a source finds; of equals, the most specific source."""
     counts = {name: _count(root, source) for name, source in SOURCES.items()}
     best = max(counts, key=lambda name: counts[name])
     if counts[best]:

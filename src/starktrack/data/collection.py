@@ -1,4 +1,4 @@
-"""Every data set below one folder, as one: to track and score what is there with one command."""
+"""All data sets below one folder as one, to track and score them with one command."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +12,7 @@ from starktrack.data.sources.registry import open_dataset
 from starktrack.errors import DatasetError
 
 ALL = "all"
-"""What the collection is called where a data set's name is asked for."""
+"""Name of the collection in place of a data set's name."""
 
 
 def open_benchmark(
@@ -24,7 +24,7 @@ def open_benchmark(
         name: A data set of the registry, or `all`.
         root: Its folder or zip; for `all` the folder of several.
         split: Another part than the benchmark's.
-        allow_missing: Take the sequences that are there.
+        allow_missing: Accept a split with missing sequences.
 
     Raises:
         DatasetError: Unknown name or split, no such folder, or sequences are missing; names them.

@@ -1,4 +1,4 @@
-"""Targets of the same class: real look-alikes, which copies of a target are not."""
+"""Targets of the same class, as distractors from real pictures."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -13,7 +13,7 @@ MAX_LOOKED_AT = 20
 
 
 class TargetsByClass:
-    """The targets of a data set by class; capital letters do not count."""
+    """The targets of a data set by class; names ignore case."""
 
     def __init__(self, collection: SequenceCollection) -> None:
         self._collection = collection
@@ -42,10 +42,10 @@ class TargetsByClass:
         """Return a target of the class, None if none fits.
 
         Args:
-            object_class: Of which it is one.
-            origins: The videos or pictures that it must not be from.
+            object_class: Its class.
+            origins: Videos or pictures to leave out.
             rng: The source of randomness.
-            fits: What else is asked of it.
+            fits: A further condition.
         """
         of_class = self._positions.get((object_class or "").casefold(), ())
         for position in rng.choice(of_class, min(len(of_class), MAX_LOOKED_AT), replace=False):

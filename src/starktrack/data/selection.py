@@ -1,4 +1,4 @@
-"""Part of a data set, chosen by the names of its sequences or by what is known of them."""
+"""Part of a data set, chosen by names or properties of its sequences."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class Selection:
         return [names[int(position)] for position in self.positions]
 
     def target_classes(self) -> TargetClasses:
-        """Return the class of every chosen target, as far as the data set tells."""
+        """Return the class of every chosen target, None where the data set has none."""
         classes = classes_of(self.whole)
         return replace(classes, number=classes.number[self.positions]) if classes.names else classes
 

@@ -1,1 +1,1 @@
-"""Training samples: which frames, which crops of them, what else they show, how they look, and batches of them."""
+"""Training samples: drawn frames, crops, distractors, augmentations, and batches."""

@@ -1,8 +1,7 @@
-"""How each crop of a sample shall augmentation: drawn here, applied to the whole batch where the network runs.
+"""Draws the augmentations of each crop of a sample; the device applies them to the whole batch.
 
-Convention: colours are a linear map of RGB in [0, 1], so that all colour changes of a crop are one matrix. It
-acts on what was cut, then the crop is blurred, gets noise, and is painted over. Boxes here are those of the
-crop after mirroring.
+Convention: colours are a linear map of RGB in [0, 1], so that all colour changes of a crop are one matrix. The order
+is colour, blur, noise, occluder. Boxes are those of the crop after mirroring.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ OCCLUDED_SHARES = (0.3, 0.7)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How one crop is varied.
+    """The augmentation of one crop.
 
     Attributes:
         flip: Whether it is mirrored left to right.
@@ -32,7 +31,7 @@ class Augmentation:
         shift: Added to it afterwards.
         blur: Deviation of a Gaussian blur, crop pixels; 0 is none.
         noise: Deviation of Gaussian noise, of the range [0, 1]; 0 is none.
-        noise_seed: Where that noise starts.
+        noise_seed: Seed of that noise.
         occluder_xyxy: Rectangle painted over, crop units; zeros are none.
     """
 
@@ -56,7 +55,7 @@ def draw_augmentations(
     """Return the augmentations of the crops of one sample, templates first and search last.
 
     Args:
-        config: Which variations, how strong.
+        config: Probabilities and strengths.
         boxes_cxcywh: The target in each crop before mirroring, crop units.
         rng: The source of randomness.
     """

@@ -1,6 +1,6 @@
 """Samples joined into batches: crops cut by the loader's workers, or frames for the device to cut.
 
-`training.batches` turns either into the `Batch` that a network takes.
+`training.batches` turns either into a `Batch`.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from starktrack.geometry.crop import Crop, CropTransform, Geometry, cut
 
 
 class Outlines(NamedTuple):
-    """What a refiner learns from beyond boxes.
+    """The targets of a refiner beyond boxes.
 
     Attributes:
         template_boxes: The target in each initial template, cxcywh, crop units.
         pixels: Which pixels of each search crop are the target's.
-        known: Whether the data set says so; else the pixels are all False.
+        known: Whether the data set has an outline; else the pixels are all False.
     """
 
     template_boxes: Float[Tensor, "batch 4"]
@@ -33,7 +33,7 @@ class Outlines(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a training step takes; T templates, initial first.
+    """The input of a training step; T templates, initial first.
 
     Attributes:
         templates: Normalised template crops.
@@ -43,9 +43,9 @@ class Batch:
         box_cxcywh: True boxes in crop units of the search region; may reach beyond [0, 1].
         label: 1 where the search region shows the target, else 0.
         names: Each sample's sequences.
-        skipped: What was wrong with frames that had to be passed over.
-        outlines: What a refiner learns from beyond boxes; None for trackers.
-        others: The boxes of other targets in each search region, as `box_cxcywh`; rows of zeros fill up.
+        skipped: Error messages of frames that were skipped.
+        outlines: The targets of a refiner beyond boxes; None for trackers.
+        others: The boxes of other targets in each search region, as `box_cxcywh`, padded with rows of zeros.
     """
 
     templates: Float[Tensor, "batch num_templates 3 template_side template_side"]
@@ -77,7 +77,7 @@ class Augmentations(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What the network is to say about each sample."""
+    """The labels of the samples."""
 
     box_cxcywh: Float[Tensor, "batch 4"]
     label: Float[Tensor, " batch"]
@@ -88,7 +88,7 @@ class Answers(NamedTuple):
 
 
 class CropSet(NamedTuple):
-    """Crops of one size as they were cut, before they are varied."""
+    """Crops of one size before augmentation."""
 
     images: UInt8[Tensor, "num_crops size size 3"]
     padding_mask: Bool[Tensor, "num_crops size size"]

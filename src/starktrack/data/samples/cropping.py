@@ -1,4 +1,4 @@
-"""Where the crops of a sample are cut: windows around guesses, as a tracker's would be, and the labels in them."""
+"""The windows of a sample's crops, around jittered boxes as in tracking, and the labels in them."""
 
 from dataclasses import dataclass
 
@@ -23,13 +23,13 @@ SEARCH_REACH = 0.9
 """Centre jitter of search regions over their factor (4.5 of 5 in the authors' configurations)."""
 
 ABSENT_SHARE = 1 / 8
-"""Sides of the box that is searched in a frame without a target, over the frame's (the authors' sampler)."""
+"""Sides of the search box in a frame without a target, over the frame's (the authors' sampler)."""
 
 NEIGHBOUR_SCALE, NEIGHBOUR_CENTRE = 0.1, 0.5
-"""Jitter of regions around earlier boxes and around other targets, for a tracker's boxes are not exact."""
+"""Jitter of regions around earlier boxes and around other targets, since a tracker's boxes are not exact."""
 
 MAX_NEIGHBOUR_DRAWS = 10
-"""Jittered regions around another target that are tried before it is taken as it is."""
+"""Attempts at a jittered region around another target before the region is taken without jitter."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Cropper:
 
     Attributes:
         model: Crop sides and factors, geometry.
-        jitter: How far windows lie from the true box.
+        jitter: Distance of windows from the true box.
 
     Raises:
         ConfigError: The jitter would move targets out of the search region or of a template.
@@ -91,13 +91,13 @@ class Cropper:
             frame: Which frame is searched.
             size_hw: Size of the frame.
             rng: The source of randomness.
-            around_xywh: The box that the region lies around, as far as the target stays in it; left out, the true
-                box moved by the jitter, or one of a frame close by.
+            around_xywh: Box at the middle of the region, as far as the target stays in the region; by default the
+                true box with jitter, or that of a frame close by.
         """
         jitter = self.jitter
         visible = bool(sequence.visible[frame])
         box = sequence.boxes_xywh[frame] if visible else absent_box(size_hw)
-        # Off, a setting draws no number, so that samples of recipes without it stay what they were.
+        # A setting that is off draws no number, so that the samples of other recipes do not change.
         if around_xywh is None and jitter.motion_share and visible and rng.random() < jitter.motion_share:
             around_xywh = self._earlier_box(sequence, frame, rng)
         if around_xywh is not None:
@@ -142,7 +142,9 @@ class Cropper:
         )
 
     def _earlier_box(self, sequence: VideoSequence, frame: int, rng: np.random.Generator) -> Box | None:
-        """Return the box of a frame close by, as a tracker's last one: real motion in place of drawn motion."""
+        """Return the true box of a frame close by, as a tracker's last box: real motion in place of random
+        motion.
+        """
         shown = np.flatnonzero(sequence.visible)
         near = shown[(np.abs(shown - frame) <= self.jitter.motion_gap) & (shown != frame)]
         if not len(near):
@@ -168,7 +170,7 @@ class Cropper:
 
 
 def kept_inside(guess_xywh: Box, box_xywh: Box, factor: float) -> Box:
-    """Return the guess, moved towards a box as far as the middle of the box lies in the region around the guess.
+    """Return the guess, moved towards a box until the region around the guess holds the middle of the box.
 
     Regions have `factor` times the side of the guess; the middle stays in the inner `SEARCH_REACH` of them. A guess of
     no area gets that of the box.

@@ -1,4 +1,4 @@
-"""What small and distant targets look like: few pixels, compressed, blurred by motion; put on frames before cropping.
+"""Degrades frames before cropping, as small and distant targets look: few pixels, compression, motion blur.
 
 Convention: only the part of the frame that a window shows is changed, in a copy. It works on frames, so that crops are
 the same wherever they are cut.
@@ -16,7 +16,7 @@ from starktrack.errors import DatasetError
 from starktrack.geometry.crop import CropTransform
 
 SMALL_SIDES = (8.0, 20.0)
-"""Square root of the area of a small target in its frame, pixels: what is left of it after downsampling."""
+"""Square root of the area of a target after downsampling, pixels."""
 
 QUALITIES = (25, 90)
 """JPEG qualities of compressed crops."""
@@ -25,12 +25,12 @@ STREAKS = (0.1, 0.5)
 """Length of a streak of motion blur, in square roots of the area of the target."""
 
 MAX_STREAK = 31
-"""Longest streak, pixels of what is shown: longer ones leave nothing to see."""
+"""Longest streak, pixels of the shown part: after longer ones no target is visible."""
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """How the picture in one window is made worse.
+    """The degradation of the picture in one window.
 
     Attributes:
         scale: It is downsampled by this and enlarged again; 1 leaves it.
@@ -51,7 +51,7 @@ class Degradation:
 def draw_degradations(
     config: AugmentConfig, target_sides: list[float], rng: np.random.Generator
 ) -> tuple[Degradation, ...]:
-    """Return how the crops of one sample are made worse, templates first and search last.
+    """Return the degradations of the crops of one sample, templates first and search last.
 
     All crops of a sample are small or compressed together, as the frames of one video are; each has motion blur of its
     own.
@@ -74,7 +74,7 @@ def draw_degradations(
 
 
 def degraded(frame: Image, window: CropTransform, degradation: Degradation) -> Image:
-    """Return a copy of a frame with what the window shows made worse."""
+    """Return a copy of a frame, degraded inside the window."""
     side = window.side[0]
     size_wh = np.array(frame.shape[1::-1])
     low = np.clip(np.floor(window.origin_xy[0]), 0, size_wh).astype(int)
@@ -99,7 +99,7 @@ def degraded(frame: Image, window: CropTransform, degradation: Degradation) -> I
 
 
 def _streak(streak_xy: Float[np.ndarray, "2"]) -> Float[np.ndarray, "taps taps"]:
-    """Return the kernel of a straight motion: what each pixel of the way counts, in sum 1."""
+    """Return the kernel of a straight motion: the weight of each pixel along it, with a sum of 1."""
     length = min(float(np.hypot(*streak_xy)), MAX_STREAK)
     reach = int(np.ceil(length / 2))
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))

@@ -1,9 +1,9 @@
-"""What else a search region shows: copies of the target, other objects, another picture where its own ends.
+"""Distractors in a search region: copies of the target, other objects, another picture in place of padding.
 
-Copies lie farther from the middle of the search region than the target, for that is where the tracker saw it
-last; so a network learns to stay with the nearest of equals. Other objects lie where they fall, in the middle too, so
-that it does not learn to stay with whatever is nearest. Pictures often end close to their object; a search
-region around it is mostly padding then, and asks nothing of a network.
+Copies lie farther from the middle of the search region than the target, because the middle is the target's last
+place: so a network learns to prefer the nearest of equal objects. Other objects may lie anywhere, also in the
+middle, so that it does not learn to prefer the nearest object of any kind. Pictures often end close to their object;
+without a second picture the search region would be mostly padding and too easy.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,13 +27,13 @@ MAX_COVERED = 0.1
 """A copy as large as the target hides at most this share of its box."""
 
 LEAD = 0.5
-"""How much nearer to the middle the target is than any copy, in square roots of its area."""
+"""Least difference between the distances of a copy and of the target to the middle, in square roots of its area."""
 
 MAX_PLACES = 10
-"""Places that are tried for a copy before it is left out."""
+"""Attempts to place a copy before it is left out."""
 
 SIZE_DEVIATION = 0.12
-"""Of the logarithm of a copy's size over that of the target."""
+"""Deviation of the logarithm of a copy's size over that of the target."""
 
 TINTED, MAX_TINT = 0.5, 0.1
 """Share of the copies whose channels are at most about this share darker or lighter."""
@@ -45,22 +45,22 @@ DISTRACTOR_DISTANCE, DISTRACTOR_SIZES = 0.8, (0.5, 1.2)
 """Deviation of its place from the target's, and its size, both in square roots of the target's area."""
 
 MAX_INSIDE = 0.8
-"""Regions of which more than this share lies on their picture are left as they are."""
+"""Regions with more than this share on their picture do not change."""
 
 ZOOMS = (1.0, 2.0)
-"""The picture around is shown so many times larger than would just fill the region."""
+"""Scale of the background picture over the scale that would just fill the region."""
 
 
 @dataclass(frozen=True)
 class SearchView:
-    """A search region, the frame that it lies on, and where the target is.
+    """A search region, its frame, and the target in it.
 
     Attributes:
         frame: The whole frame.
         box_xywh: The true box, frame pixels.
         mask: The target's pixels, where they are known.
         window: The search region, a batch of one.
-        others_xywh: Boxes of other targets that are known, frame pixels: those of the video, and what was laid in.
+        others_xywh: Known boxes of other targets, frame pixels: those of the video, and inserted distractors.
     """
 
     frame: Image
@@ -76,9 +76,9 @@ class SearchView:
 
 
 def with_background_fill(view: SearchView, picture: Image, rng: np.random.Generator) -> SearchView:
-    """Return the same region on a frame that goes on as another picture where the view's own one ends.
+    """Return the same region on a frame that another picture continues beyond the border.
 
-    A region that mostly lies on its frame is returned as it is.
+    A region that lies mostly on its frame does not change.
     """
     if share_inside(view) > MAX_INSIDE:
         return view

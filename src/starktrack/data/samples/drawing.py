@@ -1,7 +1,7 @@
-"""Which frames make a training sample: pure functions of a random generator.
+"""Draws the frames of a training sample: pure functions of a random generator.
 
-Convention: sample `index` of epoch `epoch` depends on nothing but `(seed, epoch, index)`, so it is the same
-for any number of processes, in any order, and after a restart.
+Convention: sample `index` of epoch `epoch` depends only on `(seed, epoch, index)`, so it is the same for any number
+of processes, in any order, and after a restart.
 """
 
 import math
@@ -38,7 +38,7 @@ class Mixture:
     Attributes:
         collections: The data sets.
         ratios: One for each.
-        names: What the recipe calls them; only needed to find the sequences of `sampling.mistakes`.
+        names: Their names in the recipe, used only to find the sequences of `sampling.mistakes`.
     """
 
     collections: tuple[SequenceCollection, ...]
@@ -61,7 +61,9 @@ class Mixture:
             )
 
     def sequence(self, collection: int, index: int) -> VideoSequence:
-        """Return a sequence by position; the last few are kept, because a sample asks more than once."""
+        """Return a sequence by position; the last few are cached, because a sample reads its sequence several
+        times.
+        """
         key = (collection, index)
         if key not in self._kept:
             self._kept[key] = self.collections[collection][index]
@@ -81,14 +83,15 @@ class FramePlace:
 
 @dataclass(frozen=True)
 class Triplet:
-    """Which frames make one sample.
+    """The frames of one sample.
 
     Attributes:
         templates: The initial template, then the dynamic ones.
-        search: The frame to search. Of a negative it shows another target, or the same video without it.
+        search: The frame to search. In a negative sample it is of another sequence, or of the same video without the
+            target.
         is_positive: Whether the search region shows the templates' target.
-        around_xywh: The box that the search region lies around, where it is not the true one.
-        neighbour_xywh: Another target of the frame, which the search region shows in place of the own one.
+        around_xywh: The box at the middle of the search region; None for the true box.
+        neighbour_xywh: Another target of the frame, which the search region shows in place of the sequence's own.
     """
 
     templates: tuple[FramePlace, ...]
@@ -99,7 +102,7 @@ class Triplet:
 
 
 def sample_generator(seed: int, epoch: int, index: int, attempt: int = 0) -> np.random.Generator:
-    """Return the source of all randomness of one sample; each attempt at it has its own."""
+    """Return the random generator of one attempt at one sample."""
     return np.random.default_rng([seed, epoch, index, attempt])
 
 
@@ -121,7 +124,7 @@ def draw_triplet(
 
     Args:
         mixture: Where they come from.
-        config: How they are chosen.
+        config: The rules of sampling.
         rng: The source of randomness.
         num_templates: One initial, the rest dynamic.
         search_factor: Sides of a search region over those of the box that it lies around.
@@ -133,7 +136,7 @@ def draw_triplet(
 
     Source: section 4.1 and the authors' sampler; the negatives differ (`draw_negative`).
     """
-    # Off, a setting draws no number, so that samples of recipes without it stay what they were.
+    # A setting that is off draws no number, so that the samples of other recipes do not change.
     if config.mistake_share and rng.random() < config.mistake_share:
         return _draw_mistake(mixture, config, mistakes, rng, num_templates=num_templates)
     min_visible = 2 * (1 + num_templates) + 1
@@ -185,7 +188,7 @@ def draw_neighbour(
 ) -> tuple[int, Box] | None:
     """Return a frame and the box of another target in it whose search region does not show the sequence's own.
 
-    Both are labelled in that frame; None where there is none. The nearest of them are as likely as the rest.
+    Both are labelled in that frame; None without such a frame. The nearest targets are as likely as the others.
     """
     frames, boxes = [], []
     for other in sequence.others:
@@ -342,9 +345,9 @@ def has_box(sequence: VideoSequence) -> Bool[np.ndarray, " num_frames"]:
 
 
 def one_by_one(collection: SequenceCollection, rng: np.random.Generator) -> Iterator[int]:
-    """Yield positions in random order, none twice: the last resort where draws have found nothing that fits.
+    """Yield positions in random order, none twice: the last attempt after draws without a result.
 
-    Convention: at most `MAX_SCANNED`, for there may be a million videos that are made when asked for.
+    Convention: at most `MAX_SCANNED`, since a data set may have a million videos.
     """
     yield from rng.permutation(len(collection))[:MAX_SCANNED].tolist()
 

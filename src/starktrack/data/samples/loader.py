@@ -1,4 +1,4 @@
-"""Samples in batches, read by worker processes; which sample lands in which batch depends on no process.
+"""Batches of samples, read by worker processes; the samples of a batch do not depend on the processes.
 
 Batch `step` of an epoch holds samples `step * batch_size` onwards; each rank takes its share of every batch.
 """
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 @dataclass
 class BatchKeys:
-    """Which samples this rank reads, batch after batch; `begin` chooses the epoch and where in it to start.
+    """The samples that this rank reads, batch after batch; `begin` sets the epoch and the first step.
 
     Attributes:
-        num_samples: Samples per epoch; what does not fill a batch is left out.
+        num_samples: Samples per epoch; an incomplete last batch is dropped.
         batch_size: Samples per batch over all ranks.
         rank: This process, from 0.
         num_ranks: How many processes share each batch.
@@ -72,7 +72,7 @@ def make_loader(
     collate: Callable[[list[Sample]], T],
     pin_memory: bool,
 ) -> DataLoader[T]:
-    """Return the loader of joined samples; `keys.begin` steers each pass over it.
+    """Return the loader of joined samples; `keys.begin` sets the epoch of each pass over it.
 
     Workers live on between epochs, and each uses one thread.
     """
@@ -90,7 +90,7 @@ def make_loader(
 
 
 SECONDS_TO_SAVE = 300
-"""A worker that was asked to end does so after this long, or when asked again."""
+"""Seconds until a worker ends after a signal; a second signal ends it at once."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class _Samples(Dataset[Sample]):
 
 
 def _use_one_thread(worker: int) -> None:
-    # Ctrl-C and job schedulers reach every process of a run; workers go on until the training process has saved.
+    # Ctrl-C and job schedulers signal every process of a run; workers continue until the training process has saved.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _give_time_to_save)
     cv2.setNumThreads(0)

@@ -1,4 +1,4 @@
-"""Hard examples: where a network lost the targets of its training videos, in a file that sampling draws from."""
+"""Hard examples: frames in which a network lost the targets of its training videos, in a file for the sampler."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ class Mistake:
         dataset: Name of the data set in the recipe.
         sequence: Name of the target's sequence.
         frame: Which frame (from 0); the target is visible in it.
-        box_xywh: Where the tracker went, image pixels.
+        box_xywh: The tracker's box, image pixels.
     """
 
     dataset: str
@@ -77,7 +77,7 @@ def positions_of(
     """Return mistakes with the positions of their data set and sequence, without those of other data sets.
 
     Args:
-        mistakes: What `read_mistakes` gave.
+        mistakes: The result of `read_mistakes`.
         names: The data sets of a run.
         sequences: For each of them the names of its sequences.
 

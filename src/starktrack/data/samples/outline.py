@@ -1,4 +1,4 @@
-"""The target's outline in a crop, for networks that learn to draw it."""
+"""The target's outline in a crop, for networks that predict it."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from starktrack.geometry.crop import CropTransform, cut
 
 @dataclass(frozen=True)
 class Outline:
-    """What a refiner learns from beyond the box.
+    """The target of a refiner beyond the box.
 
     Attributes:
         template_box_cxcywh: The target in the initial template, crop units, after mirroring.
-        pixels: Which pixels of the search crop are the target's, before mirroring; None where the data set
-            does not say.
+        pixels: Which pixels of the search crop are the target's, before mirroring; None without a mask in the data
+            set.
     """
 
     template_box_cxcywh: Box
@@ -26,6 +26,6 @@ class Outline:
 def cut_outline(
     mask: Bool[np.ndarray, "height width"], window: CropTransform
 ) -> Bool[np.ndarray, "side side"]:
-    """Return a mask as a crop of its frame shows it: pixels of which at least half is the target's."""
+    """Return the crop of a mask: pixels of which at least half is the target's."""
     shades = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 255
     return cut(shades, window, "exact").image[..., 0] >= 128

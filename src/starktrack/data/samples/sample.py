@@ -1,4 +1,4 @@
-"""A training sample: frames, the windows to cut from them, how each crop is varied, and the true box."""
+"""A training sample: frames, the windows to cut from them, the augmentation of each crop, and the true box."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,18 +27,18 @@ MAX_ATTEMPTS = 50
 
 @dataclass(frozen=True)
 class Sample:
-    """What one row of a batch is made of.
+    """The parts of one row of a batch.
 
     Attributes:
         frames: The distinct frames.
         frame_index: For each crop (templates first, search last), which frame it lies on.
         windows: For each crop, a window (a batch of one) of that frame.
-        augmentations: For each crop, how it is varied.
+        augmentations: The augmentation of each crop.
         box_cxcywh: The true box in the search crop, crop units, after mirroring; may reach beyond [0, 1].
         is_positive: Whether the search crop shows the target.
         name: The sequence of the templates, and that of the search region where it is another.
-        outline: What a refiner learns from beyond the box; None for trackers.
-        skipped: What was wrong with frames that had to be passed over.
+        outline: The target of a refiner beyond the box; None for trackers.
+        skipped: Error messages of frames that were skipped.
         others_cxcywh: The boxes of other targets whose middle lies in the search crop, like `box_cxcywh`.
     """
 
@@ -56,12 +56,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """All samples there are: one for each (epoch, index), drawn when asked for.
+    """The samples of a run: one for each (epoch, index), drawn on demand.
 
     Attributes:
-        mixture: Where frames come from.
+        mixture: The data sets.
         model: Crop sides and factors, number of templates, geometry.
-        data: How frames are chosen and varied.
+        data: Sampling, cropping and augmentation.
         seed: Another seed gives other samples.
 
     Raises:
@@ -89,7 +89,7 @@ class Samples:
 
     @cached_property
     def staging(self) -> Staging:
-        """Return what else search regions show."""
+        """Return what inserts distractors into search regions."""
         return Staging(self.mixture, self.data.staging)
 
     @cached_property
@@ -109,7 +109,7 @@ class Samples:
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """Return sample `(epoch, index)`.
 
-        A sample whose frames cannot be read or whose crop shows nothing is drawn again.
+        If a frame cannot be read, or a crop shows no target, another sample is drawn.
 
         Raises:
             NothingUsableError: No sequence of a data set fits the sampling; raised at the first attempt.
@@ -228,7 +228,8 @@ class Samples:
 def _label_of(view: SearchView, plain: SearchView, label_cxcywh: Box) -> Box:
     """Return the label of a staged view, crop units, from that of the plain one.
 
-    What staging did to the box in the region is added to the label, whose quirks (`label_transform`) stay.
+    The change that staging made to the box in the region is added to the label, which keeps the quirks of
+    `label_transform`.
     """
     now, before = (each.window.to_crop(each.box_xywh[None])[0] for each in (view, plain))
     return label_cxcywh + (now - before)

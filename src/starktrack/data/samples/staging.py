@@ -1,4 +1,4 @@
-"""What else the search regions of a run show: which pictures and which objects are laid into them, and how often."""
+"""Inserts distractors into the search regions of a run, and draws the pictures and objects for them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +20,11 @@ from starktrack.data.video_sequence import VideoSequence
 
 @dataclass(frozen=True)
 class Staging:
-    """Lays copies of the target, other objects and other pictures into search regions.
+    """Inserts copies of the target, other objects and other pictures into search regions.
 
     Attributes:
         mixture: Where they come from.
-        config: How often.
+        config: Probabilities.
     """
 
     mixture: Mixture
@@ -35,17 +35,17 @@ class Staging:
         return tuple(TargetsByClass(collection) for collection in self.mixture.collections)
 
     def staged(self, view: SearchView, place: FramePlace, rng: np.random.Generator) -> SearchView:
-        """Return the search region with what else it shall show.
+        """Return the search region with its distractors.
 
-        A region that shows another target of its video already is neither bent, for the boxes of the others would no
-        longer be known, nor given copies or distractors: real look-alikes are better.
+        A region with another target of its video is not warped, since the boxes of the others would be unknown then,
+        and gets no copies or distractors, since real ones are better.
         """
         config = self.config
         if rng.random() < config.background_fill:
             other, index = self._any(place, rng)
             view = view if other is None else with_background_fill(view, other.frames.read(index), rng)
         has_others = bool(len(view.others_inside()))
-        # Off, it draws no number, so that samples of recipes without it stay what they were.
+        # A setting that is off draws no number, so that the samples of other recipes do not change.
         if config.warps and rng.random() < config.warps and not has_others:
             view = warped(view, rng)
         if rng.random() < config.target_copies and not has_others:
@@ -58,15 +58,15 @@ class Staging:
         return view
 
     def _any(self, place: FramePlace, rng: np.random.Generator) -> tuple[VideoSequence | None, int]:
-        """Return a sequence of any data set and a frame of it; None where it may show the target."""
+        """Return a sequence of any data set and a frame of it; None if it may show the target."""
         which = int(rng.integers(len(self.mixture.collections)))
         other = self.mixture.sequence(which, int(rng.integers(len(self.mixture.collections[which]))))
         shares = other.origins & find(self.mixture, place).origins
         return None if shares else other, int(rng.integers(len(other)))
 
     def _of_same_class(self, place: FramePlace, rng: np.random.Generator) -> tuple[VideoSequence, int] | None:
-        """Return another target of the same class and a frame of it; None if any will do."""
-        # Off, it draws no number, see above.
+        """Return another target of the same class and a frame of it; None if the class does not matter."""
+        # As above: no number where it is off.
         if not self.config.same_class or rng.random() >= self.config.same_class:
             return None
         target = find(self.mixture, place)

@@ -1,1 +1,1 @@
-"""Video made from still pictures, and what else a search region is made to show."""
+"""Video made from still pictures, and changed search regions."""

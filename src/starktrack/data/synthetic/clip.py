@@ -1,4 +1,4 @@
-"""A short clip with a moving object and its true boxes, made by arithmetic: for the demo and the profiler."""
+"""A short clip with a moving object and its true boxes, computed for the demo and the profiler."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

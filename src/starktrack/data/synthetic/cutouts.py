@@ -1,6 +1,7 @@
 """Objects cut out of pictures: along their mask where there is one, else along a soft rounded outline.
 
-Convention: a cut-out has its own pixel grid, edges continuous. What is at least half opaque is the object.
+Convention: a cut-out has its own pixel grid, edges continuous. Pixels that are at least half opaque belong to the
+object.
 """
 
 from dataclasses import dataclass, replace
@@ -13,13 +14,13 @@ from starktrack.arrays import Box, Image
 from starktrack.errors import DatasetError
 
 MARGIN = 2
-"""Pixels around the object that its soft edge may use."""
+"""Width of the soft edge around the object, pixels."""
 
 EDGE_DEVIATION = 0.8
 """Gaussian that softens the edge, pixels."""
 
 NUM_SEEDS = 96
-"""Points spread over an object, to tell how much of it can be seen."""
+"""Number of points spread over an object, which measure its visible share."""
 
 
 @dataclass(frozen=True)

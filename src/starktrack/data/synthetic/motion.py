@@ -1,4 +1,4 @@
-"""Smooth random motion: where a cut-out lies in every frame of a video.
+"""Smooth random motion: the place of a cut-out in every frame of a video.
 
 Convention: a pose maps cut-out pixels to frame pixels, edges continuous.
 """
@@ -15,15 +15,17 @@ GROWTH = 0.25
 """Typical change of size, logarithm."""
 
 SINES = np.array([1.0, 2.0, 4.0])
-"""How often the sines of a random curve swing in a video, at most; each is that much smaller."""
+"""Most swings of the sines of a random curve in a video; the amplitude of each is divided by its number of
+swings.
+"""
 
 SQUEEZE = 0.08
-"""Typical change of the ratio of sides, logarithm; what turning in depth looks like."""
+"""Typical change of the ratio of sides, logarithm, as if turning in depth."""
 
 
 @dataclass(frozen=True)
 class Poses:
-    """Where something lies in each frame: point p of the cut-out is at `linear[t] @ p + offset[t]`."""
+    """The place of a cut-out in each frame: its point p is at `linear[t] @ p + offset[t]`."""
 
     linear: Float[np.ndarray, "num_frames 2 2"]
     offset: Float[np.ndarray, "num_frames 2"]

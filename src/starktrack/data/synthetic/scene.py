@@ -1,4 +1,4 @@
-"""What happens in a synthetic video: who moves where, before what, in which light; nothing is painted yet."""
+"""The plan of a synthetic video: objects, motions, background and light; `videos` paints it."""
 
 from dataclasses import dataclass, replace
 
@@ -16,17 +16,17 @@ from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 from starktrack.errors import NothingUsableError
 
 MIN_OBJECT_SIDE = 16
-"""Smaller objects in pictures are left alone, pixels."""
+"""Smallest object that is cut out of a picture, pixels."""
 
 MAX_ENLARGEMENT = 1.5
-"""Objects are not shown larger than this, because they would be blurred."""
+"""Largest scale of an object; a larger one would be blurred."""
 
 MAX_DRAWS = 100
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One thing in a video."""
+    """One object in a video."""
 
     cutout: CutOut
     poses: Poses
@@ -34,12 +34,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that is needed to paint any frame of one video.
+    """The data from which any frame of one video is painted.
 
     Attributes:
         background: The picture behind everything.
         background_poses: How it moves.
-        layers: What lies on it, the rearmost first.
+        layers: The objects, the rearmost first.
         target: Which layer is the target.
         light: Factor on red, green and blue in each frame.
         exposure: Time that the shutter is open, frames.
@@ -65,14 +65,14 @@ def draw_scene(
     *,
     same_class: TargetsByClass | None = None,
 ) -> Scene:
-    """Return a scene: a target, copies of it in other colours, other things, perhaps an occluder.
+    """Return a scene: a target, recoloured copies of it, other objects, perhaps an occluder.
 
     Args:
-        objects: What targets and other things are cut from.
-        backgrounds: What lies behind.
-        config: What happens.
+        objects: Source of targets and other objects.
+        backgrounds: Source of backgrounds.
+        config: Settings of the videos.
         rng: The source of randomness.
-        same_class: Which objects are of one class, to be kept from scene to scene; made here without.
+        same_class: The objects by class, to be passed to every scene; computed here by default.
 
     Raises:
         DatasetError: A picture cannot be read.
@@ -109,7 +109,7 @@ def draw_scene(
 def true_boxes(scene: Scene) -> Boxes:
     """Return the target's box in each frame, cut at the border; no size where it is outside.
 
-    What passes in front does not make the box smaller.
+    Occluders do not make the box smaller.
     """
     layer = scene.layers[scene.target]
     corners = layer.poses.to_frame(layer.cutout.outline_xy).clip(0, scene.size_wh)
@@ -118,7 +118,7 @@ def true_boxes(scene: Scene) -> Boxes:
 
 
 def visible_share(scene: Scene) -> Float[np.ndarray, " num_frames"]:
-    """Return how much of the target can be seen in each frame: inside it, and not behind anything."""
+    """Return the visible share of the target in each frame: inside the frame, and not behind an object."""
     layer = scene.layers[scene.target]
     seeds = layer.poses.to_frame(layer.cutout.seeds_xy)
     seen = ((seeds >= 0) & (seeds < scene.size_wh)).all(axis=2)
@@ -136,7 +136,7 @@ def _draw_background(
 
 @dataclass(frozen=True)
 class _Others:
-    """Things beside a target, a share of them of its class."""
+    """Objects beside a target, a share of them of its class."""
 
     objects: SequenceCollection
     same_class: TargetsByClass
@@ -144,7 +144,7 @@ class _Others:
     target: CutOut
 
     def draw(self, side: float, rng: np.random.Generator) -> CutOut:
-        # Without a share it draws no number, so that scenes of recipes without one stay what they were.
+        # Without a share it draws no number, so that the scenes of other recipes do not change.
         if self.same_class_share and rng.random() < self.same_class_share:
             target = self.target
             other = self.same_class.draw(

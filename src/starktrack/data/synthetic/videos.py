@@ -1,7 +1,7 @@
 """Video made from still pictures: cut-outs that move, turn, blur and hide, with exact boxes and masks.
 
-A data set like the others: video k is a pure function of (seed, k), and only the frames that are read are
-painted. Recoloured copies of the target and other things move beside it.
+Video k is a pure function of (seed, k), and a frame is painted when it is read. Recoloured copies of the target and
+other objects move beside it.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from starktrack.data.synthetic.scene import Scene, draw_scene, true_boxes, visib
 from starktrack.data.video_sequence import SequenceCollection, VideoSequence
 
 FAINTEST = 16
-"""A share of a pixel of 255 that can be seen."""
+"""Smallest visible share of a pixel, of 255."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SceneFrames:
 
 @dataclass(frozen=True)
 class SceneMasks:
-    """Where the target of a scene can be seen, painted when read."""
+    """The masks of a scene's target, painted when read."""
 
     scene: Scene
 
@@ -58,12 +58,12 @@ class SceneMasks:
 
 
 def leaves_no_trace(scene: Scene, index: int) -> bool:
-    """Return whether no trace of the target can be seen in frame `index`, be it an edge or a blur."""
+    """Return whether frame `index` shows no trace of the target, such as an edge or a blur."""
     return bool(_paint_target(scene, index, exposure=scene.exposure).max() < FAINTEST)
 
 
 def _paint_target(scene: Scene, index: int, *, exposure: float) -> UInt8[np.ndarray, "height width"]:
-    """Return how much of each pixel is the target's: 255 is all."""
+    """Return the target's share of each pixel, 0 to 255."""
     shown = np.zeros((*scene.size_wh[::-1], 3), np.uint8)
     for layer in scene.layers[scene.target :]:
         shade = 255.0 if layer is scene.layers[scene.target] else 0.0
@@ -76,9 +76,9 @@ class SyntheticVideos:
     """Videos of objects from one data set over pictures from another.
 
     Attributes:
-        objects: Where targets and other things are cut from; along their masks where it has them.
+        objects: Source of targets and other objects, cut along their masks if there are any.
         backgrounds: Pictures to lay them on; their boxes are not used.
-        config: What happens in a video.
+        config: Settings of the videos.
         seed: Another seed gives other videos.
     """
 
@@ -111,7 +111,7 @@ class SyntheticVideos:
         scene = draw_scene(self.objects, self.backgrounds, self.config, rng, same_class=self._by_class)
         share = visible_share(scene)
         absent = share == 0
-        # The share is that of some points: between them a sliver may show.
+        # The share counts some points only; a sliver may be visible between them.
         absent[absent] = [leaves_no_trace(scene, int(frame)) for frame in np.flatnonzero(absent)]
         return VideoSequence(
             self.names[index],

@@ -1,6 +1,5 @@
-"""A search region bent out of shape: what a still picture cannot show of a target that turns and moves its limbs.
-
-Without it the target of a picture looks the same in template and search region, but for light, size and mirroring.
+"""Warps a search region, as if the target of a still picture turned and moved its limbs. Without it the target looks
+the same in template and search region, except for light, size and mirroring.
 Convention: the region is sampled backwards; `places` are points of the old region (pixels, edges continuous), one
 for each point of the new one.
 """
@@ -23,33 +22,33 @@ KNOTS_PER_TARGET, BEND = 2.0, 0.05
 """Knots of the bending along one side of the target, and their deviation in sides of the target."""
 
 MAX_KNOTS = 16
-"""However small the target is in its region: each knot is a number to draw."""
+"""Most knots along one side of a region, which bounds the work for small targets."""
 
 ROUNDNESS = 4.0
 """Exponent of the outline of a target without a mask: between an ellipse (2) and its box."""
 
 FINE = 384
-"""Points along one side of the region at which the new box is looked for."""
+"""Points along one side of the region from which the new box is computed."""
 
 MIN_AGREEMENT = 0.9
-"""Overlap of the box and the extent of the mask from which on the mask says what the box is."""
+"""Least overlap of the box and the extent of the mask for the mask to define the box."""
 
 MAX_ENLARGED = 2
 """Points along one side of the new frame are at most so many times the pixels of the crop."""
 
 MIN_SEEN = 0.5
-"""The view stays as it is where less than this share of the box lies in the region."""
+"""The view does not change if less than this share of the box lies in the region."""
 
 MEAN_COLOUR = (124, 116, 104)
-"""Where the frame ends: the mean that pictures are normalised with (`models.crops`)."""
+"""Colour beyond the frame: the mean that normalises pictures (`models.crops`)."""
 
 
 def warped(view: SearchView, rng: np.random.Generator) -> SearchView:
     """Return the search region turned, sheared and bent around its target, with the target's new box.
 
-    Only the region is kept, as a frame of its own; what little lay outside the frame is grey, and regions that would be
-    padding for a good part stay as they are. A mask moves with its target, but says what the box is only where it did
-    before: it may lack what is hidden, which boxes hold.
+    The region becomes a frame of its own, grey outside the old frame; regions with much padding do not change. The
+    mask is warped too. It defines the new box only if it agreed with the old one: boxes include hidden parts, masks
+    do not.
     """
     side = int(view.window.side[0])
     origin = view.window.origin_xy[0]
@@ -85,11 +84,11 @@ def _telling_mask(view: SearchView) -> Bool[np.ndarray, "height width"] | None:
 
 @dataclass(frozen=True)
 class _Bend:
-    """Where each point of the new region comes from: a linear map around the target's centre, and a bending.
+    """The source of each point of the new region: a linear map around the target's centre, and a bending.
 
     Attributes:
         linear: The linear map.
-        centre_xy: What it leaves where it is, region pixels.
+        centre_xy: The fixed point of the linear map, region pixels.
         knots: Offsets at the knots of an even grid, x and y, region pixels.
         side: Side of the region, pixels.
     """
