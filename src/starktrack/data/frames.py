@@ -1,4 +1,4 @@
-"""The one door to frames: a video file, a folder or glob of images, a camera, a pipe, or a stream address."""
+"""Opens frames from any source: a video file, a folder or glob of images, a camera, a pipe, a stream address."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -26,7 +26,7 @@ def open_frames(
             animation, a camera's number (`0`, `"0"`), `-` for a video from standard input, a named pipe, or an
             address such as `rtsp://host/stream`. A folder whose name is a number is given as a `Path`.
         start_frame: Index of the first frame to give; frames keep their true index.
-        timeout_seconds: How long an address may stay silent.
+        timeout_seconds: Longest time without data from an address.
         intensity_range: LOW and HIGH of pictures of more than 8 bits, shown as black and white; without it
             percentiles of the first frame (`data.video.intensity`).
 

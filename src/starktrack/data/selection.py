@@ -25,7 +25,7 @@ class Selection:
         return [names[int(position)] for position in self.positions]
 
     def target_classes(self) -> TargetClasses:
-        """Return the class of every chosen target, None where the data set has none."""
+        """Return the class of every chosen target."""
         classes = classes_of(self.whole)
         return replace(classes, number=classes.number[self.positions]) if classes.names else classes
 

@@ -1,4 +1,4 @@
-"""The folder for parsed directories and indices: never the data root, which may be read-only."""
+"""The cache folder for indices and listings of folders; never the data root, which may be read-only."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +11,14 @@ from starktrack.files import atomic_write
 
 
 def cache_folder() -> Path:
-    """Return the system's folder for what can be computed again; `$XDG_CACHE_HOME` moves it on Linux."""
+    """Return the system's cache folder; `$XDG_CACHE_HOME` moves it on Linux."""
     return user_cache_path("starktrack", appauthor=False)
 
 
 def write_cache(path: Path, write: Callable[[IO[bytes]], Any]) -> bool:
     """Write a cache file whole or not at all; return whether it was kept.
 
-    A cache that cannot be written (read-only home, full disk) costs time at the next start, never the run.
+    A cache that cannot be written (read-only home, full disk) costs time at the next start and is no error.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

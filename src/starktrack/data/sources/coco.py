@@ -1,4 +1,4 @@
-"""COCO 2017 and every file in its form: each object is a sequence of one still picture.
+"""COCO 2017 and other files in its format: each object is a sequence of one still picture.
 
 Convention: boxes are 0-based, as published. Crowds and boxes without area are left out.
 
@@ -32,17 +32,17 @@ from starktrack.data.video_sequence import BenchmarkInfo, MaskSource, TargetClas
 from starktrack.errors import DatasetError, SourceWarning
 
 _FORM = 3
-"""Raised when the columns change, so that kept files of an older form are not read."""
+"""Version of the columns in the cache; files of another version are not read."""
 
 _NUM_NAMED = 5
-"""Annotations that cannot be used and are named; the rest is counted."""
+"""Number of unusable annotations that a message lists; it counts the others."""
 
 NUM_ASKED = 32
-"""Pictures, spread over the annotation, of which one must lie in a folder that is taken for theirs."""
+"""Number of pictures, spread over the annotation, of which a folder must hold one to be taken for their folder."""
 
 
 class _Ids:
-    """Annotation numbers as names, without a list of a million texts."""
+    """Annotation numbers as texts, without a list of a million."""
 
     def __init__(self, ids: Int64[np.ndarray, " num_objects"]) -> None:
         self._ids = ids
@@ -74,7 +74,7 @@ class CocoDataset:
 
     @property
     def names(self) -> Any:
-        """Return the numbers of the annotations as texts, made when they are asked for."""
+        """Return the numbers of the annotations as texts, made on demand."""
         return _Ids(self.columns["id"][self._rows])
 
     def target_classes(self) -> TargetClasses:
@@ -90,7 +90,7 @@ class CocoDataset:
         return self.columns["image"][self._rows]
 
     def __len__(self) -> int:
-        """Return the number of objects whose picture is there."""
+        """Return the number of objects with an existing picture."""
         return len(self._rows)
 
     def __getitem__(self, key: int | str) -> VideoSequence:
@@ -127,7 +127,7 @@ class CocoDataset:
 
 
 def _pictures_there(images: Folder, names: Texts) -> Bool[np.ndarray, " num_pictures"]:
-    """Return which pictures exist; a folder is listed once, for asking for each takes long in large ones."""
+    """Return which pictures exist; each folder is listed once, which is faster than a look-up for each picture."""
     listed: dict[str, set[str]] = {}
     there = np.zeros(len(names), bool)
     for index in range(len(names)):
@@ -139,7 +139,7 @@ def _pictures_there(images: Folder, names: Texts) -> Bool[np.ndarray, " num_pict
 
 
 def open_coco(root: Folder, split: str) -> Dataset:
-    """Return the objects of `annotations/instances_<split>.json`, or of `<split>.json` of one's own.
+    """Return the objects of `annotations/instances_<split>.json`, or of your own `<split>.json`.
 
     The file is parsed once; its columns are kept in the cache folder until the file changes.
 
@@ -178,7 +178,7 @@ def _find_annotation(root: Folder, split: str) -> tuple[Folder, str]:
 def _find_images(root: Folder, split: str, columns: Columns) -> Folder:
     names = Texts(columns["file_names"], columns["file_name_offsets"])
     first = names[0]
-    # Some may be missing, the first one too: a few are asked for.
+    # Any picture may be missing, so several are looked up.
     asked = [names[int(index)] for index in np.linspace(0, len(names) - 1, min(len(names), NUM_ASKED))]
     for place in (f"images/{split}", split, "images", ""):
         folder = root.folder(place) if place else root
@@ -207,7 +207,7 @@ def _parse(labels: Folder, name: str) -> Columns:
 
 @dataclass(frozen=True)
 class _Object:
-    """One annotation that can be used."""
+    """One usable annotation."""
 
     number: int
     image: int
@@ -218,7 +218,7 @@ class _Object:
 
 
 def _columns(images: list[dict], annotations: list[dict], categories: dict[Any, str]) -> Columns:
-    # Pictures without a size are kept, for others are counted from the first; their objects are left out.
+    # Pictures without a size keep their index; their objects are left out.
     sizes = [(image.get("height"), image.get("width")) for image in images]
     image_of = {image["id"]: position for position, image in enumerate(images)}
     category_of = {number: position for position, number in enumerate(categories)}
@@ -265,7 +265,7 @@ def _object(
     sizes: list[tuple[Any, Any]],
     category_of: dict[Any, int],
 ) -> _Object | None:
-    """Return what one annotation says, or None for a crowd or a box without area.
+    """Return one annotation, or None for a crowd or a box without area.
 
     Raises:
         KeyError, TypeError, ValueError: It cannot be used.

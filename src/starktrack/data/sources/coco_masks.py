@@ -1,8 +1,8 @@
-"""Masks in COCO's forms: polygons, and runs of pixels, plain or packed into text.
+"""Masks in COCO's formats: polygons, and runs of pixels, plain or packed into text.
 
-pycocotools does not do this job. It decodes the same runs to the same mask, but where runs do not fill the picture it
-returns uninitialised memory and no error. It fills polygons on a grid five times as fine and rounds: of 500 random
-polygons 495 differ, by 1.4 % of their pixels in the mean.
+Why not pycocotools: it decodes the same runs to the same mask, but for runs that do not fill the picture it returns
+uninitialised memory and no error. It fills polygons on a grid five times as fine and rounds: of 500 random polygons
+495 differ, by 1.4 % of their pixels in the mean.
 
 Convention: a pixel belongs to a polygon when its centre lies inside. Runs go down columns, one column after the
 other, and start with a run of background.
@@ -76,14 +76,14 @@ def fill_polygon(
 
 
 def rings_of(segmentation: Any) -> list[np.ndarray]:
-    """Return the polygons of an annotation, none where it has runs or nothing."""
+    """Return the polygons of an annotation; none if it has runs or no mask."""
     if not isinstance(segmentation, list):
         return []
     return [np.array(ring, np.float32).reshape(-1, 2) for ring in segmentation if len(ring) >= 6]
 
 
 def runs_of(segmentation: Any, size_hw: tuple[int, int]) -> Int[np.ndarray, " num_runs"]:
-    """Return the runs of an annotation, none where it has polygons or nothing.
+    """Return the runs of an annotation; none if it has polygons or no mask.
 
     Raises:
         ValueError: They are of a mask of another size than the picture.

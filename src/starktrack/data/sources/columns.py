@@ -14,7 +14,7 @@ Columns = dict[str, np.ndarray]
 
 
 class Texts:
-    """Many short texts in one array of bytes; an item is decoded when it is asked for."""
+    """Many short texts in one array of bytes; an item is decoded on access."""
 
     def __init__(
         self, content: UInt8[np.ndarray, " num_bytes"], offsets: Int64[np.ndarray, " num_texts_1"]
@@ -39,7 +39,7 @@ def pack_texts(texts: Iterable[str]) -> Texts:
 
 
 def offsets_of(lengths: list[int]) -> Int64[np.ndarray, " num_parts_1"]:
-    """Return where each of consecutive parts starts, and the end of the last: [2, 3] gives [0, 2, 5]."""
+    """Return the starts of consecutive parts, and the end of the last: [2, 3] gives [0, 2, 5]."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(lengths, np.int64), dtype=np.int64)])
 
 
@@ -54,7 +54,7 @@ def save_columns(path: Path, columns: Columns) -> bool:
 
 
 def load_columns(path: Path) -> Columns | None:
-    """Return kept columns, or None when there are none or the file is damaged."""
+    """Return the columns in a file, or None if it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as kept:
             return dict(kept)

@@ -1,4 +1,4 @@
-"""What a data set is to everybody else: sequences by number and by name, read when they are asked for."""
+"""The interface of data sets: sequences by number and by name, read on demand."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from starktrack.errors import DatasetError, nearest_name
 
 @runtime_checkable
 class Dataset(SequenceCollection, Protocol):
-    """A collection from disk, whose sequences are asked for by name too; cheap to open, safe to send to processes."""
+    """A collection from disk with access by name too; cheap to open, and it can be sent to processes."""
 
     name: str
     split: str
@@ -24,7 +24,7 @@ class Dataset(SequenceCollection, Protocol):
 
 @dataclass(frozen=True)
 class Entry:
-    """Where one sequence of a video data set lies.
+    """The files of one sequence of a video data set.
 
     Attributes:
         name: Unique within the data set.
@@ -33,7 +33,7 @@ class Entry:
         annotation: File of the boxes in `labels`.
         first: Number in the name of the frame that the first row of the annotation describes.
         skip: Rows and frames to leave out at the start.
-        target: Which of several targets of one video, where the annotation tells them apart.
+        target: Which of several targets of one video, if the annotation has several.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search for a split's sequences gave."""
+    """The result of a search for a split's sequences."""
 
     entries: tuple[Entry, ...]
     missing: tuple[str, ...]
@@ -68,7 +68,7 @@ class Reader:
     Attributes:
         read: Gives the sequence of an entry.
         masks: Gives its masks, so that an index can bring them back.
-        marks: Gives what a sequence has in common with those that show the same frames, and with no other.
+        marks: Gives marks that sequences share if, and only if, they show the same frames.
     """
 
     read: Callable[[Entry], VideoSequence]
@@ -77,7 +77,7 @@ class Reader:
 
 
 class VideoDataset:
-    """Videos with a file of boxes each, read anew whenever one is asked for; see `index` for large sets."""
+    """Videos with a file of boxes each, parsed on every access; see `index` for large sets."""
 
     def __init__(self, name: str, split: str, found: Found, reader: Reader) -> None:
         self.name = name
@@ -127,7 +127,7 @@ def position_of(key: int | str, positions: dict[str, int], dataset: str) -> int:
 
 
 def select(wanted: Sequence[str], entries: dict[str, Entry]) -> Found:
-    """Return the wanted entries in their order, and the names of those that are not there."""
+    """Return the wanted entries in their order, and the names of missing ones."""
     present = tuple(entries[name] for name in wanted if name in entries)
     return Found(present, tuple(name for name in wanted if name not in entries))
 
@@ -143,8 +143,8 @@ class DatasetSpec:
     Attributes:
         name: How people call it in recipes and commands.
         title: Its published name and what it is.
-        splits: The parts that can be asked for; an asterisk stands for names of one's own.
-        open: Gives the data set found below a root; never fails because sequences are missing.
+        splits: Its parts; an asterisk stands for your own names.
+        open: Opens the data set below a root; missing sequences are no error here.
         own_splits: Names the parts of one's own that a root holds.
     """
 
@@ -163,13 +163,13 @@ def video_spec(
     reader: Reader,
     own_splits: Callable[[Folder], list[str]] = _no_own_splits,
 ) -> DatasetSpec:
-    """Return the source of a data set made of videos.
+    """Return the source of a data set of videos.
 
     Args:
         name: How people call it.
         title: Its published name.
-        splits: The parts that can be asked for.
-        find: Says where the sequences of a split lie.
+        splits: Its parts.
+        find: Finds the sequences of a split.
         reader: Reads one of them.
         own_splits: Names the parts of one's own that a root holds.
     """

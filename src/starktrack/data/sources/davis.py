@@ -1,4 +1,4 @@
-"""DAVIS 2016 and 2017 at 480p: boxes follow from the masks, each object of a video is a sequence.
+"""DAVIS 2016 and 2017 at 480p: boxes are computed from masks; each object of a video is a sequence.
 
 Convention: boxes are 0-based and tight: x of the first pixel column, w the number of columns. The objects of
 a video are those of its first mask; an object is visible where its mask has a pixel.
@@ -26,7 +26,7 @@ from starktrack.errors import DatasetError
 from starktrack.geometry.boxes import box_of_mask
 
 _IGNORED = 255
-"""In a mask with several labels, 255 marks pixels that belong to nobody."""
+"""In a mask with several labels, 255 marks pixels of no object."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _find(root: Folder, split: str) -> Found:
     frames, masks = root.folder("JPEGImages/480p"), root.folder("Annotations/480p")
     if masks is None:
         raise DatasetError(f"{root} must hold Annotations/480p to be DAVIS; it is missing")
-    # Masks alone can be scored; with pictures of some videos, those are meant.
+    # Masks alone can be scored; with pictures of some videos, only these videos are taken.
     pictures = masks.folders() if frames is None else frames.folders()
     videos = {name: folder for name, folder in masks.folders().items() if name in pictures}
     wanted = sorted(pictures) if split == "all" else _listed(root, split)

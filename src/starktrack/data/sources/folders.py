@@ -1,4 +1,4 @@
-"""A folder of a data set, on disk or within a zip file; readers do not see the difference."""
+"""A folder of a data set, on disk or within a zip file, with one interface."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from starktrack.data.sources.zip_table import is_leftover, open_zip
 from starktrack.errors import DatasetError
 
 _HEAD = 4096
-"""Bytes at the start of a file that, with its size, tell its content from that of others."""
+"""Number of bytes at the start of a file that identify its content, with its size."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Folder:
     inside: str | None = None
 
     def __str__(self) -> str:
-        """Return the place as people write it: `train.zip/train/` within a zip."""
+        """Return the path, such as `train.zip/train/` within a zip."""
         return str(self.path) if self.inside is None else f"{self.path}/{self.inside}".rstrip("/")
 
     def label(self, name: str) -> str:
@@ -60,7 +60,7 @@ class Folder:
         return (self.path / name).is_file()
 
     def stamp(self, name: str = "") -> str:
-        """Return what changes when the file does: its size and time (the zip's), "" when missing.
+        """Return a text that changes with the file: its size and time (the zip's), "" if missing.
 
         That of the folder itself changes when a file comes, goes or is renamed.
         """
@@ -71,7 +71,7 @@ class Folder:
         return f"{stat.st_size} {stat.st_mtime_ns}"
 
     def fingerprint(self, name: str) -> str:
-        """Return what tells the content of a file from that of others, without reading much of it.
+        """Return a text that identifies the content of a file, without reading much of it.
 
         Raises:
             DatasetError: It is missing or cannot be read.

@@ -1,4 +1,4 @@
-"""Frames that lie as numbered pictures in a folder or a zip; no list of paths is kept."""
+"""Frames as numbered pictures in a folder or a zip, without a list of paths."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from starktrack.data.sources.folders import Folder
 from starktrack.errors import DatasetError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".JPG", ".JPEG", ".PNG")
-"""Endings a frame may have; the first is what every published set uses, so it is tried first."""
+"""Suffixes of frames; every published set uses the first, so it is tried first."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class NamedFrames:
 
 @dataclass(frozen=True)
 class MissingFrames:
-    """The frames of a sequence of which only the annotation is there; every reading is an error."""
+    """The frames of a sequence with an annotation only; every access is an error."""
 
     expected: str
     count: int
@@ -84,7 +84,7 @@ class MissingFrames:
 def find_frames(
     folder: Folder, first: int, count: int, digits: tuple[int, ...]
 ) -> NumberedFrames | MissingFrames:
-    """Return frames whose names are numbers, finding out how they are padded and how they end.
+    """Return frames with numbers as names, of any padding and suffix.
 
     Args:
         folder: Where they lie.
@@ -92,8 +92,7 @@ def find_frames(
         count: How many are wanted.
         digits: Widths to which the numbers may be padded with zeros; 1 for not at all.
 
-    Returns:
-        `MissingFrames` when the first frame is not there under any of these names: scoring needs no pictures.
+    Returns: `MissingFrames` if no file with the first number exists; scoring needs no pictures.
     """
     for extension in EXTENSIONS:
         for width in digits:
@@ -140,7 +139,7 @@ def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:
     labels = _decode(folder, name, cv2.IMREAD_UNCHANGED)
     if labels.ndim == 2:
         return labels
-    # OpenCV gives the colours of a palette; only Pillow gives its numbers. Imported here, for few need it.
+    # OpenCV gives the colours of a palette; only Pillow gives its indices. Imported here, since few data sets need it.
     import PIL.Image
 
     try:

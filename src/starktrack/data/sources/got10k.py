@@ -1,4 +1,4 @@
-"""GOT-10k, and videos of one's own laid out like it.
+"""GOT-10k, and your own videos in its layout.
 
 Convention: boxes are 0-based as published; a target is visible when it is not flagged absent and its cover is
 above 0. A split file's numbers count the sequences of the training set from 0.
@@ -113,14 +113,14 @@ def _read_own(entry: Entry) -> VideoSequence:
 
 
 def _frame_marks(sequence: VideoSequence) -> frozenset[str]:
-    """Return a fingerprint of each frame: one's own videos may show several targets of the same frames."""
+    """Return a fingerprint of each frame: your own videos may have several targets in the same frames."""
     frames = sequence.frames
     assert isinstance(frames, NumberedFrames | NamedFrames)
     return frozenset(frames.folder.fingerprint(frames.name(index)) for index in range(len(frames)))
 
 
 def first_box_only(entry: Entry, boxes: Float[np.ndarray, "1 4"]) -> VideoSequence:
-    """Return a sequence of a test set that shows its first box only: its frames say how long it is."""
+    """Return a sequence of a test set, which has its first box only; its frames give the length."""
     return VideoSequence(entry.name, _pictures(entry.frames.unwrapped(entry.name), 1), boxes, has_area(boxes))
 
 
@@ -131,7 +131,7 @@ def _pictures(folder: Folder, num_boxes: int) -> FrameSource:
 
 
 def labelled(entry: Entry, boxes: Float[np.ndarray, "num_frames 4"], frames: FrameSource) -> VideoSequence:
-    """Return a sequence with the labels that lie beside its boxes.
+    """Return a sequence with the labels beside its boxes.
 
     Convention: a target is visible where it is not flagged absent and its cover is above 0; who scores goes by
     the cover alone, as GOT-10k's toolkit, and by the flags only where there is no cover.

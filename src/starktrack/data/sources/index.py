@@ -1,4 +1,4 @@
-"""The boxes of a whole data set in one compact file, so that training never parses text.
+"""The boxes of a whole data set in one compact file, so that training parses no text.
 
 An index holds float32 boxes end to end, where each sequence starts, visibility bits, classes, the pattern of
 the frames' names and which sequences show the same frames: the 14 million boxes of TrackingNet take 250 MB.
@@ -31,16 +31,16 @@ from starktrack.data.video_sequence import FrameSource, TargetClasses, VideoSequ
 from starktrack.errors import DatasetError
 
 NUM_STAMPERS = 16
-"""Threads that look at the times of files: they wait for disks and compute nothing."""
+"""Number of threads that read the times of files; they only wait for disks."""
 
 FEW = 64
-"""Sequences that are read sooner than processes are started to read them."""
+"""Number of sequences below which starting processes would take longer than reading."""
 
 _FORM = 2
 
 
 class IndexedDataset:
-    """A video data set whose boxes are in memory; frames are read from where they were."""
+    """A video data set with its boxes in memory; frames stay on disk."""
 
     def __init__(self, dataset: VideoDataset, columns: Columns) -> None:
         self.name = dataset.name
@@ -119,7 +119,7 @@ def indexed(dataset: Dataset, progress: Callable[[int, int], None] = lambda done
 
 
 def _fingerprint(dataset: VideoDataset) -> str:
-    """Return what changes when any sequence, its place, its annotation file or its list of frames does."""
+    """Return a text that changes with any sequence, its place, its annotation file or its list of frames."""
     digest = hashlib.sha256(f"{dataset.name}|{dataset.split}|{_FORM}".encode())
     with ThreadPoolExecutor(NUM_STAMPERS) as pool:
         for text in pool.map(_stamp, dataset.entries):
@@ -133,7 +133,7 @@ def _stamp(entry: Entry) -> str:
 
 @dataclass(frozen=True)
 class _Row:
-    """What the index holds of one sequence."""
+    """The index's record of one sequence."""
 
     boxes: Float[np.ndarray, "num_frames 4"]
     visible: Bool[np.ndarray, " num_frames"]
@@ -163,7 +163,7 @@ def _build(dataset: VideoDataset, progress: Callable[[int, int], None]) -> Colum
 
 
 def _rows(dataset: VideoDataset) -> Iterator[_Row]:
-    """Read every sequence, in processes where there are many: parsing text keeps a thread's interpreter."""
+    """Read every sequence, in processes if there are many: parsing text holds the interpreter's lock."""
     read = partial(_read_row, dataset.reader)
     if len(dataset) <= FEW:
         yield from map(read, dataset.entries)
@@ -208,7 +208,7 @@ def _describe(frames: FrameSource, entry: Entry) -> tuple[str, tuple[int, int]]:
 
 
 def _relative(folder: Folder, entry: Entry) -> str:
-    """Return the way from the entry's folder to the one that really holds the frames."""
+    """Return the path from the entry's folder to the folder with the frames."""
     if folder.path == entry.frames.path:
         return (folder.inside or "")[len(entry.frames.inside or "") :].rstrip("/")
     return Path(folder.path).relative_to(entry.frames.path).as_posix()

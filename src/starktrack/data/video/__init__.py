@@ -1,1 +1,1 @@
-"""Pictures in and out: files, cameras, streams; readers ask `data.frames` for them."""
+"""Reads and writes pictures: files, cameras, streams; `data.frames` is the interface for readers."""

@@ -1,4 +1,4 @@
-"""A camera as a stream: frames as they come, until somebody stops it."""
+"""A camera as an endless stream of frames."""
 
 import time
 from collections.abc import Callable, Generator
@@ -11,7 +11,7 @@ from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.errors import VideoError
 
 LARGEST_INDEX = 9999
-"""OpenCV asks other systems for cameras above this."""
+"""Highest camera number; OpenCV uses larger numbers for other backends."""
 
 
 def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
@@ -19,7 +19,7 @@ def open_camera(index: int, *, start_frame: int = 0) -> FrameStream:
 
     Args:
         index: Number of the camera, from 0.
-        start_frame: Frames to let pass while the camera finds its exposure.
+        start_frame: Frames to skip while the camera adjusts its exposure.
 
     Raises:
         VideoError: There is no such camera.

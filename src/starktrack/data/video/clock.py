@@ -1,4 +1,4 @@
-"""Seconds that never fall: what a source says of its times, repaired where it contradicts itself."""
+"""Times of frames that never fall: corrects contradictory times of a source."""
 
 import math
 import warnings
@@ -9,21 +9,21 @@ DEFAULT_FRAME_RATE = 30.0
 """Frames per second of sources without a clock, such as image folders."""
 
 _LARGEST_FRAME_RATE = 1000.0
-"""A header that says more counts the ticks of its clock, not its frames."""
+"""A higher frame rate in a header is the rate of its clock, not of its frames."""
 
 _RESTART_SECONDS = 1.0
-"""A clock that falls by more than this began anew: what follows is counted on from there."""
+"""A clock that falls by more than this has restarted: later times are counted on from there."""
 
 
 class Clock:
-    """The time of each frame on one clock that starts at 0 or later and always goes on.
+    """The time of each frame on one clock that starts at 0 or later and always rises.
 
     A frame whose time is missing, not later than the one before it, or too far away is shown one frame later
     than the one before it. A `SourceWarning` names the first such frame.
 
     Args:
-        name: What the source is called in the warning; None for no warning.
-        frame_rate: Frames per second; None where the source does not say.
+        name: Name of the source in the warning; None for no warning.
+        frame_rate: Frames per second; None if unknown.
         largest_step: Seconds between two frames above which the clock jumped.
     """
 
@@ -39,7 +39,7 @@ class Clock:
         """Return the time of the next frame; None as long as the source has given none.
 
         Args:
-            seconds: What the source says.
+            seconds: The time from the source.
             index: Number of the frame, for the warning.
 
         Example:

@@ -1,4 +1,4 @@
-"""Video files and stream addresses: decoded in threads, turned upright, never shorter than they say."""
+"""Video files and stream addresses: decoded in threads, turned upright; a file cut short is an error."""
 
 import io
 import math
@@ -23,13 +23,13 @@ from starktrack.data.video.intensity import IntensityRange
 from starktrack.errors import VideoError
 
 _TEXT_DEMUXER = "tty"
-"""FFmpeg plays any text file as terminal art."""
+"""FFmpeg's demuxer that reads any text file as terminal art."""
 
 _MISSING_SECONDS = 1.0
-"""A Matroska track may end this much before its tag says, for its last frame may be shown longer."""
+"""A Matroska track may end this much before the time in its tag, since its last frame may be shown longer."""
 
 _COUNT_FORMATS = re.compile(r"gray(9|10|12|14|16|f32)[bl]e|gbrp(9|10|12|14|16|f32)[bl]e|rgb48[bl]e")
-"""Grey and RGB of more than 8 bits hold counts, which one scale maps; YUV of 10 and 12 bits holds colours."""
+"""Pixel formats that hold counts of more than 8 bits, which one scale maps; YUV of 10 and 12 bits holds colours."""
 
 _FILE_REMEDY = "copy or download it again"
 _PIPE_REMEDY = "an MP4 in a pipe needs its index first (ffmpeg -movflags faststart), or save it as a file"
@@ -64,10 +64,10 @@ def open_video(
 def open_pipe(
     path: Path, *, start_frame: int = 0, intensity_range: IntensityRange | None = None
 ) -> FrameStream:
-    """Return the frames of a video that a pipe brings, such as standard input; it is read once, forwards.
+    """Return the frames of a video from a pipe, such as standard input, which is read once, forwards.
 
     Raises:
-        VideoError: The pipe cannot be read, or what it brings is not a video that can be read so.
+        VideoError: The pipe cannot be read, or its content is no video that can be read forwards.
     """
     pipe: io.FileIO | None = None
     try:
@@ -90,10 +90,10 @@ def open_address(
     timeout_seconds: float = 10.0,
     intensity_range: IntensityRange | None = None,
 ) -> FrameStream:
-    """Return the frames of a stream address; damaged packets of a live stream are passed over.
+    """Return the frames of a stream address; damaged packets of a live stream are skipped.
 
     Raises:
-        VideoError: Nothing answers within the time, or what answers is not a video.
+        VideoError: The address does not answer in time, or its answer is no video.
     """
     parts = urlsplit(address)
     name = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # without the password
@@ -150,7 +150,7 @@ def _stream(
 
 
 def first_video(container: InputContainer) -> av.VideoStream:
-    """Return the video track of an open file; a cover image is none.
+    """Return the video track of an open file; a cover image does not count.
 
     Raises:
         VideoError: There is none.
@@ -162,7 +162,7 @@ def first_video(container: InputContainer) -> av.VideoStream:
 
 
 def _num_frames(video: av.VideoStream) -> int | None:
-    """Return the packets of the index that are shown: a trimmed video holds more, headers may only guess."""
+    """Return the packets of the index that are shown; a trimmed video holds more, and headers may be estimates."""
     return min(video.frames, sum(not entry.is_discard for entry in video.index_entries)) or None
 
 
@@ -205,11 +205,11 @@ def _pictures(
 
 
 class _Spans:
-    """When the packets of a video are shown.
+    """The display times of a video's packets.
 
     Attributes:
-        end: When the last of them ends, seconds.
-        longest_step: Largest time between two of them, seconds.
+        end: End of the last one, seconds.
+        longest_step: Largest time between two, seconds.
     """
 
     def __init__(self) -> None:
@@ -244,7 +244,7 @@ def _frames(
 
 
 def _whole_packets(container: InputContainer, video: av.VideoStream) -> Iterator[av.Packet]:
-    """Yield packets; a damaged one only when another follows, for a damaged last one is where a file was cut.
+    """Yield packets; a damaged one only if another follows, since a damaged last one means a file cut short.
 
     Raises:
         VideoError: The file ends within a packet, or before the last packet of its index.
@@ -281,8 +281,8 @@ def _cut_short() -> VideoError:
 class ToArray:
     """Converts the frames of one video; its orientation is that of its first frame.
 
-    One converter for all frames: each would keep megabytes. The matrix is read once: a frame whose side data
-    was looked at outlives its use.
+    One converter serves all frames, since each keeps megabytes. The matrix is read once, since reading the side data
+    of a frame keeps the frame in memory.
     """
 
     def __init__(self) -> None:
@@ -305,7 +305,7 @@ class ToArray:
 
 
 def turn_upright(image: np.ndarray, display_matrix: bytes) -> np.ndarray:
-    """Return the image turned and mirrored as its display matrix asks, to the nearest quarter turn.
+    """Return the image turned and mirrored by its display matrix, to the nearest quarter turn.
 
     Args:
         image: As it was coded, [height, width] or [height, width, 3].

@@ -1,4 +1,4 @@
-"""Frames in order: the record, and the stream that holds every kind of source to the same rules."""
+"""Frames in order: the record of a frame, and the stream with the same rules for every kind of source."""
 
 import math
 from collections.abc import Callable, Generator
@@ -22,8 +22,8 @@ class Frame:
     Attributes:
         image: RGB, upright.
         index: Position in the source, from 0.
-        seconds: When it is shown, on the clock of the source, never before the frame before it; None where
-            the source has no clock.
+        seconds: Display time on the clock of the source, never earlier than the frame before it; None if the source
+            has no clock.
 
     Example:
         >>> Frame(image=np.zeros((48, 64, 3), np.uint8), index=7, seconds=0.28).seconds
@@ -36,9 +36,8 @@ class Frame:
 
 
 Picture: TypeAlias = tuple[float | None, Callable[[], np.ndarray]]
-"""Seconds as the source says them, and the function that makes the image, upright RGB or grey of any real type.
-
-Pictures that are skipped are never converted.
+"""Time from the source, and the function that makes the image, upright RGB or grey of any real type. Skipped
+pictures are never converted.
 """
 
 
@@ -46,14 +45,14 @@ class FrameStream:
     """The frames of an open source, once and in order; use it in a `with` block.
 
     Attributes:
-        name: What the source is called in messages.
+        name: Name of the source in messages.
         size_hw: Size of every frame, upright.
-        frame_rate: Frames per second, or None where the source has no clock.
-        num_frames: Frames in the whole source, or None where it does not say.
+        frame_rate: Frames per second, or None if the source has no clock.
+        num_frames: Frames in the whole source, or None if unknown.
         pixel_aspect: Width of a pixel over its height, as the frames are to be shown.
 
     Args:
-        pictures: Where the frames come from, in order of presentation.
+        pictures: The pictures of the source, in order of presentation.
         start_frame: Index of the first frame to give.
         intensity_range: See `IntensityScale`.
         largest_step: See `Clock`.
@@ -88,7 +87,7 @@ class FrameStream:
         self.size_hw: tuple[int, int] = self._held.image.shape[:2]
 
     def __iter__(self) -> "FrameStream":
-        """Return itself: frames come once."""
+        """Return itself; an iterator gives its frames once."""
         return self
 
     def __next__(self) -> Frame:
@@ -128,7 +127,7 @@ class FrameStream:
         self.close()
 
     def close(self) -> None:
-        """Close the source; no frames come after."""
+        """Close the source; there are no frames afterwards."""
         self._held = None
         self._pictures.close()
 

@@ -1,4 +1,4 @@
-"""Still images as a video: found, sorted as people count, decoded to upright RGB."""
+"""Still images as a video: found, sorted in numeric order, decoded to upright RGB."""
 
 import glob
 import re
@@ -24,13 +24,13 @@ _SUFFIXES = (
 _KINDS = "jpg, png, webp, bmp, tiff, gif, avif, jp2 or ppm"
 
 _ONE_PICTURE = (".jpg", ".jpeg", ".bmp", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm")
-"""Formats that hold one picture by definition, so that nothing has to be counted."""
+"""Formats that hold exactly one picture."""
 
 _NUMBER_PATTERN = re.compile(r"%(?:0(?P<width>\d+))?d")
 """The place of a number in a name, as FFmpeg writes it: `%d`, `%04d`."""
 
 _PICTURES_AT_ONCE = 32
-"""Pictures of an animation that are decoded together; every part is decoded from the beginning of the file."""
+"""Number of pictures of an animation that are decoded together; each part is decoded from the start of the file."""
 
 
 def read_image(path: Path) -> Image:
@@ -43,7 +43,7 @@ def read_image(path: Path) -> Image:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Return one image file upright, RGB or grey, with the numbers that it holds: uint8, uint16, float ...
+    """Return one image file upright, RGB or grey, with its own numbers: uint8, uint16, float ...
 
     Raises:
         DatasetError: The file is missing, cannot be decoded, or holds several pictures; names it.
@@ -94,7 +94,7 @@ def _rgb(bgr: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Write an RGB image whose suffix says how; the file appears when it is whole.
+    """Write an RGB image in the format of the suffix; the file appears when it is complete.
 
     Raises:
         InputError: The place cannot be written to, or the disk is full.
@@ -107,7 +107,7 @@ def write_image(path: Path, image: Image) -> None:
 def find_images(source: str | Path) -> tuple[Path, ...]:
     """Return the images of a folder, a glob, a pattern such as `%04d.png`, or a single file.
 
-    Convention: numbers in order: 1, 2, 10. What exists under a name is meant by it, brackets and all.
+    Convention: numeric order: 1, 2, 10. A name that exists is taken literally, even with brackets.
 
     Raises:
         VideoError: There are none.
@@ -133,7 +133,7 @@ def is_image(path: Path) -> bool:
 
 
 def is_pattern(path: Path) -> bool:
-    """Return whether the name stands for several files: a glob, or a number's place."""
+    """Return whether the name is a glob or a numbered pattern."""
     return not path.exists() and (
         any(mark in str(path) for mark in "*?[") or _NUMBER_PATTERN.search(path.name) is not None
     )
@@ -161,7 +161,7 @@ def open_pictures(
 ) -> FrameStream:
     """Return the pictures of one file as a stream: the pages of a TIFF, an animated WebP or AVIF.
 
-    Convention: TIFF has no clock; pages of another size than the first are previews, and left out.
+    Convention: TIFF has no clock; pages of another size than the first are previews and are skipped.
     """
     is_tiff = path.suffix.lower() in (".tif", ".tiff")
     return FrameStream(
@@ -213,7 +213,7 @@ def _animation(path: Path) -> Generator[Picture, None, None]:
 
 
 def _numbered(pattern: Path) -> list[Path]:
-    """Return the files whose names have a number in the place that the pattern gives it."""
+    """Return the files that match the pattern with a number."""
     form = ""
     end = 0
     for mark in _NUMBER_PATTERN.finditer(pattern.name):

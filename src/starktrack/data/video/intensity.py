@@ -9,20 +9,22 @@ from starktrack.arrays import Image
 from starktrack.errors import InputError, SourceWarning
 
 IntensityRange: TypeAlias = tuple[int | float, int | float]
-"""LOW and HIGH in the counts of the source: what is shown as black and as white."""
+"""LOW and HIGH in the counts of the source, shown as black and as white."""
 
 PERCENTILES = (0.1, 99.9)
-"""Of the first picture: a dead pixel in a thousand does not count, a target of a few pixels does."""
+"""Percentiles of the first picture that become black and white: beyond one dead pixel in a thousand, within a target
+of a few pixels.
+"""
 
 
 class IntensityScale:
     """Maps the pictures of one source to 8 bits, all alike: LOW becomes 0, HIGH becomes 255.
 
     Pictures of 8 bits stay as they are, unless limits are given. The first deeper picture fixes the limits
-    of all: its `PERCENTILES`, over all channels. A `SourceWarning` says which.
+    of all: its `PERCENTILES`, over all channels. A `SourceWarning` gives the limits.
 
     Args:
-        name: What the source is called in the warning.
+        name: Name of the source in the warning.
         limits: LOW and HIGH in the counts of the source, in place of the percentiles.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a Matroska or WebM file says about its own length; FFmpeg ends such a file early without a word."""
+"""The declared length of a Matroska or WebM file; FFmpeg reports no error if such a file is cut short."""
 
 from collections.abc import Mapping
 from pathlib import Path

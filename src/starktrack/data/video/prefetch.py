@@ -1,4 +1,4 @@
-"""Frames decoded in the background, a few before they are asked for."""
+"""Prefetches frames: decodes a few ahead in the background."""
 
 import time
 from collections import deque
@@ -13,10 +13,10 @@ class Prefetcher:
     """Gives frames in a chosen order, each decoded before it is needed; holds at most `depth` of them.
 
     Args:
-        frames: Where they come from.
-        order: Their indices, in the order in which they are wanted.
+        frames: The source.
+        order: Indices of the frames, in the order to give them.
         pool: Decodes them.
-        depth: How many frames are ready or in work at a time.
+        depth: Most frames decoded or being decoded at a time.
 
     Attributes:
         decode_seconds: Time spent on decoding what was given so far, in the background.
@@ -34,7 +34,7 @@ class Prefetcher:
             self._ask()
 
     def __iter__(self) -> Iterator[Image]:
-        """Return itself: frames come once."""
+        """Return itself; an iterator gives its frames once."""
         return self
 
     def __next__(self) -> Image:
@@ -53,7 +53,7 @@ class Prefetcher:
         return image
 
     def close(self) -> None:
-        """Give up frames that nobody will ask for any more."""
+        """Cancel the prefetched frames."""
         for future in self._ready:
             future.cancel()
         self._ready.clear()

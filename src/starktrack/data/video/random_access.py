@@ -1,7 +1,7 @@
-"""Any frame of a video by its index: the same pictures as `open_frames` gives in order, found by seeking.
+"""Any frame of a video by its index, by seeking; the same pictures as those of `open_frames`.
 
 A file is indexed once, by reading its packets without decoding them. A frame is then decoded from the key frame
-before it. Sources whose packets do not say when each is shown are read from the beginning instead: slower, and right.
+before it. Sources with packets without display times are read from the beginning instead, which is slower.
 """
 
 import threading
@@ -22,16 +22,16 @@ from starktrack.data.video.intensity import IntensityScale
 from starktrack.errors import InputError, VideoError
 
 CACHE_BYTES = 256 * 2**20
-"""Decoded pictures that are kept, oldest use first out."""
+"""Memory for decoded pictures, bytes; the least recently used are dropped first."""
 
 
 @dataclass(frozen=True)
 class _Index:
-    """When every frame of a file is shown, and from where it can be decoded; ticks of the stream's clock.
+    """The display times of a file's frames, and its key frames; ticks of the stream's clock.
 
     Attributes:
-        times: Of the frames, rising.
-        keys: Of the key frames, rising.
+        times: Display times of the frames, rising.
+        keys: Display times of the key frames, rising.
     """
 
     times: list[int]
@@ -42,9 +42,9 @@ class RandomFrames:
     """The frames of a video file or image folder, in any order, from any thread.
 
     Attributes:
-        name: What the source is called in messages.
+        name: Name of the source in messages.
         size_hw: Size of every frame, upright.
-        frame_rate: Frames per second; None where the source has no clock.
+        frame_rate: Frames per second; None if the source has no clock.
 
     Args:
         source: A video file, a folder or glob of images, or an animation; as `open_frames`, less what comes only once.
@@ -73,7 +73,7 @@ class RandomFrames:
         self._num_frames: int | None = self._reader.num_frames
 
     def __len__(self) -> int:
-        """Return the number of frames; sources that do not say are read once to the end."""
+        """Return the number of frames; sources without this number are read once to the end."""
         with self._lock:
             if self._num_frames is None:
                 self._num_frames = self._reader.count()
@@ -92,7 +92,7 @@ class RandomFrames:
             if index in self._cache:
                 self._cache.move_to_end(index)
                 return self._cache[index]
-            # Read backwards, the frames that are decoded on the way are those that are asked for next.
+            # Keep the frames on the way: reading backwards needs them next.
             is_backward = 0 < self._latest - index <= self._most_cached
             self._latest = index
             for place, image in self._reader.read(index, self._most_cached if is_backward else 1):
@@ -171,7 +171,7 @@ class _InOrder:
 
 
 class _Seeking:
-    """A video file whose every packet says when it is shown."""
+    """A video file with a display time in every packet."""
 
     def __init__(self, source: Path, index: _Index) -> None:
         self._source, self._index = source, index
@@ -237,7 +237,7 @@ def _open_reader(source: Path) -> "_Images | _InOrder | _Seeking":
 
 
 def _read_index(source: Path) -> _Index | None:
-    """Return the index of a video file; None where its packets do not say enough, or the file is cut short."""
+    """Return the index of a video file; None if packets lack display times or the file is cut short."""
     times: list[int] = []
     keys: list[int] = []
     try:

@@ -1,4 +1,4 @@
-"""Writes a video with the clock and size of its source; the file appears when it is whole."""
+"""Writes a video with the clock and size of its source; the file appears when it is complete."""
 
 import contextlib
 from collections.abc import Iterator
@@ -37,12 +37,12 @@ def check_video_path(path: Path) -> None:
 class VideoWriter:
     """A video being written: H.264 in .mp4, .mov and .mkv, VP9 in .webm.
 
-    Leaving the `with` block keeps the file when nothing was raised or the source broke off
-    (`VideoBrokenError`), and removes it on any other error. A video without frames leaves no file.
+    The `with` block keeps the file at its end and after a `VideoBrokenError` of the source, and removes it after any
+    other error. A video without frames leaves no file.
 
     Convention: pictures of even size are stored as 4:2:0, which every player shows; an odd width or height
-    needs 4:4:4, which keeps the size to the pixel but which some browsers do not play. Every frame can be
-    seen: one whose time is not later than the one before it is shown one frame later.
+    needs 4:4:4, which keeps the size to the pixel but which some browsers do not play. Every frame is shown: one
+    with a time not later than the frame before it is shown one frame later.
 
     Args:
         path: Its suffix chooses the codec.
@@ -94,7 +94,7 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Keep the file, or remove it on an error other than a source that broke off."""
+        """Keep the file, or remove it after an error other than `VideoBrokenError`."""
         if error is None or isinstance(error, VideoBrokenError):
             self.close()
         else:
@@ -128,7 +128,7 @@ class VideoWriter:
             self._mux(frame)
 
     def close(self) -> None:
-        """Finish the file and move it to its place; a second call does nothing."""
+        """Complete the file and move it to its place; a second call has no effect."""
         if self._container is None:
             return
         if self._last_ticks < 0:
@@ -141,7 +141,7 @@ class VideoWriter:
         self._file.keep()
 
     def discard(self) -> None:
-        """Remove what was written; an older file of that name stays."""
+        """Remove the incomplete file; an older file of that name stays."""
         if self._container is not None:
             with contextlib.suppress(FFmpegError):
                 self._container.close()
