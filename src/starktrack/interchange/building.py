@@ -1,4 +1,4 @@
-"""What all readers share: tracks put together box by box, and files that lie one a frame."""
+"""Common parts of all readers: tracks built box by box, and formats with one file a frame."""
 
 import json
 import re
@@ -11,15 +11,15 @@ from starktrack.interchange.tracks import Observation, Polygon, Real, Rectangle,
 from starktrack.interchange.values import LARGEST_FRAME, Value
 
 UNNAMED = "object"
-"""The label that a target without one gets in files that need one."""
+"""The label of targets without one, in formats that require a label."""
 
 DIGITS = 6
-"""Of the frame number in the names of files that are written one a frame."""
+"""Digits of the frame number in the names of files, in formats with one file a frame."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a caller knows of the video, for files that do not say it.
+    """Properties of the video from the caller, for formats that do not hold them.
 
     Attributes:
         size_hw: Height and width of the frames; formats in shares of the frame (YOLO, Label Studio) need it.
@@ -56,17 +56,23 @@ class _Draft:
 
 
 class TrackBuilder:
-    """Tracks as they are read, box by box, in any order.
+    """Builds tracks box by box, in any order.
 
     Convention: a target whose key is a whole number has it as its id; other targets are numbered in the order
     in which they appear, with the numbers that are free. A shape without area is no observation.
+
+    Example:
+        >>> builder = TrackBuilder()
+        >>> builder.add("duck 1", Observation(3, rectangle(10, 20, 30, 40)), "line 1", label="duck")
+        >>> builder.build().starts()
+        {3: {0: (10.0, 20.0, 30.0, 40.0)}}
     """
 
     def __init__(self) -> None:
         self._drafts: dict[Hashable, _Draft] = {}
 
     def target(self, key: Hashable, label: str = "", colour: str | None = None) -> None:
-        """Make a target known, so that it keeps its place; a label that is known already stays."""
+        """Add a target before its first box, to fix its order; an earlier label stays."""
         draft = self._drafts.setdefault(key, _Draft(key if isinstance(key, int) else None, "", None))
         draft.label, draft.colour = draft.label or label, draft.colour or colour
 
@@ -74,7 +80,7 @@ class TrackBuilder:
         """Add where a target is in one frame.
 
         Raises:
-            AnnotationError: It has a place in this frame already, or is called otherwise in another.
+            AnnotationError: It has a box in this frame already, or another label in another frame.
         """
         self.target(key, label)
         draft = self._drafts[key]
@@ -98,7 +104,7 @@ class TrackBuilder:
         frame_rate: float | None = None,
         interpolate: bool = False,
     ) -> VideoTracks:
-        """Return the targets of which there is at least one box.
+        """Return the targets with at least one box.
 
         Args:
             interpolate: Fill in between key boxes, for tools that write these alone.

@@ -26,6 +26,13 @@ def to_detections(video: VideoTracks) -> "dict[int, supervision.Detections]":
     Raises:
         MissingExtraError: `supervision` is not installed.
         AnnotationError: There are masks, and the size of the frames is not known.
+
+    Example:
+        >>> from starktrack.interchange import Track
+        >>> video = VideoTracks((Track(7, "duck", (Observation(3, rectangle(10, 20, 30, 40)),)),))
+        >>> found = to_detections(video)
+        >>> list(found), found[3].xyxy.tolist(), found[3].tracker_id.tolist()
+        ([3], [[10.0, 20.0, 40.0, 60.0]], [7])
     """
     if find_spec("supervision") is None:
         raise MissingExtraError("supervision", "supervision", "conversion to detections")
@@ -53,6 +60,12 @@ def from_detections(frames: "Iterable[tuple[int, supervision.Detections]]") -> V
 
     Raises:
         AnnotationError: Detections without `tracker_id`.
+
+    Example:
+        >>> import supervision
+        >>> found = supervision.Detections(np.array([[10.0, 20.0, 40.0, 60.0]]), tracker_id=np.array([7]))
+        >>> from_detections([(3, found)]).starts()
+        {3: {7: (10.0, 20.0, 30.0, 40.0)}}
     """
     builder = TrackBuilder()
     for frame, found in frames:

@@ -1,4 +1,4 @@
-"""What a format is to everybody else: a reader, a writer, and what it keeps of the tracks."""
+"""The record of a format: a reader, a writer, and the properties of tracks that it keeps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ KEEPS = {
     "length": "the number of frames",
     "frame rate": "the frame rate",
 }
-"""What a format may keep of tracks, and how it is called in sentences."""
+"""The properties of tracks that a format may keep, with their names in sentences."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,24 @@ class Format:
     """One annotation format.
 
     Attributes:
-        name: As the command and `read` and `write` have it.
-        title: As its makers call it.
-        suffixes: Of the files that are written; an empty one is a folder.
+        name: Its name in the command, `read` and `write`.
+        title: Its published name.
+        suffixes: Suffixes of written files; an empty one is a folder.
         keeps: Keys of `KEEPS`: what a file that is written holds, and is read again.
         frames_from: Number of the first frame.
-        coordinates: How the file counts pixels.
-        note: What is particular, in a sentence; empty where nothing is.
-        source: Where the format is described.
+        coordinates: The file's pixel convention.
+        note: A sentence about a peculiarity; empty without one.
+        source: The description of the format.
         read: Gives the tracks of a path.
         write: Writes tracks that hold no more than the format keeps.
         matches: Whether a path holds this format, by its name and the beginning of its content.
         own_attributes: Further attributes that it keeps although it does not keep any.
+
+    Example:
+        >>> from starktrack import interchange
+        >>> mot = interchange.FORMATS["mot"]
+        >>> mot.suffixes, mot.frames_from, "masks" in mot.keeps
+        (('', '.txt'), 1, False)
     """
 
     name: str
@@ -72,6 +78,12 @@ def reduced(
     polygon or a mask becomes the upright box around it. Without ids the targets are numbered in their order.
     A target without a label is called `object`. A length that is not known becomes the one that the boxes
     need.
+
+    Example:
+        >>> video = VideoTracks((Track(7, "duck", (Observation(0, Rectangle((1, 2, 3, 4)), score=0.5),)),))
+        >>> track = reduced(video, frozenset({"labels"})).tracks[0]
+        >>> track.id, track.label, track.observations[0].score
+        (0, 'duck', None)
     """
     tracks = tuple(
         Track(
@@ -94,7 +106,13 @@ def reduced(
 def losses(
     video: VideoTracks, keeps: frozenset[str], own_attributes: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Return what these tracks have and a format does not keep, in words."""
+    """Return what these tracks have and a format does not keep, in words.
+
+    Example:
+        >>> video = VideoTracks((Track(0, "duck", (Observation(0, Rectangle((1, 2, 3, 4)), score=0.5),)),))
+        >>> losses(video, frozenset({"labels"}))
+        ['scores']
+    """
     observations = [each for track in video.tracks for each in track.observations]
     shapes = [each.shape for each in observations]
     has = {

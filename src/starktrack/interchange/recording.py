@@ -13,17 +13,25 @@ from starktrack.interchange.tracks import Mask, Observation, Shape
 
 
 class TrackRecorder:
-    """A file of annotations that is filled output by output; it is written when the `with` block ends.
+    """Collects a tracker's outputs and writes them as annotations at the end of the `with` block.
 
-    Leaving the block writes the file when nothing was raised or the source broke off (`VideoBrokenError`),
-    and nothing on any other error. Without outputs there is no file. A target has its mask where the format
-    keeps masks, else its box.
+    The block writes the file at its end and after a `VideoBrokenError` of the source, and nothing after any other
+    error. Without outputs there is no file. A target has its mask if the format keeps masks, else its box.
 
     Attributes:
-        paths: The files that were written; known at the end.
+        paths: The written files; empty before the end.
 
     Raises:
         AnnotationError: The place does not suit the format.
+
+    Example:
+        >>> import numpy as np
+        >>> from starktrack import interchange
+        >>> output = TrackOutput(box_xywh=np.array([1.0, 2.0, 3.0, 4.0]), frame_index=0, score=0.9)
+        >>> with TrackRecorder(Path("tracks.csv"), interchange.FORMATS["csv"]) as recorder:
+        ...     recorder.write(output)
+        >>> [str(path) for path in recorder.paths]
+        ['tracks.csv']
     """
 
     def __init__(
@@ -50,7 +58,7 @@ class TrackRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write the file, unless an error other than a source that broke off was raised."""
+        """Write the file, unless an error other than `VideoBrokenError` was raised."""
         if self._length and (error is None or isinstance(error, VideoBrokenError)):
             video = self._builder.build(num_frames=self._length, **self._facts)
             self.paths = tuple(write(self._path, video, self._format.name))

@@ -1,4 +1,4 @@
-"""All formats by name, and how tracks are read and written in any of them."""
+"""All formats by name; reads and writes tracks in any of them."""
 
 from pathlib import Path
 
@@ -66,9 +66,9 @@ def read(
         AnnotationError: Unknown format, or a file that does not hold it; names the line or the key.
 
     Example:
-        >>> video = read("annotations.xml")  # doctest: +SKIP
-        >>> video.labels, video.starts()  # doctest: +SKIP
-        (['duck'], {3: {0: (10.0, 20.0, 30.0, 40.0)}})
+        >>> _ = Path("gt.txt").write_text("4,1,10,20,30,40,1,-1,-1,-1")
+        >>> read("gt.txt", "mot").starts()
+        {3: {0: (9.0, 19.0, 30.0, 40.0)}}
     """
     path = Path(path)
     known = Facts(size_hw, frame_rate, first_frame, name)
@@ -99,6 +99,14 @@ def write(path: str | Path, video: VideoTracks, format: str | None = None) -> li
     Raises:
         AnnotationError: Unknown format, no target, or the format needs the size of the frames.
         InputError: There is something at `path` already, it cannot be written to, or the disk is full.
+
+    Example:
+        >>> from starktrack.interchange import Observation, Rectangle, Track
+        >>> video = VideoTracks((Track(0, "duck", (Observation(3, Rectangle((10, 20, 30, 40))),)),))
+        >>> [str(path) for path in write("duck.csv", video)]
+        ['duck.csv']
+        >>> read("duck.csv").starts()
+        {3: {0: (10.0, 20.0, 30.0, 40.0)}}
     """
     path = Path(path)
     if format is None and path.suffix.lower() not in _BY_SUFFIX:
@@ -120,6 +128,11 @@ def detect(path: str | Path) -> str:
 
     Raises:
         AnnotationError: There is nothing, or nothing that any format matches.
+
+    Example:
+        >>> _ = Path("boxes.txt").write_text("10,20,30,40")
+        >>> detect("boxes.txt")
+        'got10k'
     """
     path = Path(path)
     if not path.exists():
@@ -138,6 +151,10 @@ def format_named(name: str) -> Format:
 
     Raises:
         AnnotationError: There is none of this name.
+
+    Example:
+        >>> format_named("coco").title
+        'COCO, pictures with track ids'
     """
     if name not in FORMATS:
         raise AnnotationError(f"unknown annotation format {name!r}{nearest_name(name, FORMATS)}")
@@ -150,6 +167,11 @@ def check_place(path: Path, target: Format) -> None:
     Raises:
         AnnotationError: No such folder around it, another suffix than the format's, or a folder where a file
         is to be.
+
+    Example:
+        >>> check_place(Path("gt.xml"), FORMATS["mot"])
+        Traceback (most recent call last):
+        starktrack.errors.AnnotationError: annotations in the format mot must ...
     """
     if not path.parent.is_dir():
         raise AnnotationError(

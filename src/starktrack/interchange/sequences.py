@@ -23,6 +23,14 @@ def to_sequences(video: VideoTracks, frames: FrameSource, name: str = "") -> lis
 
     Raises:
         AnnotationError: The boxes go on after the last frame.
+
+    Example:
+        >>> from starktrack.data.video.random_access import RandomFrames
+        >>> from starktrack.interchange import Track
+        >>> video = VideoTracks((Track(7, "dog", (Observation(1, rectangle(10, 20, 30, 40)),)),), "park")
+        >>> [sequence] = to_sequences(video, RandomFrames("dog.mp4"))
+        >>> sequence.name, sequence.visible.tolist()
+        ('park_7', [False, True, False])
     """
     name = name or video.name
     if video.length > len(frames):
@@ -54,6 +62,12 @@ def from_sequences(sequences: Sequence[VideoSequence]) -> VideoTracks:
 
     Raises:
         AnnotationError: They differ in length.
+
+    Example:
+        >>> from starktrack.data.video.random_access import RandomFrames
+        >>> boxes, visible = np.array([[10.0, 20.0, 30.0, 40.0]]), np.array([True])
+        >>> from_sequences([VideoSequence("dog", RandomFrames("dog.mp4"), boxes, visible)]).starts()
+        {0: {0: (10.0, 20.0, 30.0, 40.0)}}
     """
     lengths = {len(sequence) for sequence in sequences}
     if len(lengths) > 1:

@@ -27,6 +27,10 @@ class Rectangle:
     Attributes:
         box_xywh: Top-left corner, width and height before the turn.
         rotation: Degrees clockwise, as seen in the image, in [0, 360).
+
+    Example:
+        >>> Rectangle((10, 20, 30, 40)).corners_xy
+        ((10.0, 20.0), (40.0, 20.0), (40.0, 60.0), (10.0, 60.0))
     """
 
     box_xywh: BoxTuple
@@ -52,7 +56,12 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Polygon:
-    """A closed outline."""
+    """A closed outline.
+
+    Example:
+        >>> Polygon(((10, 20), (40, 20), (40, 60))).bounds_xywh
+        (10, 20, 30, 40)
+    """
 
     points_xy: tuple[Point, ...]
 
@@ -70,6 +79,12 @@ class Mask:
         corner_xy: The window's first pixel.
         size_wh: Its size.
         runs: Lengths of alternating runs of pixels along the window's rows, the first one off the target.
+
+    Example:
+        >>> pixels = np.zeros((48, 64), bool)
+        >>> pixels[10:20, 30:35] = True
+        >>> Mask.of_pixels(pixels).bounds_xywh
+        (30.0, 10.0, 5.0, 10.0)
     """
 
     corner_xy: tuple[int, int]
@@ -126,6 +141,10 @@ class Observation:
         occluded: Whether something hides a part of it; None where the file does not say.
         key: Whether a person or a tracker placed it here; False where a tool filled in between two key boxes.
         attributes: Further values by name, as text.
+
+    Example:
+        >>> Observation(3, Rectangle((10, 20, 30, 40)), score=0.9).box_xywh
+        (10, 20, 30, 40)
     """
 
     frame: int
@@ -152,6 +171,11 @@ class Track:
         label: What it is, as the file writes it; empty where it does not say.
         observations: In the order of their frames, at most one a frame.
         colour: How it is drawn, `#rrggbb`; None where the file does not say.
+
+    Example:
+        >>> ends = (Observation(0, Rectangle((0, 0, 8, 8))), Observation(2, Rectangle((4, 0, 8, 8))))
+        >>> Track(0, "duck", ends).interpolated().at(1).box_xywh
+        (2.0, 0.0, 8.0, 8.0)
     """
 
     id: int
