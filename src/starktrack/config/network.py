@@ -1,5 +1,6 @@
 """Common parts of the settings of all kinds of networks: bounds, crops, backbone and base class."""
 
+from dataclasses import fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -86,6 +87,24 @@ class NetworkConfig:
     def crops(self) -> CropPlan:
         """Return which crops the network takes."""
         raise NotImplementedError
+
+    def at_resolution(self, resolution: float) -> "NetworkConfig":
+        """Return the settings with smaller crops of the same regions: each side to the nearest multiple of the stride.
+
+        Example:
+            >>> from starktrack.config.presets import preset
+            >>> half = preset("stark_mobile").model.at_resolution(0.5)
+            >>> half.search.side, half.template.side, half.search.factor
+            (128, 64, 4.0)
+        """
+        stride = self.crops.stride
+        smaller = {}
+        for field in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            crop = getattr(self, field.name)
+            if isinstance(crop, CropConfig):
+                side = max(1, round(crop.side * resolution / stride)) * stride
+                smaller[field.name] = replace(crop, side=side)
+        return replace(self, **smaller)  # type: ignore[type-var]
 
     def check_recipe(self, recipe: Any) -> None:
         """Check that a training recipe (`config.training.Recipe`) fits the network.

@@ -175,6 +175,16 @@ class ModelConfig(NetworkConfig):
         """Check that every stage trains a part that the network has, with losses that it can compute."""
         head = self.box_head
         for name, stage in recipe.stages.items():
+            if stage.resolution != 1 and self.transformer.position == "learned":
+                raise ValueError(
+                    f"stages.{name}.resolution must be 1 for transformer.position = 'learned', whose weights belong to "
+                    f"one size, got {stage.resolution:g}"
+                )
+            if stage.resolution != 1 and recipe.distillation.teacher:
+                raise ValueError(
+                    f"stages.{name}.resolution must be 1 with a teacher, whose maps are as large as the student's, got "
+                    f"{stage.resolution:g}"
+                )
             if stage.loss.mask:
                 raise ValueError(
                     f"stages.{name}.loss.mask must be 0 for a tracker, got {stage.loss.mask}; refiners have masks"

@@ -114,6 +114,8 @@ class StageConfig:
         trains: `box` everything but the score head, with the box losses; `score` the score head alone, all
             else frozen and in eval mode, with binary cross-entropy; `joint` everything, with both (Table 8).
         frozen_stride: The backbone is frozen up to its stage of this stride; 4 is ResNet's stem and layer1.
+        resolution: Side of the crops over that of the network, which sees the same regions with fewer pixels then;
+            the weights are the same. A first part at 0.75 costs about half as much.
         validate_every: Epochs between validations in this stage, 0 for none; left out, `validation.every`.
 
     Source: section 3.2, Training; section 4.1 (500 and 50 epochs).
@@ -122,6 +124,7 @@ class StageConfig:
     epochs: PositiveInt = 500
     trains: Literal["box", "score", "joint"] = "box"
     frozen_stride: Count = 4
+    resolution: Annotated[float, Field(ge=0.25, le=1)] = 1.0
     validate_every: Count | None = None
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)

@@ -22,7 +22,7 @@ def loader_batches(
     mixture: Mixture, recipe: Recipe, stage: StageConfig, *, device: torch.device, processes: Processes
 ) -> BatchSource:
     """Return the source that reads a stage's samples with worker processes."""
-    run, model = recipe.run, recipe.config.model
+    run, model = recipe.run, recipe.config.model.at_resolution(stage.resolution)
     keys = BatchKeys(
         run.steps_per_epoch * run.batch_size,
         run.micro_batch * processes.count,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from starktrack.data.samples.batch import Batch
 from starktrack.training.job import Job
+from starktrack.training.resolution import at_resolution
 from starktrack.training.step import Trainer
 
 MAX_STEPS = 5
@@ -43,7 +44,12 @@ def estimate_stage(job: Job, network: nn.Module, stage_name: str) -> Estimate:
     """Return the memory and time of a stage; the network's weights change."""
     stage = job.recipe.stages[stage_name]
     trainer = Trainer(
-        network, job.recipe, stage, device=job.device, processes=job.processes, teacher=job.teacher
+        at_resolution(network, job.recipe, stage),
+        job.recipe,
+        stage,
+        device=job.device,
+        processes=job.processes,
+        teacher=job.teacher,
     )
     loader = replace(stage.data.loader, num_workers=0)
     batches = job.open_batches(replace(stage, data=replace(stage.data, loader=loader)))

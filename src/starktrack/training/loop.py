@@ -28,6 +28,7 @@ from starktrack.training.job import Job
 from starktrack.training.metrics_log import MetricsLog, Stopwatch
 from starktrack.training.optim import learning_rate_factor, set_learning_rate, update_average
 from starktrack.training.pictures import draw_batch, first_samples, write_picture
+from starktrack.training.resolution import at_resolution
 from starktrack.training.resume import checkpoint_to_go_on_from
 from starktrack.training.state import (
     LoopState,
@@ -95,7 +96,7 @@ def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
             )
             if is_open and not stop.agreed:
                 trainer = Trainer(
-                    network,
+                    at_resolution(network, job.recipe, stage),
                     job.recipe,
                     stage,
                     device=job.device,
