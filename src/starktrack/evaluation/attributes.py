@@ -1,4 +1,4 @@
-"""What makes a sequence hard, read off its true boxes, so that every data set has attributes."""
+"""Attributes of sequences (such as fast motion), derived from the true boxes, for data sets without their own."""
 
 import json
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ LARGEST_RATIO = 2.0
 
 
 def with_derived_attributes(sequences: Sequence[VideoSequence]) -> list[VideoSequence]:
-    """Return the sequences with the attributes that their boxes show, where they have none of their own."""
+    """Return the sequences with attributes derived from their boxes, if they have none of their own."""
     return [s if s.benchmark.attributes else _with(s, derive_attributes(s)) for s in sequences]
 
 
 def derive_attributes(sequence: VideoSequence) -> tuple[str, ...]:
     """Return which hold: absence, aspect ratio change, fast motion, low resolution, scale variation.
 
-    Convention: our own definitions over the true boxes, after those that LaSOT gives its attributes.
+    Convention: our own definitions over the true boxes, similar to those of LaSOT.
     """
     boxes = sequence.boxes_xywh
     present = np.asarray((boxes[:, 2:] > 0).all(axis=1))

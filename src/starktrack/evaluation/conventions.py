@@ -1,4 +1,4 @@
-"""Every convention that a dialect applies, in words: what `--explain` prints."""
+"""The conventions of a dialect in words, which `--explain` prints."""
 
 from dataclasses import fields
 from typing import Any

@@ -1,7 +1,7 @@
-"""What each benchmark toolkit computes, as data: one frozen record of choices per toolkit.
+"""The conventions of each benchmark toolkit as data: one frozen record per toolkit.
 
-The same result files score up to four points apart under different toolkits. `evaluation/scoring.py` is the
-one engine that obeys these records; `evaluation/conventions.py` says them in words.
+Between toolkits the score of the same files differs by up to four points. `evaluation/scoring.py` computes the
+scores of every record; `evaluation/conventions.py` has the conventions in words.
 """
 
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ CurveName = Literal["success", "precision", "normalised"]
 
 @dataclass(frozen=True)
 class Measure:
-    """One number per sequence, read off one of its curves.
+    """One number per sequence, computed from one of its curves.
 
     Attributes:
         key: Name in JSON and CSV.
         label: Heading in tables.
-        curve: What it is read off: `overlap` is the mean over frames with a valid truth, `covered` the share
-            of frames with a predicted box.
+        curve: The curve: `overlap` is the mean over frames with a valid truth, `covered` the share of frames with a
+            predicted box.
         reading: `mean` of the curve, `area` by trapezoids, or `at` one of its thresholds.
         index: Which threshold, counted from 0, for `at`.
         pooling: How sequences become one number.
@@ -41,10 +41,10 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class Dialect:
-    """The choices of one toolkit; each field is one question, `conventions.WORDS` says what its answers mean.
+    """The conventions of one toolkit; `conventions.WORDS` explains the values of each field.
 
     Attributes:
-        source: Where the toolkit does this.
+        source: The place in the toolkit's code.
         overlap_thresholds: Ascending, [0, 1].
         centre_thresholds: Ascending, pixels.
         normalised_thresholds: Ascending, in units of the true size.
@@ -87,7 +87,7 @@ class Dialect:
 
 
 def matlab_range(step: float, count: int) -> Thresholds:
-    """Return 0, step … count * step as MATLAB makes them: the upper half counted down from the end."""
+    """Return 0, step … count * step as MATLAB computes them: the upper half counts down from the end."""
     rising = np.arange(count + 1) * step
     falling = rising[-1] - rising[::-1]
     return np.where(np.arange(count + 1) <= count // 2, rising, falling)
@@ -220,7 +220,7 @@ OVERRIDES: dict[tuple[str, str], dict[str, Any]] = {
         "speed": "frames",
     },
 }
-"""What a toolkit does differently on some data sets: (toolkit, start of the data set's name) -> fields."""
+"""Special cases of toolkits on some data sets: (toolkit, start of the data set's name) -> fields."""
 
 _SAME_AS = {"stark-integer": "stark", "pytracking": "stark"}
 
@@ -230,8 +230,7 @@ def dialect(name: str, dataset: str = "", *, drop_invalid: bool = False) -> Dial
 
     Args:
         name: One of `DIALECTS`.
-        dataset: For instance `lasot`, `uav123`, `got10k_val`; what it begins with selects the toolkit's
-            special cases.
+        dataset: For instance `lasot`, `uav123`, `got10k_val`; its start selects the toolkit's special cases.
         drop_invalid: Divide by valid frames only (`exclude_invalid_frames` of STARK and pytracking).
 
     Raises:

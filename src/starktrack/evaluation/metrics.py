@@ -1,7 +1,7 @@
 """Pure functions of arrays: overlaps and centre errors per frame, curves over thresholds.
 
 Convention: boxes are xywh in image pixels. Every benchmark toolkit counts pixels inclusively (a box ends
-at x + w - 1), which changes no value but for the last binary digit; these functions round as they do, because
+at x + w - 1), which changes no value but for the last binary digit; these functions round in the same way, because
 at a threshold the last digit decides whether a frame counts.
 """
 
@@ -51,10 +51,10 @@ def success_curve(
     """Return, for each ascending threshold, the share of frames whose overlap lies above it; NaN fails.
 
     Args:
-        overlap: Per frame; negative where no prediction could be right.
+        overlap: Per frame; negative in frames that cannot succeed.
         thresholds: Ascending.
         rule: Whether an overlap equal to a threshold fails (`>`) or passes (`>=`).
-        num_frames: What the counts are divided by; the length of `overlap` if None.
+        num_frames: Divisor of the counts; the length of `overlap` if None.
     """
     values = np.where(np.isnan(overlap), -np.inf, overlap)
     num_passed = np.searchsorted(thresholds, values, side="left" if rule == ">" else "right")

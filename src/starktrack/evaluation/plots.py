@@ -41,7 +41,7 @@ class SpeedPoint:
 
     Attributes:
         frames_per_second: Measured or published speed.
-        success: What stands for success on the data set (AUC, AO …), percent.
+        success: The success measure of the data set (AUC, AO …), percent.
         ours: Drawn filled and bold.
     """
 
@@ -79,7 +79,7 @@ def plot_speed(
         points: One per tracker.
         path: Its ending chooses the format.
         dataset: Its name on the axis.
-        measure: Heading of the number that stands for success there: AUC, AO …
+        measure: Name of the success measure: AUC, AO …
 
     Source: Yan et al., ICCV 2021, figure 1.
     """
@@ -103,7 +103,7 @@ def plot_speed(
     centres = axes.transData.transform(list(zip(speeds, scores, strict=True))) * 72 / figure.dpi
     corners = label_corners(centres, radii, [p.tracker for p in points])
     for point, offset, radius in zip(points, corners - centres, radii, strict=True):
-        # Where the label had to go further away, a line says whose it is.
+        # A line connects a label that is further away with its circle.
         far = _distance(offset, point.tracker) - radius > 2 * _LABEL_GAPS[0]
         line = {"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": radius}
         axes.annotate(
@@ -121,7 +121,7 @@ def plot_speed(
 def label_corners(
     centres: Float[np.ndarray, "num_points 2"], radii: Sequence[float], labels: Sequence[str]
 ) -> Float[np.ndarray, "num_points 2"]:
-    """Return the lower left corner of each label, beside its circle and clear of what is drawn where it can be.
+    """Return the lower left corner of each label, beside its circle and without overlap if possible.
 
     Args:
         centres: Of the circles, points from the lower left.
@@ -185,7 +185,7 @@ def plot_sequence(
         name: Of the sequence.
         overlaps: By tracker.
         path: Its ending chooses the format.
-        read: Gives the picture of a frame; no pictures without it.
+        read: Gives the picture of a frame; without it there are no pictures.
         boxes: By tracker, and `truth`: gives the box in a frame, drawn into the pictures.
     """
     first = next(iter(overlaps.values()))
@@ -232,11 +232,12 @@ def _draw_picture(
 def failure_window(boxes_xywh: Sequence[Box], size_hw: tuple[int, int]) -> _Area:
     """Return the part of a picture to show, of the picture's shape: left, top, right, bottom, pixels.
 
-    Twice as large as what holds the boxes, at least a quarter of the picture's sides, inside the picture.
+    It is twice as large as the box around all boxes, at least a quarter of the picture's sides, and inside the
+    picture.
 
     Args:
-        boxes_xywh: What to show; NaN where a tracker has none.
-        size_hw: Of the picture, pixels.
+        boxes_xywh: The boxes to show; NaN for a tracker without a box.
+        size_hw: Size of the picture, pixels.
     """
     height, width = size_hw
     boxes = np.array([box for box in boxes_xywh if np.isfinite(box).all()])
@@ -266,13 +267,13 @@ def _score(evaluation: Evaluation, curve: CurveName) -> float:
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Return how the curve of the tracker of this number is drawn; all differ."""
+    """Return the line style of the tracker with this number; every tracker has another."""
     dashes = _DASHES[index // len(_COLOURS) % len(_DASHES)]
     return {"linestyle": dashes, "color": _COLOURS[index % len(_COLOURS)], "linewidth": 2}
 
 
 def figure_with_axes(width: float, height: float) -> tuple[Any, Any]:
-    """Return an empty picture in the style of all, size in inches; MissingExtraError without matplotlib."""
+    """Return an empty picture in the common style, size in inches; MissingExtraError without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

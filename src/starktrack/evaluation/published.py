@@ -1,4 +1,4 @@
-"""Numbers that papers and authors published, each with its source, to be set beside measured ones."""
+"""Published numbers with their sources, for comparison with measured ones."""
 
 import tomllib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Published:
         dataset: As in `report --dataset`, or `speed`.
         measure: Key of the measure in our tables; `fps` for speed.
         value: As printed: percent, but EAO in [0, 1] and speed in frames per second.
-        source: Where it is printed.
+        source: The publication.
     """
 
     tracker: str
@@ -34,7 +34,7 @@ def _read() -> dict[str, Any]:
 
 @cache
 def published_numbers() -> tuple[Published, ...]:
-    """Return every published number that ships with the package."""
+    """Return every published number in the package."""
     return tuple(
         Published(tracker, table["dataset"], table["measures"][index], float(value), table["source"])
         for table in _read()["table"]
@@ -55,5 +55,5 @@ def published_for(dataset: str) -> list[Published]:
 
 
 def not_published_here(dataset: str) -> str:
-    """Return which of the paper's numbers on a data set no source at hand gives; "" where all are there."""
+    """Return which of the paper's numbers on a data set are in no available source; "" if none is missing."""
     return str(_read()["incomplete"].get(ALIASES.get(dataset, dataset), ""))

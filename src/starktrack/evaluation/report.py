@@ -10,11 +10,11 @@ from starktrack.evaluation.tables import Groups, Scores
 
 
 def scores_of(evaluation: Evaluation, origin: str = "") -> Scores:
-    """Return what tables show of an evaluation.
+    """Return the scores of an evaluation for tables.
 
     Args:
         evaluation: Of one tracker.
-        origin: Where the attributes are from, as the title of their table says it.
+        origin: Origin of the attributes, for the title of their table.
     """
     measures = {measure.key: measure.label for measure in evaluation.dialect.measures}
     values, weights = evaluation.values, evaluation.weights
@@ -47,7 +47,7 @@ def scores_of(evaluation: Evaluation, origin: str = "") -> Scores:
 
 
 def compare_all(first: Evaluation, second: Evaluation) -> dict[str, Comparison]:
-    """Return how the first tracker differs from the second, by the measure's key."""
+    """Return the differences between two trackers, by the measure's key."""
     return {measure.key: compare(first, second, measure.key) for measure in first.dialect.measures}
 
 
@@ -56,7 +56,7 @@ def to_json(evaluations: Sequence[Evaluation], conventions: Mapping[str, Sequenc
 
     Args:
         evaluations: One per tracker.
-        conventions: By data set what its dialect does, in words; a union has several.
+        conventions: By data set the conventions of its dialect in words; a union has several.
     """
     first = evaluations[0]
     return json.dumps(

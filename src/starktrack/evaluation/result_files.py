@@ -1,4 +1,4 @@
-"""Boxes that a tracker left on disk, in the form and under the names of any toolkit.
+"""Reads a tracker's boxes from files in the format and with the names of any toolkit.
 
 Understood: our own (`data/results/folder.py`), pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k
 toolkit (`<seq>/<seq>_001.txt`), pysot and LaSOT (`<seq>.txt`), VOT (`<seq>/<seq>_001.txt` that starts with a
@@ -24,12 +24,12 @@ from starktrack.evaluation.text_files import TextPlace, open_place
 from starktrack.evaluation.vot_regions import parse_region
 
 _PREFIXES = re.compile(r"^(uav123|uav|nfs|otb|tc128|tpl|tlp|lasot|trackingnet|got10k|davis|vot)_")
-"""What toolkits and unions of data sets write before the name of a sequence; `tpl` is TC128."""
+"""Prefixes of sequence names in toolkits and unions of data sets; `tpl` is TC128."""
 
 _SUFFIXES = (".txt", ".bin")
 
 _UNNUMBERED = {"Human4": "Human4_2"}
-"""How got10k names a target whose number the others write: it leaves out the empty file of Human4's first."""
+"""got10k's names of targets that other toolkits number; it drops the empty file of Human4's first target."""
 
 _ASIDE = re.compile(r"_(time|all_boxes|all_scores|object_presence_scores|confidence|times)$")
 _REPETITION = re.compile(r"_(\d{3})$")
@@ -37,12 +37,12 @@ _REPETITION = re.compile(r"_(\d{3})$")
 
 @dataclass(frozen=True, eq=False)
 class TrackerResults:
-    """What one tracker said about some sequences.
+    """The results of one tracker on some sequences.
 
     Attributes:
         boxes_xywh: By sequence name, one row per frame, image pixels.
-        seconds: By sequence name, time per frame, where the files tell.
-        files: By sequence name, where the boxes lie.
+        seconds: By sequence name, time per frame, for sequences with a file of times.
+        files: By sequence name, the file of boxes.
     """
 
     boxes_xywh: dict[str, Float[np.ndarray, "_ 4"]]
@@ -130,7 +130,7 @@ def _spelt(name: str) -> str:
 
 
 def _spellings(names: Iterable[str]) -> dict[str, str]:
-    """Return the wanted names by every spelling; what the data set says goes before what it may be short for."""
+    """Return the wanted names by every spelling; full names take precedence over abbreviations."""
     names = list(names)
     plain = {plain_name(name): name for name in names}
     unnumbered = {short: plain[full] for short, full in _UNNUMBERED.items() if full in plain}
@@ -175,7 +175,7 @@ def _read_boxes(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, "num
 
 
 def _num_written(place: TextPlace, path: PurePosixPath) -> int | None:
-    """Return how many boxes were written, None where nothing says so."""
+    """Return how many boxes were written, or None if unknown."""
     text = place.text(path)
     try:
         return None if text is None else int(json.loads(text)["frames"])

@@ -1,4 +1,4 @@
-"""The one engine: boxes and truth, under a dialect, become scores per frame, sequence and data set."""
+"""Computes scores per frame, sequence and data set from boxes and truth in a dialect."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ _FAILURE_OVERLAP, _FAILURE, _SUCCESS = -1.0, np.inf, -1.0
 
 @dataclass(frozen=True)
 class SequenceScore:
-    """How well a target was followed, frame by frame, in the form a toolkit counts it.
+    """The scores of one sequence, frame by frame, as a toolkit counts them.
 
     Attributes:
-        overlap: Intersection over union; -1 where no prediction could be right.
+        overlap: Intersection over union; -1 in frames that cannot succeed.
         centre_error_px: Distance of centres; infinite or -1 where the dialect fails or passes a frame.
         normalised_error: The same in units of the true size.
         valid: Frames whose truth the dialect accepts.

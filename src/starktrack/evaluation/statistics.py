@@ -1,4 +1,4 @@
-"""How sure a score is: bootstrap over sequences, and the paired comparison of two trackers."""
+"""Confidence of scores: bootstrap over sequences, and the paired comparison of two trackers."""
 
 from dataclasses import dataclass
 
@@ -28,10 +28,10 @@ class Comparison:
     """One tracker minus another on the same sequences.
 
     Attributes:
-        difference: Of the overall scores, with its interval.
+        difference: Difference of the overall scores, with its interval.
         better: Sequences on which the first scores higher; None where sequences have no score of their own.
         worse: Sequences on which it scores lower; the rest are ties.
-        reversal: How often resampled sequences turn the sign of the difference, [0, 1].
+        reversal: Share of samples in which the difference has the other sign, [0, 1].
     """
 
     difference: Interval
@@ -78,7 +78,7 @@ def percentile_interval(value: float, samples: PerSample, level: float = 0.95) -
 def compare(
     first: Evaluation, second: Evaluation, key: str, level: float = 0.95, seed: int = 0
 ) -> Comparison:
-    """Return how the first tracker differs from the second in one measure, sequence by sequence.
+    """Return the difference of two trackers in one measure, sequence by sequence.
 
     Raises:
         InputError: They were not scored on the same sequences by the same dialect.
@@ -100,7 +100,7 @@ def comparison_of(
     """Return the comparison that a difference and its bootstrap samples make.
 
     Args:
-        value: Of the overall scores.
+        value: Difference of the overall scores.
         samples: The same over sequences drawn with replacement.
         differences: Of each sequence, where sequences have a score of their own.
         level: Share of the samples that the interval holds.

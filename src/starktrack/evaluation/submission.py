@@ -1,4 +1,4 @@
-"""Zips for the GOT-10k and TrackingNet servers, checked by the rules that are known; nothing is deleted.
+"""Zips for the GOT-10k and TrackingNet servers, checked by their known rules.
 
 Source: GOT-10k toolkit (folder per sequence, commas only), TrackingNet devkit (flat zip of `<seq>.txt`).
 """
@@ -18,17 +18,17 @@ from starktrack.evaluation.result_files import TrackerResults
 from starktrack.evaluation.text_files import TextPlace, open_place
 
 FIRST_FRAME_TOLERANCE = 1.0
-"""How far, in pixels, the first box may lie from the given one."""
+"""Largest distance of the first box from the given one, pixels."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """What a server wants.
+    """The requirements of a server.
 
     Attributes:
-        num_sequences: How many a full submission has.
-        boxes_name: Where a sequence's boxes lie in the zip.
-        times_name: Where its times lie; None where the server wants none.
+        num_sequences: Number of sequences in a full submission.
+        boxes_name: Path of a sequence's boxes in the zip.
+        times_name: Path of its times in the zip; None if the server takes none.
     """
 
     num_sequences: int
@@ -38,12 +38,12 @@ class Server:
 
 @dataclass(frozen=True)
 class FirstFrame:
-    """What is published of a sequence of a test set.
+    """The published part of a sequence of a test set.
 
     Attributes:
         name: Of the sequence.
         box_xywh: The true box in the first frame, image pixels.
-        num_frames: How many frames it has, where they are at hand.
+        num_frames: Number of its frames, or None without frames on disk.
     """
 
     name: str
@@ -72,7 +72,7 @@ def write_submission(target: Server, results: TrackerResults, path: Path) -> Non
     """Write the zip of one tracker's results.
 
     Raises:
-        ResultFileError: A time is missing that the server wants.
+        ResultFileError: A time that the server requires is missing.
     """
     untimed = [name for name in results.boxes_xywh if target.times_name and name not in results.seconds]
     if untimed:
@@ -88,12 +88,12 @@ def write_submission(target: Server, results: TrackerResults, path: Path) -> Non
 
 
 def submission_problems(target: Server, path: Path, first_frames: Iterable[FirstFrame]) -> list[str]:
-    """Return what the server would reject in a zip, one line each; empty when all is well.
+    """Return the reasons for which the server would reject a zip, one line each; empty for a valid zip.
 
     Args:
-        target: Whose rules apply.
+        target: The server.
         path: The zip.
-        first_frames: What is published of every test sequence.
+        first_frames: The first frame of every test sequence.
 
     Raises:
         ResultFileError: The zip is missing or not a zip.

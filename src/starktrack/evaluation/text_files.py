@@ -1,8 +1,7 @@
-"""Text files in a folder or a zip: the form of every result and submission.
+"""Text files in a folder or a zip, the format of all results and submissions.
 
-`data.sources.folders.Folder` does not do this job. It reads a few of a hundred thousand frames, and hides what a Mac
-packs beside them. Results are few and small. They are checked whole before anything is scored, and a server would
-reject such extras.
+Why not `data.sources.folders.Folder`: it reads a few of a hundred thousand frames, and hides the extra files that
+macOS packs. Results are few and small. All are checked before scoring, and a server would reject such extra files.
 """
 
 import os
@@ -21,7 +20,7 @@ class TextPlace:
 
     Attributes:
         label: How errors name the place.
-        files: Where each file lies, or what it holds.
+        files: The place or the content of each file.
     """
 
     label: str
@@ -33,7 +32,7 @@ class TextPlace:
         return content.read_bytes() if isinstance(content, Path) else content
 
     def text(self, path: PurePosixPath) -> str | None:
-        """Return what a file holds, None where there is none.
+        """Return the text of a file, or None without such a file.
 
         Raises:
             ResultFileError: The file is not text.

@@ -1,4 +1,4 @@
-"""What scoring needs of a data set: the truth, read by the data set's own reader, with or without frames."""
+"""The true boxes of a data set for scoring, read by the data set's own reader, with or without frames."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -65,7 +65,7 @@ NAMES = tuple(
 
 
 def open_truth(name: str, places: Mapping[str, Path] | Path, split: str | None = None) -> Dataset:
-    """Return a data set of which perhaps only the annotations are there, by its published lists.
+    """Return a data set, perhaps of annotations alone, by its published lists.
 
     Args:
         name: One of `NAMES`.
@@ -122,14 +122,14 @@ def _require_some(dataset: Dataset, place: Path) -> Dataset:
 
 
 def scored_sequences(dataset: Dataset, names: Iterable[str] | None = None) -> list[VideoSequence]:
-    """Return the truth of sequences, those left out of which only the first box is published.
+    """Return the sequences with published truth, without those with a first box only.
 
     Args:
         dataset: What `open_truth` or `open_benchmark` gave.
         names: Only these, in this order.
 
     Raises:
-        DatasetError: One of `names` is not there, or a file is damaged.
+        DatasetError: One of `names` is missing, or a file is damaged.
     """
     chosen = dataset.names if names is None else list(names)
     missing = [name for name in chosen if name not in set(dataset.names)] if names is not None else []
@@ -142,7 +142,7 @@ def scored_sequences(dataset: Dataset, names: Iterable[str] | None = None) -> li
 
 
 def _has_truth(sequence: VideoSequence) -> bool:
-    """Tell a sequence from one of a test set, of which only the first box is published."""
+    """Return whether the sequence has more than the first box, which test sets have."""
     is_bare = isinstance(sequence.frames, MissingFrames)
     return len(sequence) >= len(sequence.frames) and not (is_bare and len(sequence) == 1)
 

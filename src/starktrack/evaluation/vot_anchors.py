@@ -16,10 +16,10 @@ from starktrack.evaluation.vot_results import VotRun, anchor_frames
 from starktrack.evaluation.vot_tags import TagScore, share, tagged_frames
 
 FAILURE_OVERLAP = 0.1
-"""A run fails where the overlap stays at or below this …"""
+"""A run fails when the overlap stays at or below this …"""
 
 GRACE = 10
-"""… for this many frames on end; the first of them is where it failed."""
+"""… for this many consecutive frames; it failed in the first of them."""
 
 EAO_INTERVAL = (115, 755)
 """VOT2020's interval of sequence lengths, both ends included."""
@@ -40,7 +40,7 @@ class RunScore:
 
 @dataclass(frozen=True, eq=False)
 class AnchorParts:
-    """What each sequence adds to the scores.
+    """The contribution of each sequence to the scores.
 
     Attributes:
         accuracy: [0, 1].
@@ -81,7 +81,7 @@ class AnchorScore:
         eao_curve: Expected average overlap for sequences of 0, 1, 2 … frames.
         sequence_accuracy: By sequence name.
         sequence_robustness: By sequence name.
-        parts: What each sequence adds.
+        parts: The contribution of each sequence.
         tags: Accuracy and robustness over the frames with a tag, by its name.
     """
 
@@ -96,7 +96,7 @@ class AnchorScore:
 
 
 def score_run(run: VotRun, sequence: VideoSequence, anchor: int) -> RunScore:
-    """Return the overlaps of one run and where it failed."""
+    """Return the overlaps of one run and the frame of its failure."""
     truth = [sequence.benchmark.regions[frame] for frame in anchor_frames(sequence, anchor)]
     pairs = zip(run.regions, truth, strict=True)
     overlap = np.array([region_overlap(region, true, sequence.size_wh) for region, true in pairs])
@@ -104,7 +104,7 @@ def score_run(run: VotRun, sequence: VideoSequence, anchor: int) -> RunScore:
 
 
 def failure_index(overlap: Float[np.ndarray, " num_frames"], empty: Bool[np.ndarray, " num_frames"]) -> int:
-    """Return the first of `GRACE` frames on end that fail, or the number of frames.
+    """Return the first of `GRACE` consecutive failing frames, or the number of frames.
 
     Args:
         overlap: Per frame.
@@ -182,7 +182,7 @@ def _over_tag(
 def eao_curve(runs: Sequence[RunScore], num_lengths: int) -> Float[np.ndarray, " num_lengths"]:
     """Return, for lengths 0, 1, 2 …, the mean over runs of the mean overlap so far.
 
-    A run that did not fail counts while it lasts; one that failed counts on with overlap 0.
+    A run without failure counts up to its end; a failed run counts on with overlap 0.
     """
     total, active = _curve_parts(runs, num_lengths)
     return total / np.maximum(active, 1)

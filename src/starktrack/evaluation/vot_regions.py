@@ -1,9 +1,9 @@
-"""Regions of the VOT benchmark: rectangles, polygons and masks on the pixel grid, and how much they overlap.
+"""Regions of the VOT benchmark: rectangles, polygons and masks on the pixel grid, and their overlap.
 
-Convention: pixels, as the VOT toolkit 0.9.0 rasterises them; found by putting regions to it. Values are
-float32, rounded half to even, a rectangle covers round(x) … round(x) + round(w) - 1, a polygon includes its
-outline. Two regions that together are less than two pixels wide or high count as equal, or as apart where the
-image border cut them so.
+Convention: pixels as the VOT toolkit 0.9.0 rasterises them, found by experiments with the toolkit. Values are
+float32, rounded half to even, a rectangle covers round(x) … round(x) + round(w) - 1, a polygon includes its outline.
+Two regions that together are less than two pixels wide or high count as equal, or as apart where the image border
+cut them so.
 """
 
 from itertools import pairwise
@@ -43,7 +43,7 @@ def tight(region: Region) -> Region:
 
 
 def is_empty(region: Region) -> bool:
-    """Return whether a region has no pixels, wherever the image ends."""
+    """Return whether a region has no pixels in an image of any size."""
     if isinstance(region, Special):
         return True
     if isinstance(region, Mask):
@@ -108,8 +108,8 @@ def rasterise(region: Region, window: Window) -> Bool[np.ndarray, "height width"
 def _paint_polygon(pixels: Bool[np.ndarray, "height width"], points_xy: Float[np.ndarray, "n 2"]) -> None:
     """Set the pixels of a closed outline with whole-numbered points.
 
-    Convention: found by experiment, by putting polygons to the toolkit as a black box. Along each row the
-    crossings open and close spans by turns, but one at the same column as the last opens a span again.
+    Convention: found by experiments with the toolkit as a black box. Along each row the crossings open and close
+    spans in turn; a crossing at the same column as the last one opens a span again.
     """
     crossings = _row_crossings(points_xy, len(pixels))
     columns = np.arange(pixels.shape[1])

@@ -19,11 +19,11 @@ from starktrack.files import atomic_write
 
 @dataclass(frozen=True, eq=False)
 class VotRun:
-    """What a tracker said from one start to the end of the sequence, in the order it saw the frames.
+    """A tracker's output from one start to the end of the sequence, in the order of tracking.
 
     Attributes:
         regions: One per frame; the first is `INITIALISATION`.
-        confidence: How sure the tracker was that the target is there; zeros where it did not say.
+        confidence: The tracker's confidence that the target is present; zeros without one.
     """
 
     regions: tuple[Region, ...]
@@ -92,7 +92,7 @@ def write_run(
     """Write one run as the toolkit would: regions, `_time.value`, and `_confidence.value` if given.
 
     The first region is written as the code for initialisation, the first confidence as an empty line. Each file
-    appears whole, and that of the regions last: its presence says that the run is finished.
+    appears complete, and the file of regions last: it marks the run as finished.
 
     Raises:
         InputError: The place cannot be written to, or the disk is full.

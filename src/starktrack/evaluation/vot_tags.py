@@ -1,4 +1,4 @@
-"""Tags of a VOT workspace: what it says of single frames, and how well a tracker does on these."""
+"""Tags of single frames in a VOT workspace, and the scores over tagged frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class TagScore:
     """Scores over the frames that carry a tag, those of all sequences in one.
 
     Attributes:
-        num_frames: How many there are.
+        num_frames: Number of these frames.
         values: By the measure's key; NaN where no frame counts.
     """
 

@@ -1,4 +1,4 @@
-"""VOT's unsupervised experiment: one run over the whole sequence, and how well it overlaps on average."""
+"""VOT's unsupervised experiment: one run over the whole sequence, and its mean overlap."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What a network looks at: attention, corner maps, and pictures of them."""
+"""Explanations of a network's output: attention, corner maps, and pictures of them."""

@@ -1,7 +1,7 @@
-"""Attention weights, recomputed from what each layer was asked while somebody listens.
+"""Attention weights, recomputed from the recorded inputs of each layer.
 
-The network runs on fused attention, which never forms its weights. Layers are hooked inside `recording` only, so a
-network that nobody listens to does nothing more than before.
+The network runs on fused attention, which never forms its weights. Layers have hooks inside `recording` only, so a
+network outside it does no extra work.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from starktrack.models.transformer import Attention
 
 @dataclass(frozen=True)
 class Asked:
-    """One call of an attention layer: who asked whom.
+    """The inputs of one call of an attention layer.
 
     Attributes:
         layer: The layer.
-        query: Tokens that ask, positions added.
-        key: Tokens that are asked, positions added.
+        query: Queries, positions added.
+        key: Keys, positions added.
         bias: Added to the logit of each key, or None.
     """
 
@@ -35,7 +35,7 @@ class Asked:
 
     @torch.no_grad()
     def weights(self, queries: slice) -> Float[np.ndarray, "heads asking keys"]:
-        """Return how much each chosen query of the first batch row takes from every key; sums to 1 over keys.
+        """Return the weight of every key for each chosen query of the first batch row; sums to 1 over keys.
 
         Source: section 3.1, Encoder and Decoder; softmax(Q K^T / sqrt(width per head)).
         """
@@ -71,6 +71,6 @@ def recording(network: nn.Module) -> Iterator[dict[str, Asked]]:
 def layer_weights(
     asked: dict[str, Asked], suffix: str, queries: slice
 ) -> Float[np.ndarray, "layers heads keys"] | None:
-    """Return the weights of all layers whose name ends so, mean over the queries; None where there is none."""
+    """Return the weights of all layers with this end of their name, mean over queries; None without such a layer."""
     chosen = [each.weights(queries).mean(axis=1) for name, each in asked.items() if name.endswith(suffix)]
     return np.stack(chosen) if chosen else None

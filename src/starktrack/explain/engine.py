@@ -1,4 +1,4 @@
-"""An engine that tells, beside each answer, what the network looked at."""
+"""An engine that records an explanation of each output."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,19 +20,18 @@ from starktrack.tracking.protocol import BoxQueries, Prediction
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the network saw in one search region, what it looked at, and what it answered.
+    """The network's inputs, attention, maps and output for one search region.
 
-    Convention: keys are tokens: those of each template that the encoder or decoder was shown, then those of the
-    search region, rows of cells before columns.
+    Convention: keys are tokens: those of each template in the encoder's or decoder's input, then those of the search
+    region, rows of cells before columns.
 
     Attributes:
         search: The crop that was searched.
-        templates: The crops it was compared with, initial first.
+        templates: The template crops, initial first.
         cells: Cells along one side of the search region.
         position_xy: The search position of `encoder`, crop units [0, 1].
-        encoder: What that position took from every key, or None without an encoder.
-        decoder: What the target query took from every key (mean over queries where there are several), or
-            None without a decoder.
+        encoder: The weight of every key for that position, or None without an encoder.
+        decoder: The weight of every key for the target query (mean over several queries), or None without a decoder.
         corners: Probability of the top-left and of the bottom-right corner in every cell, or None where the
             head has no maps.
         centre: Probability that the target's centre lies in each cell, or None but for the heads
@@ -53,7 +52,7 @@ class Explanation:
     score: float | None
 
     def missing(self) -> list[str]:
-        """Return what cannot be shown, since the network does not have the part."""
+        """Return the names of explanations for which the network lacks the part."""
         parts = {
             "encoder attention (no encoder)": self.encoder,
             "decoder attention (no decoder)": self.decoder,
@@ -65,16 +64,16 @@ class Explanation:
 
 @dataclass(frozen=True)
 class PicturedTemplate(Features):
-    """The tokens of a template, and the crop that they are of."""
+    """The tokens of a template, with its crop."""
 
     picture: SquareImage
 
 
 class ExplainingEngine:
-    """Fulfils `tracking.protocol.Engine` for one target, with the boxes of the engine it wraps.
+    """A `tracking.protocol.Engine` for one target, with the boxes of the engine that it wraps.
 
     Args:
-        engine: Does the work.
+        engine: The wrapped engine.
         position_xy: The search position to record the encoder's attention of, crop units [0, 1]; None for
             the centre of the predicted box.
 
@@ -99,7 +98,7 @@ class ExplainingEngine:
 
     @torch.inference_mode()
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[PicturedTemplate]]) -> Prediction:
-        """Return the box, and remember what led to it."""
+        """Return the box, and record its explanation."""
         with recording(self._engine.network) as asked:
             output = self._engine.output(*self._engine.crop(queries, self.config.model.search), templates)
         position_xy = self._position_xy or _clipped_centre(output)

@@ -1,4 +1,4 @@
-"""Tracked frames beside what the network looked at in them."""
+"""Tracked frames beside their explanations."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def film_frame(
 
     Args:
         tracked: The frame with its box drawn.
-        explanation: Of this frame.
+        explanation: The explanation of this frame.
         scores: Of all frames so far, this one last; no curve is drawn where the network has none.
         threshold: Above it a frame may become a template.
     """

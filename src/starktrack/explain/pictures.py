@@ -1,4 +1,4 @@
-"""Explanations as pictures: crops tinted by what was looked at, maps of corners, the score over time."""
+"""Explanations as pictures: crops tinted by attention, corner maps, the score over time."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from starktrack.explain.engine import Explanation
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 
 BOX_COLOUR, POSITION_COLOUR, CURVE_COLOUR = (255, 255, 255), (86, 255, 86), (0, 114, 178)
-"""RGB of the box that was found, of the position that asks, and of the score."""
+"""RGB of the predicted box, of the query position, and of the score."""
 
 TILE = 192
 """Pixels along a side of the search region in a picture; templates are half of that."""
 
 _FLOOR, _TINT = 0.35, 0.65
-"""Brightness of what nobody looks at, and how strongly the rest is tinted."""
+"""Brightness of cells without attention, and strength of the tint of others."""
 
 
 def attention_tile(explanation: Explanation, weights: Float[np.ndarray, " keys"]) -> Image:
     """Return templates and search region, each cell tinted by its weight over the largest one.
 
-    Templates stand on the left, initial on top; they are left dark where the layer was not shown them.
+    Templates stand on the left, initial on top; they are dark if they are not in the layer's input.
     """
     shares = weights / max(float(weights.max()), 1e-12)
     num_search = explanation.cells**2
@@ -37,7 +37,7 @@ def attention_tile(explanation: Explanation, weights: Float[np.ndarray, " keys"]
 
 
 def search_tile(explanation: Explanation) -> Image:
-    """Return templates and search region, with the box that was found and the position that asks."""
+    """Return templates and search region, with the predicted box and the query position."""
     search = _shrunk(explanation.search, TILE)
     corners = _in_tile(cxcywh_to_xyxy(explanation.box_cxcywh))
     cv2.rectangle(search, corners[:2], corners[2:], BOX_COLOUR, 1, cv2.LINE_AA)
@@ -62,7 +62,7 @@ def centre_tile(explanation: Explanation) -> Image:
 
 
 def summary_tiles(explanation: Explanation) -> dict[str, Image]:
-    """Return by caption what one frame shows at a glance: last layers, mean over heads, and the corner maps."""
+    """Return, by caption, the summary of a frame: last layers, mean over heads, and the corner maps."""
     tiles = {"search region": search_tile(explanation)}
     if explanation.encoder is not None:
         tiles["encoder, last layer"] = attention_tile(explanation, explanation.encoder[-1].mean(axis=0))
@@ -90,7 +90,7 @@ def head_tiles(
 def score_curve(scores: Sequence[float | None], size_hw: tuple[int, int], threshold: float) -> Image:
     """Return the score of every frame so far as a curve from 0 to 1 over a line at `threshold`.
 
-    Frames without a score leave a gap. The whole width is shared by all frames there are.
+    Frames without a score leave a gap. The frames divide the whole width.
     """
     height, width = size_hw
     canvas = np.full((height, width, 3), 255, np.uint8)
