@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers
 from starktrack.data.formats.region_bytes import decode_regions
 from starktrack.data.formats.result_folder import FAILURES, STAGES
@@ -158,13 +159,15 @@ def _wanted(stem: str, wanted: dict[str, str]) -> str | None:
 def _read_boxes(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, "num_frames 4"]:
     where = f"{place.label}/{path}"
     if path.suffix == ".bin":
-        found = decode_regions(place.data(path) or b"", where, ResultFileError)
+        with named_errors(where, ResultFileError):
+            found = decode_regions(place.data(path) or b"")
         return np.array([region_box(region) for region in found]).reshape(-1, 4)
     text = place.text(path) or ""
     first, _, _ = text.partition("\n")
     if text.startswith("m") or (first.strip().isdigit() and len(first.strip()) == 1):
         return np.array([region_box(parse_region(line, where)) for line in text.split()])
-    boxes = parse_boxes(text, where, ResultFileError)
+    with named_errors(where, ResultFileError):
+        boxes = parse_boxes(text)
     count = _num_written(place, path.parent / STAGES / f"{path.stem}.json")
     if count is not None and len(boxes) != count:
         raise ResultFileError(
@@ -187,4 +190,5 @@ def _num_written(place: TextPlace, path: PurePosixPath) -> int | None:
 
 
 def _read_times(place: TextPlace, path: PurePosixPath) -> Float[np.ndarray, " num_frames"]:
-    return parse_numbers(place.text(path) or "", f"{place.label}/{path}", ResultFileError)
+    with named_errors(f"{place.label}/{path}", ResultFileError):
+        return parse_numbers(place.text(path) or "")

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.data.formats.format_error import FormatError
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers
 from starktrack.errors import InputError, ResultFileError, nearest_name
 from starktrack.evaluation.result_files import TrackerResults
@@ -152,9 +153,9 @@ def _file_problems(place: TextPlace, path: PurePosixPath, published: FirstFrame)
     if "\t" in text or " " in text.strip():
         return [f"{path} must separate numbers by commas only, got tabs or spaces"]
     try:
-        boxes = parse_boxes(text, str(path), ResultFileError)
-    except ResultFileError as error:
-        return [str(error)]
+        boxes = parse_boxes(text)
+    except FormatError as error:
+        return [f"{path} {error}"]
     return [problem for problem in _box_problems(path, boxes, published) if problem]
 
 
@@ -186,10 +187,12 @@ def _time_problems(
         return [f"{path} is missing"]
     boxes_path = found[PurePosixPath(target.boxes_name.format(name=name))]
     try:
-        times = parse_numbers(place.text(found[path]) or "", str(path), ResultFileError)
+        times = parse_numbers(place.text(found[path]) or "")
         count = len((place.text(boxes_path) or "").splitlines())
     except ResultFileError as error:
         return [str(error)]
+    except FormatError as error:
+        return [f"{path} {error}"]
     wrong = times[~(np.isfinite(times) & (times >= 0))]
     return [
         *([f"{path} must hold seconds, finite and not negative, got {wrong[0]:g}"] if len(wrong) else []),

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from starktrack.arrays import Boxes, Scores
 from starktrack.data.formats import regions
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, Special
 from starktrack.errors import ResultFileError
 
@@ -34,7 +35,8 @@ def parse_region(text: str, where: str) -> Region:
     Raises:
         ResultFileError: The line is none of the known kinds; names the place.
     """
-    return tight(regions.parse_region(text, where, ResultFileError))
+    with named_errors(where, ResultFileError):
+        return tight(regions.parse_region(text))
 
 
 def tight(region: Region) -> Region:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.region_bytes import decode_regions
 from starktrack.data.formats.regions import INITIALISATION, Region, Special, format_region
 from starktrack.data.sources.registry import open_dataset
@@ -72,8 +73,8 @@ def read_run(path: Path, num_frames: int) -> VotRun:
 def _read_regions(path: Path) -> tuple[Region, ...]:
     binary = path.with_suffix(".bin")
     if not path.exists() and binary.exists():
-        found = decode_regions(binary.read_bytes(), str(binary), ResultFileError)
-        return tuple(tight(region) for region in found)
+        with named_errors(str(binary), ResultFileError):
+            return tuple(tight(region) for region in decode_regions(binary.read_bytes()))
     try:
         lines = path.read_text(encoding="utf-8").split()
     except FileNotFoundError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_folder, atomic_write
@@ -93,7 +94,8 @@ def write_otb(path: Path, video: VideoTracks) -> None:
 
 
 def _boxes(path: Path) -> np.ndarray:
-    boxes = parse_boxes(read_text(path), str(path), AnnotationError)
+    with named_errors(str(path), AnnotationError):
+        boxes = parse_boxes(read_text(path))
     boxes[~(boxes[:, 2:] > 0).all(axis=1)] = np.nan
     return boxes
 
@@ -111,7 +113,8 @@ def _video(boxes: np.ndarray, visibility: np.ndarray | None, known: Facts, label
 def _labels(path: Path, count: int) -> np.ndarray | None:
     if not path.is_file():
         return None
-    values = parse_numbers(read_text(path), str(path), AnnotationError)
+    with named_errors(str(path), AnnotationError):
+        values = parse_numbers(read_text(path))
     if len(values) != count:
         raise AnnotationError(f"{path} must hold a value for each of the {count} boxes, got {len(values)}")
     return values

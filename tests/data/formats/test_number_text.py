@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from starktrack.data.formats.format_error import FormatError, named_errors
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers, parse_table
 from starktrack.errors import DatasetError, ResultFileError
 
@@ -15,39 +16,48 @@ from starktrack.errors import DatasetError, ResultFileError
     ],
 )
 def test_every_delimiter_gives_the_same_table(text):
-    np.testing.assert_array_equal(parse_table(text, 4, "f", DatasetError), [[1, 2, 3, 4], [5, 6, 7, 8]])
+    np.testing.assert_array_equal(parse_table(text, 4), [[1, 2, 3, 4], [5, 6, 7, 8]])
 
 
 def test_nan_is_a_number():
-    assert np.isnan(parse_boxes("NaN,NaN,nan,NaN", "f", DatasetError)).all()
+    assert np.isnan(parse_boxes("NaN,NaN,nan,NaN")).all()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,2,3,4\n1,2,3\n1,2,3,4", r"f line 2 must hold 4 numbers .*, got '1,2,3'"),
-        ("1,2,3,4\n1,2,x,4", r"f line 2 must hold 4 numbers .*, got '1,2,x,4'"),
-        ("1,2,3,4\n\n1,2,3,4", r"f line 2 must hold 4 numbers .*, got ''"),
-        ("1,2,3\n4,5,6,7,8", r"f line 1 must hold 4 numbers .*, got '1,2,3'"),
-        ("1,2,3,4\n1,2,3,4,5", r"f line 2 must hold 4 numbers .*, got '1,2,3,4,5'"),
-        ("1,2,3\n1,2,3", r"f line 1 must hold 4 numbers"),
-        ("1,2,3,4\n1,2,inf,4", r"f line 2 must hold 4 numbers .*, got '1,2,inf,4'"),
-        (" \n", r"f must hold 4 numbers .* in every line, got an empty file"),
+        ("1,2,3,4\n1,2,3\n1,2,3,4", r"^line 2 must hold 4 numbers .*, got '1,2,3'"),
+        ("1,2,3,4\n1,2,x,4", r"^line 2 must hold 4 numbers .*, got '1,2,x,4'"),
+        ("1,2,3,4\n\n1,2,3,4", r"^line 2 must hold 4 numbers .*, got ''"),
+        ("1,2,3\n4,5,6,7,8", r"^line 1 must hold 4 numbers .*, got '1,2,3'"),
+        ("1,2,3,4\n1,2,3,4,5", r"^line 2 must hold 4 numbers .*, got '1,2,3,4,5'"),
+        ("1,2,3\n1,2,3", r"^line 1 must hold 4 numbers"),
+        ("1,2,3,4\n1,2,inf,4", r"^line 2 must hold 4 numbers .*, got '1,2,inf,4'"),
+        (" \n", r"^must hold 4 numbers .* in every line, got an empty file"),
     ],
 )
 def test_a_broken_line_is_named(text, message):
-    with pytest.raises(DatasetError, match=message):
-        parse_boxes(text, "f", DatasetError)
+    with pytest.raises(FormatError, match=message):
+        parse_boxes(text)
 
 
 def test_a_table_may_have_more_columns_but_the_same_in_every_line():
-    with pytest.raises(DatasetError, match=r"f line 2 must hold 7 numbers, got '1,2,3,4,5,6'"):
-        parse_table("1,2,3,4,5,6,7\n1,2,3,4,5,6", 6, "f", DatasetError)
-    assert parse_table("1,2,3,4,5,6,7", 6, "f", DatasetError).tolist() == [[1, 2, 3, 4, 5, 6]]
+    with pytest.raises(FormatError, match=r"^line 2 must hold 7 numbers, got '1,2,3,4,5,6'"):
+        parse_table("1,2,3,4,5,6,7\n1,2,3,4,5,6", 6)
+    assert parse_table("1,2,3,4,5,6,7", 6).tolist() == [[1, 2, 3, 4, 5, 6]]
 
 
 def test_numbers_may_stand_in_one_line_or_many_and_a_word_is_named():
-    assert parse_numbers("0,1 0\n1\n", "f", DatasetError).tolist() == [0, 1, 0, 1]
-    assert parse_numbers("", "f", DatasetError).tolist() == []
-    with pytest.raises(ResultFileError, match=r"f must hold numbers only, got 'cat'; is it another file?"):
-        parse_numbers("1,2\ncat,4", "f", ResultFileError)
+    assert parse_numbers("0,1 0\n1\n").tolist() == [0, 1, 0, 1]
+    assert parse_numbers("").tolist() == []
+    with pytest.raises(FormatError, match=r"^must hold numbers only, got 'cat'; is it another file?"):
+        parse_numbers("1,2\ncat,4")
+
+
+@pytest.mark.parametrize("error_class", [DatasetError, ResultFileError])
+def test_the_caller_names_the_file(error_class):
+    with (
+        pytest.raises(error_class, match=r"^a/f\.txt line 2 must hold 4 numbers .*, got '1,2'$"),
+        named_errors("a/f.txt", error_class),
+    ):
+        parse_boxes("1,2,3,4\n1,2")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from starktrack.data.formats.format_error import FormatError
 from starktrack.data.formats.region_bytes import decode_regions
 from starktrack.data.formats.regions import format_region
-from starktrack.errors import ResultFileError
 
 # What the toolkit 0.9.0 wrote for these regions.
 WRITTEN = {
@@ -23,13 +23,13 @@ WRITTEN = {
 
 @pytest.mark.parametrize("text", WRITTEN)
 def test_what_the_toolkit_wrote_is_read(text):
-    found = decode_regions(bytes.fromhex(text), "x.bin", ResultFileError)
+    found = decode_regions(bytes.fromhex(text))
     assert [format_region(region) for region in found] == WRITTEN[text]
 
 
 def test_a_run_too_long_for_two_bytes_is_put_together():
     text = "010001000000 03 fdff feff 2c01 9001 0400 0000 01fe 0000 bfd6"
-    (mask,) = decode_regions(bytes.fromhex(text), "x.bin", ResultFileError)
+    (mask,) = decode_regions(bytes.fromhex(text))
     assert mask.pixels.shape == (400, 300)
     assert mask.pixels.all()
     assert mask.corner_xy == (-3, -2)
@@ -39,14 +39,12 @@ def test_a_run_too_long_for_two_bytes_is_put_together():
     "text", ["01", "010001000000", "01000100000000010000", "01000100000009", "0100010000000300"]
 )
 def test_a_file_that_is_cut_off_is_named(text):
-    with pytest.raises(ResultFileError, match=r"x\.bin must be a whole binary result of the VOT toolkit"):
-        decode_regions(bytes.fromhex(text), "x.bin", ResultFileError)
+    with pytest.raises(FormatError, match=r"^must be a whole binary result of the VOT toolkit"):
+        decode_regions(bytes.fromhex(text))
 
 
 def test_numbers_are_floats():
     (_, box) = decode_regions(
         bytes.fromhex("01000200000000010000000 10000c03f000000400000404000008040".replace(" ", "")),
-        "x",
-        ResultFileError,
     )
     assert box.box_xywh.dtype == np.float64

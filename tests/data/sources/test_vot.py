@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.regions import parse_region
 from starktrack.data.sources import open_dataset
 from starktrack.data.sources.vot import read_regions
@@ -67,8 +68,11 @@ def test_anchors_and_tags_are_read(build):
 
 @pytest.mark.parametrize("line", ["1,2", "1,2,3", "a,b,c,d", "m1,2,2,2,0,9", "m1,2", "1,2,3,4,5"])
 def test_a_broken_line_is_named(line):
-    with pytest.raises(DatasetError, match=r"g\.txt line 3 must be a mask, a polygon, a box or a code, got"):
-        parse_region(line, "g.txt line 3", DatasetError)
+    with (
+        pytest.raises(DatasetError, match=r"g\.txt line 3 must be a mask, a polygon, a box or a code, got"),
+        named_errors("g.txt line 3", DatasetError),
+    ):
+        parse_region(line)
 
 
 def test_ones_own_videos_with_a_list_are_not_taken_for_a_workspace(build):

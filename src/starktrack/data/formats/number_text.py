@@ -1,73 +1,67 @@
-"""Text of numbers becomes arrays: the one parser of annotations and results; a broken line is named."""
+"""Text of numbers becomes arrays: the one parser of annotations and results; errors name the line."""
 
 import warnings
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from starktrack.errors import InputError
+from starktrack.data.formats.format_error import FormatError
 
 _SEPARATORS = str.maketrans(",;\t", "   ")
 
 
-def parse_numbers(text: str, where: str, error_class: type[InputError]) -> Float[np.ndarray, " num_values"]:
+def parse_numbers(text: str) -> Float[np.ndarray, " num_values"]:
     """Return all numbers of a text; commas, semicolons, tabs, spaces and line ends separate.
 
     Args:
         text: The file's content; `NaN` is a number.
-        where: Names the file in errors.
-        error_class: What is raised.
 
     Raises:
-        InputError: Of the given class; something is not a number.
+        FormatError: Something is not a number.
     """
     numbers = _numbers(text.translate(_SEPARATORS))
     if numbers is None:
         wrong = next(
             (word for word in text.translate(_SEPARATORS).split() if not _is_number(word)), "no text"
         )
-        raise error_class(f"{where} must hold numbers only, got {wrong!r}; is it another file?")
+        raise FormatError(f"must hold numbers only, got {wrong!r}; is it another file?")
     return numbers
 
 
-def parse_table(
-    text: str, columns: int, where: str, error_class: type[InputError]
-) -> Float[np.ndarray, "num_rows {columns}"]:
+def parse_table(text: str, columns: int) -> Float[np.ndarray, "num_rows {columns}"]:
     """Return the first `columns` numbers of every line; all lines must hold equally many, at least these.
 
     Raises:
-        InputError: Of the given class; the text is empty, or a line is blank, short, long or no numbers.
+        FormatError: The text is empty, or a line is blank, short, long or no numbers.
     """
-    return np.ascontiguousarray(_rows(text, None, columns, where, error_class)[:, :columns])
+    return np.ascontiguousarray(_rows(text, None, columns)[:, :columns])
 
 
-def parse_boxes(text: str, where: str, error_class: type[InputError]) -> Float[np.ndarray, "num_boxes 4"]:
+def parse_boxes(text: str) -> Float[np.ndarray, "num_boxes 4"]:
     """Return the boxes x,y,w,h of a text, one per line; NaN stands for no target.
 
     Raises:
-        InputError: Of the given class; the text is empty, or a line does not hold four finite numbers or NaN.
+        FormatError: The text is empty, or a line does not hold four finite numbers or NaN.
     """
-    boxes = _rows(text, 4, 4, where, error_class)
+    boxes = _rows(text, 4, 4)
     if np.isinf(boxes).any():
-        raise _broken(text, int(np.isinf(boxes).any(axis=1).argmax()), 4, where, error_class)
+        raise _broken(text, int(np.isinf(boxes).any(axis=1).argmax()), 4)
     return boxes
 
 
-def _rows(
-    text: str, exactly: int | None, at_least: int, where: str, error_class: type[InputError]
-) -> Float[np.ndarray, "num_rows num_columns"]:
+def _rows(text: str, exactly: int | None, at_least: int) -> Float[np.ndarray, "num_rows num_columns"]:
     text = text.rstrip()
     if not text:
-        raise error_class(f"{where} must hold {_wanted(at_least)} in every line, got an empty file")
+        raise FormatError(f"must hold {_wanted(at_least)} in every line, got an empty file")
     plain = text.translate(_SEPARATORS)
     counts, numbers = _words_per_line(plain), _numbers(plain)
     width = exactly or max(int(counts[0]), at_least)
     if (counts != width).any():
-        raise _broken(text, int((counts != width).argmax()), width, where, error_class)
+        raise _broken(text, int((counts != width).argmax()), width)
     if numbers is None:
         lines = plain.split("\n")
         index = next(i for i, line in enumerate(lines) if not all(map(_is_number, line.split())))
-        raise _broken(text, index, width, where, error_class)
+        raise _broken(text, index, width)
     return numbers.reshape(-1, width)
 
 
@@ -90,9 +84,9 @@ def _words_per_line(plain: str) -> Int[np.ndarray, " num_lines"]:
     return np.diff(np.searchsorted(starts, ends), prepend=0)
 
 
-def _broken(text: str, index: int, width: int, where: str, error_class: type[InputError]) -> InputError:
+def _broken(text: str, index: int, width: int) -> FormatError:
     line = text.split("\n")[index].strip()[:60]
-    return error_class(f"{where} line {index + 1} must hold {_wanted(width)}, got {line!r}")
+    return FormatError(f"line {index + 1} must hold {_wanted(width)}, got {line!r}")
 
 
 def _wanted(width: int) -> str:

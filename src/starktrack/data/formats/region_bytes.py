@@ -8,17 +8,17 @@ import struct
 
 import numpy as np
 
+from starktrack.data.formats.format_error import FormatError
 from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, Special, mask_of_runs
-from starktrack.errors import InputError
 
 _CODE, _RECTANGLE, _POLYGON, _MASK = range(4)
 
 
-def decode_regions(content: bytes, where: str, error_class: type[InputError]) -> list[Region]:
+def decode_regions(content: bytes) -> list[Region]:
     """Return the regions of a binary file.
 
     Raises:
-        InputError: Of the given class; the file is cut off, or of another kind; names it.
+        FormatError: The file is cut off, or of another kind.
     """
     try:
         _, count = struct.unpack_from("<HI", content)
@@ -27,9 +27,7 @@ def decode_regions(content: bytes, where: str, error_class: type[InputError]) ->
             region, position = _decode(content, position)
             regions.append(region)
     except (struct.error, ValueError) as error:
-        raise error_class(
-            f"{where} must be a whole binary result of the VOT toolkit, got: {error}"
-        ) from error
+        raise FormatError(f"must be a whole binary result of the VOT toolkit, got: {error}") from error
     return regions
 
 

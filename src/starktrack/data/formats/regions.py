@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float
 
-from starktrack.errors import InputError
+from starktrack.data.formats.format_error import FormatError
 
 UNKNOWN, INITIALISATION, FAILURE = 0, 1, 2
 
@@ -43,18 +43,18 @@ class Mask:
 Region: TypeAlias = Special | Rectangle | Polygon | Mask
 
 
-def parse_region(text: str, where: str, error_class: type[InputError]) -> Region:
+def parse_region(text: str) -> Region:
     """Return the region in one line of a VOT file.
 
     Raises:
-        InputError: Of the given class; the line is none of the known kinds; names the place.
+        FormatError: The line is none of the known kinds.
     """
     try:
         if text.startswith("m"):
             return _parse_mask([int(word) for word in text[1:].split(",")])
         values = np.array(text.split(","), dtype=np.float64)
     except ValueError as error:
-        raise _unknown(text, where, error_class) from error
+        raise FormatError(_unknown(text)) from error
     if len(values) == 1 and np.isfinite(values[0]):
         return Special(int(values[0]))
     if np.isnan(values).any():
@@ -63,7 +63,7 @@ def parse_region(text: str, where: str, error_class: type[InputError]) -> Region
         return Rectangle(values)
     if len(values) >= 6 and len(values) % 2 == 0:
         return Polygon(values.reshape(-1, 2))
-    raise _unknown(text, where, error_class)
+    raise FormatError(_unknown(text))
 
 
 def format_region(region: Region) -> str:
@@ -104,5 +104,5 @@ def _parse_mask(numbers: list[int]) -> Mask:
     return mask_of_runs(runs, (x, y), (width, height))
 
 
-def _unknown(text: str, where: str, error_class: type[InputError]) -> InputError:
-    return error_class(f"{where} must be a mask, a polygon, a box or a code, got {text[:60]!r}")
+def _unknown(text: str) -> str:
+    return f"must be a mask, a polygon, a box or a code, got {text[:60]!r}"

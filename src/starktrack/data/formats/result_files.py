@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from starktrack.arrays import Box, Boxes
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes
 from starktrack.data.track_output import TrackOutput
 from starktrack.errors import ResultFileError, VideoBrokenError
@@ -116,7 +117,8 @@ def read_boxes(path: Path) -> Boxes:
         ) from error
     except UnicodeDecodeError as error:
         raise ResultFileError(f"{path} must be a text file of boxes, got bytes that are no text") from error
-    return parse_boxes(text, str(path), ResultFileError)
+    with named_errors(str(path), ResultFileError):
+        return parse_boxes(text)
 
 
 def _box_text(box_xywh: Box) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from starktrack.arrays import Boxes
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_table
 from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
@@ -94,9 +95,9 @@ def _read_published(entry: Entry) -> VideoSequence:
 def _read_rows(entry: Entry) -> tuple[Boxes, Bool[np.ndarray, " num_rows"]]:
     """Return boxes and where the target is lost; a column of frame numbers may stand before the flags."""
     text = re.sub(r'"[^"]*"', "", entry.labels.read_text(entry.annotation))
-    label = entry.labels.label(entry.annotation)
     has_numbers = len(text.partition("\n")[0].split()) > _NUM_COLUMNS
-    rows = parse_table(text, _NUM_COLUMNS, label, DatasetError)
+    with named_errors(entry.labels.label(entry.annotation), DatasetError):
+        rows = parse_table(text, _NUM_COLUMNS)
     return xyxy_to_xywh(rows[:, 1:5]), rows[:, 6 if has_numbers else 5] != 0
 
 

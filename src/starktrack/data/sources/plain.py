@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes, parse_table
 from starktrack.data.sources.dataset import Entry, Found, Reader, video_spec
 from starktrack.data.sources.folders import Folder
@@ -56,12 +57,13 @@ def _sequence_name(file: str, folder: str) -> str | None:
 
 def _read(entry: Entry) -> VideoSequence:
     text, label = entry.labels.read_text(entry.annotation), entry.labels.label(entry.annotation)
-    if text.partition("\n")[0].count(",") == 7:
-        corners = parse_table(text, 8, label, DatasetError).reshape(-1, 4, 2)
-        first = corners.min(axis=1)
-        boxes = np.concatenate([first, corners.max(axis=1) - first], axis=1)
-    else:
-        boxes = parse_boxes(text, label, DatasetError)
+    with named_errors(label, DatasetError):
+        if text.partition("\n")[0].count(",") == 7:
+            corners = parse_table(text, 8).reshape(-1, 4, 2)
+            first = corners.min(axis=1)
+            boxes = np.concatenate([first, corners.max(axis=1) - first], axis=1)
+        else:
+            boxes = parse_boxes(text)
     return labelled(entry, boxes, MissingFrames(f"the pictures of {entry.name}", len(boxes)))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers, parse_table
 from starktrack.data.sources.folders import Folder
 from starktrack.errors import DatasetError
@@ -21,12 +22,14 @@ def read_table(folder: Folder, name: str, columns: int) -> Float[np.ndarray, "nu
     Raises:
         DatasetError: The file is missing or empty, or a line is blank, short or not a number.
     """
-    return parse_table(folder.read_text(name), columns, folder.label(name), DatasetError)
+    with named_errors(folder.label(name), DatasetError):
+        return parse_table(folder.read_text(name), columns)
 
 
 def read_boxes(folder: Folder, name: str) -> Float[np.ndarray, "num_frames 4"]:
     """Return the boxes x,y,w,h of an annotation file, a row per frame; DatasetError as `read_table`."""
-    return parse_boxes(folder.read_text(name), folder.label(name), DatasetError)
+    with named_errors(folder.label(name), DatasetError):
+        return parse_boxes(folder.read_text(name))
 
 
 def read_numbers(folder: Folder, name: str) -> Float[np.ndarray, " num_values"]:
@@ -35,7 +38,8 @@ def read_numbers(folder: Folder, name: str) -> Float[np.ndarray, " num_values"]:
     Raises:
         DatasetError: The file is missing or holds something else.
     """
-    return parse_numbers(folder.read_text(name), folder.label(name), DatasetError)
+    with named_errors(folder.label(name), DatasetError):
+        return parse_numbers(folder.read_text(name))
 
 
 def read_flags(folder: Folder, name: str, count: int) -> Float[np.ndarray, " {count}"]:

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Image
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_table
 from starktrack.data.sources.cache import cache_folder
 from starktrack.data.sources.dataset import Dataset, DatasetSpec, position_of
@@ -242,7 +243,8 @@ def _json(root: Folder, name: str) -> Any:
 
 
 def _mot_record(text: str, where: str) -> dict[str, Any]:
-    rows = parse_table(text, 6, where, DatasetError)
+    with named_errors(where, DatasetError):
+        rows = parse_table(text, 6)
     numbers = rows[:, :2]
     if not np.isfinite(rows).all() or (numbers != numbers.round()).any() or numbers[:, 0].min() < 1:
         raise DatasetError(f"{where} must hold frame (from 1), identity, x, y, w, h in every line")

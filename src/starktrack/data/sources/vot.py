@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool
 
+from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, parse_region
 from starktrack.data.sources.dataset import Entry, Found, Reader, select, video_spec
 from starktrack.data.sources.folders import Folder
@@ -69,10 +70,11 @@ def read_regions(entry: Entry) -> tuple[Region, ...]:
     lines = entry.labels.read_text(entry.annotation).split()
     if not lines:
         raise DatasetError(f"{label} must hold a region per frame, it is empty")
-    return tuple(
-        parse_region(line, f"{label} line {number}", DatasetError)
-        for number, line in enumerate(lines, start=1)
-    )
+    regions = []
+    for number, line in enumerate(lines, start=1):
+        with named_errors(f"{label} line {number}", DatasetError):
+            regions.append(parse_region(line))
+    return tuple(regions)
 
 
 def _find(root: Folder, split: str) -> Found:
