@@ -19,6 +19,7 @@ import numpy as np
 
 from starktrack.api import load_engine, load_refiner
 from starktrack.data.sources import open_dataset
+from starktrack.data.track_output import TrackOutput
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.geometry.boxes import clip_xywh, overlap_xywh, whole_pixels
 from starktrack.tracking.batch_tracker import BatchTracker, NetworkTracker, PluginAdapter
@@ -56,7 +57,7 @@ class Truth:
 
     def advance(self, targets: list, images: list) -> list:
         """Return the next true box."""
-        return [(next(self.boxes), None)]
+        return [TrackOutput(box_xywh=next(self.boxes))]
 
 
 def main() -> None:
@@ -98,8 +99,8 @@ def _follow(tracker: BatchTracker, refiner: Refiner, sequence: VideoSequence, ev
     looks = refiner.embed(_queries(image, box))
     for index in order[1:]:
         image = sequence.frames.read(index)
-        ((box, _),) = tracker.advance([target], [image])
-        box = clip_xywh(np.array(box)[None], image.shape[:2], MARGIN)[0]
+        (found,) = tracker.advance([target], [image])
+        box = clip_xywh(found.box_xywh[None], image.shape[:2], MARGIN)[0]
         before = time.perf_counter()
         (refined,) = refine(refiner, _queries(image, box), looks)
         yield Moment(index, image, box, refined, time.perf_counter() - before)

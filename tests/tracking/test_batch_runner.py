@@ -4,8 +4,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from starktrack.errors import DatasetError, InputError
-from starktrack.tracking.batch_runner import BatchProgress, Clip, Failed, Finished, Task, run_batch
+from starktrack.data.track_output import TrackOutput
+from starktrack.data.video.frame_stream import Frame
+from starktrack.errors import DatasetError, InputError, VideoBrokenError
+from starktrack.tracking.batch_runner import BatchProgress, Clip, Failed, Finished, Task, VideoClip, run_batch
 from starktrack.tracking.batch_tracker import NetworkTracker, PluginAdapter
 
 
@@ -42,7 +44,8 @@ class FakeTracker:
         if self.poison in targets:
             raise RuntimeError("out of memory")
         return [
-            (np.array([t, float(i[0, 0, 0]), 5.0, 5.0]), 0.5) for t, i in zip(targets, images, strict=True)
+            TrackOutput(box_xywh=np.array([t, float(i[0, 0, 0]), 5.0, 5.0]), score=0.5)
+            for t, i in zip(targets, images, strict=True)
         ]
 
 
@@ -120,6 +123,79 @@ def test_frames_are_decoded_in_other_threads_and_never_far_ahead():
     outcomes(Watching(1), [Task("s", lambda: clip)])
     assert all(thread is not threading.main_thread() for _, thread in frames.reads)
     assert 0 <= max(furthest) <= 8
+
+
+def video_task(name, starts, *, first=0, count=6, broken=None, closed=None):
+    """A stream of frames whose pixels are the frame's number; `closed` gets its name when the source is closed."""
+
+    def frames():
+        try:
+            for index in range(first, first + count):
+                if index == broken:
+                    raise VideoBrokenError(f"{name} broke off after {index} frames", index)
+                yield Frame(np.full((20, 30, 3), index, np.uint8), index, index / 10)
+        finally:
+            if closed is not None:
+                closed.append(name)
+
+    boxes = {
+        index: {i: np.array([number, 1.0, 5.0, 5.0]) for i, number in targets.items()}
+        for index, targets in starts.items()
+    }
+    return Task(name, lambda: VideoClip(frames(), boxes))
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_targets_of_a_video_start_at_different_frames(capacity):
+    closed = []
+    tasks = [
+        video_task("two", {2: {4: 40.0}, 5: {1: 10.0, 7: 70.0}}, first=2, closed=closed),
+        video_task("one", {0: {0: 3.0}}, count=4, closed=closed),
+        video_task("short", {0: {0: 5.0}}, count=1, closed=closed),
+    ]
+    found = outcomes(FakeTracker(capacity), tasks)
+    rows = [(o.frame_index, o.target_id, o.seconds, o.box_xywh[0], o.score) for o in found["two"].rows]
+    assert rows[:3] == [(index, 4, index / 10, 40.0, None if index == 2 else 0.5) for index in (2, 3, 4)]
+    assert rows[3:6] == [(5, 1, 0.5, 10.0, None), (5, 4, 0.5, 40.0, 0.5), (5, 7, 0.5, 70.0, None)]
+    assert [row[:2] for row in rows[6:]] == [(index, i) for index in (6, 7) for i in (1, 4, 7)]
+    assert found["two"].rows.boxes_xywh[-1].tolist() == [70.0, 7.0, 5.0, 5.0]
+    assert (len(found["one"].rows), len(found["short"].rows)) == (4, 1)
+    assert len(found["two"].frame_seconds) == 6
+    assert sorted(closed) == ["one", "short", "two"]
+
+
+def test_a_video_that_breaks_off_fails_alone_and_is_closed():
+    closed = []
+    tasks = [
+        video_task("bad", {0: {0: 1.0}}, broken=3, closed=closed),
+        video_task("good", {0: {0: 2.0}}, closed=closed),
+        video_task("absent", {0: {0: 2.0}, 9: {1: 2.0}}, closed=closed),
+    ]
+    found = outcomes(FakeTracker(2), tasks)
+    assert isinstance(found["bad"], Failed) and found["bad"].frame == 3
+    assert isinstance(found["good"], Finished)
+    assert "which has 6 from the first box on, got one on frame 9" in str(found["absent"].error)
+    assert sorted(closed) == ["absent", "bad", "good"]
+
+
+def test_a_stream_is_read_a_little_ahead_and_in_order():
+    read = []
+
+    def frames():
+        for index in range(50):
+            read.append(index)
+            yield Frame(np.full((20, 30, 3), index, np.uint8), index, None)
+
+    class Watching(FakeTracker):
+        def advance(self, targets, images):
+            furthest.append(len(read) - int(images[0][0, 0, 0]))
+            return super().advance(targets, images)
+
+    furthest = []
+    clip = VideoClip(frames(), {0: {0: np.ones(4)}})
+    found = outcomes(Watching(1), [Task("s", lambda: clip)])["s"]
+    np.testing.assert_array_equal(found.rows.boxes_xywh[1:, 1], range(1, 50))
+    assert 1 <= max(furthest) <= 10
 
 
 def test_seconds_of_each_stage_are_kept():

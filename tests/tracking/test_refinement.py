@@ -105,9 +105,9 @@ def test_a_team_of_any_kind_is_refined_and_goes_on_from_its_own_boxes(make):
     assert (isinstance(tracker, BatchTracker), tracker.capacity) == (True, 1)
     target = tracker.start(frame(), np.array(BOX))
     for step in (1, 2):
-        ((box, score),) = tracker.advance([target], [frame()])
+        (found,) = tracker.advance([target], [frame()])
         # The crop of the drifted box, and its left half.
-        assert (box.tolist(), score) == ([80.0 + 10 * step, 80.0, 40.0, 80.0], None)
+        assert (found.box_xywh.tolist(), found.score) == ([80.0 + 10 * step, 80.0, 40.0, 80.0], None)
     # A long evaluation would hold an outline a frame, which nobody asks for.
     corners = [(80, 80), (90, 80), (100, 80)] if make is OutlineBatchTracker else []
     assert [region.corner_xy for region in target.regions] == corners

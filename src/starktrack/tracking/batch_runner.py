@@ -1,19 +1,26 @@
 """Runs one tracker on many clips, several at once, with prefetched frames; a crash in one stops no other."""
 
 import time
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from starktrack.arrays import Box, Image
+from starktrack.arrays import Box
+from starktrack.data.track_output import TrackOutput
+from starktrack.data.track_rows import RowsBuilder, TrackRows
 from starktrack.data.trajectory import Trajectory
-from starktrack.data.video.prefetch import Prefetcher
+from starktrack.data.video.frame_stream import Frame
+from starktrack.data.video.prefetch import Prefetcher, StreamPrefetcher
 from starktrack.data.video_sequence import FrameSource
-from starktrack.tracking.batch_tracker import BatchTracker, ScoredBox
+from starktrack.errors import BoxError
+from starktrack.tracking.batch_tracker import BatchTracker
 
 NUM_DECODERS = 4
 """Number of threads that decode; OpenCV releases the interpreter's lock meanwhile."""
@@ -24,7 +31,7 @@ FRAMES_AHEAD = 8
 
 @dataclass(frozen=True)
 class Clip:
-    """The frames and the first box of one target.
+    """One target in a video whose frames can be read in any order.
 
     Attributes:
         frames: The pictures.
@@ -38,11 +45,27 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class VideoClip:
+    """Targets in a video whose frames come once, in one order.
+
+    Attributes:
+        frames: The frames; closing the generator closes the source.
+        starts: By frame index the targets that start there: their boxes by id, image pixels. Some start in the
+            first frame.
+        num_frames: How many frames are expected, for the progress; None where that is not known.
+    """
+
+    frames: Generator[Frame, None, None]
+    starts: Mapping[int, Mapping[int, Box]]
+    num_frames: int | None = None
+
+
+@dataclass(frozen=True)
 class Task:
     """A clip by name; `load` is called shortly before it is tracked."""
 
     name: str
-    load: Callable[[], Clip]
+    load: Callable[[], Clip | VideoClip]
 
 
 @dataclass(frozen=True)
@@ -51,16 +74,23 @@ class Finished:
 
     Attributes:
         name: The task's.
-        trajectory: One row per frame, in the order tracked; its seconds are those of the tracker alone.
+        rows: What was found, in the order tracked.
+        frame_seconds: Seconds of the tracker alone, frame by frame.
         stage_seconds: By stage: `decode` in the background, `wait` of the tracker for frames, `track`, and of it
             `crop` and `network` where the tracker measures them.
-        target: The tracker's state of the target at the end.
+        target: The tracker's state of the target at the end, the last one's of several.
     """
 
     name: str
-    trajectory: Trajectory
+    rows: TrackRows
+    frame_seconds: Float[np.ndarray, " num_frames"]
     stage_seconds: Mapping[str, float]
     target: Any = None
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The rows of a clip of one target, one a frame."""
+        return Trajectory(self.rows.boxes_xywh, self.rows.scores, self.frame_seconds)
 
 
 @dataclass(frozen=True)
@@ -84,7 +114,7 @@ def run_batch(tracker: BatchTracker, tasks: Iterable[Task]) -> Iterator[Finished
     """Yield the outcome of every task as it ends, and the progress after every step.
 
     Up to `tracker.capacity` clips run at a time; when one ends the next takes its place. When a step of several
-    clips raises, the error cannot be assigned to one of them: they start again at the end, one at a time.
+    clips raises, the error cannot be assigned to one of them: they start again at once, one at a time.
 
     Args:
         tracker: What tracks.
@@ -93,55 +123,95 @@ def run_batch(tracker: BatchTracker, tasks: Iterable[Task]) -> Iterator[Finished
     with ThreadPoolExecutor(NUM_DECODERS) as decoders, ThreadPoolExecutor(1) as thread:
         runner = _Runner(tracker, decoders, thread)
         yield from runner.run(tasks, tracker.capacity)
-        yield from runner.run(runner.to_retry, 1)
 
 
 class _RunningClip:
     """A clip between its first frame and its last."""
 
-    def __init__(self, task: Task, clip: Clip, decoders: Executor, depth: int) -> None:
-        length = len(clip.order)
+    def __init__(self, task: Task, clip: Clip | VideoClip, decoders: Executor, depth: int) -> None:
         self.task = task
-        self.target: Any = None
+        self.targets: dict[int, Any] = {}
         self.num_done = 0
-        self._box = clip.box_xywh
-        self._frames = Prefetcher(clip.frames, clip.order, decoders, depth=depth)
-        self._boxes = np.zeros((length, 4))
-        self._scores = np.full(length, np.nan)
-        self._seconds = np.zeros(length)
+        self._frames: Prefetcher | StreamPrefetcher
+        if isinstance(clip, Clip):
+            self._frames = Prefetcher(clip.frames, clip.order, decoders, depth=depth)
+            self._images: Iterator[Frame] = (
+                Frame(image, index, None) for index, image in zip(clip.order, self._frames, strict=False)
+            )
+            self._starts: dict[int, Mapping[int, Box]] = {clip.order.start: {0: clip.box_xywh}}
+            self._length, self._length_is_known = len(clip.order), True
+        else:
+            self._images = self._frames = StreamPrefetcher(clip.frames, decoders, depth=depth)
+            self._starts = dict(clip.starts)
+            self._length, self._length_is_known = clip.num_frames or 0, False
+        self._rows = RowsBuilder()
+        self._seconds = array("d")
         self._stage_seconds: dict[str, float] = {}
 
     @property
     def is_over(self) -> bool:
-        return self.num_done == len(self._boxes)
+        """Whether the last frame was tracked; of a stream, only reading on tells."""
+        return self._length_is_known and self.num_done == self._length
 
     @property
     def fraction(self) -> float:
-        return self.num_done / len(self._boxes)
+        return min(1.0, self.num_done / self._length) if self._length else 0.0
 
-    def next_image(self) -> Image:
-        return next(self._frames)
+    def next_frame(self) -> Frame | None:
+        """Return the next frame; None at the end of a stream.
 
-    def start(self, tracker: BatchTracker) -> None:
-        image = self.next_image()
+        Raises:
+            BoxError: The stream ends before the frame in which a target starts.
+        """
+        frame = next(self._images, None)
+        if frame is None and self._starts:
+            raise BoxError(
+                f"boxes must lie on frames of the video, which has {self.num_done} from the first box on, got one "
+                f"on frame {next(iter(self._starts))}; are they of another video?"
+            )
+        return frame
+
+    def begin(self, tracker: BatchTracker) -> bool:
+        """Track the first frame; return whether there is one."""
+        frame = self.next_frame()
+        if frame is not None:
+            self.add(tracker, frame, [], 0.0, {})
+        return frame is not None
+
+    def add(
+        self,
+        tracker: BatchTracker,
+        frame: Frame,
+        found: Iterable[TrackOutput],
+        seconds: float,
+        stage_seconds: Mapping[str, float],
+    ) -> None:
+        """Keep what was found in a frame, and start the targets that start there."""
         begun, before = time.perf_counter(), dict(tracker.stage_seconds)
-        self.target = tracker.start(image, self._box)
-        self.add((self._box, None), time.perf_counter() - begun, _since(tracker, before, 1))
-
-    def add(self, found: ScoredBox, seconds: float, stage_seconds: Mapping[str, float]) -> None:
-        box, score = found
-        for stage, more in stage_seconds.items():
-            self._stage_seconds[stage] = self._stage_seconds.get(stage, 0.0) + more
-        self._boxes[self.num_done] = box
-        self._scores[self.num_done] = np.nan if score is None else score
-        self._seconds[self.num_done] = seconds
+        outputs = dict(zip(self.targets, found, strict=True))
+        for target_id, box in self._starts.pop(frame.index, {}).items():
+            self.targets[target_id] = tracker.start(frame.image, box)
+            outputs[target_id] = TrackOutput(box_xywh=np.asarray(box, np.float64))
+        for target_id, output in sorted(outputs.items()):
+            self._rows.add(
+                replace(output, target_id=target_id, frame_index=frame.index, seconds=frame.seconds)
+            )
+        for more in (stage_seconds, _since(tracker, before, 1)):
+            for stage, value in more.items():
+                self._stage_seconds[stage] = self._stage_seconds.get(stage, 0.0) + value
+        self._seconds.append(seconds + time.perf_counter() - begun)
         self.num_done += 1
 
     def finish(self) -> Finished:
-        trajectory = Trajectory(self._boxes, self._scores, self._seconds)
-        frames, track = self._frames, float(self._seconds.sum())
-        own = {"decode": frames.decode_seconds, "wait": frames.wait_seconds, "track": track}
-        return Finished(self.task.name, trajectory, {**own, **self._stage_seconds}, self.target)
+        self.close()
+        seconds = np.array(self._seconds)
+        own = {
+            "decode": self._frames.decode_seconds,
+            "wait": self._frames.wait_seconds,
+            "track": float(seconds.sum()),
+        }
+        target = next(reversed(self.targets.values()), None)
+        return Finished(self.task.name, self._rows.build(), seconds, {**own, **self._stage_seconds}, target)
 
     def fail(self, error: BaseException) -> Failed:
         self.close()
@@ -159,7 +229,7 @@ class _Runner:
     """
 
     def __init__(self, tracker: BatchTracker, decoders: Executor, thread: Executor) -> None:
-        self.to_retry: list[Task] = []
+        self._to_retry: list[Task] = []
         self._tracker = tracker
         self._decoders = decoders
         self._thread = thread
@@ -171,6 +241,9 @@ class _Runner:
         loading = self._load(tasks)
         running: list[_RunningClip] = []
         while True:
+            if self._to_retry:
+                alone, self._to_retry = self._to_retry, []
+                yield from self.run(alone, 1)
             while len(running) < capacity and (begun := self._begin(loading)) is not None:
                 if isinstance(begun, _RunningClip):
                     running.append(begun)
@@ -186,16 +259,18 @@ class _Runner:
                 sum((clip.fraction for clip in running), float(self._num_ended)), self._num_frames
             )
 
-    def _load(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Future[Clip]]]:
+    def _load(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Future[Clip | VideoClip]]]:
         """Yield tasks with the futures of their clips, one loaded ahead: boxes may have to be made from masks."""
-        ahead: deque[tuple[Task, Future[Clip]]] = deque()
+        ahead: deque[tuple[Task, Future[Clip | VideoClip]]] = deque()
         for task in tasks:
             ahead.append((task, self._decoders.submit(task.load)))
             if len(ahead) > 1:
                 yield ahead.popleft()
         yield from ahead
 
-    def _begin(self, loading: Iterator[tuple[Task, Future[Clip]]]) -> _RunningClip | Finished | Failed | None:
+    def _begin(
+        self, loading: Iterator[tuple[Task, Future[Clip | VideoClip]]]
+    ) -> _RunningClip | Finished | Failed | None:
         """Start the next clip on its first frame; None when there is none."""
         task, future = next(loading, (None, None))
         if task is None or future is None:
@@ -204,39 +279,50 @@ class _Runner:
             return Failed(task.name, error, 0)
         depth = max(2, FRAMES_AHEAD // self._tracker.capacity)
         clip = _RunningClip(task, future.result(), self._decoders, depth)
-        if (error := self._thread.submit(clip.start, self._tracker).exception()) is not None:
+        begun = self._thread.submit(clip.begin, self._tracker)
+        if (error := begun.exception()) is not None:
             return clip.fail(error)
-        return clip.finish() if clip.is_over else clip
+        return clip.finish() if clip.is_over or not begun.result() else clip
 
     def _step(self, running: list[_RunningClip]) -> Iterator[Finished | Failed]:
         """Move every clip on by one frame; clips that end leave `running` and are yielded."""
-        images: list[Image] = []
+        frames: list[Frame] = []
         for clip in list(running):
-            frame = self._thread.submit(clip.next_image)
-            if (error := frame.exception()) is not None:
+            read = self._thread.submit(clip.next_frame)
+            if (error := read.exception()) is not None:
                 running.remove(clip)
                 yield clip.fail(error)
+            elif (frame := read.result()) is None:
+                running.remove(clip)
+                yield clip.finish()
             else:
-                images.append(frame.result())
+                frames.append(frame)
         if not running:
             return
+        targets = [target for clip in running for target in clip.targets.values()]
+        images = [frame.image for clip, frame in zip(running, frames, strict=True) for _ in clip.targets]
         begun, before = time.perf_counter(), dict(self._tracker.stage_seconds)
-        step = self._thread.submit(self._tracker.advance, [clip.target for clip in running], images)
+        step = self._thread.submit(self._tracker.advance, targets, images)
         if (error := step.exception()) is not None:
             if len(running) == 1:
                 yield running[0].fail(error)
             else:
                 for clip in running:
                     clip.close()
-                    self.to_retry.append(clip.task)
+                    self._to_retry.append(clip.task)
             running.clear()
             return
         seconds = (time.perf_counter() - begun) / len(running)
         stage_seconds = _since(self._tracker, before, len(running))
         self._num_frames += len(running)
-        for clip, found in zip(list(running), step.result(), strict=True):
-            clip.add(found, seconds, stage_seconds)
-            if clip.is_over:
+        outputs = iter(step.result())
+        for clip, frame in zip(list(running), frames, strict=True):
+            found = list(islice(outputs, len(clip.targets)))
+            kept = self._thread.submit(clip.add, self._tracker, frame, found, seconds, stage_seconds)
+            if (error := kept.exception()) is not None:
+                running.remove(clip)
+                yield clip.fail(error)
+            elif clip.is_over:
                 running.remove(clip)
                 yield clip.finish()
 

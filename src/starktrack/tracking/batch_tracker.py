@@ -1,20 +1,18 @@
 """Trackers of several videos at once: our network in one pass, other trackers one by one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from starktrack.arrays import Box, Image
 from starktrack.config.schema import TrackingConfig
+from starktrack.data.track_output import TrackOutput
 from starktrack.errors import InputError
 from starktrack.geometry.boxes import check_box
 from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.target import Target, advance, begin
 from starktrack.tracking.timings import TimedEngine, TwoStepEngine
-
-ScoredBox: TypeAlias = tuple[Box, float | None]
-"""Box of a target in image pixels, and its score, or None from trackers without a score."""
 
 
 @runtime_checkable
@@ -33,8 +31,11 @@ class BatchTracker(Protocol):
         """Return the state of a target in its first frame."""
         ...
 
-    def advance(self, targets: Sequence[Any], images: Sequence[Image]) -> list[ScoredBox]:
-        """Find each target in its next frame; the targets' states move on."""
+    def advance(self, targets: Sequence[Any], images: Sequence[Image]) -> list[TrackOutput]:
+        """Find each target in its next frame; the targets' states move on.
+
+        Outputs carry no target id, no frame index and no time, which are the caller's.
+        """
         ...
 
 
@@ -63,10 +64,13 @@ class NetworkTracker:
         checked = check_box(box_xywh, image.shape[:2])
         return begin(self.engine, BoxQueries([image], np.zeros(1, np.int64), checked[None]))[0]
 
-    def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[ScoredBox]:
+    def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[TrackOutput]:
         """Find every target in one forward pass."""
-        outputs = advance(self.engine, targets, images, range(len(images)), settings=self.settings)
-        return [(output.box_xywh, output.score) for output in outputs]
+        distinct = list({id(image): image for image in images}.values())  # a frame reaches a device once
+        places = {id(image): place for place, image in enumerate(distinct)}
+        return advance(
+            self.engine, targets, distinct, [places[id(image)] for image in images], settings=self.settings
+        )
 
 
 @runtime_checkable
@@ -111,9 +115,12 @@ class PluginAdapter:
         tracker.start(image, box_xywh.copy())
         return tracker
 
-    def advance(self, targets: Sequence[PluginTracker], images: Sequence[Image]) -> list[ScoredBox]:
+    def advance(self, targets: Sequence[PluginTracker], images: Sequence[Image]) -> list[TrackOutput]:
         """Ask each tracker for the box in its next frame; InputError where the answer is no box."""
-        return [(_as_box(each.update(image)), None) for each, image in zip(targets, images, strict=True)]
+        return [
+            TrackOutput(box_xywh=_as_box(each.update(image)))
+            for each, image in zip(targets, images, strict=True)
+        ]
 
 
 def _as_box(answer: Any) -> Box:

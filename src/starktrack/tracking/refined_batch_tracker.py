@@ -1,15 +1,16 @@
 """A batch tracker with a refiner after it: corrected boxes, and outlines on request."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from starktrack.arrays import Box, Image
 from starktrack.data.formats.regions import Mask
+from starktrack.data.track_output import TrackOutput
 from starktrack.geometry.boxes import clip_xywh
-from starktrack.tracking.batch_tracker import BatchTracker, ScoredBox
+from starktrack.tracking.batch_tracker import BatchTracker
 from starktrack.tracking.protocol import BoxQueries, Refiner, Template
 from starktrack.tracking.refinement import Refined, mask_region, refine
 
@@ -55,11 +56,13 @@ class RefinedBatchTracker:
         (template,) = self._refiner.embed(_queries([image], [box_xywh]))
         return RefinedTarget(self._tracker.start(image, box_xywh), template)
 
-    def advance(self, targets: Sequence[RefinedTarget], images: Sequence[Image]) -> list[ScoredBox]:
+    def advance(self, targets: Sequence[RefinedTarget], images: Sequence[Image]) -> list[TrackOutput]:
         """Find each target in its next frame."""
         found = self._tracker.advance([target.tracked for target in targets], images)
-        refined = self._refine(targets, images, [box for box, _ in found])
-        return [(exact.box_xywh, score) for exact, (_, score) in zip(refined, found, strict=True)]
+        refined = self._refine(targets, images, [output.box_xywh for output in found])
+        return [
+            replace(output, box_xywh=exact.box_xywh) for output, exact in zip(found, refined, strict=True)
+        ]
 
     def _refine(
         self, targets: Sequence[RefinedTarget], images: Sequence[Image], boxes: Sequence[Box]

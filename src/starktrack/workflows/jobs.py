@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -163,27 +164,43 @@ def run_shard(job: Job, shard: Shard) -> Iterator[ItemDone | ItemFailed | BatchP
         # Asked again when its turn comes: somebody else may have finished it since.
         tasks = (task for task in group if not job.is_finished(task.name))
         now = before
-        with open_batch_tracker(job.tracker, benchmark, job.settings, shard) as tracker:
-            for event in run_batch(_refined(job, tracker, shard), tasks):
+        with open_refined_tracker(
+            job.tracker, benchmark, job.settings, shard, keeps_outlines=job.keeps_outlines
+        ) as tracker:
+            for event in run_batch(tracker, tasks):
                 if isinstance(event, BatchProgress):
                     now = BatchProgress(before.clips + event.clips, before.frames + event.frames)
                     yield now
                 elif isinstance(event, Failed):
-                    traced = "".join(traceback.format_exception(event.error))
-                    ResultFolder(job.folder).write_failure(event.name, traced)
-                    reason = f"frame {event.frame}: {type(event.error).__name__}: {event.error}"
-                    yield ItemFailed(event.name, reason)
+                    ResultFolder(job.folder).write_failure(event.name, trace_of(event))
+                    yield ItemFailed(event.name, reason_of(event))
                 else:
                     job.write(event)
-                    yield ItemDone(event.name, len(event.trajectory))
+                    yield ItemDone(event.name, len(event.frame_seconds))
         before = now
 
 
-def _refined(job: Job, tracker: BatchTracker, shard: Shard) -> BatchTracker:
-    if not job.tracker.refine:
-        return tracker
-    kind = OutlineBatchTracker if job.keeps_outlines else RefinedBatchTracker
-    return kind(tracker, open_refiner(job.tracker, job.settings, shard))
+@contextmanager
+def open_refined_tracker(
+    spec: TrackerSpec, benchmark: str, settings: RunSettings, shard: Shard, *, keeps_outlines: bool = False
+) -> Iterator[BatchTracker]:
+    """Give what tracks, with the refiner of the spec behind it, and end what it started."""
+    with open_batch_tracker(spec, benchmark, settings, shard) as tracker:
+        if not spec.refine:
+            yield tracker
+            return
+        kind = OutlineBatchTracker if keeps_outlines else RefinedBatchTracker
+        yield kind(tracker, open_refiner(spec, settings, shard))
+
+
+def reason_of(failed: Failed) -> str:
+    """Return why a clip failed, in one line."""
+    return f"frame {failed.frame}: {type(failed.error).__name__}: {failed.error}"
+
+
+def trace_of(failed: Failed) -> str:
+    """Return where a clip failed, for whoever looks into it."""
+    return "".join(traceback.format_exception(failed.error))
 
 
 def _items_here(job: Job) -> list[str]:
