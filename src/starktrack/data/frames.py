@@ -18,20 +18,24 @@ def open_frames(
     start_frame: int = 0,
     timeout_seconds: float = 10.0,
     intensity_range: IntensityRange | None = None,
+    decoder_threads: int = 0,
 ) -> FrameStream:
     """Return the frames of a source, upright and in order of presentation.
 
     Args:
         source: A video file, a folder or glob of images, a numbered pattern (`img/%04d.png`), one image or
             animation, a camera's number (`0`, `"0"`), `-` for a video from standard input, a named pipe, or an
-            address such as `rtsp://host/stream`. A folder whose name is a number is given as a `Path`.
+            address such as `rtsp://host/stream` or `s3://bucket/dog.mp4`
+            (`data.video.remote`). A folder whose name is a number is given as a `Path`.
         start_frame: Index of the first frame to give; frames keep their true index.
         timeout_seconds: Longest time without data from an address.
         intensity_range: LOW and HIGH of pictures of more than 8 bits, shown as black and white; without it
             percentiles of the first frame (`data.video.intensity`).
+        decoder_threads: Threads that decode a video file; 0 takes one for each core.
 
     Raises:
         VideoError: The source is missing, empty, unreadable or not a video.
+        MissingExtraError: The address is read by fsspec, which is not installed.
 
     Example:
         >>> with open_frames("dog.mp4") as frames:
@@ -41,7 +45,7 @@ def open_frames(
         1 0.04 (240, 320, 3)
         2 0.08 (240, 320, 3)
     """
-    from starktrack.data.video import camera, file, image_files
+    from starktrack.data.video import camera, file, image_files, remote
 
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
         return camera.open_camera(int(source), start_frame=start_frame)
@@ -56,12 +60,20 @@ def open_frames(
             ValueError,
         ) as error:  # a name too long for the system, a folder that may not be read
             raise VideoError(f"{source} must be a place that can be looked at, got: {error}") from error
+    if path is None and remote.is_remote_file(str(source)):
+        return remote.open_remote_file(
+            str(source),
+            start_frame=start_frame,
+            intensity_range=intensity_range,
+            threads=decoder_threads,
+        )
     if path is None:
         return file.open_address(
             str(source),
             start_frame=start_frame,
             timeout_seconds=timeout_seconds,
             intensity_range=intensity_range,
+            threads=decoder_threads,
         )
     if path.is_dir() or image_files.is_image(path) or image_files.is_pattern(path):
         images = image_files.find_images(path)
@@ -79,7 +91,9 @@ def open_frames(
         raise VideoError(
             f"{source} must be a video file, an image folder, a camera or an address, got no such file"
         )
-    return file.open_video(path, start_frame=start_frame, intensity_range=intensity_range)
+    return file.open_video(
+        path, start_frame=start_frame, intensity_range=intensity_range, threads=decoder_threads
+    )
 
 
 def local_path(source: str | Path) -> Path | None:

@@ -4,9 +4,11 @@ import io
 import math
 import re
 from collections.abc import Generator, Iterator
+from contextlib import closing, nullcontext
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import av
@@ -38,8 +40,19 @@ _DISCONTINUITY_SECONDS = 10.0
 """In broadcast formats, whose clocks may jump, a larger step between two frames is a jump; FFmpeg's limit."""
 
 
+@runtime_checkable
+class BinaryFile(Protocol):
+    """An open file that FFmpeg reads through Python."""
+
+    def read(self, size: int = -1, /) -> bytes: ...  # noqa: D102
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...  # noqa: D102
+
+    def close(self) -> None: ...  # noqa: D102
+
+
 def open_video(
-    path: Path, *, start_frame: int = 0, intensity_range: IntensityRange | None = None
+    path: Path, *, start_frame: int = 0, intensity_range: IntensityRange | None = None, threads: int = 0
 ) -> FrameStream:
     """Return the frames of a video file.
 
@@ -58,7 +71,9 @@ def open_video(
         ) from error
     except FFmpegError as error:
         raise VideoError(f"{path} must be a video that can be opened, got: {error.strerror}") from error
-    return _stream(container, path.name, path, start_frame, intensity_range, remedy=_FILE_REMEDY)
+    return stream_of(
+        container, path.name, path, start_frame, intensity_range, remedy=_FILE_REMEDY, threads=threads
+    )
 
 
 def open_pipe(
@@ -80,7 +95,7 @@ def open_pipe(
         raise VideoError(
             f"{path} must bring a video that can be read forwards, got: {error.strerror}; {_PIPE_REMEDY}"
         ) from error
-    return _stream(container, str(path), None, start_frame, intensity_range, remedy=_PIPE_REMEDY)
+    return stream_of(container, str(path), None, start_frame, intensity_range, remedy=_PIPE_REMEDY)
 
 
 def open_address(
@@ -89,6 +104,7 @@ def open_address(
     start_frame: int = 0,
     timeout_seconds: float = 10.0,
     intensity_range: IntensityRange | None = None,
+    threads: int = 0,
 ) -> FrameStream:
     """Return the frames of a stream address; damaged packets of a live stream are skipped.
 
@@ -97,15 +113,14 @@ def open_address(
     """
     parts = urlsplit(address)
     name = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # without the password
-    options = {"rtsp_transport": "tcp"} if parts.scheme == "rtsp" else {}
     try:
-        container = av.open(address, options=options, timeout=timeout_seconds)
+        container = av.open(address, options=address_options(address), timeout=timeout_seconds)
     except FFmpegError as error:
         raise VideoError(
             f"{name} must answer with a video within {timeout_seconds:g} seconds, got: {error.strerror}; "
             "check the address and the network"
         ) from error
-    return _stream(
+    return stream_of(
         container,
         name,
         None,
@@ -113,10 +128,19 @@ def open_address(
         intensity_range,
         is_live=container.duration is None,
         remedy="check the network",
+        threads=threads,
     )
 
 
-def _stream(
+def address_options(address: str) -> dict[str, str]:
+    """Return what FFmpeg is told for an address."""
+    scheme = urlsplit(address).scheme.lower()
+    # Without it FFmpeg loses the first packet of an MP4 with its index at the end where the server keeps connections.
+    of_http = {"multiple_requests": "1"}
+    return {"rtsp": {"rtsp_transport": "tcp"}, "http": of_http, "https": of_http}.get(scheme, {})
+
+
+def stream_of(
     container: InputContainer,
     name: str,
     path: Path | None,
@@ -125,18 +149,26 @@ def _stream(
     *,
     is_live: bool = False,
     remedy: str,
+    threads: int = 0,
+    file: BinaryFile | None = None,
 ) -> FrameStream:
+    """Return the frames of an open container, which is closed with them, as `file` is, through which it reads.
+
+    Raises:
+        VideoError: It holds no video, or no frame.
+    """
     try:
         video = first_video(container)
     except VideoError as error:
         container.close()
         raise VideoError(f"{name} {error}") from None
     video.thread_type = "AUTO"
+    video.thread_count = threads
     rate = video.guessed_rate or video.average_rate
     to_array = ToArray()
     stream = FrameStream(
         name,
-        _pictures(container, video, path, is_live, remedy, to_array),
+        _pictures(container, video, path, is_live, remedy, to_array, file),
         start_frame=start_frame,
         frame_rate=float(rate) if rate else None,
         num_frames=_num_frames(video),
@@ -173,12 +205,13 @@ def _pictures(
     is_live: bool,
     remedy: str,
     to_array: "ToArray",
+    file: BinaryFile | None,
 ) -> Generator[Picture, None, None]:
     is_avi = container.format.name == "avi"
     start = None if is_avi else video.start_time
     ticks: int | None = None
     spans = _Spans()
-    with container:
+    with closing(file) if file else nullcontext(), container:
         try:
             for frame in _frames(container, video, is_live, spans):
                 # AVI says when a frame is decoded, not when it is shown: what FFmpeg makes of it is in disorder,
@@ -198,8 +231,9 @@ def _pictures(
                 else:
                     seconds = (ticks - start) * float(frame.time_base)
                 yield seconds, partial(to_array, frame)
-        except FFmpegError as error:
-            raise VideoError(f"the data cannot be read there ({error.strerror}); {remedy}") from error
+        except (OSError, FFmpegError) as error:  # OSError of what Python reads
+            reason = error.strerror or error
+            raise VideoError(f"the data cannot be read there ({reason}); {remedy}") from error
         if container.format.name.startswith("matroska"):
             _check_matroska(video, path, spans)
 

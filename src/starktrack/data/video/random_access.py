@@ -4,21 +4,25 @@ A file is indexed once, by reading its packets without decoding them. A frame is
 before it. Sources with packets without display times are read from the beginning instead, which is slower.
 """
 
+import io
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, deque
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 from av.error import FFmpegError
 
 from starktrack.arrays import Image
 from starktrack.data.frames import open_frames
 from starktrack.data.video import image_files
-from starktrack.data.video.file import ToArray, first_video
+from starktrack.data.video.file import BinaryFile, ToArray, address_options, first_video
 from starktrack.data.video.frame_stream import FrameStream
 from starktrack.data.video.intensity import IntensityScale
+from starktrack.data.video.remote import is_remote_file, name_of, open_file_object, open_remote
 from starktrack.errors import InputError, VideoError
 
 CACHE_BYTES = 256 * 2**20
@@ -47,28 +51,37 @@ class RandomFrames:
         frame_rate: Frames per second; None if the source has no clock.
 
     Args:
-        source: A video file, a folder or glob of images, or an animation; as `open_frames`, less what comes only once.
+        source: A video file, a folder or glob of images, an animation, or the address of a file; as `open_frames`,
+            less what comes only once.
         cache_bytes: Most memory for decoded pictures.
+        decoder_threads: As `open_frames`.
 
     Raises:
-        VideoError: The source cannot be read, or comes only once (a camera, a pipe, an address).
+        VideoError: The source cannot be read, or comes only once (a camera, a pipe, a live stream).
 
     Example:
         >>> with RandomFrames("dog.mp4") as frames:  # doctest: +SKIP
         ...     frames.read(len(frames) - 1).shape
     """
 
-    def __init__(self, source: str | Path, *, cache_bytes: int = CACHE_BYTES) -> None:
-        self._source = Path(source)
-        if "://" in str(source) or self._source.is_fifo():
+    def __init__(
+        self, source: str | Path, *, cache_bytes: int = CACHE_BYTES, decoder_threads: int = 0
+    ) -> None:
+        self._source: Path | str = source if "://" in str(source) else Path(source)
+        if isinstance(self._source, Path):
+            comes_once = self._source.is_fifo()
+        else:
+            scheme = self._source.partition("://")[0].lower()
+            comes_once = not is_remote_file(self._source) and scheme not in ("http", "https")
+        if comes_once:
             raise VideoError(f"frames in any order need a file or a folder, got {source}")
-        with open_frames(self._source) as stream:
+        with open_frames(self._source, decoder_threads=decoder_threads) as stream:
             first = stream.peek()
             self.name, self.size_hw, self.frame_rate = stream.name, stream.size_hw, stream.frame_rate
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, Image] = OrderedDict({0: first.image})
         self._most_cached = max(2, cache_bytes // max(1, first.image.nbytes))
-        self._reader = _open_reader(self._source)
+        self._reader = _open_reader(self._source, decoder_threads)
         self._latest = 0
         self._num_frames: int | None = self._reader.num_frames
 
@@ -141,8 +154,8 @@ class _Images:
 class _InOrder:
     """A source that can only be read from the beginning; going back starts it again."""
 
-    def __init__(self, source: Path) -> None:
-        self._source = source
+    def __init__(self, source: Path | str, threads: int) -> None:
+        self._source, self._threads = source, threads
         self._stream: FrameStream | None = None
         self._next = 0
         self.num_frames: int | None = None
@@ -151,7 +164,8 @@ class _InOrder:
         if self._stream is None or index < self._next:
             self.close()
             first = max(0, index + 1 - most)
-            self._stream, self._next = open_frames(self._source, start_frame=first), first
+            self._stream = open_frames(self._source, start_frame=first, decoder_threads=self._threads)
+            self._next = first
         kept: deque[tuple[int, Image]] = deque(maxlen=most)
         for frame in self._stream:
             self._next = frame.index + 1
@@ -161,7 +175,7 @@ class _InOrder:
         raise _no_such_frame(index, self._next)
 
     def count(self) -> int:
-        with open_frames(self._source) as stream:
+        with open_frames(self._source, decoder_threads=self._threads) as stream:
             return sum(1 for _ in stream)
 
     def close(self) -> None:
@@ -173,14 +187,15 @@ class _InOrder:
 class _Seeking:
     """A video file with a display time in every packet."""
 
-    def __init__(self, source: Path, index: _Index) -> None:
-        self._source, self._index = source, index
+    def __init__(self, source: Path | str, index: _Index, threads: int) -> None:
+        self._source, self._index, self._threads = source, index, threads
         self._place = {time: position for position, time in enumerate(index.times)}
-        self._container = av.open(f"file:{source}")
+        self._file, self._container = _open_container(source)
         self._video = first_video(self._container)
         self._video.thread_type = "AUTO"
+        self._video.thread_count = threads
         self._to_array = ToArray()
-        self._scale = IntensityScale(source.name)
+        self._scale = IntensityScale(Path(source).name)
         self._frames = self._container.decode(self._video)
         self._next = 0
         self._in_order: _InOrder | None = None
@@ -193,12 +208,13 @@ class _Seeking:
             return self._in_order.read(index, most)
         try:
             found = self._decode_to(index, most)
-        except FFmpegError as error:
+        except (OSError, FFmpegError) as error:
             raise VideoError(
-                f"frame {index} of {self._source} cannot be decoded: {error.strerror}; copy or download it again"
+                f"frame {index} of {self._source} cannot be decoded: {error.strerror or error}; copy or download it "
+                "again"
             ) from error
         if found is None:  # the file breaks its own index: read it as `open_frames` does
-            self._in_order = _InOrder(self._source)
+            self._in_order = _InOrder(self._source, self._threads)
             return self._in_order.read(index, most)
         return [(place, self._scale.to_rgb(self._to_array(frame))) for place, frame in found]
 
@@ -224,24 +240,38 @@ class _Seeking:
 
     def close(self) -> None:
         self._container.close()
+        self._file.close()
         if self._in_order is not None:
             self._in_order.close()
 
 
-def _open_reader(source: Path) -> "_Images | _InOrder | _Seeking":
-    if source.is_dir() or image_files.is_image(source) or image_files.is_pattern(source):
+def _open_container(source: Path | str) -> tuple[BinaryFile, InputContainer]:
+    """Return a video file, and what must be closed after it."""
+    if isinstance(source, Path):
+        return io.BytesIO(), av.open(f"file:{source}")
+    if not is_remote_file(source):
+        return io.BytesIO(), av.open(source, options=address_options(source))
+    file = open_remote(source)
+    return file, open_file_object(file, name_of(source))
+
+
+def _open_reader(source: Path | str, threads: int) -> "_Images | _InOrder | _Seeking":
+    if isinstance(source, Path) and (
+        source.is_dir() or image_files.is_image(source) or image_files.is_pattern(source)
+    ):
         paths = image_files.find_images(source)
-        return _Images(paths) if len(paths) > 1 else _InOrder(source)
+        return _Images(paths) if len(paths) > 1 else _InOrder(source, threads)
     index = _read_index(source)
-    return _InOrder(source) if index is None else _Seeking(source, index)
+    return _InOrder(source, threads) if index is None else _Seeking(source, index, threads)
 
 
-def _read_index(source: Path) -> _Index | None:
+def _read_index(source: Path | str) -> _Index | None:
     """Return the index of a video file; None if packets lack display times or the file is cut short."""
     times: list[int] = []
     keys: list[int] = []
     try:
-        with av.open(f"file:{source}") as container:
+        file, container = _open_container(source)
+        with closing(file), container:
             if container.format.name == "avi":
                 return None  # its packets say when they are decoded
             video = first_video(container)
@@ -255,7 +285,7 @@ def _read_index(source: Path) -> _Index | None:
                 times.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
-    except FFmpegError:
+    except (OSError, FFmpegError):
         return None
     times.sort()
     if len(set(times)) < len(times) or not keys or min(keys) > times[0]:
