@@ -23,6 +23,7 @@ SLOW = (
     "test_docstring_examples.py::test_every_example_runs[starktrack.workflows.export]",
     "test_export.py::test_a_preset_with_weights_in_the_package_is_exported_with_them",
     "test_export.py::test_a_refiner_is_exported_by_name_and_by_file[name]",
+    "test_batch_ray.py::test_a_node_that_is_killed_loses_doubles_and_changes_nothing",
     "test_export.py::test_every_head_can_be_exported[parts1]",
     "test_export.py::test_every_head_can_be_exported[parts3]",
     "test_overfit.py::test_a_tiny_network_overfits_a_real_sequence",

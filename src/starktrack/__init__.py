@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from starktrack.tracking.protocol import Engine as Engine
     from starktrack.tracking.protocol import Refiner as Refiner
     from starktrack.tracking.tracker import Tracker as Tracker
+    from starktrack.workflows.batch import batch as batch
     from starktrack.workflows.evaluate import evaluate as evaluate
     from starktrack.workflows.export import export as export
     from starktrack.workflows.report import report as report
@@ -71,6 +72,7 @@ _MODULES = {
     "tracking.batch_tracker": ("PluginTracker",),
     "tracking.protocol": ("Engine", "Refiner"),
     "tracking.tracker": ("Tracker",),
+    "workflows.batch": ("batch",),
     "workflows.evaluate": ("evaluate",),
     "workflows.export": ("export",),
     "workflows.report": ("report",),

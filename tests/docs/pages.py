@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-RUN = [ROOT / "README.md", DOCS / "tour.md", *sorted((DOCS / "how-to").glob("*.md"))]
+RUN = [ROOT / "README.md", DOCS / "tour.md", DOCS / "batch.md", *sorted((DOCS / "how-to").glob("*.md"))]
 """Pages of which every command and every Python block runs."""
 
 FENCE = re.compile(r"^( *)```(\w*) *$")

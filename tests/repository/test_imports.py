@@ -46,6 +46,7 @@ ALLOWED = {
 """
 
 PRINTING = {
+    "batch_table",
     "interrupts",
     "options",
     "progress",

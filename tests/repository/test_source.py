@@ -121,6 +121,7 @@ PUBLIC = [
     "UnsafeCheckpointError",
     "VideoBrokenError",
     "VideoError",
+    "batch",
     "evaluate",
     "export",
     "from_detections",

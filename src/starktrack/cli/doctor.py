@@ -17,6 +17,9 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "supervision": "supervision",
     "vot-trax": "vot",
+    "fsspec": "remote",
+    "pyarrow": "parquet",
+    "ray": "ray",
     "starlette": "studio",
     "uvicorn": "studio",
 }

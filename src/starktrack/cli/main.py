@@ -14,6 +14,7 @@ from starktrack.errors import SourceWarning, StarktrackError
 
 VERBS = {
     "track": "Track one or more targets through a video.",
+    "batch": "Track every video of a list, in many processes or on a Ray cluster; go on where it stopped.",
     "studio": "Open a page to draw boxes, watch them tracked, correct them and export the tracks.",
     "train": "Train a model; on several GPUs or machines start it with torchrun.",
     "ablate": "Train every row of Tables 7 and 8 under one budget, score them, and print both tables.",

@@ -11,6 +11,7 @@ import cv2
 
 from starktrack.data.frames import open_frames
 from starktrack.data.video.frame_stream import FrameStream
+from starktrack.data.video.random_access import RandomFrames
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_folder, named_write
 from starktrack.interchange.registry import read
@@ -38,7 +39,11 @@ class ImportedTarget:
 
 
 def read_for_video(
-    path: Path, frames: FrameStream, annotation_format: str | None = None, *, first_frame: int = 0
+    path: Path,
+    frames: FrameStream | RandomFrames,
+    annotation_format: str | None = None,
+    *,
+    first_frame: int = 0,
 ) -> VideoTracks:
     """Return annotations with what the video knows: the size of its frames and its frame rate.
 

@@ -61,7 +61,7 @@ def named_tracker(tracker: str, device: str, name: str = "", refine: str = "") -
     return TrackerSpec(label, weights=weights_file(tracker, "tracker", device), refine=refine)
 
 
-def tracker_spec(tracker: str, device: str = "auto") -> TrackerSpec:
+def tracker_spec(tracker: str, device: str = "auto", *, refine: str = "") -> TrackerSpec:
     """Return a tracker by the file of its weights, or else by its name; errors as `named_tracker`.
 
     Example:
@@ -69,8 +69,8 @@ def tracker_spec(tracker: str, device: str = "auto") -> TrackerSpec:
         'weights'
     """
     if Path(tracker).suffix in (".safetensors", ".onnx"):
-        return TrackerSpec(Path(tracker).stem, Path(tracker))
-    return named_tracker(tracker, device)
+        return TrackerSpec(Path(tracker).stem, Path(tracker), refine=refine)
+    return named_tracker(tracker, device, refine=refine)
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class RunSettings:
         overrides: `tracking.key=value` for our network.
         integer: Write whole pixels, as the authors' files have.
         workers: Processes on this machine.
+        threads: Threads of each process; 0 for its share of the cores, or all of them where it is alone.
         nanotrack: The folder of NanoTrack's files.
         opencv_python: A Python with OpenCV's contrib wheel.
     """
@@ -94,6 +95,12 @@ class RunSettings:
     workers: int = 1
     nanotrack: Path | None = None
     opencv_python: Path | None = None
+    threads: int = 0
+
+    @property
+    def own_threads(self) -> int:
+        """Return how many threads one process may use; 0 where it has the machine for itself."""
+        return self.threads or (threads_each(self.workers) if self.workers > 1 else 0)
 
 
 def check_overrides(settings: RunSettings, trackers: Sequence[TrackerSpec]) -> None:
@@ -131,7 +138,7 @@ def open_refiner(spec: TrackerSpec, settings: RunSettings, shard: Shard) -> Refi
 
     file = weights_file(spec.refine, "refiner", settings.device)
     if file.suffix == ".onnx":
-        return load_refiner(file, device=settings.device, threads=_onnx_threads(settings))
+        return load_refiner(file, device=settings.device, threads=settings.own_threads)
     return load_refiner(file, device=_torch_device(settings, shard))
 
 
@@ -205,7 +212,7 @@ def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard
     if weights.suffix == ".onnx":
         from starktrack.engines.onnx_engine import open_onnx
 
-        device, engine = "cpu", open_onnx(weights, kind="tracker", threads=_onnx_threads(settings))
+        device, engine = "cpu", open_onnx(weights, kind="tracker", threads=settings.own_threads)
     else:
         device = _torch_device(settings, shard)
         engine = load_engine(weights=weights, device=device)
@@ -214,16 +221,12 @@ def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard
     return NetworkTracker(engine, batch, config.tracking)
 
 
-def _onnx_threads(settings: RunSettings) -> int:
-    return threads_each(settings.workers) if settings.workers > 1 else 0
-
-
 def _torch_device(settings: RunSettings, shard: Shard) -> str:
     """Return where this process's network runs, after sharing the processor's threads with the other workers."""
     import torch
 
-    if settings.workers > 1:
-        torch.set_num_threads(threads_each(settings.workers))
+    if settings.own_threads:
+        torch.set_num_threads(settings.own_threads)
     if not torch.cuda.is_available() or settings.device not in ("auto", "cuda"):
         return settings.device
     local = int(os.environ.get("LOCAL_RANK", "0")) * settings.workers + shard.index % settings.workers
