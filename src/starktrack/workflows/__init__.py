@@ -1,1 +1,1 @@
-"""What the command does, as functions: evaluation, reports, training, export and VOT runs."""
+"""The command's verbs as functions: evaluation, reports, training, export and VOT runs."""

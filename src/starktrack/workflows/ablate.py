@@ -1,4 +1,4 @@
-"""Ablation: every row of Tables 7 and 8 trained under one budget, and both tables."""
+"""Ablation: trains every row of Tables 7 and 8 under one budget, and writes both tables."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ablation:
-    """What the rows reached.
+    """The results of the rows.
 
     Attributes:
         success: Of the rows that were scored, by name, from 0 to 1.
         tables: Tables 7 and 8 as Markdown.
-        stopped: The run that a signal stopped, after which no row was trained; None at the end.
+        stopped: The run that a signal stopped, before the remaining rows; None after all rows.
     """
 
     success: Mapping[str, float]
@@ -50,10 +50,10 @@ def ablate(
 ) -> Ablation:
     """Train every row of Tables 7 and 8 under one budget, and score them on the recipe's validation sequences.
 
-    What is done is not done again: after any end the same call goes on.
+    The same call resumes after any interruption and repeats no finished row.
 
     Args:
-        recipe: What the rows differ from; as for `train`.
+        recipe: The base of the rows, as for `train`.
         overrides: Changes to the recipe, for every row.
         data: Folder that the recipe's data sets lie below.
         budget: Samples that each row may see, over all stages.
@@ -107,11 +107,11 @@ def ablate(
 
 
 def tables(success: Mapping[str, float], caption: str) -> str:
-    """Return Tables 7 and 8 as Markdown: what was measured beside what was published, per cent.
+    """Return Tables 7 and 8 as Markdown: measured beside published values, per cent.
 
     Args:
         success: Of the rows that were measured, by name, from 0 to 1.
-        caption: What was measured, and how.
+        caption: The measurement and its settings.
     """
     return "\n".join(_table(number, success, caption) for number in (7, 8))
 
@@ -144,7 +144,9 @@ def _chosen(names: Sequence[str]) -> list[Row]:
 
 
 def _claim(folder: Path, plan: Recipe) -> Path:
-    """Write the recipe of a row beside its folder and return the file; ConfigError where another run lies there."""
+    """Write the recipe of a row beside its folder and return the file; ConfigError if the folder is another
+    run's.
+    """
     recipe, wanted = folder.with_suffix(".json"), json.dumps(to_mapping(plan), indent=2)
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.is_file() and json.loads(recipe.read_text(encoding="utf-8")) != json.loads(wanted):

@@ -1,4 +1,4 @@
-"""A video with annotations: what a tracker starts from, and a folder to train on."""
+"""A video with annotations: start boxes for a tracker, and a folder to train on."""
 
 import os
 import shutil
@@ -23,13 +23,13 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class ImportedTarget:
-    """A target that was written as a folder to train on.
+    """A folder to train on, with one target.
 
     Attributes:
         folder: Its frames and labels.
         label: What it is; empty where the annotations do not say.
-        num_frames: From its first to its last box.
-        num_boxes: In how many of them it has a box.
+        num_frames: Number of frames from its first to its last box.
+        num_boxes: Number of these frames with a box.
     """
 
     folder: Path
@@ -45,10 +45,10 @@ def read_for_video(
     *,
     first_frame: int = 0,
 ) -> VideoTracks:
-    """Return annotations with what the video knows: the size of its frames and its frame rate.
+    """Return annotations with the size of the frames and the frame rate of their video.
 
     Raises:
-        AnnotationError: They cannot be read, or say that the frames are of another size.
+        AnnotationError: They cannot be read, or their frames have another size.
     """
     video = read(
         path, annotation_format, size_hw=frames.size_hw, frame_rate=frames.frame_rate, first_frame=first_frame
@@ -76,8 +76,8 @@ def import_video(
     """Write each target of an annotated video as a folder in the layout of GOT-10k, `VIDEO_ID`.
 
     A folder begins with the first box of its target and ends with the last one; frames between without a box
-    are marked as absent. Frames that several targets share are stored once where the file system has links.
-    Data source `videos` reads the folders, and knows that they show one video.
+    are marked as absent. Frames that several targets share are stored once if the file system has links. Data source
+    `videos` reads the folders and treats them as one video.
 
     Args:
         video: A file, or a folder of images.

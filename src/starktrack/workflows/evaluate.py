@@ -1,4 +1,4 @@
-"""Evaluation: trackers follow the sequences of a data set, and are scored by its rules."""
+"""Evaluation: tracks the sequences of a data set and scores the trackers by its rules."""
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -28,16 +28,16 @@ from starktrack.workflows.trackers import (
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """What an evaluation left behind.
+    """The result of an evaluation.
 
     Attributes:
         dataset: Name of the data set.
         names: The sequences that every tracker finished.
-        folders: By tracker, where its results lie.
-        evaluations: Scores on `names`, a tracker each; none where the truth is not known, and in all processes of a
-            `torchrun` but the first.
+        folders: By tracker, the folder of its results.
+        evaluations: Scores on `names`, one for each tracker; none without published truth, and none in processes of
+            a `torchrun` after the first.
         conventions: By data set the rules that scored it, in words.
-        problems: What went wrong in this process, a line each.
+        problems: Errors in this process, a line each.
         has_failed: Whether a sequence failed.
     """
 
@@ -70,11 +70,11 @@ def evaluate(
     on_progress: OnProgress | None = None,
     on_note: Note | None = None,
 ) -> EvaluationRun:
-    """Track a data set with some trackers, go on where an earlier run stopped, and score them.
+    """Track a data set with some trackers, resume an earlier run, and score them.
 
     Args:
         dataset: `lasot`, `otb` …; `all` for every data set below the root.
-        root: Where it lies.
+        root: Its folder or zip.
         trackers: A file of weights, `stark_mobile` (weights of the package), `csrt`, `kcf`, `mil`, `nanotrack`, or
             `module:factory` of a tracker of your own.
         refine: Weights of a refiner behind every tracker; their results are those of `TRACKER+REFINER`.
@@ -140,7 +140,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class DataPlace:
-    """A data set that every process opens for itself."""
+    """A data set that every process opens itself."""
 
     name: str
     root: Path
@@ -154,7 +154,7 @@ class DataPlace:
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """Fulfils `workflows.jobs.Job`: track the named sequences of a data set."""
+    """A `workflows.jobs.Job`: track the named sequences of a data set."""
 
     data: DataPlace
     tracker: TrackerSpec
@@ -187,7 +187,7 @@ class EvaluationJob:
 
 
 def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
-    """Return what decides the boxes of a job, as JSON values."""
+    """Return the settings that affect the boxes of a job, as JSON values."""
     described: dict[str, Any] = {
         "starktrack": importlib.metadata.version("starktrack"),
         "dataset": dataset.name,
@@ -197,7 +197,7 @@ def describe(job: EvaluationJob, dataset: Dataset) -> Mapping[str, Any]:
         **describe_tracker(job.tracker, job.data.name, job.settings),
     }
     weights, overrides = job.tracker.weights, job.settings.overrides
-    # Of the whole data set, so that a run of some sequences goes on with all.
+    # Of the whole data set, so that a run of some sequences can continue with all.
     parts = by_benchmark(dataset, dataset.names)
     if weights is not None and list(parts) != [job.data.name]:
         resolved = {part: resolve_config(weights, part, overrides).tracking for part in parts}
@@ -216,7 +216,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _chosen(dataset: Dataset, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return the names to track; DatasetError when one of the wanted is not there."""
+    """Return the names to track; DatasetError if a wanted one is missing."""
     unknown = [name for name in wanted if name not in dataset.names]
     if unknown:
         hint = nearest_name(unknown[0], dataset.names)

@@ -16,13 +16,13 @@ from starktrack.explain.pictures import head_tiles, score_curve, summary_tiles
 from starktrack.tracking.overlay import draw_boxes, image_grid
 
 STRIP_ROWS = 8
-"""Frames in the strip at the most; of a longer video every second, fourth, eighth … picture is kept."""
+"""Most frames in the strip; of a longer video it has every second, fourth, eighth … picture."""
 
 _SCORE_SIZE_HW = (240, 960)
 
 
 class ExplainOutputs:
-    """Takes frames with their explanations; the video appears when it is whole."""
+    """Writes frames with their explanations; the video appears when it is complete."""
 
     def __init__(self, folder: Path, every: int, frame_rate: float | None, threshold: float) -> None:
         self.paths: list[Path] = []
@@ -47,7 +47,7 @@ class ExplainOutputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the video, and write the pictures that need all frames."""
+        """Complete the video, and write the pictures that need all frames."""
         self._stack.__exit__(kind, error, trace)
         if self._video is not None and self._video.path.is_file():
             self.paths.append(self._video.path)
@@ -63,7 +63,7 @@ class ExplainOutputs:
             self._write("score.png", score_curve(self._scores, _SCORE_SIZE_HW, self._threshold))
 
     def write(self, tracked: TrackedFrame, explanation: Explanation | None) -> None:
-        """Take a frame; the first one, in which the box was given, has no explanation."""
+        """Add a frame; the first one, with the given box, has no explanation."""
         if explanation is None:
             return
         self._scores.append(explanation.score)

@@ -1,4 +1,4 @@
-"""Export: a checkpoint becomes an ONNX file that runs without PyTorch."""
+"""Export: writes a checkpoint as an ONNX file, which runs without PyTorch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,13 @@ Weights = Literal["given", "pretrained", "random"]
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """A network that was written, and how far it is from PyTorch's.
+    """An exported network, and its differences from PyTorch.
 
     Attributes:
         name: Of its configuration.
         path: The file.
         weights: `given`, `pretrained` (of the package) or `random`, which find nothing.
-        num_crops: Crops on which both were compared.
+        num_crops: Number of crops of the comparison.
         corner_difference: Largest distance of corners, crops.
         compared: What else was compared: scores of a tracker, probabilities of a refiner's outline.
         difference: Its largest difference.
@@ -35,12 +35,12 @@ class ExportedNetwork:
 def export(source: str | Path, target: str | Path, *, file_format: str = "onnx") -> ExportedNetwork:
     """Write a network as ONNX, which runs without PyTorch: a tracker's or a refiner's.
 
-    The file is written only if it finds the boxes and outlines that PyTorch finds. Any batch size runs.
+    The file is written only if its boxes and outlines agree with PyTorch's. Any batch size runs.
 
     Args:
         source: A checkpoint of a tracker or a refiner (`.safetensors`), or a preset: its weights of the package,
             else random ones, which only serve to measure speed.
-        target: Where to write the network.
+        target: Path of the written network.
         file_format: `onnx`.
 
     Raises:

@@ -1,7 +1,6 @@
-"""The resumable job: items that are tracked once each, divided among processes, kept as soon as they are done.
-
-A data set's evaluation and a VOT experiment are jobs. What a job is of its own: its items, how one is loaded, how its
-result is written, and how a finished one is recognised.
+"""The resumable job: items that are tracked once each, divided among processes, with results written item by item. A
+data set's evaluation and a VOT experiment are jobs. A job defines its items, how one is loaded, how its result is
+written, and whether it is finished.
 """
 
 import os
@@ -30,9 +29,9 @@ class Job(Protocol):
 
     Attributes:
         tracker: What tracks.
-        settings: How it is run.
-        folder: Where results go. `failed/<item>.txt` there keeps the traceback of an item that failed.
-        keeps_outlines: Whether a refiner's outlines are wanted beside its boxes.
+        settings: Settings of the run.
+        folder: Folder of the results, with the traceback of a failed item in `failed/<item>.txt`.
+        keeps_outlines: Whether to keep a refiner's outlines beside its boxes.
     """
 
     @property
@@ -53,7 +52,7 @@ class Job(Protocol):
         ...
 
     def groups(self, items: Sequence[str]) -> Mapping[str, Sequence[Task]]:
-        """Return how these items are loaded, by the benchmark whose inference settings apply to them."""
+        """Return the tasks of these items, by the benchmark with their inference settings."""
         ...
 
     def is_finished(self, item: str) -> bool:
@@ -87,12 +86,12 @@ class ItemFailed:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far this process and its workers are with a job.
+    """Progress of this process and its workers in a job.
 
     Attributes:
         title: Name of the tracker.
-        total: Items that were left to do here.
-        finished_before: Items that were finished here before.
+        total: Number of items to do here.
+        finished_before: Number of items that an earlier run finished.
         items: Number of items that ended, with the fractions of the running ones.
         frames: Number of frames tracked.
     """
@@ -110,11 +109,11 @@ OnProgress = Callable[[JobProgress], None]
 
 @dataclass(frozen=True)
 class JobsOutcome:
-    """How several jobs ended.
+    """The result of several jobs.
 
     Attributes:
-        problems: What went wrong in this process, a line each.
-        is_first: Whether this process speaks for all, of which only the first sees the end of all jobs.
+        problems: Errors in this process, a line each.
+        is_first: Whether this is the first process, which alone sees the end of all jobs.
         has_failed: Whether the command must exit with an error.
     """
 
@@ -124,9 +123,9 @@ class JobsOutcome:
 
 
 def run_jobs(jobs: Sequence[Job], on_progress: OnProgress | None = None) -> JobsOutcome:
-    """Do what is unfinished of some jobs, with the workers of each and all processes of a `torchrun`.
+    """Do the unfinished items of some jobs, with the workers of each and all processes of a `torchrun`.
 
-    An item that fails does not stop the others. What is finished stays, so that after any end the same call goes on.
+    A failing item does not stop the others. Results of finished items are kept, so that the same call resumes.
 
     Args:
         jobs: One after another.
@@ -146,7 +145,7 @@ def run_jobs(jobs: Sequence[Job], on_progress: OnProgress | None = None) -> Jobs
         for job in jobs:
             while not all(_is_over(job, item) for item in job.items):
                 time.sleep(POLL_SECONDS)
-    # torchrun ends every process when one exits with an error: the first, which ends last, does so for all.
+    # torchrun ends every process after an exit with an error, so only the first, which ends last, exits so.
     if is_launched():
         has_failed = is_first() and not all(job.is_finished(item) for job in jobs for item in job.items)
     else:
@@ -155,13 +154,13 @@ def run_jobs(jobs: Sequence[Job], on_progress: OnProgress | None = None) -> Jobs
 
 
 def run_shard(job: Job, shard: Shard) -> Iterator[ItemDone | ItemFailed | BatchProgress]:
-    """Do what is unfinished of a shard in this process, write results, and yield what happens."""
+    """Do the unfinished items of a shard in this process, write results, and yield events."""
     left = [item for item in shard.of(job.items) if not job.is_finished(item)]
     if not left:
         return
     before = BatchProgress(0.0, 0)
     for benchmark, group in job.groups(left).items():
-        # Asked again when its turn comes: somebody else may have finished it since.
+        # Checked again, since another process may have finished it meanwhile.
         tasks = (task for task in group if not job.is_finished(task.name))
         now = before
         with open_refined_tracker(
@@ -208,7 +207,7 @@ def _items_here(job: Job) -> list[str]:
 
 
 def _run(job: Job, on_progress: OnProgress) -> list[str]:
-    """Do this process's part of a job; return what went wrong."""
+    """Do this process's part of a job; return its errors."""
     name, here = job.tracker.name, _items_here(job)
     left = sum(not job.is_finished(item) for item in here)
     on_progress(JobProgress(name, left, len(here) - left))

@@ -1,6 +1,5 @@
-"""The processes of one `torchrun` that share a command: they start together, and the first speaks for all.
-
-Without `torchrun` there is one process, which speaks for itself.
+"""The processes of one `torchrun` that share a command: they start together, and the first prints the result.
+Without `torchrun` there is one process.
 """
 
 import os
@@ -17,7 +16,7 @@ def is_first() -> bool:
 
 
 def meet() -> None:
-    """Return when every process of the launch has come here; `torchrun` ends us where one dies before.
+    """Wait for every process of the launch; if one dies before, `torchrun` ends the others.
 
     What each has removed before is gone for all afterwards: whatever lies there later is of this run.
     """

@@ -1,4 +1,4 @@
-"""Rounds of hard examples: training videos are tracked, and where the tracker loses its target is written down."""
+"""Mining of hard examples: tracks training videos and writes the frames in which the tracker loses its target."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +13,10 @@ from starktrack.evaluation.metrics import overlaps
 from starktrack.tracking.tracker import Tracker
 
 OFF_TARGET = 0.3
-"""A box that overlaps the true one by less is a mistake."""
+"""A box with a lower overlap with the true box is a mistake."""
 
 FRAMES_OFF = 5
-"""Visible frames of one loss that are written down; then the tracker is started anew from the true box."""
+"""Most visible frames of one loss in the file; then the tracker starts again from the true box."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def mine(
     Still pictures are left out. A sequence that cannot be read is logged and left out.
 
     Args:
-        tracker: With the weights whose mistakes are wanted.
+        tracker: Tracker with the weights to examine.
         collections: Data sets by the names that the recipe gives them.
         path: The file to write.
         max_sequences: At most this many sequences of each data set, drawn at random; 0 takes all.
@@ -69,14 +69,13 @@ def mine(
 
 
 def mistakes_of(tracker: Tracker, dataset: str, sequence: VideoSequence) -> Iterator[Mistake]:
-    """Yield the frames of one sequence in which a tracker is off its target, and where it is in them.
-
-    The tracker is started in the first visible frame, and anew after `FRAMES_OFF` visible frames off the target.
+    """Yield the frames of one sequence in which a tracker is off its target, with its boxes. The tracker starts in
+    the first visible frame, and again after `FRAMES_OFF` visible frames off the target.
 
     Args:
         tracker: Started here; its targets are dropped.
-        dataset: What the recipe calls the data set.
-        sequence: What is tracked, from its first visible frame to its last one.
+        dataset: Name of the data set in the recipe.
+        sequence: The sequence, tracked from its first visible frame to its last one.
 
     Raises:
         DatasetError: A frame cannot be read.

@@ -54,7 +54,7 @@ def plot(
         out: Folder for the pictures.
         dataset: What the results say by default.
         split: Part of the data set; the benchmark's by default.
-        dialect: Whose conventions apply; by default those of the data set's official number.
+        dialect: The toolkit of the conventions; by default that of the data set's official number.
         sequences: A file that names the sequences that count.
         sequence: Draw this one over time instead of curves.
         frames: The folder of its pictures.
@@ -168,5 +168,5 @@ def _draw_sequence(
 
 
 def _row(rows: Boxes, index: int) -> Box:
-    """Return a box, NaN behind the end of a result that is shorter than the truth."""
+    """Return a box, NaN after the end of a result that is shorter than the truth."""
     return rows[index] if index < len(rows) else np.full(4, np.nan)

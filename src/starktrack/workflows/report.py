@@ -1,4 +1,4 @@
-"""Reports: raw result files, scored against annotations alone, as tables, JSON and pictures."""
+"""Reports: scores raw result files against annotations, as tables, JSON and pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ SHORT_TERM = {
 """Experiments of the short-term stacks -> how they are scored; `realtime` is run by the toolkit."""
 
 KNOWN = tuple(dict.fromkeys((*NAMES, *VOT_NAMES)))
-"""Data sets that a report may name; `custom` has no special cases."""
+"""Data sets of reports; `custom` has no special rules."""
 
 TABLES_PER = ("sequence", "attribute")
 
@@ -46,7 +46,7 @@ class Section:
 
     Attributes:
         conventions: The rules that apply, in words, a line each.
-        tables: Overall, then those that were asked for.
+        tables: The overall table, then the requested ones.
     """
 
     conventions: tuple[str, ...]
@@ -89,7 +89,7 @@ def report(
         annotations: The data set's folder or zip, no frames needed; by data set for a union.
         dataset: `lasot`, `otb`, `got10k_val`, `notu`, `vot2020`, `custom` …; what the results say by default.
         split: Part of the data set; the benchmark's by default.
-        dialect: Whose conventions apply; by default those of the data set's official number.
+        dialect: The toolkit of the conventions; by default that of the data set's official number.
         sequences: A file that names the sequences that count.
         drop_invalid: Divide by frames with a valid truth only.
         per: Also a table per `sequence` or `attribute`.
@@ -151,7 +151,7 @@ def report(
 def open_annotations(
     dataset: str, annotations: str | Path | Mapping[str, str | Path], split: str | None, note: Note
 ) -> Dataset:
-    """Return the data set behind annotations, and note how much of it is there."""
+    """Return the data set of annotations, and note how much of it exists."""
     if isinstance(annotations, Mapping):
         opened = open_truth(dataset, {part: Path(place) for part, place in annotations.items()})
     else:
@@ -165,7 +165,7 @@ def open_annotations(
 
 
 def check_known(dataset: str) -> None:
-    """Refuse a data set that has no rules here: special cases would be lost without a word.
+    """Refuse a data set without rules, since its special rules would be ignored silently.
 
     Raises:
         ConfigError: Unknown; the nearest name is suggested.
@@ -177,10 +177,10 @@ def check_known(dataset: str) -> None:
 
 
 def recorded(places: Mapping[str, Path], key: str) -> str:
-    """Return what the `run.json` of all results say of a key.
+    """Return the common value of a key in the `run.json` of all results.
 
     Raises:
-        ConfigError: They say nothing, or different things, or are of a VOT experiment.
+        ConfigError: There is no value, or different ones, or the results are of a VOT experiment.
     """
     runs = {place: ResultFolder(place).run() or {} for place in places.values() if place.is_dir()}
     for place, run in runs.items():
@@ -198,7 +198,7 @@ def recorded(places: Mapping[str, Path], key: str) -> str:
 
 
 def read_workspace(annotations: str | Path | Mapping[str, str | Path]) -> list[VideoSequence]:
-    """Return the sequences of the one VOT workspace that is named.
+    """Return the sequences of one VOT workspace.
 
     Raises:
         ConfigError: Several are named.
@@ -268,7 +268,7 @@ def _tables(
 
 
 def _note_sources(numbers: Sequence[Published], dataset: str, note: Note) -> None:
-    """Say where published numbers are from, and which are not here."""
+    """Note the sources of published numbers, and the missing numbers."""
     if not numbers:
         note(f"no published numbers of {dataset} are known here")
     for source in dict.fromkeys(number.source for number in numbers):

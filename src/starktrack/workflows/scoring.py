@@ -1,4 +1,4 @@
-"""Results of a tracker against the truth of a data set: the one path of `evaluate`, `report` and `plot`."""
+"""Scores results of a tracker against the truth of a data set, for `evaluate`, `report` and `plot`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +19,10 @@ from starktrack.evaluation.scoring import Evaluation, evaluate, join
 from starktrack.evaluation.truth import missing_labels, scored_sequences
 
 DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
-"""Data sets whose own toolkit gives the official number; the paper scores all others as `stark` does."""
+"""Data sets with an official number by their own toolkit; the paper scores all others with `stark`."""
 
 Note: TypeAlias = Callable[[str], None]
-"""Takes a line on what a user should know of a result."""
+"""Takes a line of text about a result for the user."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ def read_truth(
     attributes: Path | None = None,
     on_note: Note | None = None,
 ) -> Truth:
-    """Return what results are scored against.
+    """Return the truth for scoring results.
 
     Args:
         dataset: Opened, perhaps without frames.
         names: Only these sequences.
-        toolkit: Whose dialect; "" for the one that gives a data set's official number.
+        toolkit: The dialect; "" for that of the data set's official number.
         drop_invalid: Divide by valid frames only.
         attributes: JSON of what makes each sequence hard; by default that follows from the boxes.
-        on_note: Called with a line on what is not scored as it should be.
+        on_note: Called with a line about every deviation from the official scoring.
     """
     note = on_note or _ignore
     chosen = list(dataset.names if names is None else names)

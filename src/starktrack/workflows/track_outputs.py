@@ -1,4 +1,4 @@
-"""Where tracked frames go: result file, annotated video, or standard output."""
+"""Writes tracked frames to a result file, an annotated video, or standard output."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ from starktrack.tracking.overlay import draw_boxes, draw_masks
 
 
 def format_to_save(save: Path, name: str | None) -> Format | None:
-    """Return the annotation format of a file of boxes; None for those that are written frame by frame.
+    """Return the annotation format of a file of boxes; None for formats that are written frame by frame.
 
     Raises:
         AnnotationError: There is no format of this name.
@@ -65,14 +65,14 @@ def check_outputs(
 
 
 class TrackOutputs:
-    """Writes each frame to all that was asked for; on an error nothing half-written stays.
+    """Writes each frame to all requested outputs; an error leaves no incomplete file.
 
     Args:
         save: File of results.
         annotated: File of the annotated video.
         masks: Folder of outlines.
         frames: What is tracked.
-        on_line: Takes lines of CSV where no file is asked for.
+        on_line: Takes lines of CSV if no file is requested.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class TrackOutputs:
         self.paths: list[Path] = []
 
     def __enter__(self) -> "TrackOutputs":
-        """Open what was asked for, and give the header where lines are wanted."""
+        """Open the requested outputs, and give the header of the CSV lines."""
         for writer in (self._results, self._video, self._masks):
             if writer is not None:
                 self._stack.enter_context(writer)
@@ -135,7 +135,7 @@ class TrackOutputs:
             self.paths = [path for path in written if path.exists()]
 
     def write(self, tracked: TrackedFrame) -> None:
-        """Write where every target is in one frame."""
+        """Write the outputs of one frame."""
         frame, outputs = tracked.frame, tracked.outputs
         for output in outputs.values():
             if self._results is not None:

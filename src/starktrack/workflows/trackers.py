@@ -1,4 +1,4 @@
-"""Trackers that take part in a run: how one is named, opened in a worker process, and described in `run.json`."""
+"""The trackers of a run: their names, how a worker process opens one, and their description in `run.json`."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ BATCH_ON_CPU, BATCH_ON_GPU = 8, 16
 
 @dataclass(frozen=True)
 class TrackerSpec:
-    """A tracker that takes part: our network when it has weights, else one by name.
+    """A tracker of a run: our network if it has weights, else one by name.
 
     Attributes:
         name: In tables and folders.
@@ -42,7 +42,7 @@ class TrackerSpec:
 
 
 def named_tracker(tracker: str, device: str, name: str = "", refine: str = "") -> TrackerSpec:
-    """Return a tracker by name; that of a preset stands for its weights of the package.
+    """Return a tracker by name; the name of a preset means its weights in the package.
 
     Args:
         tracker: A preset, or what `tracking.plugin.load_factory` knows.
@@ -75,11 +75,11 @@ def tracker_spec(tracker: str, device: str = "auto", *, refine: str = "") -> Tra
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How trackers are run.
+    """Settings for running trackers.
 
     Attributes:
         device: Where our network runs.
-        batch: Sequences in one forward pass; 0 for what suits the device.
+        batch: Sequences in one forward pass; 0 chooses a number for the device.
         overrides: `tracking.key=value` for our network.
         integer: Write whole pixels, as the authors' files have.
         workers: Processes on this machine.
@@ -107,7 +107,7 @@ def check_overrides(settings: RunSettings, trackers: Sequence[TrackerSpec]) -> N
     """Refuse overrides that would change no tracker.
 
     Raises:
-        ConfigError: There are some, and no network of ours takes part.
+        ConfigError: There are overrides, and no tracker is a network of ours.
     """
     if settings.overrides and all(spec.weights is None for spec in trackers):
         raise ConfigError(
@@ -120,7 +120,7 @@ def check_overrides(settings: RunSettings, trackers: Sequence[TrackerSpec]) -> N
 def open_batch_tracker(
     spec: TrackerSpec, benchmark: str, settings: RunSettings, shard: Shard
 ) -> Iterator[BatchTracker]:
-    """Give what tracks, and end what it started."""
+    """Yield the tracker, and end its processes afterwards."""
     if spec.weights is not None:
         yield _network_tracker(spec.weights, benchmark, settings, shard)
         return
@@ -143,10 +143,10 @@ def open_refiner(spec: TrackerSpec, settings: RunSettings, shard: Shard) -> Refi
 
 
 def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> Config:
-    """Return the configuration in a checkpoint, with the benchmark's settings and one's own on top.
+    """Return the configuration in a checkpoint, with the benchmark's settings and overrides.
 
     Raises:
-        ConfigError: An override of something else than tracking, or a bad one.
+        ConfigError: An override of another setting than tracking, or an invalid one.
         CheckpointError: The checkpoint is missing or damaged.
         MissingExtraError: It needs PyTorch, which is not installed; an exported network does not.
     """
@@ -154,7 +154,7 @@ def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> C
 
 
 def describe_tracker(spec: TrackerSpec, benchmark: str, settings: RunSettings) -> Mapping[str, Any]:
-    """Return what decides the boxes of a tracker, as JSON values: of every file its digest, not its place."""
+    """Return the settings that affect the boxes of a tracker, as JSON values, with the digest of every file."""
     refined = _describe_refiner(spec.refine, settings.device) if spec.refine else {}
     if spec.weights is None:
         return {**refined, "tracker": spec.plugin, **_describe_plugin(spec.plugin, settings)}
@@ -222,7 +222,7 @@ def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard
 
 
 def _torch_device(settings: RunSettings, shard: Shard) -> str:
-    """Return where this process's network runs, after sharing the processor's threads with the other workers."""
+    """Return the device of this process's network, after dividing the processor's threads among the workers."""
     import torch
 
     if settings.own_threads:

@@ -1,4 +1,4 @@
-"""Training: a recipe and data in, weights out; the same call goes on after any end."""
+"""Training: from a recipe and data to weights; the same call resumes after any interruption."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from starktrack.training.metrics_log import Record
 
 OnIndex: TypeAlias = Callable[[str, int, int], None]
-"""Is called while the index of a data set is built, with its name, the sequences read so far, and all."""
+"""Called while the index of a data set is built, with its name, the number of sequences read, and of all."""
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
-        weights: The final weights, where the run went to its end.
-        checkpoints: The folder of states to go on from.
+        weights: The final weights, if the run is complete.
+        checkpoints: The folder of checkpoints.
         signal: The signal that stopped it, 0 at its end.
         is_first: Whether this process speaks for all of a `torchrun`.
     """
@@ -43,13 +43,13 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a run would do, need and take.
+    """The plan of a run: its recipe, memory and time.
 
     Attributes:
         recipe: With overrides and defaults.
-        device: Where it was measured.
-        num_processes: That share the work.
-        num_sequences: By data set.
+        device: The device of the measurement.
+        num_processes: Number of processes that share the work.
+        num_sequences: Number of sequences, by data set.
         estimates: By stage its parameters, memory and times.
         is_first: Whether this process speaks for all of a `torchrun`.
     """
@@ -119,7 +119,7 @@ def train(
         if has_begun and not resume:
             raise ConfigError(f"--out must be a new folder, {out} holds a run; add --resume, or give another")
         start = None if weights is None else Path(weights)
-        # A checkpoint fills the whole network: what a fresh run starts from is neither needed nor fetched.
+        # A checkpoint fills the whole network, so a resumed run neither needs nor downloads initial weights.
         network = _network(plan, where) if has_begun else _starting_network(plan, where, start)
         stopped = run(job, network, resume=resume)
     return TrainingRun(job.weights, job.checkpoints, stopped, processes.is_first)
@@ -134,7 +134,7 @@ def plan_training(
     device: str = "auto",
     on_index: OnIndex | None = None,
 ) -> TrainingPlan:
-    """Return what a run would do, need and take, measured with a step of each stage; arguments as `train`."""
+    """Return the plan of a run, with memory and time from a step of each stage; arguments as `train`."""
     plan = override(read_recipe(str(recipe)), list(overrides))
     from starktrack.api import require_torch
 
@@ -151,7 +151,7 @@ def plan_training(
 def plan_job(
     job: "Job", network: "nn.Module", collections: "Mapping[str, SequenceCollection]"
 ) -> TrainingPlan:
-    """Measure what a job would need and take, in every process."""
+    """Measure the memory and time of a job, in every process."""
     from starktrack.training.estimate import estimate_stage
 
     return TrainingPlan(
@@ -196,7 +196,7 @@ def _job(
 
 
 def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":
-    """Return the network that a fresh run starts from: given weights, or those of its backbone."""
+    """Return the initial network of a new run: with given weights, or those of its backbone."""
     from starktrack.config.comparison import different_settings
     from starktrack.models.stark import AUXILIARY
     from starktrack.models.weights import fill, read_weights

@@ -1,4 +1,4 @@
-"""Validation of a run: real sequences are tracked with its weights, and scored."""
+"""Validation of a run: tracks real sequences with its weights, and scores them."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ def track_and_score(
 ) -> Validate:
     """Return the function that scores weights by tracking these sequences with them.
 
-    A sequence that cannot be scored (a picture is damaged) is logged and left out, so that it ends no run.
+    A sequence that cannot be scored (for example with a damaged picture) is logged and left out.
     """
 
     def validate(state: Mapping[str, Tensor], config: Config) -> Iterator[tuple[float, float]]:
@@ -62,11 +62,10 @@ def track_and_score(
 def score_sequence(tracker: Tracker, sequence: VideoSequence, max_frames: int = 0) -> tuple[float, float]:
     """Return mean overlap and success of one run from the first visible frame to the last.
 
-    Frames in which the target cannot be seen do not count, nor does the one with the given box, unless there is
-    no other.
+    Frames without a visible target do not count, nor does the one with the given box, unless there is no other.
 
     Raises:
-        DatasetError: The target can be seen in no frame.
+        DatasetError: The target is visible in no frame.
     """
     shown = np.flatnonzero(sequence.visible)
     if not len(shown):

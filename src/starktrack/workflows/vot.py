@@ -29,13 +29,13 @@ from starktrack.workflows.trackers import (
 
 @dataclass(frozen=True)
 class VotRuns:
-    """What a VOT experiment left behind.
+    """The result of a VOT experiment.
 
     Attributes:
         folder: Where the runs lie.
-        num_runs: Of the whole experiment.
-        num_finished: How many of them are there.
-        problems: What went wrong in this process, a line each.
+        num_runs: Number of runs in the experiment.
+        num_finished: Number of finished runs.
+        problems: Errors in this process, a line each.
         has_failed: Whether a run failed.
         is_first: Whether this process speaks for all of a `torchrun`.
     """
@@ -62,7 +62,7 @@ class VotStart:
 
     Attributes:
         sequence: Its name.
-        label: What its files are called after: the anchor in eight digits, or 001.
+        label: Name of its files: the anchor in eight digits, or 001.
         start: First frame.
         step: 1 forward to the last frame, -1 backward to the first.
     """
@@ -74,11 +74,11 @@ class VotStart:
 
     @property
     def name(self) -> str:
-        """Return what the run is called in messages."""
+        """Return the name of the run in messages."""
         return f"{self.sequence}_{self.label}"
 
     def order(self, num_frames: int) -> range:
-        """Return the frames in the order in which the tracker sees them."""
+        """Return the frames in the order of tracking."""
         return range(self.start, num_frames if self.step > 0 else -1, self.step)
 
 
@@ -86,7 +86,7 @@ def plan(dataset: Dataset, experiment: Experiment) -> list[VotStart]:
     """Return the runs of an experiment.
 
     Raises:
-        DatasetError: The anchor experiment is asked for and a sequence has no anchors.
+        DatasetError: In the anchor experiment a sequence has no anchors.
     """
     if experiment != Experiment.baseline:
         return [VotStart(name, "001", 0, 1) for name in dataset.names]
@@ -115,7 +115,7 @@ def run_vot(
     opencv_python: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> VotRuns:
-    """Run an experiment of a VOT workspace and write the toolkit's result files; go on where it stopped.
+    """Run or resume an experiment of a VOT workspace, and write the toolkit's result files.
 
     Args:
         workspace: Folder with `sequences/list.txt`.
@@ -123,7 +123,7 @@ def run_vot(
         tracker: As for `evaluate`.
         mask: Answer masks: outlines with a refiner, else the box filled.
         workers: Processes on this machine.
-        batch: Runs in one forward pass; 0 for what suits the device.
+        batch: Runs in one forward pass; 0 chooses a number for the device.
         device: `auto`, `cpu`, `cuda` or `mps`.
         overrides: `tracking.key=value` for our network.
         nanotrack: The folder of NanoTrack's two ONNX files.
@@ -156,7 +156,7 @@ def run_vot(
 
 @dataclass(frozen=True)
 class VotJob:
-    """Fulfils `workflows.jobs.Job`: the runs of one tracker."""
+    """A `workflows.jobs.Job`: the runs of one tracker."""
 
     workspace: Path
     tracker: TrackerSpec
