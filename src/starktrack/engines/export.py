@@ -1,4 +1,4 @@
-"""A network becomes an ONNX file, which is written only if it answers as PyTorch does."""
+"""Writes a network as an ONNX file, only if its outputs agree with PyTorch's."""
 
 import copy
 from pathlib import Path
@@ -18,12 +18,12 @@ from starktrack.models.folding import fold_for_export
 
 
 def export_onnx(network: nn.Module, config: Config, path: Path) -> Parity:
-    """Write a network of any kind as one ONNX file with its configuration; return how well it agrees.
+    """Write a network of any kind as one ONNX file with its configuration; return the parity check.
 
-    The network stays as it is; RepVGG blocks and frozen norms are folded in the file.
+    The network does not change; in the file RepVGG blocks and frozen norms are folded.
 
     Raises:
-        CheckpointError: The exported network answers otherwise; nothing is written then.
+        CheckpointError: The outputs of the exported network differ; no file is written then.
         MissingExtraError: ONNX's packages are not installed.
     """
     require_onnx()
@@ -49,19 +49,19 @@ class _Graph(GraphOfCrops):
         self._kind = kind_of(config)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return what is kept of the new templates, then the answer about the search crops."""
+        """Return the features of the new templates, then the output for the search crops."""
         num_templates = len(self._kind.graph.template_inputs)
         kept = self.embed(*inputs[:num_templates])
         return *self._kind.tensors(kept), *self.locate(*inputs[num_templates:])
 
     def embed(self, *inputs: Tensor) -> object:
-        """Return what is kept of template crops."""
+        """Return the features of template crops."""
         given = dict(zip(self._kind.graph.template_inputs.values(), inputs, strict=True))
         crops = self.normalise(given["crops"])
         return self._kind.embed(self.network, crops, given.get("masks"), given.get("boxes"))
 
     def locate(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Return the answer about search crops."""
+        """Return the output for search crops."""
         graph = self._kind.graph
         given = dict(zip(graph.search_inputs.values(), inputs, strict=True))
         kept = self._kind.kept(*(given[name] for name in graph.template_outputs))

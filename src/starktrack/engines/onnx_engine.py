@@ -17,11 +17,11 @@ from starktrack.kinds import kind_of
 from starktrack.tracking.protocol import BoxQueries
 
 OnnxTemplate = dict[str, Shaped[np.ndarray, "..."]]
-"""What is kept of one template: its row of each template output of the graph."""
+"""The features of one template: its row of each template output of the graph."""
 
 
 class OnnxEngine:
-    """Fulfils `tracking.protocol.Engine` with a tracker, `tracking.protocol.Refiner` with a refiner.
+    """A `tracking.protocol.Engine` of a tracker, or a `tracking.protocol.Refiner` of a refiner.
 
     The names in the graph are those of `kinds.kind.Graph`.
 
@@ -42,7 +42,7 @@ class OnnxEngine:
         return self._config
 
     def embed(self, queries: BoxQueries) -> list[OnnxTemplate]:
-        """Return what the network keeps of a template crop around each box."""
+        """Return the network's features of a template crop around each box."""
         self._process.check()
         graph, crop = self._kind.graph, self.config.model.crops.template
         crops, masks = self.crop(queries, crop)
@@ -57,7 +57,7 @@ class OnnxEngine:
         return [dict(zip(graph.template_outputs, rows, strict=True)) for rows in zip(*kept, strict=True)]
 
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[OnnxTemplate]]) -> Any:
-        """Return the network's answer about the crop around each box."""
+        """Return the network's output for the crop around each box."""
         self._process.check()
         return self.locate(*self.crop(queries, self.config.model.crops.search), templates)
 
@@ -67,7 +67,7 @@ class OnnxEngine:
         masks: Bool[np.ndarray, "batch side side"],
         templates: Sequence[Sequence[OnnxTemplate]],
     ) -> Any:
-        """Return the network's answer about search crops that were cut already."""
+        """Return the network's output for search crops."""
         graph = self._kind.graph
         parts: dict[str, np.ndarray] = {"crops": crops, "masks": masks}
         for name in graph.template_outputs:

@@ -1,4 +1,4 @@
-"""A torch module becomes a file of one ONNX graph, with its configuration in the metadata."""
+"""Writes a torch module as a file of one ONNX graph, with its configuration in the metadata."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from starktrack.errors import MissingExtraError
 from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
 
 OPSET = 18
-"""The ONNX standard of the graph: the one into which PyTorch 2.8 and later translate without conversion."""
+"""The ONNX opset of the graph, the one that PyTorch 2.8 and later write without conversion."""
 
 
 class GraphOfCrops(nn.Module):
-    """A network as a function of plain tensors, whose crops are bytes."""
+    """A network as a function of plain tensors, with crops as bytes."""
 
     scale: Float[Tensor, "3 1 1"]
     offset: Float[Tensor, "3 1 1"]
@@ -33,17 +33,17 @@ class GraphOfCrops(nn.Module):
     def normalise(self, crops: UInt8[Tensor, "batch side side 3"]) -> Float[Tensor, "batch 3 side side"]:
         """Return crops as the network sees them.
 
-        As `models.crops.normalise` in two operations on whole planes, which ONNX Runtime does much faster than
-        three on interleaved colours.
+        As `models.crops.normalise`, but in two operations on whole planes, which are much faster in ONNX Runtime
+        than three on interleaved colours.
         """
         return crops.permute(0, 3, 1, 2).float() * self.scale + self.offset
 
 
 def require_onnx() -> None:
-    """Check that what writes ONNX files is installed.
+    """Check that the packages that write ONNX files are installed.
 
     Raises:
-        MissingExtraError: It is not.
+        MissingExtraError: One is not.
     """
     for package in ("onnx", "onnxscript"):
         if find_spec(package) is None:

@@ -20,7 +20,7 @@ _DTYPES = {"tensor(uint8)": np.uint8, "tensor(bool)": np.bool_, "tensor(float)":
 
 
 def open_session(path: Path, *, threads: int = 0) -> tuple[onnxruntime.InferenceSession, Mapping[str, str]]:
-    """Return a graph ready to run on the CPU, and what its metadata say.
+    """Return a graph ready to run on the CPU, and its metadata.
 
     Args:
         threads: Threads of one call; 0 takes a thread for each core.
@@ -32,7 +32,7 @@ def open_session(path: Path, *, threads: int = 0) -> tuple[onnxruntime.Inference
         raise CheckpointError(f"weights must be a file, {path} does not exist")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Threads that spin while they wait take the cores from the decoder, and from whoever else runs there.
+    # Threads that spin while they wait take the cores from the decoder and from other programs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -52,7 +52,7 @@ def open_session(path: Path, *, threads: int = 0) -> tuple[onnxruntime.Inference
 
 
 def empty_inputs(session: onnxruntime.InferenceSession) -> dict[str, np.ndarray]:
-    """Return a batch of none for every input: what the half of a graph that is not asked gets."""
+    """Return an empty batch for every input, which is fed to the unused half of a graph."""
     return {each.name: np.zeros((0, *each.shape[1:]), _DTYPES[each.type]) for each in session.get_inputs()}
 
 

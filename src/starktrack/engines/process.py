@@ -1,4 +1,4 @@
-"""An engine belongs to the process that loaded it: its threads do not exist in a process forked from there."""
+"""An engine works only in the process that loaded it, since a forked process lacks its threads."""
 
 import os
 
@@ -16,7 +16,7 @@ class OwnProcess:
         self._number = os.getpid()
 
     def check(self) -> None:
-        """Refuse any other process, in which the engine would wait for ever.
+        """Refuse any other process, in which the engine would deadlock.
 
         Raises:
             DeviceError: This is a process that was forked after the engine was made.

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, and the time of a frame from file to box.
+"""The cost of a network: parameters, multiply-accumulates, and the time of a frame from file to box.
 
 Source: Table 6. The paper counts a frame (the search region; templates are kept) without any multi-head
 attention; the full count has everything but norms and softmax.
@@ -53,7 +53,7 @@ class Latency:
 
 
 def count(config: Config) -> Cost:
-    """Return the cost of a preset; nothing is computed, only shapes are followed."""
+    """Return the cost of a preset, from shapes alone (on the meta device)."""
     model = config.model
     with torch.device("meta"):
         network = build_network(model)
@@ -84,7 +84,7 @@ def _attention_macs(network: Stark, counter: FlopCounterMode) -> int:
 
 
 class TimedEngine:
-    """An engine that notes how long its crops and its network take; fulfils the tracker's protocol."""
+    """An engine for trackers that times its crops and its network."""
 
     def __init__(self, engine: TorchEngine) -> None:
         self.engine, self.config = engine, engine.config
@@ -96,7 +96,7 @@ class TimedEngine:
         return self.engine.embed(queries)
 
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Features]]) -> Prediction:
-        """Return the target's box in each search region, and note what it took."""
+        """Return the target's box in each search region, and record the times."""
         start = self._now()
         crops = self.engine.crop(queries, self.config.model.search)
         cropped = self._now()
@@ -113,7 +113,7 @@ class TimedEngine:
 
 @runtime_checkable
 class FollowsOneTarget(Protocol):
-    """What is asked of a tracker to time it."""
+    """The methods of a tracker that `measure` needs."""
 
     def start(self, image: Image, *, box_xywh: Any) -> Any:
         """Begin with the target's box, image pixels."""
@@ -151,7 +151,7 @@ def measure(
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """Return what the measurement ran on."""
+    """Return the device and versions of a measurement."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),

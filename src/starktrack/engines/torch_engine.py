@@ -38,9 +38,9 @@ def resolve_device(name: str) -> torch.device:
 
 
 class TorchEngine:
-    """Fulfils `tracking.protocol.Engine` with a tracker, `tracking.protocol.Refiner` with a refiner.
+    """A `tracking.protocol.Engine` of a tracker, or a `tracking.protocol.Refiner` of a refiner.
 
-    What is kept of a template depends on the kind of network, see `kinds.kind.Kind.rows`.
+    The features of a template depend on the kind of network, see `kinds.kind.Kind.rows`.
 
     Args:
         network: Moved to the device and set to eval mode; RepVGG blocks are folded.
@@ -64,7 +64,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def embed(self, queries: BoxQueries) -> list[Any]:
-        """Return what the network keeps of a template crop around each box."""
+        """Return the network's features of a template crop around each box."""
         self._process.check()
         crop = self.config.model.crops.template
         windows = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
@@ -73,34 +73,34 @@ class TorchEngine:
 
     @torch.inference_mode()
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Any]]) -> Any:
-        """Return the network's answer about the crop around each box."""
+        """Return the network's output for the crop around each box."""
         self._process.check()
         return self.locate(*self.crop(queries, self.config.model.crops.search), templates)
 
     @torch.inference_mode()
     def locate(self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[Any]]) -> Any:
-        """Return the network's answer about search crops that were cut already."""
+        """Return the network's output for search crops, as an answer."""
         return self.answer(self.output(crops, masks, templates))
 
     @torch.inference_mode()
     def output(self, crops: Tensor, masks: Tensor | None, templates: Sequence[Sequence[Any]]) -> Any:
-        """Return all that the network computes of search crops that were cut already."""
+        """Return the network's full output for search crops."""
         return self._kind.locate(self.network, self._stack(templates), crops, masks)
 
     def answer(self, output: Any) -> Any:
-        """Return the part of the network's output that answers a query, on the CPU."""
+        """Return the answer in the network's output, on the CPU."""
         return self._kind.answer(*(values.float().cpu().numpy() for values in self._kind.values(output)))
 
     def crop(self, queries: BoxQueries, crop: CropConfig) -> tuple[Tensor, Tensor | None]:
         """Return normalised crops around each box and their padding masks, None where nothing is padded."""
         windows = crop_transform(queries.boxes_xywh, crop.factor, crop.side)
         pictures, masks = crop_queries(queries, windows, self.config.model.crops.geometry, self.device)
-        # Attention without a mask is faster and gives the same result; asking a GPU would stall it.
+        # Attention without a mask is faster and gives the same result; the check would stall a GPU.
         needs_mask = self.device.type != "cpu" or bool(masks.any())
         return normalise(pictures), masks if needs_mask else None
 
     def _stack(self, templates: Sequence[Sequence[Any]]) -> Any:
-        # Templates change seldom, so the batch of the frame before is used again while they are the same.
+        # Templates change rarely, so the stacked batch of the last frame is reused while they are the same.
         flat = [template for each in templates for template in each]
         before, stacked = self._last
         if len(before) == len(flat) and all(a is b for a, b in zip(before, flat, strict=True)):
@@ -114,7 +114,7 @@ def crop_queries(
     queries: BoxQueries, transform: CropTransform, geometry: Geometry, device: torch.device
 ) -> Crops:
     """Return the crop of each window, cut on the device."""
-    # Torch takes neither mirrored views (BGR turned round) nor, without a warning, arrays that are locked.
+    # Torch accepts no mirrored views (reversed BGR), and warns about read-only arrays.
     whole = [np.require(image, requirements=("C", "W")) for image in queries.images]
     images = [torch.from_numpy(image).to(device) for image in whole]
     return cut_batch(images, queries.image_index, transform, geometry)

@@ -1,4 +1,4 @@
-"""A tracker's outputs, kept until the video ends and then written in any format."""
+"""Collects a tracker's outputs until the video ends and writes them in any format."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One in-memory model of annotated tracks: what every annotation format is read into and written from.
+"""The in-memory model of annotated tracks that every format is read into and written from.
 
 Convention: frames count from 0. Coordinates are image pixels with continuous edges: pixel j spans [j, j + 1].
 A frame in which a target is absent, outside the picture or not annotated holds no observation of it.

@@ -1,4 +1,4 @@
-"""Values out of files that nobody vouches for: each knows its place, so that an error can name it."""
+"""Values from untrusted files: each records its place, so that errors can name it."""
 
 import json
 import math
@@ -25,9 +25,8 @@ DEEPEST = 64
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a file and where it stands, such as `tracks.json: annotations[3].bbox`.
-
-    Every method raises `AnnotationError` where the value is not what is asked for.
+    """A value of a file and its place, such as `tracks.json: annotations[3].bbox`. Every method raises
+    `AnnotationError` if the value has another type or range.
     """
 
     raw: Any

@@ -1,6 +1,6 @@
-"""A lost target is looked for in the whole picture: windows in one batch, coarse to fine, confirmed by the next frames.
+"""Searches the whole picture for a lost target: windows in one batch, coarse to fine, confirmed by the next frames.
 
-Ours; off by default (`TrackingConfig.redetect`). The paper searches around the latest box alone.
+Not in the paper; off by default (`TrackingConfig.redetect`). The paper searches around the latest box alone.
 """
 
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ from starktrack.geometry.crop import decode_transform
 from starktrack.tracking.protocol import BoxQueries, Engine, Template
 
 COARSE = 2.0
-"""How many times wider than the tracker's own the windows of the first pass are."""
+"""Width of the windows of the first pass over that of the tracker's search region."""
 
 NUM_WINDOWS = 16
-"""Windows in the first pass. Where a picture needs more, the next searches go on with the rest."""
+"""Windows in the first pass. If a picture needs more, the next searches take the others."""
 
 NUM_FINALISTS = 3
-"""Boxes of the first pass that are looked at again at the tracker's own scale."""
+"""Boxes of the first pass that are searched again at the tracker's own scale."""
 
 CONFIRMATIONS = 2
-"""Frames in a row, after the one in which a box was found, that must find it again."""
+"""Consecutive frames after the detection that must confirm the box."""
 
 
 @dataclass(frozen=True)
 class Redetection:
-    """How the search of one target stands.
+    """The state of the search for one target.
 
     Attributes:
-        num_searches: Searches of the picture since the target was lost; they share the windows among them.
-        home_xywh: Where the tracker was when it went over to a box that a search found, which is where it goes back
-            to when the next frames do not confirm that box; None while there is none.
-        num_confirmed: Frames in a row that confirmed it.
+        num_searches: Searches of the picture since the target was lost; they divide the windows.
+        home_xywh: The tracker's box before it moved to a detected box. It returns there if the next frames do not
+            confirm the detection. None without a pending detection.
+        num_confirmed: Consecutive frames that confirmed it.
     """
 
     num_searches: int = 0
@@ -44,11 +44,11 @@ class Redetection:
 
     @property
     def is_pending(self) -> bool:
-        """Whether a box was found that the next frames are to confirm."""
+        """Whether a detected box awaits confirmation by the next frames."""
         return self.home_xywh is not None
 
     def after(self, score: float, settings: TrackingConfig) -> "Redetection":
-        """Return how a pending search stands after a frame with this score."""
+        """Return the state of a pending search after a frame with this score."""
         if score < settings.tracked_score or self.num_confirmed + 1 == CONFIRMATIONS:
             return Redetection(self.num_searches)
         return Redetection(self.num_searches, self.home_xywh, self.num_confirmed + 1)
@@ -61,7 +61,7 @@ def windows(size_hw: tuple[int, int], seen_xywh: Box, factor: float, num_searche
 
     Args:
         size_hw: Of the picture.
-        seen_xywh: The last sure box; image pixels. Its size is the one that is looked for.
+        seen_xywh: The last sure box, image pixels; its size is the size to search for.
         factor: Side of the tracker's search region over the square root of a box's area.
         num_searches: Searches before this one.
     """

@@ -96,7 +96,9 @@ def advance(
         margins_wh,
     )
     boxes.setflags(write=False)  # outputs and the state share them
-    scores = [None] * len(targets) if prediction.scores is None else prediction.scores.tolist()
+    scores: list[float | None] = [None] * len(targets)
+    if prediction.scores is not None:
+        scores = prediction.scores.tolist()
     for target, box in zip(targets, boxes, strict=True):
         target.box_xywh = box
         target.num_updates += 1
@@ -135,7 +137,7 @@ def advance(
 
 
 def _judge(target: Target, score: float, settings: TrackingConfig) -> None:
-    """Change what a score says: the state, whether a box found elsewhere holds, and where a lost target is searched."""
+    """Update the state of a target after a score: presence, redetection and search region."""
     home = target.redetection.home_xywh
     if home is None:
         target.presence = target.presence.after(score, settings)
