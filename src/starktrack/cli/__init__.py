@@ -1,1 +1,1 @@
-"""The command: one file per verb; each only composes."""
+"""The command: one file per verb, which parses, calls a workflow and prints."""

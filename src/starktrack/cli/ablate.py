@@ -37,8 +37,8 @@ def ablate(
 ) -> None:
     """Train every row of Tables 7 and 8 under one budget, score them, and print both tables.
 
-    Every row is scored by tracking the recipe's validation sequences. What is done is not done again: after any
-    end the same command goes on.
+    Every row is scored by tracking the recipe's validation sequences. The same command resumes after any
+    interruption and repeats no finished row.
     """
     with IndexBars() as on_index:
         found = workflow.ablate(

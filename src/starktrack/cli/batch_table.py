@@ -1,4 +1,4 @@
-"""How far a batch is, on standard error: a live table on a terminal, a line every ten seconds otherwise."""
+"""Progress of a batch on standard error: a live table on a terminal, a line every ten seconds otherwise."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ MOST_WORKERS = 16
 
 
 class BatchTable:
-    """Is called with the status of a batch and shows it; use it in a `with` block."""
+    """A callback that shows the status of a batch; use it in a `with` block."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -45,14 +45,14 @@ class BatchTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the table; of a run that was stopped, say how it goes on."""
+        """Close the table; after a stopped run print how to resume it."""
         if self._live is not None:
             self._live.stop()
         if isinstance(error, KeyboardInterrupt):
             sys.stderr.write("stopped; the same command goes on where it was\n")
 
     def __call__(self, status: "BatchStatus") -> None:
-        """Show where the batch stands."""
+        """Show the status of the batch."""
         self._status = status
         if self._live is not None:
             self._live.update(self._table(status))

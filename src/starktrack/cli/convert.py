@@ -1,4 +1,4 @@
-"""`starktrack convert`: the authors' pickled checkpoints become safetensors."""
+"""`starktrack convert`: converts the authors' pickled checkpoints to safetensors."""
 
 import sys
 from pathlib import Path

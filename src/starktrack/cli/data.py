@@ -13,7 +13,7 @@ from starktrack.data.check import Finding, check
 from starktrack.errors import StarktrackError
 
 NUM_SHOWN = 20
-"""Problems that are printed for a split; the rest is counted."""
+"""Most problems to print for a split; the others are counted."""
 
 app = typer.Typer(
     help="Look at folders of data, and make them from annotated videos.",

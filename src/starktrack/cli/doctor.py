@@ -1,4 +1,4 @@
-"""`starktrack doctor`: what this machine has, and what is missing."""
+"""`starktrack doctor`: shows versions, devices, codecs and missing extras."""
 
 import importlib.metadata
 import importlib.util

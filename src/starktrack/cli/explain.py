@@ -1,4 +1,4 @@
-"""`starktrack explain`: pictures and a video of what the network looks at."""
+"""`starktrack explain`: pictures and a video of a network's attention and maps."""
 
 import sys
 from contextlib import ExitStack

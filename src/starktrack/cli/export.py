@@ -1,4 +1,4 @@
-"""`starktrack export`: a checkpoint becomes a file that runs without PyTorch."""
+"""`starktrack export`: writes a checkpoint as a file that runs without PyTorch."""
 
 import sys
 from enum import StrEnum

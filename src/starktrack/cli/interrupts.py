@@ -1,4 +1,4 @@
-"""Being asked to end: by Ctrl-C, by SIGTERM, or because the terminal was closed (SIGHUP)."""
+"""Signals that end the command: Ctrl-C, SIGTERM, and SIGHUP of a closed terminal."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import typer
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that asks to end.
+    """A signal that ends the command.
 
     Attributes:
         exit_code: What the command exits with: 128 and the number of the signal.
@@ -25,11 +25,10 @@ class Interrupted(KeyboardInterrupt):
 def interruptible() -> Iterator[None]:
     """Raise `Interrupted` for the first signal, and ignore further ones: the command finishes its files and ends.
 
-    Where nobody takes it, the command ends with its exit code.
-    A signal that was ignored before (`nohup`) stays ignored.
+    Without a handler the command ends with its exit code. A signal that was ignored before (`nohup`) stays ignored.
     """
     was_asked = False
-    # Asked now, because a terminal that was closed is none any more.
+    # Checked now, because a closed terminal is no longer a terminal.
     on_terminal = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def stop(number: int, frame: object) -> None:
@@ -55,7 +54,7 @@ def interruptible() -> Iterator[None]:
 
 
 def _send_to_nowhere(descriptors: Iterable[int]) -> None:
-    """Drop what is still said, because writing to a terminal that was closed is an error."""
+    """Drop further output, because writing to a closed terminal is an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in descriptors:
         os.dup2(nowhere, descriptor)

@@ -1,4 +1,4 @@
-"""The command: its verbs, each imported when it is used, and what happens when one fails."""
+"""The command: its verbs, each imported on use, and the handling of errors."""
 
 import io
 import os
@@ -39,7 +39,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 class _Verb(TyperCommand):
-    """A verb's name and help; the real command takes its place when its arguments are read."""
+    """A verb's name and help; the real command replaces it when its arguments are read."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Return the context of the real command."""
@@ -64,7 +64,7 @@ def starktrack() -> None:
 
 def main() -> None:
     """Run the command; errors of ours are one line on standard error and exit code 1."""
-    # OpenCV reads this when it is loaded; its own warnings would stand beside our one line.
+    # OpenCV reads this on import; its own warnings would appear beside our one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):

@@ -11,7 +11,7 @@ from starktrack.errors import BoxError, ConfigError, InputError
 
 
 class Device(StrEnum):
-    """Where the network runs."""
+    """The device of the network."""
 
     auto = "auto"
     cpu = "cpu"
@@ -20,7 +20,7 @@ class Device(StrEnum):
 
 
 class EngineName(StrEnum):
-    """What runs the network."""
+    """The runtime of the network."""
 
     auto = "auto"
     torch = "torch"
@@ -109,7 +109,7 @@ def parse_box(text: str) -> tuple[float, ...]:
 
 
 def named(text: str) -> tuple[str, str]:
-    """Return name and value of `NAME=VALUE`, with an empty name where there is none or it is all one path."""
+    """Return name and value of `NAME=VALUE`, with an empty name for a plain path."""
     name, equals, value = text.partition("=")
     return (name, value) if equals and not Path(text).exists() else ("", text)
 
@@ -118,7 +118,7 @@ def named_places(texts: Sequence[str]) -> dict[str, Path]:
     """Return places by name: `NAME=PATH`, or a folder's or file's own name.
 
     Raises:
-        ConfigError: Two bear one name.
+        ConfigError: Two places have the same name.
     """
     pairs = [(name or _own_name(Path(value)), Path(value)) for name, value in map(named, texts)]
     found = dict(pairs)

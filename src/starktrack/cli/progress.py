@@ -17,12 +17,12 @@ PLAIN_INTERVAL_SECONDS = 10.0
 
 
 class Progress:
-    """Counts frames, or whatever the unit is, and shows the count.
+    """Counts frames or another unit, and shows the count.
 
     Args:
-        show: Shows how many are done, and that in words.
-        total: How many there are, where that is known.
-        unit: What is counted.
+        show: Shows the count, as a number and in words.
+        total: The total, if known.
+        unit: The counted unit.
     """
 
     def __init__(self, show: Callable[[float, str], None], total: int | None, unit: str) -> None:
@@ -50,10 +50,10 @@ def progress_of(total: int | None, title: str, unit: str = "frame") -> Iterator[
 
 
 class JobsProgress:
-    """Shows jobs one after the other; is called with the progress of each, as `workflows.jobs.run_jobs` does.
+    """A callback of `workflows.jobs.run_jobs` that shows the progress of each job.
 
     Args:
-        finished: What to say of a job with nothing left to do; holds the fields of `JobProgress`.
+        finished: Text for a job without unfinished items; a template with the fields of `JobProgress`.
     """
 
     def __init__(self, finished: str = "") -> None:
@@ -64,7 +64,7 @@ class JobsProgress:
         self._show: Callable[[float, str], None] = lambda done, text: None
 
     def __call__(self, progress: "JobProgress") -> None:
-        """Show where a job stands."""
+        """Show the progress of a job."""
         if progress.title != self._title:
             self._bars.close()
             self._title, self._start = progress.title, time.monotonic()
@@ -97,7 +97,7 @@ class JobsProgress:
 
 @contextmanager
 def _display(title: str, total: int | None, prefix: str = "") -> Iterator[Callable[[float, str], None]]:
-    """Give what shows how many are done, and that in words; plain lines begin with the prefix."""
+    """Yield the function that shows the count, as a number and in words; plain lines begin with the prefix."""
     if not sys.stderr.isatty():
         last = time.monotonic()
 

@@ -15,7 +15,7 @@ from starktrack.evaluation.truth import open_truth
 from starktrack.files import atomic_write
 
 SHOWN = 20
-"""Problems that are printed; a broken script makes thousands of the same."""
+"""Most problems to print; a broken script makes thousands of the same."""
 
 
 def submit(

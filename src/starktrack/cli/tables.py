@@ -13,7 +13,7 @@ from starktrack.files import atomic_write
 
 
 class Form(StrEnum):
-    """How tables are printed."""
+    """Formats of tables."""
 
     terminal = "terminal"
     markdown = "markdown"
@@ -33,7 +33,7 @@ def show(table: tables.Table, form: Form) -> None:
 
 
 def write_json(path: Path, text: str) -> None:
-    """Write JSON where the user wants it; InputError where that cannot be."""
+    """Write JSON to the user's path; InputError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

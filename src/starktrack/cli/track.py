@@ -161,7 +161,7 @@ def _require_score(tracker: "Tracker", option: str) -> None:
 
 
 def _line_writer(stream: TextIO) -> Callable[[str], None]:
-    """Return what writes lines: at once to whoever reads from a pipe or terminal, in blocks to a file."""
+    """Return the function that writes lines: immediately to a pipe or terminal, in blocks to a file."""
     try:
         is_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except OSError:  # a stream of Python's own
@@ -184,7 +184,7 @@ def _select(frames: "FrameStream") -> Sequence[float]:
 def _starts(
     path: Path, boxes_format: str | None, frames: "FrameStream", start_frame: int
 ) -> tuple[Mapping[int, Mapping[int, Sequence[float]]], dict[int, str]]:
-    """Return where each target of a file of annotations starts, by frame and id, and the labels by id."""
+    """Return the start boxes of a file of annotations, by frame and id, and the labels by id."""
     from starktrack.workflows.annotated_video import read_for_video
 
     tracks = read_for_video(path, frames, boxes_format)
@@ -224,7 +224,7 @@ def _run(
     *,
     until_lost: bool,
 ) -> VideoBrokenError | KeyboardInterrupt | None:
-    """Track to the end, to where the video breaks off, or until interrupted or lost; what was done is kept."""
+    """Track to the end of the video or of its readable part, or until interrupted or lost; outputs are kept."""
     from starktrack.data.track_output import TargetState
 
     try:

@@ -1,4 +1,4 @@
-"""`starktrack train`: a recipe and data in, weights out."""
+"""`starktrack train`: from a recipe and data to weights."""
 
 import sys
 from contextlib import ExitStack
@@ -50,8 +50,8 @@ def train(
 ) -> None:
     """Train a model; on several GPUs or machines start it with torchrun.
 
-    SIGTERM or Ctrl-C saves and ends with 143 or 130; the same command with --resume goes on as if it had
-    never stopped.
+    SIGTERM or Ctrl-C saves and ends with 143 or 130; the same command with --resume continues and gives the same
+    weights.
     """
     if dry_run:
         from starktrack.cli.train_plan import show_plan
@@ -78,7 +78,7 @@ def train(
 
 
 def end(run: workflow.TrainingRun) -> None:
-    """Say how a run ended; one that a signal stopped ends the command with 128 and the signal."""
+    """Print the end of a run; after a signal exit with 128 and its number."""
     if run.signal:
         sys.stderr.write(f"stopped by signal {run.signal}, saved in {run.checkpoints}; go on with --resume\n")
         raise typer.Exit(128 + run.signal)
@@ -87,7 +87,7 @@ def end(run: workflow.TrainingRun) -> None:
 
 
 class IndexBars:
-    """Shows the building of indices, one after the other; those that are there show nothing."""
+    """Shows the building of indices, one after the other; existing ones show nothing."""
 
     def __init__(self) -> None:
         self._bars = ExitStack()

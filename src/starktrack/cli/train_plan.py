@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def show_plan(plan: TrainingPlan) -> None:
-    """Print what a run would do, need and take, in the first process."""
+    """Print the plan, memory and time of a run, in the first process."""
     if not plan.is_first:
         return
     console = Console()

@@ -29,7 +29,7 @@ class Output(StrEnum):
 
 
 class Benchmark(StrEnum):
-    """Whose inference settings apply."""
+    """The benchmark of the inference settings."""
 
     vot = "vot"
     vot_longterm = "vot_longterm"

@@ -130,7 +130,7 @@ class Kind(ABC):
         return tensors[0]
 
     def rows(self, kept: Any) -> list[Any]:
-        """Return what is kept of each template by itself."""
+        """Return the kept features of each template separately."""
         return list(kept.split(1))
 
     def stack(self, templates: Sequence[Sequence[Any]]) -> Any:

@@ -214,7 +214,7 @@ _CALLS: dict[Global, Callable[..., Any]] = {
         )
     },
 }
-"""What each allowed name stands for when it is called or instantiated; all are functions of this file."""
+"""The function of this file that replaces each allowed name when the pickle calls or instantiates it."""
 
 _Instruction = Callable[[_Machine, Any], object]
 

@@ -7,7 +7,7 @@ The `.md` beside each is its model card: data, recipe, numbers, limits, licences
 from pathlib import Path
 
 DEFAULT = "stark_mobile"
-"""The preset that is tracked with where nothing else is asked for."""
+"""The default preset for tracking."""
 
 _FOLDER = Path(__file__).parent
 _SUFFIX = {"torch": ".safetensors", "onnx": ".onnx"}

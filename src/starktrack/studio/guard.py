@@ -1,4 +1,4 @@
-"""Who may talk to the studio: the page itself, from this machine or with the token, and nobody else.
+"""Access control of the studio: only its own page may connect, from this machine or with the token.
 
 A page of another site that the user visits can send requests to 127.0.0.1 as well, and a host name of that site can be
 pointed here (DNS rebinding). Both are told apart by the `Host` and `Origin` headers, which pages cannot choose.
@@ -23,14 +23,14 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-"""Sent with every answer: nothing of the page comes from elsewhere, and nobody may frame it."""
+"""Headers of every response: the page loads nothing from other hosts, and no other page may frame it."""
 
 
 class Guard:
     """Middleware that refuses foreign hosts, foreign pages, and requests without the token where one is set.
 
     Args:
-        app: What is protected.
+        app: The protected application.
         hosts: Values of `Host` that are ours, with port.
         token: Needed in the address (`?token=`) or the cookie; empty for none.
     """

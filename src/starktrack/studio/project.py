@@ -1,4 +1,4 @@
-"""The annotations of one video while they are made: targets, their boxes frame by frame, and how to undo a change.
+"""The annotations of one video during editing: targets, their boxes frame by frame, and undo.
 
 Convention: frames count from 0. Boxes are xywh in image pixels. Every change makes a new `Target`, so that the one
 before it can be kept for undo without a copy of its arrays.

@@ -77,7 +77,7 @@ class Session:
         else:
             self.project = Project(video.name, self.frames.size_hw, len(self.frames))
 
-    # What pages get.
+    # Messages for pages.
 
     def description(self) -> dict[str, Any]:
         """Return all that a page needs to begin, but the rows of the targets."""
@@ -253,7 +253,7 @@ class Session:
             self.run.go_on.set()
 
     def pause(self, *, is_paused: bool) -> None:
-        """Let the tracker wait, or go on."""
+        """Pause or resume the tracker."""
         if self.run is not None:
             (self.run.go_on.clear if is_paused else self.run.go_on.set)()
 

@@ -7,7 +7,7 @@ from starktrack.errors import InputError
 
 
 class FormatError(ValueError):
-    """Text or bytes do not hold what their format asks for; says what, without the file."""
+    """Text or bytes break their format; the message has the rule, but not the file."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Text of numbers becomes arrays: the one parser of annotations and results; errors name the line."""
+"""Parses text of numbers into arrays, for annotations and results; errors name the line."""
 
 import warnings
 

@@ -58,7 +58,7 @@ def claim_folder(path: Path, run: Mapping[str, Any]) -> None:
 
 
 def read_run_file(path: Path) -> dict[str, Any] | None:
-    """Return what made the results in a folder, None where nothing says so.
+    """Return the `run.json` of a folder of results, None without one.
 
     Raises:
         ResultFileError: The file is damaged.
@@ -100,7 +100,7 @@ class ResultFolder:
         (self.path / STAGES).mkdir(exist_ok=True)
 
     def run(self) -> dict[str, Any] | None:
-        """Return what made the results, None where nothing says so; ResultFileError where it is damaged."""
+        """Return the `run.json` of the results, None without one; ResultFileError if it is damaged."""
         return read_run_file(self.path)
 
     def is_finished(self, sequence: str) -> bool:
