@@ -179,13 +179,13 @@ class Decoder(nn.Module):
 
     def forward(self, memory: Features) -> Float[Tensor, "batch queries width"]:
         """Return the output embedding of each learned query."""
-        query = self.learned_query(memory.tokens.shape[0])
+        query = self.learned_query(memory)
         return self.gather(torch.zeros_like(query), query, memory)
 
-    def learned_query(self, batch: int) -> Float[Tensor, "{batch} queries width"]:
-        """Return the learned queries for each search region."""
+    def learned_query(self, memory: Features) -> Float[Tensor, "batch queries width"]:
+        """Return the learned queries for each target of the memory."""
         assert self.query is not None, "built with num_queries above 0"
-        return self.query.expand(batch, -1, -1)
+        return self.query.expand(memory.tokens.shape[0], -1, -1)
 
     def gather(
         self,

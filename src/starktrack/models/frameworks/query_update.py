@@ -35,7 +35,7 @@ class QueryUpdateStark(Stark):
     ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
         """Return the search tokens encoded with the initial template, and the output of the updated query."""
         initial, *latest = templates.split(self.num_templates)
-        query = self.decoder.learned_query(len(search.tokens))
+        query = self.decoder.learned_query(search)
         for view in latest:
             query, _ = self._ask(query, initial, view)
         embedding, encoded = self._ask(query, initial, search)
