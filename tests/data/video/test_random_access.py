@@ -47,6 +47,33 @@ def test_rotation_and_folders_are_read_as_in_order(make_clip, make_folder, noise
                 assert np.array_equal(frames.read(index), expected[index])
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "open_gop.mkv", "clip.avi", "clip.ts"])
+def test_frames_are_timed_as_in_order(make_clip, noise, name):
+    path = make_clip(name, noise, **CODECS[name])
+    with open_frames(path) as stream, RandomFrames(path) as frames:
+        assert frames.pixel_aspect == stream.pixel_aspect
+        for frame in stream:
+            assert frames.seconds(frame.index) == pytest.approx(frame.seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.avi"])
+def test_another_decoder_of_the_same_frames(make_clip, noise, name):
+    path = make_clip(name, noise, **CODECS[name])
+    expected = in_order(path)
+    with RandomFrames(path) as frames, frames.again() as others:
+        assert len(others) == len(expected)
+        for index in (9, 3, 20):
+            assert np.array_equal(others.read(index), expected[index])
+            assert np.array_equal(frames.read(index + 1), expected[index + 1])
+
+
+def test_frames_that_were_read_are_at_hand(make_clip):
+    with RandomFrames(make_clip()) as frames:
+        assert frames.cached(7) is None
+        read = frames.read(7)
+        assert frames.cached(7) is read
+
+
 def test_a_frame_that_is_not_there_is_an_error(make_clip):
     with RandomFrames(make_clip()) as frames:
         for index, message in ((20, "below the 20 frames"), (-1, "0 or more, got -1")):

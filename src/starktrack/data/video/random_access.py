@@ -6,8 +6,10 @@ before it. Sources with packets without display times are read from the beginnin
 
 import io
 import threading
+import time
 from bisect import bisect_right
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ from starktrack.data.video.frame_stream import FrameStream
 from starktrack.data.video.intensity import IntensityScale
 from starktrack.data.video.remote import is_remote_file, name_of, open_file_object, open_remote
 from starktrack.errors import InputError, VideoError
+
+COUNT_SECONDS = 300.0
+"""Longest time for counting the frames of a source by decoding all of them."""
 
 CACHE_BYTES = 256 * 2**20
 """Memory for decoded pictures, bytes; the least recently used are dropped first."""
@@ -49,6 +54,7 @@ class RandomFrames:
         name: Name of the source in messages.
         size_hw: Size of every frame, upright.
         frame_rate: Frames per second; None if the source has no clock.
+        pixel_aspect: Width of a pixel over its height, as the frames are to be shown.
 
     Args:
         source: A video file, a folder or glob of images, an animation, or the address of a file; as `open_frames`,
@@ -78,6 +84,7 @@ class RandomFrames:
         with open_frames(self._source, decoder_threads=decoder_threads) as stream:
             first = stream.peek()
             self.name, self.size_hw, self.frame_rate = stream.name, stream.size_hw, stream.frame_rate
+            self.pixel_aspect = stream.pixel_aspect
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, Image] = OrderedDict({0: first.image})
         self._most_cached = max(2, cache_bytes // max(1, first.image.nbytes))
@@ -109,11 +116,34 @@ class RandomFrames:
             is_backward = 0 < self._latest - index <= self._most_cached
             self._latest = index
             for place, image in self._reader.read(index, self._most_cached if is_backward else 1):
+                if image.shape[:2] != tuple(self.size_hw):
+                    raise VideoError(
+                        f"frame {place} of {self.name} must be {self.size_hw[1]} x {self.size_hw[0]} pixels like the "
+                        f"first, got {image.shape[1]} x {image.shape[0]}; remove or scale it"
+                    )
                 image.setflags(write=False)
                 self._cache[place] = image
             while len(self._cache) > self._most_cached:
                 self._cache.popitem(last=False)
             return self._cache[index]
+
+    def again(self, *, cache_bytes: int = CACHE_BYTES) -> "RandomFrames":
+        """Return the same frames with a decoder and a cache of their own; the file is not indexed again."""
+        with self._lock:
+            twin = object.__new__(RandomFrames)
+            twin.__dict__.update(self.__dict__)
+            twin._lock, twin._cache, twin._latest = threading.Lock(), OrderedDict(), 0
+            twin._most_cached = max(2, cache_bytes // max(1, 3 * self.size_hw[0] * self.size_hw[1]))
+            twin._reader = self._reader.again()
+            return twin
+
+    def cached(self, index: int) -> Image | None:
+        """Return frame `index` if it is in the cache, without waiting for a decoder at work."""
+        return self._cache.get(index)
+
+    def seconds(self, index: int) -> float | None:
+        """Return the display time of a frame, as `open_frames`; None if the source has no clock."""
+        return self._reader.seconds(index, self.frame_rate)
 
     def close(self) -> None:
         """Close the file and forget the pictures."""
@@ -147,6 +177,12 @@ class _Images:
     def count(self) -> int:
         return len(self._paths)
 
+    def again(self) -> "_Images":
+        return self
+
+    def seconds(self, index: int, frame_rate: float | None) -> float | None:
+        return None
+
     def close(self) -> None:
         pass
 
@@ -175,8 +211,22 @@ class _InOrder:
         raise _no_such_frame(index, self._next)
 
     def count(self) -> int:
+        deadline, count = time.monotonic() + COUNT_SECONDS, 0
         with open_frames(self._source, decoder_threads=self._threads) as stream:
-            return sum(1 for _ in stream)
+            for _ in stream:
+                count += 1
+                if time.monotonic() > deadline:
+                    raise VideoError(
+                        f"the frames of {stream.name} must be counted within {COUNT_SECONDS:g} seconds, "
+                        f"got to {count}; convert it to MP4 with FFmpeg"
+                    )
+        return count
+
+    def again(self) -> "_InOrder":
+        return _InOrder(self._source, self._threads)
+
+    def seconds(self, index: int, frame_rate: float | None) -> float | None:
+        return index / frame_rate if frame_rate else None
 
     def close(self) -> None:
         if self._stream is not None:
@@ -196,7 +246,8 @@ class _Seeking:
         self._video.thread_count = threads
         self._to_array = ToArray()
         self._scale = IntensityScale(Path(source).name)
-        self._frames = self._container.decode(self._video)
+        self._skipped_before: int | None = None
+        self._frames = self._decoded()
         self._next = 0
         self._in_order: _InOrder | None = None
         self.num_frames: int | None = len(index.times)
@@ -218,12 +269,26 @@ class _Seeking:
             return self._in_order.read(index, most)
         return [(place, self._scale.to_rgb(self._to_array(frame))) for place, frame in found]
 
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """Yield the frames from here on; those before `_skipped_before` only if another frame refers to them."""
+        for packet in self._container.demux(self._video):
+            if self._skipped_before is not None and (
+                packet.pts is None or packet.pts >= self._skipped_before
+            ):
+                self._skipped_before = None
+                self._video.codec_context.skip_frame = "DEFAULT"
+            yield from packet.decode()
+
     def _decode_to(self, index: int, most: int) -> list[tuple[int, av.VideoFrame]] | None:
         wanted = self._index.times[index]
         key = self._index.keys[max(0, bisect_right(self._index.keys, wanted) - 1)]
         if not self._next <= index or self._index.times[self._next] < key:
             self._container.seek(key, stream=self._video)
-            self._frames = self._container.decode(self._video)
+            self._frames = self._decoded()
+            self._next = index + 1  # the first frame after a seek is not known
+        if most == 1 and index != self._next:
+            self._skipped_before = wanted
+            self._video.codec_context.skip_frame = "NONREF"
         kept: deque[tuple[int, av.VideoFrame]] = deque(maxlen=most)
         for frame in self._frames:
             place = None if frame.pts is None else self._place.get(frame.pts)
@@ -237,6 +302,16 @@ class _Seeking:
 
     def count(self) -> int:
         return len(self._index.times)
+
+    def again(self) -> "_Seeking":
+        twin = _Seeking(self._source, self._index, self._threads)
+        twin._scale = self._scale
+        return twin
+
+    def seconds(self, index: int, frame_rate: float | None) -> float | None:
+        start = self._index.times[0] if self._video.start_time is None else self._video.start_time
+        ticks = self._index.times[index] - min(start, self._index.times[0])
+        return None if self._video.time_base is None else ticks * float(self._video.time_base)
 
     def close(self) -> None:
         self._container.close()
