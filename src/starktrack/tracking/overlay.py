@@ -1,5 +1,6 @@
 """Pictures of a track: boxes drawn on frames, and strips of frames."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -33,6 +34,9 @@ def draw_boxes(
     boxes_xywh: Mapping[int, Box],
     scores: Mapping[int, float | None] | None = None,
     states: Mapping[int, TargetState | None] | None = None,
+    *,
+    names: Mapping[int, str] | None = None,
+    colours: Mapping[int, tuple[int, int, int]] | None = None,
 ) -> Image:
     """Return the image with a labelled box per target; lines and text grow with the image.
 
@@ -42,17 +46,26 @@ def draw_boxes(
         scores: By target, for the label.
         states: By target; the box of a target that is not tracked is faint, with its state in the label. Targets
             without a state, of models without a score, are drawn in full.
+        names: By target, for the label; without one the label begins with the target's id. Letters that the
+            font does not have are drawn without their accents, or left out.
+        colours: RGB by target; without one it is that of the palette.
     """
-    scores, states = scores or {}, states or {}
+    scores, states, names = scores or {}, states or {}, names or {}
+    palette = {target: PALETTE[target % len(PALETTE)] for target in boxes_xywh} | dict(colours or {})
     shown = {target: box for target, box in boxes_xywh.items() if np.isfinite(box).all()}
-    labels = {target: _label(target, scores.get(target), states.get(target)) for target in shown}
+    labels = {
+        target: _label(
+            _drawable(names.get(target, "")) or f"{target}", scores.get(target), states.get(target)
+        )
+        for target in shown
+    }
     doubted = [target for target in shown if _is_doubted(states.get(target))]
     faint = image.copy()
     for target in doubted:
-        _draw_target(faint, shown[target], PALETTE[target % len(PALETTE)], labels[target])
+        _draw_target(faint, shown[target], palette[target], labels[target])
     canvas = cv2.addWeighted(faint, _FAINT, image, 1 - _FAINT, 0)
     for target in (target for target in shown if target not in doubted):
-        _draw_target(canvas, shown[target], PALETTE[target % len(PALETTE)], labels[target])
+        _draw_target(canvas, shown[target], palette[target], labels[target])
     return canvas
 
 
@@ -106,8 +119,13 @@ def image_grid(
     return canvas
 
 
-def _label(target: int, score: float | None, state: TargetState | None) -> str:
-    text = f"{target}" if score is None or np.isnan(score) else f"{target} {score:.2f}"
+def _drawable(name: str) -> str:
+    """Return a name in the letters of the font, which has ASCII alone."""
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii").strip()
+
+
+def _label(name: str, score: float | None, state: TargetState | None) -> str:
+    text = name if score is None or np.isnan(score) else f"{name} {score:.2f}"
     return f"{text} {state}" if _is_doubted(state) else text
 
 
