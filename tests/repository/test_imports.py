@@ -23,7 +23,9 @@ ALLOWED = {
     "geometry": BASE | {"config"},
     "data": BASE | {"config", "geometry"},
     "interchange": BASE | {"config", "geometry", "data"},
-    "studio": BASE | {"api", "geometry", "data", "interchange", "tracking.overlay"},
+    "studio": BASE
+    | {"api", "engines", "explain", "geometry", "data", "interchange"}
+    | {"tracking.overlay", "tracking.protocol", "tracking.refinement"},
     "models": BASE | {"config", "geometry"},
     "evaluation": BASE | {"config", "geometry", "data"},
     "tracking": BASE | {"config", "geometry", "data"},

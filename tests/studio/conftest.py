@@ -3,19 +3,26 @@
 import asyncio
 import contextlib
 import json
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
 from starktrack.data.video.writer import VideoWriter
+from starktrack.studio.project import Target
+from starktrack.studio.rows import ROW_BYTES, decode_rows
+from starktrack.studio.store import ProjectStore
 
 NUM_FRAMES, SIZE_HW, SIDE = 40, (120, 160), 20
+NUM_LONG = 2000
 
 
 def true_box(frame):
@@ -98,15 +105,33 @@ class Server:
 
     process: subprocess.Popen
     address: str
+    folder: Path | None = None
 
     def kill(self):
         self.process.kill()
         self.process.wait()
 
 
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory):
+    """Return a clip that takes a tracker some seconds."""
+    path = tmp_path_factory.mktemp("clip") / "long.mp4"
+    with VideoWriter(path, SIZE_HW, 25.0) as writer:
+        for frame in range(NUM_LONG):
+            writer.write(picture(frame * NUM_FRAMES // NUM_LONG))
+    return path
+
+
 @pytest.fixture
 def start_server():
     """Return a function that starts the command on a folder and returns where it listens."""
+    with servers() as start:
+        yield start
+
+
+@contextlib.contextmanager
+def servers():
+    """Give a function that starts the command; what it started is killed at the end."""
     running = []
 
     def start(place, *options, port=0):
@@ -129,10 +154,12 @@ def start_server():
             time.sleep(0.1)
         raise AssertionError("the server does not answer")
 
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
+    try:
+        yield start
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture
@@ -142,5 +169,42 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def read_json(path):
-    return json.loads(path.read_text(encoding="utf-8"))
+def rows_of(target, first=0, last=None):
+    """Return frame, kind, state, score and box of each frame with a box or an absence, by frame."""
+    end = len(target.kinds) if last is None else last + 1
+    rows = {}
+    for frame in (np.flatnonzero(target.kinds[first:end]) + first).tolist():
+        score = None if np.isnan(target.scores[frame]) else round(float(target.scores[frame]), 4)
+        box = target.boxes_xywh[frame]
+        shown = [None] * 4 if np.isnan(box[0]) else [round(value, 3) for value in box.tolist()]
+        rows[frame] = [frame, int(target.kinds[frame]), int(target.states[frame]), score, *shown]
+    return rows
+
+
+def rows_on_disk(place, name="square.mp4"):
+    """Return the rows of every target that would be there after a kill at this moment."""
+    copies = Path(tempfile.mkdtemp())
+    try:
+        for file in place.glob(f"{name}.starktrack.*"):
+            shutil.copy(file, copies)
+        store = ProjectStore(copies, name)
+        project = store.load()
+        store.close()
+    finally:
+        shutil.rmtree(copies)
+    return [] if project is None else [rows_of(target) for target in project.targets.values()]
+
+
+def decoded(content, num_frames=NUM_FRAMES):
+    """Return a message of rows as a page reads it: for each block its target, range and rows."""
+    length = int.from_bytes(content[:4], "little")
+    header = json.loads(content[4 : 4 + length])
+    at, blocks = 4 + length, []
+    for number, first, last, num_rows in header["blocks"]:
+        target = Target.empty(number, "", "#000000", num_frames)
+        size = ROW_BYTES * num_rows
+        decode_rows(target, first, last, content[at : at + size])
+        at += size + -size % 4
+        blocks.append({"target": number, "first": first, "last": last, "rows": rows_of(target)})
+    assert at == len(content)
+    return {"type": "rows", "blocks": blocks}

@@ -1,4 +1,6 @@
+import base64
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -130,11 +132,50 @@ def test_a_project_survives_its_file(project, tmp_path):
     project.rename(0, "Ente 鸭")
     path = tmp_path / "clip.starktrack.json"
     write_project(path, project)
-    read = read_project(path)
+    read, _ = read_project(path)
     assert (read.video, read.size_hw, read.num_frames) == ("clip.mp4", (100, 200), 20)
     assert read.targets[0].name == "Ente 鸭" and read.next_id() == project.next_id()
     for name in ("boxes_xywh", "scores", "kinds", "states"):
         np.testing.assert_array_equal(getattr(read.targets[0], name), getattr(project.targets[0], name))
+
+
+def test_a_project_of_the_first_version_still_opens(project, tmp_path):
+    path = tmp_path / "clip.starktrack.json"
+    path.write_text(json.dumps(OLD))
+    read, journal = read_project(path)
+    assert journal == "" and read.targets[0].name == "duck"
+    assert read.targets[0].boxes_xywh[0].tolist() == [10, 10, 20, 20]
+    assert kinds(read)[:3] == [Kind.KEY, Kind.TRACKED, Kind.ABSENT]
+    assert (read.targets[0].scores[1], read.targets[0].states[1]) == (0.75, State.UNCERTAIN)
+
+
+OLD = {
+    **{"format": "starktrack studio", "version": 1, "video": "clip.mp4"},
+    **{"size_hw": [100, 200], "num_frames": 20, "next_id": 1},
+    "targets": [
+        {
+            **{"id": 0, "name": "duck", "colour": "#0072b2"},
+            "entries": [
+                [0, 1, 0, None, 10, 10, 20, 20],
+                [1, 2, 2, 0.75, 11, 10, 20, 20],
+                [2, 4, 0, None, None, None, None, None],
+            ],
+        }
+    ],
+}
+"""What version 1 wrote."""
+
+
+def rows(content, **changed):
+    return {**content, "targets": [{**content["targets"][0], **changed}]}
+
+
+def entry(row):
+    return {**OLD, "targets": [{**OLD["targets"][0], "entries": [row]}]}
+
+
+def packed(content):
+    return base64.b64encode(zlib.compress(content)).decode()
 
 
 @pytest.mark.parametrize(
@@ -142,16 +183,25 @@ def test_a_project_survives_its_file(project, tmp_path):
     [
         (lambda c: "no json", "must be a studio project in JSON"),
         (lambda c: "[" * 100_000, "must be a studio project in JSON"),
-        (lambda c: {**c, "version": 2}, "project of version 1, got another file"),
+        (lambda c: [], "project of version 1 or 2, got another file"),
+        (lambda c: {**c, "version": 3}, "project of version 1 or 2, got another file"),
         (lambda c: {**c, "size_hw": [0, 5]}, "size_hw must be from 1"),
         (lambda c: {**c, "num_frames": 10**12}, "num_frames must be from 1"),
         (lambda c: {**c, "targets": 3}, "targets must be a list"),
+        (lambda c: {**c, "targets": [3]}, "a target must be an object"),
         (lambda c: {**c, "targets": c["targets"] * 2}, "got the same id twice"),
-        (lambda c: entry(c, [0, 1, 0, None, 1, 1, 5]), "an entry must hold 8 values"),
-        (lambda c: entry(c, [99, 1, 0, None, 1, 1, 5, 5]), "an entry's frame must be from 0 to 19, got 99"),
-        (lambda c: entry(c, [0, 7, 0, None, 1, 1, 5, 5]), "an entry's kind must be from 1 to 4, got 7"),
-        (lambda c: entry(c, [0, 1, 0, None, 1, 1, None, 5]), "must have a box of four numbers"),
-        (lambda c: entry(c, [0, 1, 0, "x", 1, 1, 5, 5]), "must hold numbers, got 'x'"),
+        (lambda c: rows(c, colour="red"), "a colour must be #rrggbb"),
+        (lambda c: rows(c, rows=5), "rows must be whole"),
+        (lambda c: rows(c, rows="%"), "rows must be whole"),
+        (lambda c: rows(c, rows=c["targets"][0]["rows"][:-8]), "rows must be whole"),
+        (lambda c: rows(c, rows=packed(bytes(25))), "must have 26 bytes each"),
+        (lambda c: rows(c, rows=packed(bytes(26))), "must hold boxes of the video"),
+        (lambda c: rows(c, rows=packed(bytes(10**6))), "at most 520 bytes"),
+        (lambda c: entry([0, 1, 0, None, 1, 1, 5]), "an entry must hold 8 values"),
+        (lambda c: entry([99, 1, 0, None, 1, 1, 5, 5]), "an entry's frame must be from 0 to 19, got 99"),
+        (lambda c: entry([0, 7, 0, None, 1, 1, 5, 5]), "an entry's kind must be from 1 to 4, got 7"),
+        (lambda c: entry([0, 1, 0, None, 1, 1, None, 5]), "must have a box of four numbers"),
+        (lambda c: entry([0, 1, 0, "x", 1, 1, 5, 5]), "must hold numbers, got 'x'"),
     ],
 )
 def test_a_damaged_file_is_one_clear_error(project, tmp_path, damage, message):
@@ -161,7 +211,3 @@ def test_a_damaged_file_is_one_clear_error(project, tmp_path, damage, message):
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ResultFileError, match=message):
         read_project(path)
-
-
-def entry(content, row):
-    return {**content, "targets": [{**content["targets"][0], "entries": [row]}]}

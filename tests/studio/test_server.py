@@ -7,11 +7,11 @@ import zipfile
 
 import pytest
 from starlette.testclient import TestClient
-from tests.studio.conftest import NUM_FRAMES, BrightTracker, read_json, true_box
+from tests.studio.conftest import NUM_FRAMES, BrightTracker, decoded, rows_on_disk, true_box
 
 from starktrack import interchange
 from starktrack.data.video.random_access import RandomFrames
-from starktrack.studio import server as server_module
+from starktrack.studio import pages as pages_module
 from starktrack.studio.guard import Guard
 from starktrack.studio.library import Library
 from starktrack.studio.server import Studio, make_app
@@ -35,7 +35,10 @@ class Page:
 
     def wait(self, is_wanted):
         while True:
-            message = self.socket.receive_json()
+            received = self.socket.receive()
+            assert received["type"] == "websocket.send", received
+            content = received.get("bytes")
+            message = json.loads(received["text"]) if content is None else decoded(content)
             self.seen.append(message)
             if is_wanted(message):
                 return message
@@ -47,10 +50,21 @@ class Page:
     def boxes(self, target=0):
         rows = {}
         for message in self.seen:
-            if message["type"] == "rows" and message["target"] == target:
-                rows = {k: v for k, v in rows.items() if not message["first"] <= k <= message["last"]}
-                rows |= {row[0]: row for row in message["rows"]}
+            for block in message["blocks"] if message["type"] == "rows" else ():
+                if block["target"] == target:
+                    rows = {k: v for k, v in rows.items() if not block["first"] <= k <= block["last"]}
+                    rows |= block["rows"]
         return rows
+
+    def wait_for_rows(self, target=0, at_least=1):
+        return self.wait(
+            lambda message: (
+                message["type"] == "rows"
+                and any(
+                    each["target"] == target and len(each["rows"]) >= at_least for each in message["blocks"]
+                )
+            )
+        )
 
 
 @pytest.fixture
@@ -128,8 +142,7 @@ def test_pointing_tracking_correcting_and_undoing(page, workplace):
     page.ask("undo")
     assert sorted(page.boxes()) == [0]
     page.wait(lambda message: message["type"] == "saved")
-    stored = read_json(workplace / "square.mp4.starktrack.json")
-    assert [row[0] for row in stored["targets"][0]["entries"]] == [0]
+    assert [sorted(rows) for rows in rows_on_disk(workplace)] == [[0]]
 
 
 def test_tracking_backward_ends_at_the_next_key_box_where_asked(page):
@@ -168,9 +181,9 @@ def test_two_pages_see_each_others_work(client):
     with client.websocket_connect(address) as one, client.websocket_connect(address) as two:
         first, second = Page(one), Page(two)
         first.ask("add_target", frame=0, box_xywh=[1, 1, 5, 5])
-        second.wait(lambda message: message["type"] == "rows" and message["rows"])
+        second.wait_for_rows()
         second.ask("set_box", target=0, frame=4, box_xywh=[2, 2, 5, 5])
-        first.wait(lambda message: message["type"] == "rows" and len(message["rows"]) == 2)
+        first.wait_for_rows(at_least=2)
         assert sorted(first.boxes()) == sorted(second.boxes()) == [0, 4]
 
 
@@ -179,8 +192,16 @@ def test_work_is_there_again_after_the_server_ended(workplace):
         Page(socket).ask("add_target", frame=2, box_xywh=[1, 1, 5, 5], name="first")
     with client_of(workplace) as client, client.websocket_connect("/api/socket?path=square.mp4") as socket:
         page = Page(socket)
-        page.wait(lambda message: message["type"] == "rows")
+        page.wait_for_rows()
         assert page.seen[0]["targets"][0]["name"] == "first" and sorted(page.boxes()) == [2]
+
+
+def exported(client, name):
+    made = client.post("/api/export", params={"path": "square.mp4", "format": name})
+    assert made.status_code == 200, made.text
+    answer = client.get(f"/api/export/{made.json()['ticket']}")
+    assert answer.status_code == 200 and made.json()["name"] in answer.headers["content-disposition"]
+    return answer
 
 
 @pytest.mark.parametrize("name", [name for name in interchange.FORMATS if name not in ("got10k", "otb")])
@@ -188,8 +209,7 @@ def test_every_format_that_is_exported_can_be_read_back(page, client, tmp_path, 
     page.ask("add_target", frame=0, box_xywh=true_box(0), name="square")
     page.ask("track", targets=[0], frame=0)
     page.wait(lambda message: message["type"] == "targets" and not message["tracking"])
-    answer = client.get("/api/export", params={"path": "square.mp4", "format": name})
-    assert answer.status_code == 200, answer.text
+    answer = exported(client, name)
     file = tmp_path / answer.headers["content-disposition"].split('"')[1]
     file.write_bytes(answer.content)
     place = file
@@ -204,7 +224,7 @@ def test_every_format_that_is_exported_can_be_read_back(page, client, tmp_path, 
 
 def test_the_annotated_video_has_every_frame(page, client, tmp_path):
     page.ask("add_target", frame=0, box_xywh=true_box(0))
-    answer = client.get("/api/export?path=square.mp4&format=video")
+    answer = exported(client, "video")
     (tmp_path / "out.mp4").write_bytes(answer.content)
     with RandomFrames(tmp_path / "out.mp4") as frames:
         assert len(frames) == NUM_FRAMES
@@ -215,7 +235,7 @@ def test_annotations_are_read_as_new_targets(page, client):
     text = "1,1,11,21,20,20,1,-1,-1,-1\n2,1,13,22,20,20,1,-1,-1,-1\n"
     answer = client.post("/api/import?path=square.mp4&name=gt.txt", content=text)
     assert answer.json() == {"targets": 1}, answer.text
-    page.wait(lambda message: message["type"] == "rows" and message["target"] == 1)
+    page.wait_for_rows(1)
     assert sorted(page.boxes(1)) == [0, 1]
     bad = client.post("/api/import?path=square.mp4&name=gt.xml", content="<x>")
     assert bad.status_code == 400 and "gt.xml" in bad.json()["error"]
@@ -305,7 +325,7 @@ def test_bytes_in_place_of_text_close_that_socket_alone(client):
 
 
 def test_hundreds_of_sockets_leave_the_server_up(client, monkeypatch):
-    monkeypatch.setattr(server_module, "MOST_SOCKETS", 3)
+    monkeypatch.setattr(pages_module, "MOST_SOCKETS", 3)
     sockets = [client.websocket_connect("/api/socket?path=square.mp4") for _ in range(5)]
     opened = [socket.__enter__() for socket in sockets]
     for socket in opened[:3]:

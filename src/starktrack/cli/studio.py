@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.options import Device, DeviceOption, RefineOption
 
 
 def studio(
@@ -24,12 +24,14 @@ def studio(
         typer.Option(metavar="FOLDER", help="Where projects are kept; default: beside each video."),
     ] = None,
     weights: Annotated[str | None, typer.Option(metavar="FILE", help="As in `starktrack track`.")] = None,
+    refine: RefineOption = None,
     device: DeviceOption = Device.auto,
 ) -> None:
-    """Open a page to draw boxes, watch them tracked, correct them and export the tracks.
+    """Open a page in the browser to draw boxes, watch them tracked, correct them and export the tracks.
 
-    Nothing outside the folder can be reached, and nothing is sent anywhere. Work is kept as it is done, in
-    VIDEO.starktrack.json beside the video or in --store. Stop it with Ctrl-C.
+    The page runs on this machine and needs no network. It opens the videos below VIDEO_OR_FOLDER and nothing
+    outside it. Work is kept as it is done, in VIDEO.starktrack.json beside the video or in --store, and is there
+    again at the next start. Stop it with Ctrl-C in this terminal; closing the page does not stop it.
     """
     from starktrack.studio.launch import serve
 
@@ -40,6 +42,7 @@ def studio(
         open_browser=browser,
         store=store,
         weights=weights,
+        refine=refine,
         device=device.value,
         tell=lambda address: _say(f"studio: {address}\nstop it with Ctrl-C\n"),
     )

@@ -1,6 +1,7 @@
 """Start the studio: find a port, print the address, open the page, serve until Ctrl-C."""
 
 import asyncio
+import os
 import secrets
 import socket
 import threading
@@ -10,6 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from starktrack.errors import InputError, MissingExtraError
+
+MOST_PIXELS = 64 * 2**20
+"""Of a picture or a frame of a video: 8192 x 8192, 192 MiB decoded."""
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -22,6 +26,7 @@ def serve(
     open_browser: bool = True,
     store: Path | None = None,
     weights: str | Path | None = None,
+    refine: str | Path | None = None,
     device: str = "auto",
     tell: Callable[[str], None] = lambda _: None,
 ) -> None:
@@ -34,6 +39,7 @@ def serve(
         open_browser: Open the page.
         store: Folder of the project files; None for beside each video.
         weights: As `starktrack.load`.
+        refine: As `starktrack.load`.
         device: As `starktrack.load`.
         tell: Takes the address of the page, once it can be opened.
 
@@ -41,6 +47,8 @@ def serve(
         MissingExtraError: The server's packages are not installed.
         InputError: There is no such place, or the port is taken.
     """
+    # Read by OpenCV when it is loaded: larger pictures are refused before memory is taken for them.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
     for package in ("starlette", "uvicorn", "websockets"):
         if find_spec(package) is None:
             raise MissingExtraError(package, "studio", "the studio")
@@ -49,8 +57,10 @@ def serve(
     from starktrack.api import load
     from starktrack.data.video.image_files import is_image
     from starktrack.studio.guard import Guard
+    from starktrack.studio.insight import Insight
     from starktrack.studio.library import Library
-    from starktrack.studio.server import MOST_MESSAGE_BYTES, Studio, make_app
+    from starktrack.studio.pages import MOST_MESSAGE_BYTES
+    from starktrack.studio.server import Studio, make_app
 
     if not place.exists():
         raise InputError(f"the studio opens a video or a folder, got {place}, which is not there")
@@ -62,15 +72,17 @@ def serve(
     listener = _listen(host, port)
     port = listener.getsockname()[1]
     token = "" if host in LOCAL_HOSTS else secrets.token_urlsafe(24)
-    shown = f"[{host}]" if ":" in host else host
+    reached = _own_address() if host in ("0.0.0.0", "::") else host
+    shown = f"[{reached}]" if ":" in reached else reached
     names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", shown)}
     if token:
         names |= {f"{name}:{port}" for name in _own_names()}
     studio = Studio(
         Library(root),
         store=store,
-        make_tracker=lambda: load(weights=weights, device=device),
+        make_tracker=lambda: load(weights=weights, device=device, refine=refine),
         first_video=first_video,
+        insight=Insight(weights, device, refine),
     )
     app = Guard(make_app(studio), hosts=names, token=token)
     config = uvicorn.Config(
@@ -79,6 +91,7 @@ def serve(
         lifespan="on",
         ws="websockets-sansio",
         ws_max_size=MOST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # costs more time than it saves on one machine
         limit_concurrency=256,
         timeout_graceful_shutdown=3,
     )
@@ -103,6 +116,16 @@ def _listen(host: str, port: int) -> socket.socket:
             "choose another with --port, or 0 for a free one"
         ) from error
     return listener
+
+
+def _own_address() -> str:
+    """Return the address by which other machines reach this one: that of the way out, or else its name."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for examples; nothing is sent
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 def _own_names() -> set[str]:

@@ -109,18 +109,26 @@ class Target:
         self.kinds[frames] = Kind.NONE
         self.states[frames] = State.NONE
 
+    def has_box(self, frame: int) -> bool:
+        """Return whether there is a box in a frame; also False outside the video."""
+        return 0 <= frame < len(self.kinds) and not np.isnan(self.boxes_xywh[frame, 0])
+
+    def reference_frame(self, frame: int) -> int:
+        """Return the frame of the key box that best shows the target: the latest up to `frame`, else the first.
+
+        Raises:
+            InputError: There is no box at all.
+        """
+        boxes = np.flatnonzero(~np.isnan(self.boxes_xywh[:, 0]))
+        if not len(boxes):
+            raise InputError(f"{self.name} must have a box, got none; draw one")
+        keys = boxes[self.kinds[boxes] == Kind.KEY]
+        chosen = keys if len(keys) else boxes
+        return int(chosen[max(0, int(np.searchsorted(chosen, frame, side="right")) - 1)])
+
     def keys(self) -> list[int]:
         """Return the frames with a box, or an absence, that a person set."""
         return np.flatnonzero((self.kinds == Kind.KEY) | (self.kinds == Kind.ABSENT)).tolist()
-
-    def entries(self, first: int, last: int) -> list[list[Any]]:
-        """Return `[kind, state, score, x, y, w, h]` of each frame with a box or absence, after its number."""
-        rows: list[list[Any]] = []
-        for frame in (np.flatnonzero(self.kinds[first : last + 1]) + first).tolist():
-            box = [None] * 4 if np.isnan(self.boxes_xywh[frame, 0]) else _rounded(self.boxes_xywh[frame])
-            score = None if np.isnan(self.scores[frame]) else round(float(self.scores[frame]), 4)
-            rows.append([frame, int(self.kinds[frame]), int(self.states[frame]), score, *box])
-        return rows
 
 
 class Project:
@@ -203,7 +211,7 @@ class Project:
         """
         frames = self._range(first, last)
         start, end = frames.start, frames.stop - 1
-        held = self._target(target)
+        held = self.target(target)
         for frame in (start, end):
             if np.isnan(held.boxes_xywh[frame, 0]):
                 raise InputError(
@@ -220,18 +228,18 @@ class Project:
 
     def rename(self, target: FromPage, name: FromPage, colour: FromPage = "") -> None:
         """Give a target another name or colour."""
-        held = self._target(target)
+        held = self.target(target)
         new = replace(held, name=clean_name(name) or held.name, colour=clean_colour(colour or held.colour))
         self._change({**self.targets, target: new})
 
     def delete_target(self, target: FromPage) -> None:
         """Remove a target."""
-        self._target(target)
+        self.target(target)
         self._change({key: value for key, value in self.targets.items() if key != target})
 
     def split(self, target: FromPage, frame: FromPage) -> int:
         """Cut a target in two before a frame; return the id of the second part."""
-        held, place = self._target(target), self._frame(frame)
+        held, place = self.target(target), self._frame(frame)
         if len(self.targets) >= MOST_TARGETS:
             raise InputError(f"a project may hold {MOST_TARGETS} targets, got one more; delete some")
         first, second = held.copy(), held.copy()
@@ -250,7 +258,7 @@ class Project:
 
     def join(self, target: FromPage, other: FromPage) -> None:
         """Move the boxes of another target into this one; where both have one, key boxes and then this one's stay."""
-        held, taken = self._target(target), self._target(other)
+        held, taken = self.target(target), self.target(other)
         if target == other:
             raise InputError(f"two targets can be joined, got target {target} twice; choose another")
         joined = held.copy()
@@ -263,10 +271,19 @@ class Project:
             {key: joined if key == target else held for key, held in self.targets.items() if key != other}
         )
 
-    def replace_all(self, targets: Iterable[Target]) -> None:
-        """Take other targets in place of all, those of a file say."""
-        new = {target.id: target for target in targets}
-        self._next_id = max([self._next_id, *(target_id + 1 for target_id in new)])
+    def add_all(self, targets: Sequence[Target]) -> None:
+        """Add targets, those of a file say, under new ids.
+
+        Raises:
+            InputError: There would be too many.
+        """
+        if len(self.targets) + len(targets) > MOST_TARGETS:
+            raise InputError(
+                f"a project may hold {MOST_TARGETS} targets, got {len(self.targets) + len(targets)}; delete some"
+            )
+        numbered = (replace(target, id=self._next_id + number) for number, target in enumerate(targets))
+        new = {target.id: target for target in numbered}
+        self._next_id += len(new)
         self._change({**self.targets, **new})
 
     def restore(self, targets: Iterable[Target], next_id: int) -> None:
@@ -274,13 +291,19 @@ class Project:
         self.targets = {target.id: target for target in targets}
         self._next_id = max([next_id, *(target_id + 1 for target_id in self.targets)])
 
+    def snapshot(self) -> "Project":
+        """Return a project with the targets of now, for another thread to read; it shares their arrays."""
+        taken = Project(self.video, self.size_hw, self.num_frames)
+        taken.restore(self.targets.values(), self._next_id)
+        return taken
+
     def next_id(self) -> int:
         """Return an id that no target has or had."""
         return self._next_id
 
     def begin_tracking(self, targets: Sequence[int]) -> dict[int, Target]:
         """Return copies of these targets that a tracker may write into; the change can be undone as one."""
-        copies = {target: self._target(target).copy() for target in targets}
+        copies = {target: self.target(target).copy() for target in targets}
         self._change({**self.targets, **copies})
         return copies
 
@@ -314,7 +337,7 @@ class Project:
         return best
 
     def _edit(self, target: FromPage, change: Callable[[Target], None]) -> None:
-        changed = self._target(target).copy()
+        changed = self.target(target).copy()
         change(changed)
         self._change({**self.targets, target: changed})
 
@@ -329,7 +352,8 @@ class Project:
         self.targets = targets
         self.revision += 1
 
-    def _target(self, target: FromPage) -> Target:
+    def target(self, target: FromPage) -> Target:
+        """Return a target; InputError where there is none of this id."""
         if not isinstance(target, int) or isinstance(target, bool) or target not in self.targets:
             raise InputError(f"a target must be one of {list(self.targets)}, got {target!r}")
         return self.targets[target]
@@ -366,10 +390,6 @@ def clean_colour(colour: FromPage) -> str:
     ):
         raise InputError(f"a colour must be #rrggbb, got {str(colour)[:40]!r}")
     return colour.lower()
-
-
-def _rounded(box_xywh: Float[np.ndarray, "4"]) -> list[float]:
-    return [round(value, 3) for value in box_xywh.tolist()]
 
 
 def frames_of(target: Target) -> Iterator[int]:

@@ -1,11 +1,14 @@
-"""The studio's server: the page, the frames of videos as pictures, and a socket for each page."""
+"""The studio's server: the page, and what it asks of the videos by request."""
 
 import asyncio
 import contextlib
-import json
+import secrets
 import tempfile
+import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -16,21 +19,25 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from starktrack.errors import InputError, StarktrackError
 from starktrack.studio.exchange import EXPORTS, export_tracks, import_tracks
+from starktrack.studio.insight import Insight, can_explain
 from starktrack.studio.library import Library
+from starktrack.studio.pages import serve_page
 from starktrack.studio.run import Tracker
 from starktrack.studio.session import Session
 
-MOST_SOCKETS = 32
-MOST_MESSAGE_BYTES = 1 << 20
 MOST_ANNOTATION_BYTES = 256 * 2**20
-MOST_WAITING = 2000
-"""Messages that may wait for one page; a page that reads slower than that is closed, and reloads."""
+MOST_EXPORTS = 8
+"""Exports that wait to be fetched; older ones are removed."""
+
+MOST_OPEN = 4
+"""Videos that stay open although no page shows them."""
 
 MOST_WIDTH = 8192
+EXPORTING_SECONDS = 0.5
+"""Time between two messages that say how far an export is."""
 
 
 class Studio:
@@ -41,6 +48,7 @@ class Studio:
         store: Where project files go; None for beside each video.
         make_tracker: Makes the tracker of a session, in that session's thread.
         first_video: Opened by the page at its start; empty for the list.
+        insight: The networks that explain and outline.
     """
 
     def __init__(
@@ -50,27 +58,51 @@ class Studio:
         store: Path | None,
         make_tracker: Callable[[], Tracker],
         first_video: str = "",
+        insight: Insight | None = None,
     ) -> None:
         self.library, self.store, self.make_tracker = library, store, make_tracker
         self.first_video = first_video
+        self.insight = insight or Insight()
+        self.thinking = ThreadPoolExecutor(1, "insight")
+        """The networks of `insight` run one at a time."""
+        self.exports: OrderedDict[str, tuple[tempfile.TemporaryDirectory[str], Path]] = OrderedDict()
         self.sessions: dict[str, Session] = {}
         self.num_sockets = 0
-        self._opening = asyncio.Lock()
+        self._opening: dict[str, asyncio.Lock] = {}
 
     async def session(self, path: str) -> Session:
         """Return the session of a video; it is opened when it is asked for first."""
         place = self.library.resolve(path)
         key = place.relative_to(self.library.root).as_posix()
-        async with self._opening:
+        # One lock for each video: one that takes long to open keeps nobody from the others.
+        async with self._opening.setdefault(key, asyncio.Lock()):
             if key not in self.sessions:
                 store = self.store or place.parent
                 self.sessions[key] = await asyncio.to_thread(Session, place, store, self.make_tracker)
-            return self.sessions[key]
+            self.sessions[key] = self.sessions.pop(key)  # the latest one used comes last
+        await self._close_idle()
+        return self.sessions[key]
+
+    async def _close_idle(self) -> None:
+        """Close the videos that were used least lately and that nobody looks at, so that memory stays bounded."""
+        idle = [key for key, each in self.sessions.items() if not each.listeners and each.run is None]
+        for key in idle[: max(0, len(self.sessions) - MOST_OPEN)]:
+            if key != next(reversed(self.sessions)):
+                await self.sessions.pop(key).close()
 
     async def close(self) -> None:
-        """Save and close every session."""
-        for session in self.sessions.values():
-            await session.close()
+        """Save and close every session, also where one of them cannot be saved.
+
+        Raises:
+            InputError: One of them was not saved.
+        """
+        self.thinking.shutdown(wait=False, cancel_futures=True)
+        for folder, _ in self.exports.values():
+            folder.cleanup()
+        closed = [session.close() for session in self.sessions.values()]
+        for result in await asyncio.gather(*closed, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
 
 def make_app(studio: Studio) -> Starlette:
@@ -100,9 +132,11 @@ def make_app(studio: Studio) -> Starlette:
             Route("/api/video", with_studio(_video)),
             Route("/api/frame", with_studio(_frame)),
             Route("/api/upload", with_studio(_upload), methods=["POST"]),
-            Route("/api/export", with_studio(_export)),
+            Route("/api/insight", with_studio(_insight)),
+            Route("/api/export", with_studio(_export), methods=["POST"]),
+            Route("/api/export/{ticket}", with_studio(_fetch_export)),
             Route("/api/import", with_studio(_import), methods=["POST"]),
-            WebSocketRoute("/api/socket", partial(_socket, studio)),
+            WebSocketRoute("/api/socket", partial(serve_page, studio)),
             Mount("/static", StaticFiles(directory=str(static))),
         ],
         lifespan=lifespan,
@@ -119,6 +153,7 @@ async def _folder(studio: Studio, request: Request) -> Response:
             "first_video": studio.first_video,
             "most_upload_bytes": studio.library.most_upload_bytes,
             "exports": [{"name": name, "label": label} for name, label in EXPORTS.items()],
+            "can_explain": can_explain(),
         }
     )
 
@@ -132,7 +167,7 @@ async def _frame(studio: Studio, request: Request) -> Response:
     session = await studio.session(_required(request, "path"))
     index = _whole(_required(request, "index"), "index", 0, session.project.num_frames - 1)
     width = _whole(request.query_params.get("width", "0"), "width", 0, MOST_WIDTH)
-    picture = await asyncio.to_thread(session.picture, index, width)
+    picture = await asyncio.to_thread(session.pictures.jpeg, index, width)
     return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
 
@@ -149,20 +184,56 @@ async def _upload(studio: Studio, request: Request) -> Response:
     return JSONResponse({"path": path, **session.description()})
 
 
+async def _insight(studio: Studio, request: Request) -> Response:
+    session = await studio.session(_required(request, "path"))
+    index = _whole(_required(request, "index"), "index", 0, session.project.num_frames - 1)
+    number = _whole(_required(request, "target"), "target", 0, 1 << 31)
+    target = session.project.target(number)
+    kind = _required(request, "kind")
+    if kind not in ("maps", "outline"):
+        raise InputError(f"kind must be maps or outline, got {kind[:40]!r}")
+    ask = studio.insight.maps if kind == "maps" else studio.insight.outline
+    loop = asyncio.get_running_loop()
+    return JSONResponse(await loop.run_in_executor(studio.thinking, ask, session.frames, target, index))
+
+
 async def _export(studio: Studio, request: Request) -> Response:
+    """Make the files of an export; the page fetches them by their ticket, so that errors are told before."""
     session = await studio.session(_required(request, "path"))
     name = _required(request, "format")
-    with tempfile.TemporaryDirectory() as folder:
-        written = await asyncio.to_thread(export_tracks, session, name, Path(folder))
-        if len(written) == 1:
-            content, file_name = await asyncio.to_thread(written[0].read_bytes), written[0].name
-        else:
-            archive = Path(folder) / f"{session.video.stem}.{name}.zip"
-            await asyncio.to_thread(_zip, archive, Path(folder), written)
-            content, file_name = await asyncio.to_thread(archive.read_bytes), archive.name
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in file_name)
-    headers = {"content-disposition": f'attachment; filename="{safe}"'}
-    return Response(content, media_type="application/octet-stream", headers=headers)
+    loop = asyncio.get_running_loop()
+    said_at = 0.0
+
+    def on_frame(frame: int) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at > EXPORTING_SECONDS:
+            said_at = time.monotonic()
+            message = {"type": "exporting", "share": round((frame + 1) / session.project.num_frames, 3)}
+            loop.call_soon_threadsafe(session.tell, message)
+
+    folder = tempfile.TemporaryDirectory(prefix="starktrack-export-")
+    try:
+        place = Path(folder.name)
+        written = await asyncio.to_thread(export_tracks, session, name, place, studio.insight, on_frame)
+        file = written[0]
+        if len(written) > 1 or file.parent != place:
+            file = place / f"{session.video.stem}.{name}.zip"
+            await asyncio.to_thread(_zip, file, place, written)
+    except BaseException:
+        folder.cleanup()
+        raise
+    ticket = secrets.token_hex(16)
+    studio.exports[ticket] = (folder, file)
+    while len(studio.exports) > MOST_EXPORTS:
+        studio.exports.popitem(last=False)[1][0].cleanup()
+    return JSONResponse({"ticket": ticket, "name": file.name})
+
+
+async def _fetch_export(studio: Studio, request: Request) -> Response:
+    held = studio.exports.get(request.path_params["ticket"])
+    if held is None:
+        raise InputError("an export must be one of the latest, got one that is gone; export again")
+    return FileResponse(held[1], media_type="application/octet-stream", filename=held[1].name)
 
 
 def _zip(archive: Path, folder: Path, files: list[Path]) -> None:
@@ -187,106 +258,6 @@ async def _import(studio: Studio, request: Request) -> Response:
         targets = await asyncio.to_thread(import_tracks, session, file)
     session.take(targets)
     return JSONResponse({"targets": len(targets)})
-
-
-async def _socket(studio: Studio, socket: WebSocket) -> None:
-    """Serve one page: send it every message of its video, and do what it asks."""
-    await socket.accept()
-    if studio.num_sockets >= MOST_SOCKETS:
-        await socket.close(1013, f"at most {MOST_SOCKETS} pages at once; close some")
-        return
-    studio.num_sockets += 1
-    queue: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
-
-    def listener(message: Mapping[str, Any]) -> None:
-        queue.put_nowait(message if queue.qsize() < MOST_WAITING else None)
-
-    session: Session | None = None
-    sender: asyncio.Task[None] | None = None
-    try:
-        session = await studio.session(socket.query_params.get("path", ""))
-        for message in (session.description(), *session.all_rows()):
-            listener(message)
-        session.listeners.add(listener)
-        sender = asyncio.create_task(_send_all(socket, queue))
-        while True:
-            text = await socket.receive_text()
-            answer = _do(session, text)
-            if answer is not None:
-                listener(answer)
-    except StarktrackError as error:
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await socket.send_json({"type": "error", "message": str(error)})
-            await socket.close(1008)
-    except (WebSocketDisconnect, RuntimeError, KeyError):
-        pass  # the page went away, or sent bytes where text is meant
-    finally:
-        studio.num_sockets -= 1
-        if session is not None:
-            session.listeners.discard(listener)
-        if sender is not None:
-            sender.cancel()
-
-
-async def _send_all(socket: WebSocket, queue: "asyncio.Queue[Mapping[str, Any] | None]") -> None:
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while (message := await queue.get()) is not None:
-            await socket.send_text(json.dumps(message, separators=(",", ":")))
-        await socket.close(1013, "this page reads too slowly; reload it")
-
-
-def _do(session: Session, text: str) -> Mapping[str, Any] | None:
-    """Do what a message of a page asks; return what to answer to it alone."""
-    number: Any = None
-    try:
-        if len(text) > MOST_MESSAGE_BYTES:
-            raise InputError(f"a message may have {MOST_MESSAGE_BYTES} characters, got {len(text)}")
-        message = _object(text)
-        number = message.pop("number", None)
-        action = message.pop("action", None)
-        if action == "track":
-            wanted = {"targets": None, "frame": None, "direction": "forward", "to_next_key": False, **message}
-            if set(wanted) != {"targets", "frame", "direction", "to_next_key"} or not isinstance(
-                wanted["targets"], list
-            ):
-                raise InputError("track takes targets, frame, direction and to_next_key")
-            if not isinstance(wanted["frame"], int) or not isinstance(wanted["to_next_key"], bool):
-                raise InputError("track takes a frame's number, and true or false for to_next_key")
-            session.track(
-                wanted["targets"],
-                wanted["frame"],
-                direction=wanted["direction"],
-                to_next_key=wanted["to_next_key"],
-            )
-            result = None
-        elif action == "stop":
-            result = session.stop()
-        elif action in ("pause", "resume"):
-            result = session.pause(is_paused=action == "pause")
-        elif action == "next_doubtful":
-            found = session.project.doubtful(int(message.get("after", -1)))
-            result = None if found is None else {"target": found[0], "frame": found[1]}
-        else:
-            result = session.apply(str(action), message)
-    except StarktrackError as error:
-        return {"type": "error", "number": number, "message": str(error)}
-    except (TypeError, ValueError) as error:
-        return {
-            "type": "error",
-            "number": number,
-            "message": f"a message must hold what its action takes: {error}",
-        }
-    return {"type": "done", "number": number, "result": result}
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"a message must be JSON, got: {error}") from error
-    if not isinstance(message, dict):
-        raise InputError(f"a message must be a JSON object, got {text[:40]!r}")
-    return message
 
 
 def _required(request: Request, name: str) -> str:

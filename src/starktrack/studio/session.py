@@ -5,22 +5,20 @@ nobody else changes those while it runs.
 """
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from starktrack.data.video.random_access import RandomFrames
 from starktrack.errors import InputError, StarktrackError
+from starktrack.studio.limits import check_video
+from starktrack.studio.pictures import Pictures
 from starktrack.studio.project import Kind, Project, Target
-from starktrack.studio.project_file import SUFFIX, read_project, write_project
-from starktrack.studio.run import Run, Tracker
+from starktrack.studio.rows import rows_message
+from starktrack.studio.run import DIRECTIONS, Run, Tracker
+from starktrack.studio.store import ProjectStore
 
 SAVE_SECONDS = 1.0
 """Longest time that a change waits until it is in the file."""
@@ -28,9 +26,8 @@ SAVE_SECONDS = 1.0
 ROWS_SECONDS = 0.05
 """Time between two messages of rows while a tracker runs."""
 
-JPEG_QUALITY = 85
-MOST_PICTURE_BYTES = 64 * 2**20
-
+CACHE_BYTES = 128 * 2**20
+"""Decoded pictures that are kept for pages, and as many for the tracker."""
 
 Listener = Callable[[Mapping[str, Any]], None]
 """Takes a message for one page; called on the event loop."""
@@ -41,41 +38,54 @@ class Session:
 
     Args:
         video: The file or folder.
-        store: The folder that holds the project's file.
+        folder: Where the project's files lie.
         make_tracker: Called in the tracker's thread, once.
 
     Raises:
         VideoError: The video cannot be read.
         ResultFileError: Its project file is damaged, or that of another video.
+        InputError: The project is open in another process.
     """
 
-    def __init__(self, video: Path, store: Path, make_tracker: Callable[[], Tracker]) -> None:
+    def __init__(self, video: Path, folder: Path, make_tracker: Callable[[], Tracker]) -> None:
         self.video = video
-        self.file = store / f"{video.name}{SUFFIX}"
-        self.frames = RandomFrames(video)
+        check_video(video)
+        self.frames = RandomFrames(video, cache_bytes=CACHE_BYTES)
+        self.pictures = Pictures(self.frames)
         self._make_tracker = make_tracker
         self._tracker: Tracker | None = None
         self.run: Run | None = None
         self.listeners: set[Listener] = set()
-        self._pictures: dict[tuple[int, int], bytes] = {}
-        self._picture_bytes = 0
-        self._picture_lock = threading.Lock()  # pictures are asked for from several threads
         self._tracking = ThreadPoolExecutor(1, "tracker")
-        self._saved_revision = -1
+        self._unsaved: dict[int, tuple[int, int]] = {}
+        self._saving = asyncio.Lock()
         self._saver: asyncio.Task[None] | None = None
         self._follower: asyncio.Task[None] | None = None
-        if self.file.exists():
-            self.project = read_project(self.file)
-            found = (tuple(self.project.size_hw), self.project.num_frames)
-            if found != (tuple(self.frames.size_hw), len(self.frames)):
-                self.frames.close()
-                raise InputError(
-                    f"{self.file.name} must be of this video ({len(self.frames)} frames of "
-                    f"{self.frames.size_hw[1]} x {self.frames.size_hw[0]}), got one of {found[1]} frames of "
-                    f"{found[0][1]} x {found[0][0]}; move it away or open the video it was made of"
-                )
-        else:
-            self.project = Project(video.name, self.frames.size_hw, len(self.frames))
+        try:
+            self.store = ProjectStore(folder, video.name)
+        except BaseException:
+            self.frames.close()
+            raise
+        try:
+            self.project = self._load()
+        except BaseException:
+            self.store.close()
+            self.frames.close()
+            raise
+        self._saved_revision = self.project.revision
+
+    def _load(self) -> Project:
+        project = self.store.load()
+        if project is None:
+            return Project(self.video.name, self.frames.size_hw, len(self.frames))
+        found = (tuple(project.size_hw), project.num_frames)
+        if found != (tuple(self.frames.size_hw), len(self.frames)):
+            raise InputError(
+                f"{self.store.file.name} must be of this video ({len(self.frames)} frames of "
+                f"{self.frames.size_hw[1]} x {self.frames.size_hw[0]}), got one of {found[1]} frames of "
+                f"{found[0][1]} x {found[0][0]}; move it away or open the video it was made of"
+            )
+        return project
 
     # Messages for pages.
 
@@ -89,25 +99,24 @@ class Session:
             "height": height,
             "num_frames": self.project.num_frames,
             "frame_rate": self.frames.frame_rate,
-            "file": self.file.name,
+            "file": self.store.file.name,
+            "stamp": self._stamp(),
             **self._standing(),
         }
 
-    def rows(self, target: int, first: int, last: int) -> dict[str, Any]:
-        """Return the message that holds the rows of a target in a range of frames."""
-        held = self.project.targets[target]
-        return {
-            "type": "rows",
-            "target": target,
-            "first": first,
-            "last": last,
-            "rows": held.entries(first, last),
-        }
+    def _stamp(self) -> str:
+        """Return what changes when the video is replaced by another, so that pages show no old pictures."""
+        found = self.video.stat()
+        return f"{found.st_mtime_ns:x}-{found.st_size:x}"
 
     def all_rows(self) -> list[dict[str, Any]]:
-        """Return the messages that hold every row."""
+        """Return the messages that announce every row; `encode` makes their content when they are sent."""
         last = self.project.num_frames - 1
-        return [self.rows(target, 0, last) for target in self.project.targets]
+        return [{"type": "rows", "blocks": [(target, 0, last)]} for target in self.project.targets]
+
+    def encode(self, message: Mapping[str, Any]) -> bytes:
+        """Return a message of rows as it is sent, with the rows of this moment."""
+        return rows_message(self.project.targets, message["blocks"])
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Send a message to every page."""
@@ -153,9 +162,9 @@ class Session:
     def _announce(self, before: Mapping[int, Target]) -> None:
         self.tell({"type": "targets", **self._standing()})
         last = self.project.num_frames - 1
-        for target_id, target in self.project.targets.items():
-            if before.get(target_id) is not target:
-                self.tell(self.rows(target_id, 0, last))
+        changed = [key for key, target in self.project.targets.items() if before.get(key) is not target]
+        if changed:
+            self.tell({"type": "rows", "blocks": [(key, 0, last) for key in changed]})
         self.save_soon()
 
     def take(self, targets: Sequence[Target]) -> None:
@@ -167,7 +176,7 @@ class Session:
         if self.run is not None:
             raise InputError("a tracker is at work; stop it before reading a file")
         before = self.project.targets
-        self.project.replace_all(targets)
+        self.project.add_all(targets)
         self._announce(before)
 
     # Saving.
@@ -179,41 +188,35 @@ class Session:
 
     async def _save_later(self) -> None:
         await asyncio.sleep(SAVE_SECONDS)
+        await self._save_and_tell()
+
+    async def _save_and_tell(self) -> None:
         try:
-            self.save()
+            await self.save()
         except StarktrackError as error:
             self.tell({"type": "error", "message": f"The project is not saved: {error}"})
         else:
             self.tell({"type": "saved", "revision": self._saved_revision})
 
-    def save(self) -> None:
-        """Write the project now, if it changed."""
-        if self.project.revision != self._saved_revision or self.run is not None:
-            revision = self.project.revision
-            write_project(self.file, self.project)
+    async def save(self) -> None:
+        """Write what changed since the last call.
+
+        Raises:
+            InputError: The disk is full, or the folder cannot be written to; the next call tries again.
+        """
+        async with self._saving:
+            revision, written = self.project.revision, self._unsaved
+            if revision == self._saved_revision and not written:
+                return
+            self._unsaved = {}
+            try:
+                await asyncio.to_thread(self.store.save, self.project.snapshot(), written)
+            except StarktrackError:
+                _widen(self._unsaved, written)
+                raise
             self._saved_revision = revision
-
-    # Pictures.
-
-    def picture(self, index: int, width: int) -> bytes:
-        """Return a frame as JPEG, at most `width` pixels wide; runs in any thread."""
-        key = (index, width)
-        with self._picture_lock:
-            if key in self._pictures:
-                return self._pictures[key]
-        image = self.frames.read(index)
-        if 0 < width < image.shape[1]:
-            height = max(1, round(image.shape[0] * width / image.shape[1]))
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)[1].tobytes()
-        with self._picture_lock:
-            if key not in self._pictures:
-                self._pictures[key] = encoded
-                self._picture_bytes += len(encoded)
-            while self._picture_bytes > MOST_PICTURE_BYTES and len(self._pictures) > 1:
-                self._picture_bytes -= len(self._pictures.pop(next(iter(self._pictures))))
-        return encoded
+            if self.run is None and self.store.is_long():
+                await asyncio.to_thread(self.store.fold, self.project.snapshot())
 
     # Tracking.
 
@@ -225,20 +228,20 @@ class Session:
         """
         if self.run is not None:
             raise InputError("a tracker is at work already; stop it first")
-        if direction not in ("forward", "backward"):
-            raise InputError(f"a direction must be forward or backward, got {direction!r}")
+        if direction not in DIRECTIONS:
+            raise InputError(f"a direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
         if not targets:
             raise InputError("tracking needs at least one target, got none; draw a box first")
         for target in targets:
-            held = self.project._target(target)
-            if not 0 <= frame < self.project.num_frames or np.isnan(held.boxes_xywh[frame, 0]):
+            held = self.project.target(target)
+            if not held.has_box(frame):
                 raise InputError(f"{held.name} must have a box in frame {frame} to start from; draw one")
         before = self.project.targets
         copies = self.project.begin_tracking(targets)
         for held in copies.values():
             if held.kinds[frame] in (Kind.TRACKED, Kind.INTERPOLATED):
                 held.kinds[frame] = Kind.KEY
-        run = Run(copies, frame, 1 if direction == "forward" else -1, to_next_key, at=frame)
+        run = Run(copies, frame, DIRECTIONS[direction], to_next_key, at=frame)
         run.go_on.set()
         self.run = run
         self._announce(before)
@@ -266,9 +269,8 @@ class Session:
             self._send_rows(run)
             if done:
                 break
-            if time.monotonic() - last_save > SAVE_SECONDS:
-                with contextlib.suppress(StarktrackError):
-                    await asyncio.get_running_loop().run_in_executor(None, self.save)
+            if time.monotonic() - last_save > SAVE_SECONDS and not self._saving.locked():
+                self._saver = asyncio.create_task(self._save_and_tell())
                 last_save = time.monotonic()
         try:
             work.result()
@@ -282,30 +284,53 @@ class Session:
         self.save_soon()
 
     def _send_rows(self, run: Run) -> None:
-        for target, (first, last) in run.take_written().items():
-            self.tell(self.rows(target, first, last))
+        written = run.take_written()
+        _widen(self._unsaved, written)
+        if written:
+            self.tell({"type": "rows", "blocks": [(target, *frames) for target, frames in written.items()]})
+        outlines = run.take_outlines()
         rate = run.num_done / run.seconds if run.seconds else 0.0
-        last = self.project.num_frames - 1
-        left = last - run.at if run.step > 0 else run.at
         self.tell(
-            {"type": "progress", "frame": run.at, "left": left, "frames_per_second": round(rate, 1)},
+            {
+                "type": "progress",
+                "frame": run.at,
+                "left": run.num_frames - run.num_done,
+                "frames_per_second": round(rate, 1),
+                "outlines": None if outlines is None else {"frame": outlines[0], "lines": outlines[1]},
+            }
         )
 
     def _work(self, run: Run) -> None:
         if self._tracker is None:
             self._tracker = self._make_tracker()
-        run.work(self.frames, self._tracker, self.project.num_frames)
+        # Frames of its own, so that a page that looks elsewhere does not make the decoder jump.
+        with self.frames.again(cache_bytes=CACHE_BYTES) as frames:
+            self.pictures.tracked = frames
+            try:
+                run.work(frames, self._tracker, self.project.num_frames)
+            finally:
+                self.pictures.tracked = None
 
     async def close(self) -> None:
         """Stop the tracker, save, and close the video."""
         self.stop()
         while self.run is not None:
             await asyncio.sleep(ROWS_SECONDS)
-        if self._saver is not None:
+        if self._saver is not None and not self._saving.locked():
             self._saver.cancel()
-        self.save()
-        self._tracking.shutdown()
-        self.frames.close()
+        try:
+            await self.save()
+            await asyncio.to_thread(self.store.fold, self.project.snapshot())
+        finally:
+            self.store.close()
+            self._tracking.shutdown()
+            self.frames.close()
+
+
+def _widen(ranges: dict[int, tuple[int, int]], added: Mapping[int, tuple[int, int]]) -> None:
+    for key, (first, last) in added.items():
+        held = ranges.get(key, (first, last))
+        ranges[key] = (min(first, held[0]), max(last, held[1]))
 
 
 OPERATIONS: dict[str, dict[str, bool]] = {

@@ -20,9 +20,10 @@ export class Link {
   connect() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/api/socket?path=${encodeURIComponent(this.path)}`);
+    socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => { this.delay = 500; this.onStanding(true); };
-    socket.onmessage = (event) => this.take(JSON.parse(event.data));
+    socket.onmessage = ({ data }) => this.take(typeof data === "string" ? JSON.parse(data) : { type: "rows", content: data });
     socket.onclose = () => {
       this.onStanding(false);
       for (const { reject } of this.waiting.values()) reject(new Error("The server is not there; it is asked again."));

@@ -1,7 +1,9 @@
 // The page: joins model, stage, timeline and the server.
 
+import { Files } from "./files.js";
 import { KIND, Model } from "./model.js";
 import { Link, fetchJson } from "./link.js";
+import { Overlay } from "./overlay.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
 
@@ -11,14 +13,19 @@ const link = new Link(take, (isThere) => { if (!isThere) say("The server is not 
 const stage = new Stage($("picture"), model, {
   onNew: (box) => newTarget(box),
   onBox: ({ choose, target, box }) => { if (choose !== undefined) choose_(choose); else ask("set_box", { target, frame: model.frame, box_xywh: box }); },
-  onFrameShown: () => {},
   onError: say,
 });
 const timeline = new Timeline($("timeline"), model, (frame, target) => { if (target !== null) choose_(target); go(frame); });
+const files = new Files(model, { onOpen: (path) => open(path), onError: say, onDone: (words) => { $("saved").textContent = words; } });
+const overlay = new Overlay($("overlay"), $("overlay-note"), model, () => redraw());
+stage.overlay = overlay;
+model.onRows = (target, first, last) => timeline.touch(target, first, last);
 let playing = null;
 let followed = false;
-let afterTracking = null;
+let followedAt = 0;
 let redrawDue = false;
+
+const FOLLOW_MS = 80;
 
 function say(error) {
   const text = error instanceof Error ? error.message : String(error);
@@ -44,19 +51,23 @@ function take(message) {
   if (message.type === "project") {
     model.begin({ ...message, path: link.path });
     stage.begin();
+    timeline.forget();
+    overlay.clear();
     controls(message);
     go(Math.min(model.frame, message.num_frames - 1));
   } else if (message.type === "targets") {
     const wasTracking = model.tracking;
     model.list(message);
     controls(message);
-    if (wasTracking && !message.tracking) trackingEnded();
+    if (wasTracking && !message.tracking) { followed = false; $("speed").textContent = ""; }
   } else if (message.type === "rows") {
-    model.rows(message);
+    model.rows(message.content);
+    hint();
+    if (!model.tracking) overlay.ask();
   } else if (message.type === "progress") {
-    const seconds = message.frames_per_second ? Math.ceil(message.left / message.frames_per_second) : 0;
-    $("speed").textContent = `${message.frames_per_second} frames/s, ${seconds} s left`;
-    if (followed && model.tracking && stage.loading.size < 2) go(message.frame);
+    progress(message);
+  } else if (message.type === "exporting") {
+    $("saved").textContent = `Exporting … ${Math.round(100 * message.share)} %`;
   } else if (message.type === "saved") {
     $("saved").textContent = "Saved";
   } else if (message.type === "error") {
@@ -65,12 +76,25 @@ function take(message) {
   redraw();
 }
 
-function trackingEnded() {
-  $("speed").textContent = "";
-  followed = false;
-  const next = afterTracking;
-  afterTracking = null;
-  if (next) next();
+function progress({ frame, left, frames_per_second: rate, outlines }) {
+  if (!model.tracking) return;
+  const seconds = rate ? Math.ceil(left / rate) : 0;
+  const time = seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+  $("speed").textContent = rate ? `${rate} frames/s, ${time} left` : "Loading the network …";
+  if (outlines) overlay.take(outlines);
+  if (!followed || stage.loading.size || performance.now() - followedAt < FOLLOW_MS) return;
+  followedAt = performance.now();
+  go(outlines && overlay.kind === "outline" ? outlines.frame : frame);
+}
+
+/** Say what comes next, until a person has done it once. */
+function hint() {
+  const targets = [...model.targets.values()];
+  const words = !targets.length ? "Drag a box around what you want to follow."
+    : model.tracking || targets.some((each) => each.kinds.includes(KIND.TRACKED)) ? ""
+      : "Press Track (T) to follow it through the video, or New target (N) to add another.";
+  $("hint").textContent = words;
+  $("hint").hidden = !words;
 }
 
 function controls(standing) {
@@ -88,8 +112,10 @@ function controls(standing) {
   $("doubtful").disabled = !hasTargets;
   $("frame-tools").disabled = model.chosen === null || model.tracking;
   $("saved").textContent = "";
-  $("hint").hidden = hasTargets;
+  $("overlay").disabled = !hasTargets;
+  hint();
   const list = $("targets");
+  if (list.contains(document.activeElement) && document.activeElement.type === "text" && list.children.length === model.targets.size) return;
   list.replaceChildren(...[...model.targets.values()].map((target, number) => targetRow(target, number)));
   const join = $("join");
   join.replaceChildren(option("", "another target"), ...[...model.targets.values()]
@@ -140,6 +166,7 @@ function choose_(id) {
     row.firstElementChild.setAttribute("aria-pressed", String(isChosen));
   }
   $("frame-tools").disabled = model.tracking;
+  overlay.ask();
   redraw();
 }
 
@@ -159,6 +186,8 @@ function go(frame) {
   $("frame").value = String(model.frame);
   redraw();
   stage.show();
+  if (!playing) overlay.ask();
+  if (!playing && !model.tracking) $("spoken").textContent = model.words;
 }
 
 function play() {
@@ -178,12 +207,6 @@ async function track(direction) {
   if (!targets.length) { say("No target has a box in this frame. Draw one, or go to a frame that has one."); return; }
   followed = true;
   await ask("track", { targets, frame: model.frame, direction, to_next_key: $("to-key").checked });
-}
-
-function trackBoth() {
-  const start = model.frame;
-  afterTracking = () => { go(start); track("backward"); };
-  track("forward");
 }
 
 function frameTool(action, values) {
@@ -228,6 +251,13 @@ function boxInTheMiddle() {
   else ask("set_box", { target: model.chosen, frame: model.frame, box_xywh: box });
 }
 
+function nextOverlay() {
+  const choices = [...$("overlay").options].filter((each) => !each.disabled);
+  const at = choices.findIndex((each) => each.value === $("overlay").value);
+  $("overlay").value = choices[(at + 1) % choices.length].value;
+  $("overlay").dispatchEvent(new Event("change"));
+}
+
 const KEYS = [
   ["Left, Right", "one frame back or on; with Shift ten", null],
   ["Home, End", "first or last frame", null],
@@ -240,14 +270,16 @@ const KEYS = [
   ["1 to 9", "choose a target", null],
   ["T", "track forward from the boxes of this frame", () => track("forward")],
   ["R", "track backward", () => track("backward")],
-  ["B", "track both ways", trackBoth],
+  ["B", "track both ways", () => track("both")],
   ["Esc", "stop tracking", null],
   ["A", "not visible in this frame", markAbsent],
   ["Delete", "remove the box of this frame", null],
   ["I", "interpolate between the key boxes around this frame", interpolate],
   ["C", "cut the track before this frame", cutHere],
   ["Enter", "accept the whole track as key boxes", null],
-  ["+ and -", "zoom about the chosen box; 0 shows all. The wheel zooms, Alt and drag moves.", null],
+  ["+ and -", "zoom about the chosen box; 0 shows all", null],
+  ["Wheel, Alt+drag", "zoom at the pointer, move the picture; with fingers: two of them", null],
+  ["O", "show the outline, the maps of the network, or nothing", nextOverlay],
   ["Ctrl+Z, Ctrl+Y", "undo, redo", null],
   ["?", "this list", () => $("help").showModal()],
 ];
@@ -281,35 +313,7 @@ document.addEventListener("keydown", (event) => {
   if (isOurs) event.preventDefault();
 });
 
-// Videos, files in and out.
-
-async function openList(folder = "") {
-  $("list-error").textContent = "";
-  try {
-    const content = await fetchJson(`/api/folder?path=${encodeURIComponent(folder)}`);
-    const crumbs = ["", ...content.folder.split("/").filter(Boolean).map((_, i, all) => all.slice(0, i + 1).join("/"))];
-    $("crumbs").replaceChildren(...crumbs.map((each) => button(each.split("/").at(-1) || "All videos", () => openList(each))));
-    const rows = content.entries.map((entry) => {
-      const item = document.createElement("li");
-      const name = entry.path.split("/").at(-1);
-      const words = { folder: `${name}/`, images: `${name}/ (frames)`, video: name };
-      item.append(button(words[entry.kind], () => (entry.kind === "folder" ? openList(entry.path) : open(entry.path))));
-      return item;
-    });
-    if (!rows.length) { const item = document.createElement("li"); item.textContent = "No video lies here."; rows.push(item); }
-    $("entries").replaceChildren(...rows);
-    if (!$("list").open) $("list").showModal();
-    return content;
-  } catch (error) { say(error); return null; }
-}
-
-function button(text, run) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.textContent = text;
-  made.addEventListener("click", run);
-  return made;
-}
+// Videos.
 
 async function open(path) {
   try {
@@ -322,70 +326,19 @@ async function open(path) {
   } catch (error) { $("list-error").textContent = error.message; if (!$("list").open) say(error); }
 }
 
-function upload(file) {
-  const request = new XMLHttpRequest();
-  const bar = $("upload-progress");
-  bar.hidden = false;
-  bar.value = 0;
-  $("list-error").textContent = "";
-  request.upload.onprogress = (event) => { if (event.lengthComputable) bar.value = event.loaded / event.total; };
-  request.onerror = () => { bar.hidden = true; $("list-error").textContent = "The upload broke off; send it again."; };
-  request.onload = () => {
-    bar.hidden = true;
-    let content = {};
-    try { content = JSON.parse(request.responseText); } catch { content.error = request.responseText; }
-    if (request.status === 200) open(content.path); else $("list-error").textContent = content.error ?? "The upload was refused.";
-  };
-  request.open("POST", `/api/upload?name=${encodeURIComponent(file.name)}`);
-  request.send(file);
-}
-
-async function exportAs(name) {
-  if (!name) return;
-  $("saved").textContent = "Exporting …";
-  try {
-    const response = await fetch(`/api/export?path=${encodeURIComponent(model.video.path)}&format=${encodeURIComponent(name)}`);
-    if (!response.ok) throw new Error((await response.json()).error);
-    const file = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? name;
-    const anchor = document.createElement("a");
-    anchor.href = URL.createObjectURL(await response.blob());
-    anchor.download = file;
-    anchor.click();
-    setTimeout(() => URL.revokeObjectURL(anchor.href), 10000);
-    $("saved").textContent = `Exported ${file}`;
-  } catch (error) { say(error); $("saved").textContent = ""; }
-}
-
-async function importFile(file) {
-  try {
-    const address = `/api/import?path=${encodeURIComponent(model.video.path)}&name=${encodeURIComponent(file.name)}`;
-    const content = await fetchJson(address, { method: "POST", body: file });
-    $("saved").textContent = `Imported ${content.targets} targets`;
-  } catch (error) { say(error); }
-}
-
 const CLICKS = {
-  "open-list": () => openList(), undo: () => ask("undo"), redo: () => ask("redo"),
-  "help-button": () => $("help").showModal(), "help-close": () => $("help").close(), "list-close": () => $("list").close(),
+  "open-list": () => files.list(), undo: () => ask("undo"), redo: () => ask("redo"),
+  "help-button": () => $("help").showModal(), "help-close": () => $("help").close(),
   "message-close": quiet, "new-target": () => setNew(!stage.isNew), absent: markAbsent, "clear-box": removeBox, interpolate,
   cut: cutHere, accept: acceptAll, "delete-target": () => frameTool("delete_target", {}),
   first: () => go(0), back: () => go(model.frame - 1), forth: () => go(model.frame + 1), play,
-  track: () => track("forward"), "track-back": () => track("backward"), "track-both": trackBoth,
-  stop: () => { afterTracking = null; ask("stop"); }, doubtful: nextDoubtful,
+  track: () => track("forward"), "track-back": () => track("backward"), "track-both": () => track("both"),
+  stop: () => ask("stop"), doubtful: nextDoubtful,
   pause: () => { const isPaused = $("pause").textContent === "Pause"; $("pause").textContent = isPaused ? "Go on" : "Pause"; ask(isPaused ? "pause" : "resume"); },
 };
 for (const [id, run] of Object.entries(CLICKS)) $(id).addEventListener("click", run);
 $("frame").addEventListener("change", () => go(Number($("frame").value)));
 $("join").addEventListener("change", () => { if ($("join").value) frameTool("join", { other: Number($("join").value) }); });
-$("export").addEventListener("change", () => { exportAs($("export").value); $("export").value = ""; });
-$("import-file").addEventListener("change", () => { const [file] = $("import-file").files; if (file) importFile(file); $("import-file").value = ""; });
-$("upload").addEventListener("change", () => { const [file] = $("upload").files; if (file) upload(file); $("upload").value = ""; });
-for (const name of ["dragover", "drop"]) {
-  document.addEventListener(name, (event) => {
-    event.preventDefault();
-    if (name === "drop" && event.dataTransfer.files.length) { openList().then(() => upload(event.dataTransfer.files[0])); }
-  });
-}
 $("keys").replaceChildren(...KEYS.flatMap(([key, what]) => {
   const term = document.createElement("dt");
   term.textContent = key;
@@ -400,5 +353,9 @@ const start = await fetchJson("/api/folder").catch((error) => { say(error); retu
 if (start) {
   $("export").append(...start.exports.map((each) => option(each.name, each.label)));
   const wanted = decodeURIComponent(location.hash.slice(1)) || start.first_video;
-  if (wanted) open(wanted); else openList();
+  if (!start.can_explain) {
+    for (const each of $("overlay").querySelectorAll("[data-torch]")) { each.disabled = true; each.textContent += " (needs PyTorch)"; }
+    $("overlay").title = 'Maps need PyTorch: pip install "starktrack[torch]"';
+  }
+  if (wanted) open(wanted); else files.list();
 }

@@ -11,6 +11,7 @@ export class Model {
     this.frame = 0;
     this.chosen = null;
     this.tracking = false;
+    this.onRows = () => {};
   }
 
   /** Take the description of a video; rows follow. */
@@ -40,16 +41,29 @@ export class Model {
     if (!this.targets.has(this.chosen)) this.chosen = this.targets.size ? [...this.targets.keys()].at(-1) : null;
   }
 
-  /** Take the rows of a target in a range of frames; frames without a row have no box. */
-  rows(message) {
-    const target = this.targets.get(message.target);
-    if (!target) return;
-    target.kinds.fill(0, message.first, message.last + 1);
-    for (const [frame, kind, state, score, x, y, w, h] of message.rows) {
-      target.kinds[frame] = kind;
-      target.states[frame] = state;
-      target.scores[frame] = score ?? NaN;
-      target.boxes.set([x ?? NaN, y ?? NaN, w ?? NaN, h ?? NaN], 4 * frame);
+  /** Take the rows of targets in ranges of frames; frames without a row have no box. See rows.py for the bytes. */
+  rows(buffer) {
+    const length = new DataView(buffer).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+    let at = 4 + length;
+    for (const [id, first, last, count] of header.blocks) {
+      const boxes = new Float32Array(buffer, at, 4 * count);
+      const scores = new Float32Array(buffer, at + 16 * count, count);
+      const frames = new Uint32Array(buffer, at + 20 * count, count);
+      const kinds = new Uint8Array(buffer, at + 24 * count, count);
+      const states = new Uint8Array(buffer, at + 25 * count, count);
+      at += Math.ceil(26 * count / 4) * 4;
+      const target = this.targets.get(id);
+      if (!target) continue;
+      target.kinds.fill(0, first, last + 1);
+      for (let row = 0; row < count; row++) {
+        const frame = first + frames[row];
+        target.kinds[frame] = kinds[row];
+        target.states[frame] = states[row];
+        target.scores[frame] = scores[row];
+        for (let side = 0; side < 4; side++) target.boxes[4 * frame + side] = boxes[4 * row + side];
+      }
+      this.onRows(target, first, last);
     }
   }
 
@@ -57,6 +71,16 @@ export class Model {
     const kind = target.kinds[frame];
     if (kind === KIND.NONE || kind === KIND.ABSENT) return null;
     return [...target.boxes.subarray(4 * frame, 4 * frame + 4)];
+  }
+
+  /** Say in words where the chosen target is in this frame. */
+  get words() {
+    const target = this.chosenTarget;
+    if (!target) return `Frame ${this.frame}`;
+    const kind = target.kinds[this.frame];
+    const score = target.scores[this.frame];
+    const place = ["no box", "key box", STATE_NAMES[target.states[this.frame]] || "tracked", "interpolated", "not visible"][kind];
+    return `Frame ${this.frame}, ${target.name}: ${place}${kind && Number.isFinite(score) ? `, score ${score.toFixed(2)}` : ""}`;
   }
 
   get chosenTarget() { return this.targets.get(this.chosen) ?? null; }

@@ -3,11 +3,15 @@
 import { KIND, STATE, STATE_NAMES } from "./model.js";
 
 const HANDLE = 9;
+const TOUCH_HANDLE = 22;
 const MOST_BITMAPS = 48;
 
 export class Stage {
-  constructor(canvas, model, { onBox, onNew, onFrameShown, onError }) {
-    Object.assign(this, { canvas, model, onBox, onNew, onFrameShown, onError });
+  constructor(canvas, model, { onBox, onNew, onError }) {
+    Object.assign(this, { canvas, model, onBox, onNew, onError });
+    this.overlay = null;
+    this.pointers = new Map();
+    this.pinch = null;
     this.context = canvas.getContext("2d");
     this.bitmaps = new Map();
     this.loading = new Map();
@@ -19,7 +23,8 @@ export class Stage {
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.up(event));
-    canvas.addEventListener("pointercancel", () => { this.drag = null; this.draw(); });
+    canvas.addEventListener("pointercancel", (event) => { this.pointers.delete(event.pointerId); this.pinch = null; this.drag = null; this.draw(); });
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     new ResizeObserver(() => this.resize()).observe(canvas);
   }
@@ -77,7 +82,7 @@ export class Stage {
     if (this.loading.has(key)) return this.loading.get(key);
     const video = this.model.video;
     const work = (async () => {
-      const address = `/api/frame?path=${encodeURIComponent(video.path)}&index=${frame}&width=${this.pictureWidth}`;
+      const address = `/api/frame?path=${encodeURIComponent(video.path)}&index=${frame}&width=${this.pictureWidth}&v=${video.stamp}`;
       const response = await fetch(address);
       if (!response.ok) throw new Error((await response.json()).error ?? `the server answered ${response.status}`);
       const bitmap = await createImageBitmap(await response.blob());
@@ -93,12 +98,13 @@ export class Stage {
     try { return await work; } finally { this.loading.delete(key); }
   }
 
-  /** Show the model's frame: its boxes at once, its picture as soon as it is there. */
+  /** Show the model's frame: its boxes at once, its picture as soon as it is there; then load the next ones. */
   async show() {
     const frame = this.model.frame;
     try {
       await this.load(frame);
-      if (frame === this.model.frame) { this.draw(); this.onFrameShown(frame); }
+      if (frame === this.model.frame) this.draw();
+      if (this.model.tracking) return; // the tracker needs the time, and has not been there yet
       for (let ahead = 1; ahead <= 3; ahead++) {
         if (frame + ahead < this.model.video.num_frames && this.loading.size < 4) this.load(frame + ahead).catch(() => {});
       }
@@ -120,6 +126,7 @@ export class Stage {
       context.imageSmoothingEnabled = scale < 3;
       context.drawImage(bitmap, x, y, model.video.width * scale, model.video.height * scale);
     }
+    this.overlay?.draw(context, this.map, window.devicePixelRatio || 1);
     for (const target of model.targets.values()) {
       const box = this.drag && this.drag.target === target.id ? this.drag.box : model.box(target);
       if (box) this.drawBox(target, box);
@@ -167,8 +174,8 @@ export class Stage {
   // The pointer.
 
   /** Return which part of which box lies under a point: a corner, the inside, or nothing. */
-  hit(point) {
-    const reach = HANDLE * (window.devicePixelRatio || 1) / this.map.scale;
+  hit(point, isTouch) {
+    const reach = (isTouch ? TOUCH_HANDLE : HANDLE) * (window.devicePixelRatio || 1) / this.map.scale;
     const chosen = this.model.chosenTarget;
     const others = [...this.model.targets.values()].filter((each) => each !== chosen).reverse();
     for (const target of [...(chosen ? [chosen] : []), ...others]) {
@@ -187,12 +194,15 @@ export class Stage {
     if (!this.model.video || (event.button !== 0 && event.button !== 1)) return;
     this.canvas.focus();
     this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (this.pointers.size === 2) { this.beginPinch(); return; }
+    if (this.pointers.size > 2) return;
     const start = this.toImage(event);
     if (event.button === 1 || event.altKey) {
       this.drag = { kind: "pan", start: [event.clientX, event.clientY], pan: [...this.pan] };
       return;
     }
-    const hit = this.isNew || this.model.tracking ? null : this.hit(start);
+    const hit = this.isNew || this.model.tracking ? null : this.hit(start, event.pointerType === "touch");
     if (hit) {
       this.onBox({ choose: hit.target.id });
       this.drag = { kind: hit.part, target: hit.target.id, start, from: hit.box, box: hit.box, isMoved: false };
@@ -202,7 +212,37 @@ export class Stage {
     }
   }
 
+  /** Two fingers zoom and pan; what the first one had begun to draw is forgotten. */
+  beginPinch() {
+    this.drag = null;
+    const [a, b] = [...this.pointers.values()];
+    const middle = { clientX: (a[0] + b[0]) / 2, clientY: (a[1] + b[1]) / 2 };
+    this.pinch = { distance: Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1])), zoom: this.zoom, at: this.toImage(middle) };
+    this.draw();
+  }
+
+  movePinch() {
+    const [a, b] = [...this.pointers.values()];
+    const middle = { clientX: (a[0] + b[0]) / 2, clientY: (a[1] + b[1]) / 2 };
+    const distance = Math.hypot(a[0] - b[0], a[1] - b[1]);
+    this.zoom = Math.min(64, Math.max(1, this.pinch.zoom * distance / this.pinch.distance));
+    this.holdUnder(middle, this.pinch.at);
+  }
+
+  /** Pan so that a point of the image lies under a pointer; without zoom the whole image is shown. */
+  holdUnder(event, point) {
+    if (this.zoom === 1) { this.pan = [0, 0]; } else {
+      const now = this.toImage(event);
+      const { scale } = this.map;
+      this.pan = [this.pan[0] + (now[0] - point[0]) * scale, this.pan[1] + (now[1] - point[1]) * scale];
+    }
+    this.show();
+    this.draw();
+  }
+
   move(event) {
+    if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (this.pinch) { if (this.pointers.size === 2) this.movePinch(); return; }
     if (!this.drag) return;
     if (this.drag.kind === "pan") {
       const ratio = window.devicePixelRatio || 1;
@@ -223,7 +263,9 @@ export class Stage {
     this.draw();
   }
 
-  up() {
+  up(event) {
+    this.pointers.delete(event.pointerId);
+    if (this.pinch) { if (!this.pointers.size) this.pinch = null; return; }
     const drag = this.drag;
     this.drag = null;
     if (!drag || drag.kind === "pan" || !drag.isMoved || !drag.box) { this.draw(); return; }
@@ -240,12 +282,7 @@ export class Stage {
     event.preventDefault();
     const before = this.toImage(event);
     this.zoom = Math.min(64, Math.max(1, this.zoom * Math.exp(-event.deltaY * 0.0015)));
-    if (this.zoom === 1) { this.pan = [0, 0]; } else {
-      const after = this.toImage(event);
-      const { scale } = this.map;
-      this.pan = [this.pan[0] + (after[0] - before[0]) * scale, this.pan[1] + (after[1] - before[1]) * scale];
-    }
-    this.show();
+    this.holdUnder(event, before);
   }
 
   /** Zoom by a factor about the chosen box, or the middle. */
@@ -261,6 +298,7 @@ export class Stage {
       ];
     }
     this.show();
+    this.draw();
   }
 }
 
