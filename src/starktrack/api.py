@@ -1,11 +1,13 @@
 """The few lines that join configuration, network and tracker."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from starktrack.config.loading import from_mapping, to_mapping
+from starktrack.config.precision import Precision, check_known_precision, check_precision
 from starktrack.config.presets import preset, presets_of
 from starktrack.config.schema import TrackingConfig
 from starktrack.data.track_output import TrackedFrame
@@ -15,7 +17,7 @@ from starktrack.tracking.images import Color
 from starktrack.tracking.protocol import Engine, Refiner
 from starktrack.tracking.tracker import TargetBoxes, Tracker
 
-EngineName = Literal["auto", "torch", "onnx"]
+EngineName = Literal["auto", "torch", "onnx", "openvino"]
 
 
 def load(
@@ -24,6 +26,7 @@ def load(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    precision: Precision = "auto",
     refine: str | Path | None = None,
     settings: TrackingConfig | Mapping[str, Any] | None = None,
     color: Color = "rgb",
@@ -34,9 +37,13 @@ def load(
         model: A preset's name; without it, whatever the weights are of, `stark_mobile` without weights.
         weights: A checkpoint written by `starktrack convert` or `starktrack train`, or a network written by
             `starktrack export`, or `stark_mobile` for those that come with the package, as without any.
-        device: `auto`, `cpu`, `cuda` or `mps`; the ONNX engine runs on the CPU.
-        engine: `torch` for checkpoints, `onnx` for exported networks (no PyTorch needed); `auto` goes by the
-            file. Weights of the package run on ONNX Runtime unless a GPU or `torch` is asked for.
+        device: `auto`, `cpu`, `cuda` or `mps` for checkpoints; `auto` (the CPU), `cpu`, `cuda`, `tensorrt`,
+            `coreml` or `directml` for exported networks.
+        engine: `torch` for checkpoints; `onnx` (ONNX Runtime) and `openvino` for exported networks, which need no
+            PyTorch. `auto` goes by the file: an exported network runs on OpenVINO where that is installed, on the
+            CPU. Weights of the package are the exported ones unless a GPU or `torch` is asked for.
+        precision: `auto` is that of the file, which is float32 unless it was exported otherwise. `bfloat16`
+            computes in half the bits, where engine `openvino` and the processor can.
         refine: Weights of a refiner, a checkpoint or an exported one, or the name of one that comes with the
             package (`refine_mobile`): boxes are refined, and `TrackOutput.mask` is the target's outline.
         settings: How to track: a `TrackingConfig`, or only what differs from the settings stored with the
@@ -44,10 +51,11 @@ def load(
         color: Order of the channels of arrays that the tracker gets: `rgb`, or `bgr` as OpenCV reads pictures.
 
     Raises:
-        ConfigError: Unknown model or engine, or a setting that does not exist or is out of its range.
-        CheckpointError: No weights, damaged ones, or those of another model or for another engine.
-        DeviceError: This machine has no such device.
-        MissingExtraError: PyTorch is needed and not installed.
+        ConfigError: Unknown model, engine or precision, or a setting that does not exist or is out of its range.
+        CheckpointError: No weights, damaged ones, or those of another model, for another engine or in another
+            precision.
+        DeviceError: This machine has no such device, or its processor has no bfloat16.
+        MissingExtraError: PyTorch or OpenVINO is needed and not installed.
 
     Example:
         >>> import starktrack
@@ -55,8 +63,8 @@ def load(
         >>> tracker.settings.lost_after, tracker.settings.update_interval
         (3, 25)
     """
-    chosen = load_engine(model, weights=weights, device=device, engine=engine)
-    # An engine that was asked for is the tracker's; for weights of the package it is the refiner's as well.
+    chosen = load_engine(model, weights=weights, device=device, engine=engine, precision=precision)
+    # An engine and a precision that were asked for are the tracker's; the refiner has them where it can.
     refiner = None if refine is None else load_refiner(refine, device=device, engine=engine)
     if isinstance(settings, Mapping):
         settings = from_mapping(TrackingConfig, {**to_mapping(chosen.config.tracking), **settings})
@@ -69,6 +77,7 @@ def from_pretrained(
     revision: str | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    precision: Precision = "auto",
     refine: str | Path | None = None,
     settings: TrackingConfig | Mapping[str, Any] | None = None,
     color: Color = "rgb",
@@ -77,9 +86,9 @@ def from_pretrained(
 
     Args:
         revision: Branch, tag or commit.
-        engine: `torch` takes the repository's checkpoint, `onnx` its exported network; `auto` whichever is
-            there, the checkpoint first where PyTorch is installed or a GPU is asked for.
-        refine, settings, color: As `load`.
+        engine: `torch` takes the repository's checkpoint, `onnx` and `openvino` its exported network; `auto`
+            whichever is there, the checkpoint first where PyTorch is installed or a GPU is asked for.
+        precision, refine, settings, color: As `load`.
 
     Raises:
         MissingExtraError: `huggingface_hub` or PyTorch is not installed.
@@ -96,11 +105,20 @@ def from_pretrained(
     _check_engine(engine)
     if engine == "auto":
         has_torch = all(find_spec(package) for package in _TORCH_PACKAGES)
-        order = ("torch", "onnx") if has_torch or device not in ("auto", "cpu") else ("onnx", "torch")
+        is_torch_device = device.partition(":")[0] in ("cuda", "mps")
+        order = ("torch", "onnx") if has_torch or is_torch_device else ("onnx", "torch")
     else:
-        order = (engine,)
+        order = ("torch" if engine == "torch" else "onnx",)
     weights = download(repository, order, revision=revision)
-    return load(weights=weights, device=device, engine=engine, refine=refine, settings=settings, color=color)
+    return load(
+        weights=weights,
+        device=device,
+        engine=engine,
+        precision=precision,
+        refine=refine,
+        settings=settings,
+        color=color,
+    )
 
 
 def push(weights: str | Path, repository: str, *, private: bool = False) -> str:
@@ -131,12 +149,19 @@ def load_engine(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    precision: Precision = "auto",
+    threads: int = 0,
 ) -> Engine:
-    """Return the network behind a tracker, to be shared by several; arguments and errors as `load`."""
+    """Return the network behind a tracker, to be shared by several; arguments and errors as `load`.
+
+    Args:
+        threads: Threads of one call of an exported network on the CPU; 0 takes a thread for each core.
+    """
     _check_model(model)
     _check_engine(engine)
+    check_known_precision(precision)
     file = weights_file(model or DEFAULT if weights is None else weights, "tracker", device, engine)
-    opened = _open(file, "tracker", device, _engine_of(file, engine))
+    opened = _open(file, "tracker", device, engine, precision, threads)
     if model is not None and opened.config.name != model:
         raise CheckpointError(
             f"weights must be of {model}, {file} is of {opened.config.name}; leave the model out, or give "
@@ -152,19 +177,19 @@ def load_refiner(
 
     Args:
         weights: A refiner's checkpoint or exported network, or the name of one that comes with the package.
-        device: `auto`, `cpu`, `cuda` or `mps`; an exported refiner runs on the CPU.
+        device: As `load`.
         engine: Of the weights of the package: which of their two files is taken. A file that is given runs on
-            the engine for its kind.
+            this engine if that is for its kind, else on the one that `auto` takes.
         threads: Threads of one call of an exported refiner; 0 takes a thread for each core.
 
     Raises:
         CheckpointError: No such weights, damaged ones, or a tracker's.
-        DeviceError: This machine has no such device, or the refiner was exported and another than the CPU is
-            asked for.
+        DeviceError: This machine has no such device.
         MissingExtraError: PyTorch is needed and not installed.
     """
     file = weights_file(weights, "refiner", device, engine)
-    return _open(file, "refiner", device, _engine_of(file, "auto"), threads)
+    is_for_file = engine in (("onnx", "openvino") if file.suffix == ".onnx" else ("torch",))
+    return _open(file, "refiner", device, engine if is_for_file else "auto", "auto", threads)
 
 
 def weights_file(weights: str | Path, kind: str, device: str = "auto", engine: str = "auto") -> Path:
@@ -201,7 +226,8 @@ def _suiting(device: str, engine: str) -> str:
     """Return which engine runs weights of the package: on a CPU the one that needs no PyTorch and is faster."""
     if engine != "auto":
         return engine
-    return "onnx" if device in ("auto", "cpu") else "torch"
+    is_torch_device = device.partition(":")[0] in ("cuda", "mps")
+    return "torch" if is_torch_device else "onnx"
 
 
 def _check_model(model: str | None) -> None:
@@ -215,36 +241,64 @@ def _check_model(model: str | None) -> None:
 
 
 def _check_engine(engine: str) -> None:
-    if engine not in ("auto", "torch", "onnx"):
-        raise ConfigError(f"an engine must be auto, torch or onnx, got {engine!r}")
+    if engine not in get_args(EngineName):
+        raise ConfigError(f"an engine must be auto, torch, onnx or openvino, got {engine!r}")
 
 
-def _engine_of(weights: Path, engine: str) -> str:
-    """Return which engine runs the file, if it is the one asked for."""
-    fitting = "onnx" if weights.suffix == ".onnx" else "torch"
-    if engine in ("auto", fitting):
-        return fitting
+def engine_of(weights: Path, engine: EngineName = "auto") -> EngineName:
+    """Return which engine runs a file wherever results are compared: never one that is merely installed.
+
+    Raises:
+        CheckpointError: It is not the one asked for.
+    """
+    fitting: tuple[EngineName, ...] = ("onnx", "openvino") if weights.suffix == ".onnx" else ("torch",)
+    if engine == "auto":
+        return fitting[0]
+    if engine in fitting:
+        return engine
     remedy = f"starktrack export {weights} {weights.with_suffix('.onnx')}"
     raise CheckpointError(
         f"the {engine} engine cannot run {weights}; "
         + (
-            f"run: {remedy}"
-            if engine == "onnx"
-            else "give it the .safetensors checkpoint, or use engine onnx"
+            "give it the .safetensors checkpoint, or use engine onnx"
+            if engine == "torch"
+            else f"run: {remedy}"
         )
     )
 
 
-def _open(file: Path, kind: str, device: str, engine: str, threads: int = 0) -> Any:
+def _open(
+    file: Path, kind: str, device: str, engine: EngineName, precision: Precision = "auto", threads: int = 0
+) -> Any:
     """Return the engine of a network of this kind."""
-    if engine == "onnx":
+    chosen = engine_of(file, engine)
+    if chosen == "torch":
+        return _open_checkpoint(file, kind, device, precision)
+    if engine == "auto" and device in ("auto", "cpu"):
+        from starktrack.engines.openvino_models import is_installed, processor
+
+        if precision == "bfloat16":
+            chosen = "openvino"
+        elif is_installed():
+            with suppress(DeviceError):  # installed, but not for this processor
+                processor()
+                chosen = "openvino"
+    if chosen == "openvino":
         if device not in ("auto", "cpu"):
             raise DeviceError(
-                f"the onnx engine runs on the CPU, got device {device!r}; use cpu, or a .safetensors checkpoint"
+                f"the openvino engine runs on the CPU, got device {device!r}; use cpu, or engine onnx"
             )
-        from starktrack.engines.onnx_engine import open_onnx
+        from starktrack.engines.openvino_engine import open_openvino
 
-        return open_onnx(file, kind=kind, threads=threads)
+        return open_openvino(file, kind=kind, threads=threads, precision=precision)
+    from starktrack.engines.onnx_engine import open_onnx
+
+    where = "cpu" if device == "auto" else device
+    return open_onnx(file, kind=kind, threads=threads, device=where, precision=precision)
+
+
+def _open_checkpoint(file: Path, kind: str, device: str, precision: Precision) -> Any:
+    check_precision(file, precision, "float32", engine="torch")
     require_torch(f"running {file.name}")
     from starktrack.engines.torch_engine import TorchEngine, resolve_device
     from starktrack.kinds import load_network
@@ -276,6 +330,7 @@ def track(
     weights: str | Path | None = None,
     device: str = "auto",
     engine: EngineName = "auto",
+    precision: Precision = "auto",
     refine: str | Path | None = None,
     settings: TrackingConfig | Mapping[str, Any] | None = None,
     start_frame: int = 0,
@@ -289,7 +344,7 @@ def track(
             iterator of `(frame_index, {target_id: box or None})`, in the order of frames, in which None
             removes a target and the box of an id that is tracked starts that target again. Without a frame index
             boxes lie on frame `start_frame`.
-        model, weights, device, engine, refine, settings: As `load`.
+        model, weights, device, engine, precision, refine, settings: As `load`.
         start_frame: The first frame to track, from 0.
         intensity_range: LOW and HIGH of a video of more than 8 bits, shown as black and white; without it
             percentiles of its first frame.
@@ -315,6 +370,14 @@ def track(
     """
     from starktrack.data.frames import open_frames
 
-    tracker = load(model, weights=weights, device=device, engine=engine, refine=refine, settings=settings)
+    tracker = load(
+        model,
+        weights=weights,
+        device=device,
+        engine=engine,
+        precision=precision,
+        refine=refine,
+        settings=settings,
+    )
     with open_frames(video, start_frame=start_frame, intensity_range=intensity_range) as frames:
         yield from tracker.track(frames, boxes)

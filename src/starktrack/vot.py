@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from starktrack.api import load_engine, load_refiner
+from starktrack.api import engine_of, load_engine, load_refiner, weights_file
 from starktrack.arrays import Box, Image
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.data.sources.folders import Folder
@@ -108,9 +108,13 @@ def serve(
 def _load(
     weights: str, benchmark: str, device: str, settings: Iterable[str], refine: str | None = None
 ) -> Tracker:
-    engine = load_engine(weights=weights, device=device)
+    file = weights_file(weights, "tracker", device)
+    engine = load_engine(weights=file, device=device, engine=engine_of(file))  # results are compared
     config = for_benchmark(engine.config, benchmark, overrides=settings)
-    refiner = None if refine is None else load_refiner(refine, device=device)
+    refiner = None
+    if refine is not None:
+        file = weights_file(refine, "refiner", device)
+        refiner = load_refiner(file, device=device, engine=engine_of(file))
     return Tracker(engine, refiner, settings=config.tracking)
 
 

@@ -7,7 +7,7 @@ import starktrack
 from starktrack.api import load_refiner
 from starktrack.cli.export import export
 from starktrack.config.schema import Config
-from starktrack.engines.onnx_engine import OnnxEngine
+from starktrack.engines.exported import ExportedEngine
 from starktrack.engines.parity import compare
 from starktrack.errors import CheckpointError, ConfigError, InputError
 from starktrack.models.refine import build_refiner
@@ -28,7 +28,7 @@ def test_a_preset_becomes_a_file_that_can_be_loaded(tmp_path):
         "stark_lightning is stark_lightning with RANDOM weights, which find nothing: wrote" in result.output
     )
     engine = starktrack.load("stark_lightning", weights=tmp_path / "lightning.onnx").engine
-    assert isinstance(engine, OnnxEngine)
+    assert isinstance(engine, ExportedEngine)
 
 
 def test_a_preset_with_weights_in_the_package_is_exported_with_them(tmp_path):

@@ -9,6 +9,7 @@ from starktrack.api import load_refiner
 from starktrack.config.schema import Config
 from starktrack.engines import export as exporting
 from starktrack.engines.export import export_onnx
+from starktrack.engines.exported import ExportedEngine
 from starktrack.engines.onnx_engine import OnnxEngine, open_onnx
 from starktrack.engines.parity import Parity, compare
 from starktrack.engines.torch_engine import TorchEngine
@@ -119,10 +120,10 @@ def test_a_refiner_whose_cells_look_at_their_own_alone_is_exported(tmp_path):
 
 
 def test_the_file_and_the_device_decide_the_engine(exported):
-    assert isinstance(load_refiner(exported[0]), OnnxEngine)
-    assert isinstance(load_refiner("refine_mobile"), OnnxEngine)
+    assert isinstance(load_refiner(exported[0], engine="onnx"), OnnxEngine)
+    assert isinstance(load_refiner("refine_mobile"), ExportedEngine)
     assert isinstance(load_refiner("refine_mobile", device="cpu", engine="torch"), TorchEngine)
-    with pytest.raises(DeviceError, match="runs on the CPU, got device 'cuda'"):
+    with pytest.raises(DeviceError, match="device cuda needs an ONNX Runtime with CUDAExecutionProvider"):
         load_refiner(exported[0], device="cuda")
 
 

@@ -69,6 +69,7 @@ WITHOUT_TORCH = (
     "data.trajectory",
     "data.video",
     "engines.onnx_engine",
+    "engines.openvino_engine",
     "evaluation",
     "geometry",
     "interchange",

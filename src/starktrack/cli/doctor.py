@@ -11,6 +11,8 @@ EXTRAS = {
     "timm": "torch",
     "onnx": "export",
     "onnxscript": "export",
+    "openvino": "openvino",
+    "nncf": "quantise",
     "huggingface_hub": "hub",
     "scipy": "ablations",
     "matplotlib": "plots",
@@ -70,7 +72,7 @@ def _version(package: str) -> str | None:
 def _devices() -> list[tuple[str, str, str]]:
     import os
 
-    rows = [("device cpu", "yes", f"{os.cpu_count()} cores")]
+    rows = [("device cpu", "yes", f"{os.cpu_count()} cores"), _default_engine(), *_providers()]
     if _version("torch") is None:
         return rows
     import torch
@@ -79,6 +81,34 @@ def _devices() -> list[tuple[str, str, str]]:
     rows.append(("device cuda", "yes" if cuda else "no", torch.cuda.get_device_name() if cuda else ""))
     rows.append(("device mps", "yes" if torch.backends.mps.is_available() else "no", ""))
     return rows
+
+
+def _default_engine() -> tuple[str, str, str]:
+    """Return which engine `auto` takes for exported networks on the CPU, and what it computes natively there."""
+    from starktrack.engines.openvino_models import capabilities, is_installed
+    from starktrack.errors import DeviceError
+
+    if not is_installed():
+        return "engine auto", "onnx", "openvino is not installed"
+    try:
+        has_bfloat16 = "BF16" in capabilities()
+    except DeviceError as error:
+        return "engine auto", "onnx", str(error)
+    return "engine auto", "openvino", f"precision float32, {'bfloat16' if has_bfloat16 else 'no bfloat16'}"
+
+
+def _providers() -> list[tuple[str, str, str]]:
+    """Return the devices besides the CPU for which the installed ONNX Runtime was built."""
+    import onnxruntime
+
+    from starktrack.engines.onnx_session import PROVIDERS
+
+    built = onnxruntime.get_available_providers()
+    return [
+        (f"onnx device {device}", "yes", provider)
+        for device, provider in PROVIDERS.items()
+        if device != "cpu" and provider in built
+    ]
 
 
 def _codecs() -> list[tuple[str, str, str]]:

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption, RefineOption, named
+from starktrack.cli.options import (
+    ComparedEngineOption,
+    Device,
+    DeviceOption,
+    EngineName,
+    PrecisionName,
+    PrecisionOption,
+    RefineOption,
+    named,
+)
 from starktrack.cli.progress import JobsProgress
 from starktrack.cli.tables import Form, print_error, show, write_json
 from starktrack.evaluation import report, tables
@@ -41,6 +50,8 @@ def evaluate(
         int, typer.Option(metavar="B", min=0, help="Sequences in one forward pass; 0: what suits the device.")
     ] = 0,
     device: DeviceOption = Device.auto,
+    engine: ComparedEngineOption = EngineName.auto,
+    precision: PrecisionOption = PrecisionName.auto,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.update_interval=10."),
@@ -72,7 +83,10 @@ def evaluate(
     Under `torchrun` every process does its share, and the first waits for the others and prints the table.
     """
     specs = [TrackerSpec(name or Path(value).stem, Path(value)) for name, value in map(named, weights or [])]
-    specs += [named_tracker(value, device.value, name) for name, value in map(named, tracker or [])]
+    specs += [
+        named_tracker(value, device.value, name, engine=engine.value)
+        for name, value in map(named, tracker or [])
+    ]
     finished = "{progress.title}: all {progress.finished_before} sequences were finished before\n"
     with JobsProgress(finished) as on_progress:
         run = workflow.evaluate(
@@ -86,6 +100,8 @@ def evaluate(
             workers=workers,
             batch=batch,
             device=device.value,
+            engine=engine.value,
+            precision=precision.value,
             overrides=overrides or (),
             integer=integer,
             allow_missing=allow_missing,

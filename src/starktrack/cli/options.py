@@ -17,6 +17,9 @@ class Device(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     mps = "mps"
+    tensorrt = "tensorrt"
+    coreml = "coreml"
+    directml = "directml"
 
 
 class EngineName(StrEnum):
@@ -25,6 +28,17 @@ class EngineName(StrEnum):
     auto = "auto"
     torch = "torch"
     onnx = "onnx"
+    openvino = "openvino"
+
+
+class PrecisionName(StrEnum):
+    """In which precision the network computes."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+    int8 = "int8"
 
 
 ModelOption = Annotated[
@@ -56,11 +70,31 @@ DeviceOption = Annotated[
     typer.Option(
         "--device",
         help="Where the network runs; auto takes cuda, mps or cpu for a checkpoint, the CPU for ONNX and for the "
-        "weights of the package.",
+        "weights of the package. tensorrt, coreml and directml are for ONNX.",
     ),
 ]
 EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="What runs the network; auto goes by the kind of WEIGHTS.")
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="What runs the network; auto goes by the kind of WEIGHTS, and takes openvino for ONNX on the CPU where it "
+        "is installed.",
+    ),
+]
+ComparedEngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="What runs our networks; auto goes by the kind of the file alone (torch, onnx), so that results of "
+        "several machines compare.",
+    ),
+]
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        "--precision",
+        help="auto is that of the file (float32 unless exported otherwise); bfloat16 needs openvino.",
+    ),
 ]
 
 RangeOption = Annotated[

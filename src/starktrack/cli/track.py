@@ -18,6 +18,8 @@ from starktrack.cli.options import (
     EngineName,
     EngineOption,
     ModelOption,
+    PrecisionName,
+    PrecisionOption,
     RangeOption,
     RefineOption,
     WeightsOption,
@@ -99,6 +101,7 @@ def track(
     intensity_range: RangeOption = None,
     device: DeviceOption = Device.auto,
     engine: EngineOption = EngineName.auto,
+    precision: PrecisionOption = PrecisionName.auto,
 ) -> None:
     """Track one or more targets through a video.
 
@@ -128,7 +131,7 @@ def track(
             starts, labels = _starts(boxes_file, boxes_format, frames, start_frame)
             boxes = [box for targets in starts.values() for box in targets.values()]
         refiner = refine or (DEFAULT_REFINER if masks else None)
-        tracker = _load(frames, boxes, model, weights, device, engine, refiner)
+        tracker = _load(frames, boxes, model, weights, device, engine, precision, refiner)
         if until_lost:
             _require_score(tracker, "--until-lost")
         if search_growth is not None:
@@ -148,7 +151,7 @@ def track(
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
             broken = _run(tracker, frames, starts, outputs, progress, until_lost=until_lost)
-    _report(outputs, progress, broken)
+    _report(outputs, progress, tracker, broken)
 
 
 def _require_score(tracker: "Tracker", option: str) -> None:
@@ -204,6 +207,7 @@ def _load(
     weights: Path | None,
     device: Device,
     engine: EngineName,
+    precision: PrecisionName,
     refine: str | None,
 ) -> "Tracker":
     from starktrack.geometry.boxes import check_box
@@ -212,7 +216,14 @@ def _load(
         check_box(box, frames.size_hw)  # before the network is loaded, which takes seconds
     from starktrack.api import load
 
-    return load(model, weights=weights, device=device, engine=engine.value, refine=refine)
+    return load(
+        model,
+        weights=weights,
+        device=device,
+        engine=engine.value,
+        precision=precision.value,
+        refine=refine,
+    )
 
 
 def _run(
@@ -241,11 +252,17 @@ def _run(
 
 
 def _report(
-    outputs: "TrackOutputs", progress: "Progress", broken: VideoBrokenError | KeyboardInterrupt | None
+    outputs: "TrackOutputs",
+    progress: "Progress",
+    tracker: "Tracker",
+    broken: VideoBrokenError | KeyboardInterrupt | None,
 ) -> None:
+    from starktrack.tracking.protocol import HasRuntime
+
     written = ", ".join(str(path) for path in outputs.paths)
     kept = f"; wrote {written}" if written else ""
-    sys.stderr.write(f"tracked {progress.count} frames, {progress.per_second:.1f} frames/s{kept}\n")
+    on = f" ({tracker.engine.runtime})" if isinstance(tracker.engine, HasRuntime) else ""
+    sys.stderr.write(f"tracked {progress.count} frames, {progress.per_second:.1f} frames/s{on}{kept}\n")
     if isinstance(broken, VideoBrokenError):
         raise broken
     if broken is not None:

@@ -17,7 +17,7 @@ from starktrack.geometry.crop import CropTransform, Geometry, crop_transform
 from starktrack.kinds import kind_of
 from starktrack.models.crops import Crops, cut_batch, normalise
 from starktrack.models.folding import fold, place
-from starktrack.tracking.protocol import BoxQueries
+from starktrack.tracking.protocol import BoxQueries, Runtime
 
 
 def resolve_device(name: str) -> torch.device:
@@ -61,6 +61,11 @@ class TorchEngine:
     def config(self) -> Config:
         """The network's configuration; trackers that share the network have settings of their own."""
         return self._config
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs the network, in which precision and where."""
+        return Runtime("torch", "float32", str(self.device))
 
     @torch.inference_mode()
     def embed(self, queries: BoxQueries) -> list[Any]:

@@ -10,11 +10,11 @@ DEFAULT = "stark_mobile"
 """The default preset for tracking."""
 
 _FOLDER = Path(__file__).parent
-_SUFFIX = {"torch": ".safetensors", "onnx": ".onnx"}
+_SUFFIX = {"torch": ".safetensors", "onnx": ".onnx", "openvino": ".onnx"}
 
 
 def pretrained_weights(model: str, engine: str) -> Path | None:
-    """Return the file of a preset's trained weights for an engine (`torch` or `onnx`), None if there are none."""
+    """Return the file of a preset's trained weights for an engine of this package, None if there are none."""
     file = _FOLDER / f"{model}{_SUFFIX[engine]}"
     return file if file.is_file() else None
 

@@ -47,6 +47,37 @@ class Prediction:
     scores: Float[np.ndarray, " batch"] | None
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """What runs a network.
+
+    Attributes:
+        engine: `torch`, `onnx` or `openvino`.
+        precision: `float32`, `bfloat16`, `float16` or `int8`.
+        device: `cpu`, `cuda` ...
+
+    Example:
+        >>> print(Runtime("openvino", "float32", "cpu"))
+        openvino, float32, cpu
+    """
+
+    engine: str
+    precision: str
+    device: str
+
+    def __str__(self) -> str:
+        """Return all three, for messages and records."""
+        return f"{self.engine}, {self.precision}, {self.device}"
+
+
+@runtime_checkable
+class HasRuntime(Protocol):
+    """An engine that says what runs it; those of this package do, one of your own may."""
+
+    @property
+    def runtime(self) -> Runtime: ...  # noqa: D102
+
+
 Template = Any
 """An engine's features of one template crop; only the engine that made them reads them."""
 

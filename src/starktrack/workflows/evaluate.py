@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from starktrack.api import EngineName
+from starktrack.config.precision import Precision
 from starktrack.data.collection import annotation_form, by_benchmark, open_benchmark
 from starktrack.data.formats.result_folder import ResultFolder
 from starktrack.data.sources.dataset import Dataset
@@ -62,6 +64,8 @@ def evaluate(
     workers: int = 1,
     batch: int = 0,
     device: str = "auto",
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
     overrides: Sequence[str] = (),
     integer: bool = False,
     allow_missing: bool = False,
@@ -83,7 +87,10 @@ def evaluate(
         out: Results go to `OUT/<data set>_<split>/<tracker>`.
         workers: Processes on this machine.
         batch: Sequences in one forward pass; 0 for what suits the device.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: As `starktrack.load`.
+        engine: What runs our networks. `auto` goes by the file alone: ONNX Runtime for exported networks also where
+            OpenVINO is installed, so that results of several machines compare.
+        precision: As `starktrack.load`.
         overrides: `tracking.key=value` for our networks.
         integer: Write whole pixels, as the authors' result files have.
         allow_missing: Take the sequences that are there.
@@ -110,8 +117,12 @@ def evaluate(
         True
     """
     place = DataPlace(dataset, Path(root), split, allow_missing)
-    settings = RunSettings(device, batch, tuple(overrides), integer, workers, nanotrack, opencv_python)
-    specs = [each if isinstance(each, TrackerSpec) else tracker_spec(each, device) for each in trackers]
+    settings = RunSettings(
+        device, batch, tuple(overrides), integer, workers, nanotrack, opencv_python, engine, precision
+    )
+    specs = [
+        each if isinstance(each, TrackerSpec) else tracker_spec(each, device, engine) for each in trackers
+    ]
     _check_names([spec.name for spec in specs])
     if refine is not None:
         specs = [replace(each, name=f"{each.name}+{Path(refine).stem}", refine=refine) for each in specs]

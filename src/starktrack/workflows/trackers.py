@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starktrack.api import EngineName, engine_of, load_engine, load_refiner, require_torch, weights_file
 from starktrack.config.benchmarks import for_benchmark
 from starktrack.config.loading import to_mapping
+from starktrack.config.precision import Precision, check_precision
 from starktrack.config.presets import presets_of
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError, ConfigError
@@ -41,7 +43,9 @@ class TrackerSpec:
     refine: str = ""
 
 
-def named_tracker(tracker: str, device: str, name: str = "", refine: str = "") -> TrackerSpec:
+def named_tracker(
+    tracker: str, device: str, name: str = "", refine: str = "", engine: str = "auto"
+) -> TrackerSpec:
     """Return a tracker by name; the name of a preset means its weights in the package.
 
     Args:
@@ -49,6 +53,7 @@ def named_tracker(tracker: str, device: str, name: str = "", refine: str = "") -
         device: Where the network of a preset runs.
         name: In tables and folders; the tracker's own by default.
         refine: See `TrackerSpec`.
+        engine: What runs the network of a preset: which of its files is taken.
 
     Raises:
         CheckpointError: The preset has no weights in the package.
@@ -56,12 +61,12 @@ def named_tracker(tracker: str, device: str, name: str = "", refine: str = "") -
     label = name or tracker.replace(":", ".")
     if tracker not in presets_of("tracker"):
         return TrackerSpec(label, plugin=tracker, refine=refine)
-    from starktrack.api import weights_file
-
-    return TrackerSpec(label, weights=weights_file(tracker, "tracker", device), refine=refine)
+    return TrackerSpec(label, weights=weights_file(tracker, "tracker", device, engine), refine=refine)
 
 
-def tracker_spec(tracker: str, device: str = "auto", *, refine: str = "") -> TrackerSpec:
+def tracker_spec(
+    tracker: str, device: str = "auto", *, refine: str = "", engine: str = "auto"
+) -> TrackerSpec:
     """Return a tracker by the file of its weights, or else by its name; errors as `named_tracker`.
 
     Example:
@@ -70,7 +75,7 @@ def tracker_spec(tracker: str, device: str = "auto", *, refine: str = "") -> Tra
     """
     if Path(tracker).suffix in (".safetensors", ".onnx"):
         return TrackerSpec(Path(tracker).stem, Path(tracker), refine=refine)
-    return named_tracker(tracker, device, refine=refine)
+    return named_tracker(tracker, device, refine=refine, engine=engine)
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,9 @@ class RunSettings:
 
     Attributes:
         device: Where our network runs.
+        engine: What runs our network. `auto` goes by the file (ONNX Runtime for an exported network) and not by
+            what is installed, so that results of several machines compare.
+        precision: In which our network computes; `auto` is that of the file.
         batch: Sequences in one forward pass; 0 chooses a number for the device.
         overrides: `tracking.key=value` for our network.
         integer: Write whole pixels, as the authors' files have.
@@ -96,6 +104,8 @@ class RunSettings:
     nanotrack: Path | None = None
     opencv_python: Path | None = None
     threads: int = 0
+    engine: EngineName = "auto"
+    precision: Precision = "auto"
 
     @property
     def own_threads(self) -> int:
@@ -134,11 +144,10 @@ def open_batch_tracker(
 
 def open_refiner(spec: TrackerSpec, settings: RunSettings, shard: Shard) -> Refiner:
     """Return the refiner behind a spec that has one; errors as `starktrack.load`."""
-    from starktrack.api import load_refiner, weights_file
-
     file = weights_file(spec.refine, "refiner", settings.device)
     if file.suffix == ".onnx":
-        return load_refiner(file, device=settings.device, threads=settings.own_threads)
+        engine = "openvino" if settings.engine == "openvino" else "onnx"
+        return load_refiner(file, device=settings.device, engine=engine, threads=settings.own_threads)
     return load_refiner(file, device=_torch_device(settings, shard))
 
 
@@ -150,7 +159,7 @@ def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> C
         CheckpointError: The checkpoint is missing or damaged.
         MissingExtraError: It needs PyTorch, which is not installed; an exported network does not.
     """
-    return for_benchmark(_stored_config(weights), benchmark, overrides=overrides)
+    return for_benchmark(_stored(weights)[0], benchmark, overrides=overrides)
 
 
 def describe_tracker(spec: TrackerSpec, benchmark: str, settings: RunSettings) -> Mapping[str, Any]:
@@ -158,13 +167,19 @@ def describe_tracker(spec: TrackerSpec, benchmark: str, settings: RunSettings) -
     refined = _describe_refiner(spec.refine, settings.device) if spec.refine else {}
     if spec.weights is None:
         return {**refined, "tracker": spec.plugin, **_describe_plugin(spec.plugin, settings)}
-    config = resolve_config(spec.weights, benchmark, settings.overrides)
-    return {**refined, "weights": digest(spec.weights), "config": to_mapping(config)}
+    stored, of_file = _stored(spec.weights)
+    config = for_benchmark(stored, benchmark, overrides=settings.overrides)
+    engine = engine_of(spec.weights, settings.engine)
+    return {
+        **refined,
+        "weights": digest(spec.weights),
+        "config": to_mapping(config),
+        "engine": engine,
+        "precision": check_precision(spec.weights, settings.precision, of_file, engine=engine),
+    }
 
 
 def _describe_refiner(weights: str, device: str) -> Mapping[str, Any]:
-    from starktrack.api import weights_file
-
     file = weights_file(weights, "refiner", device)
     if not file.is_file():
         raise CheckpointError(
@@ -192,30 +207,29 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _stored_config(weights: Path) -> Config:
-    """Return the configuration that a checkpoint or an exported network carries."""
+def _stored(weights: Path) -> tuple[Config, str]:
+    """Return the configuration and the precision of a checkpoint or an exported network."""
     if weights.suffix == ".onnx":
         from starktrack.engines.onnx_engine import open_onnx
 
-        return open_onnx(weights, kind="tracker").config
-    from starktrack.api import require_torch
-
+        engine = open_onnx(weights, kind="tracker")
+        return engine.config, engine.runtime.precision
     require_torch("tracking with a checkpoint")
     from starktrack.models.weights import read_config
 
-    return read_config(weights, "tracker")
+    return read_config(weights, "tracker"), "float32"
 
 
 def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard: Shard) -> NetworkTracker:
-    from starktrack.api import load_engine
-
-    if weights.suffix == ".onnx":
-        from starktrack.engines.onnx_engine import open_onnx
-
-        device, engine = "cpu", open_onnx(weights, kind="tracker", threads=settings.own_threads)
-    else:
-        device = _torch_device(settings, shard)
-        engine = load_engine(weights=weights, device=device)
+    engine_name = engine_of(weights, settings.engine)
+    device = _torch_device(settings, shard) if engine_name == "torch" else settings.device
+    engine = load_engine(
+        weights=weights,
+        device=device,
+        engine=engine_name,
+        precision=settings.precision,
+        threads=settings.own_threads,
+    )
     config = for_benchmark(engine.config, benchmark, overrides=settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
     return NetworkTracker(engine, batch, config.tracking)

@@ -26,6 +26,9 @@ from starktrack.files import atomic_write
 
 RUN_FILE, STAGES, FAILURES = "run.json", "stages", "failed"
 
+_RECORDED_LATER = {"engine": ("torch", "onnx"), "precision": ("float32",)}
+"""Keys that the run.json of an older version lacks, and what they can have been then."""
+
 
 def claim_folder(path: Path, run: Mapping[str, Any]) -> None:
     """Create a folder for the results of a run, or check that it was made by an equal one.
@@ -46,6 +49,9 @@ def claim_folder(path: Path, run: Mapping[str, Any]) -> None:
             f"results must go to a folder you may write to, got {path}: {error.strerror}"
         ) from error
     now, before = json.loads(json.dumps(run)), read_run_file(path)
+    if before is not None:
+        same = {key: now.get(key) for key, values in _RECORDED_LATER.items() if now.get(key) in values}
+        before = {**same, **before}
     if before is None and is_empty:
         with atomic_write(path / RUN_FILE) as partial:
             partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
