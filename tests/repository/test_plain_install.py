@@ -135,3 +135,27 @@ def test_what_needs_torch_names_the_extra(installed, tmp_path):
     refused = run(installed / "starktrack", *arguments, cwd=tmp_path, allowed=(1,))
     assert refused.stderr.startswith("error: running weights.safetensors needs the package torch")
     assert 'pip install "starktrack[torch]"' in refused.stderr
+
+
+def test_the_openvino_extra_tracks_as_the_plain_install_does(installed, tmp_path):
+    """Last in this file: it adds to the environment of the others."""
+    clip = list(synthetic_clip(8, size_hw=(240, 320)))
+    with VideoWriter(tmp_path / "clip.mp4", (240, 320), 30.0) as writer:
+        for frame in clip:
+            writer.write(frame.image)
+    box = ",".join(map(str, clip[0].box_xywh))
+    track = (installed / "starktrack", "track", "clip.mp4", "--box", box, "--save")
+    refused = run(*track, "none.txt", "--engine", "openvino", cwd=tmp_path, allowed=(1,))
+    assert refused.stderr.startswith(
+        "error: engine openvino needs the package openvino, which is not installed"
+    )
+    plain = run(*track, "onnx.txt", cwd=tmp_path)
+    assert "(onnx, float32, cpu)" in plain.stderr
+    (wheel,) = (installed.parents[1] / "dist").glob("*.whl")
+    uv = shutil.which("uv")
+    run(uv, "pip", "install", "--python", installed / "python", f"{wheel}[openvino]", cwd=tmp_path)
+    faster = run(*track, "openvino.txt", cwd=tmp_path)
+    assert "(openvino, float32, cpu)" in faster.stderr
+    boxes = [read_boxes(tmp_path / name) for name in ("onnx.txt", "openvino.txt")]
+    assert len(boxes[0]) == 8 and np.abs(boxes[0] - boxes[1]).max() < 0.01
+    run(installed / "python", "-c", "import torch", cwd=tmp_path, allowed=(1,))

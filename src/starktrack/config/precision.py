@@ -14,6 +14,8 @@ files of their own."""
 PRECISION_KEY = "starktrack.precision"
 """Where the metadata of an exported network say what its precision is and how that was checked."""
 
+_OF_FILES = ("float32", "float16", "int8")
+
 
 def precision_record(metadata: Mapping[str, str], path: Path) -> Mapping[str, Any]:
     """Return what an exported network says of its precision: at least `precision`.
@@ -30,7 +32,7 @@ def precision_record(metadata: Mapping[str, str], path: Path) -> Mapping[str, An
         raise CheckpointError(
             f"the metadata {PRECISION_KEY!r} of {path} must be JSON written by starktrack, got: {error}"
         ) from error
-    if not isinstance(record, dict) or record.get("precision") not in get_args(Precision):
+    if not isinstance(record, dict) or record.get("precision") not in _OF_FILES:
         raise CheckpointError(
             f"the metadata {PRECISION_KEY!r} of {path} must name a precision, got {text!r:.60}; export it anew"
         )

@@ -129,7 +129,8 @@ def half_of(model: "openvino.Model", half: "Half", batch: int | None) -> "openvi
     import openvino
 
     ports = {port.any_name: port for port in (*model.inputs, *model.outputs)}
-    whole = openvino.Model(
+    make_model: Any = openvino.Model  # whose stub does not fit its class
+    whole = make_model(
         [ports[name].node for name in half.outputs], [ports[name].node for name in half.inputs], "half"
     )
     part = whole.clone()  # a new shape of a shared input would be one of the other half too

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -17,13 +17,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from starktrack.arrays import Box, Image
 from starktrack.config.schema import Config
 from starktrack.data.frames import open_frames
+from starktrack.engines.exported import ExportedEngine
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.models.build import build_network
 from starktrack.models.features import Features
 from starktrack.models.folding import fold
 from starktrack.models.stark import Stark
 from starktrack.models.transformer import Attention
-from starktrack.tracking.protocol import BoxQueries, Prediction
+from starktrack.tracking.protocol import BoxQueries, Prediction, Template
 
 
 @dataclass(frozen=True)
@@ -86,27 +87,28 @@ def _attention_macs(network: Stark, counter: FlopCounterMode) -> int:
 class TimedEngine:
     """An engine for trackers that times its crops and its network."""
 
-    def __init__(self, engine: TorchEngine) -> None:
+    def __init__(self, engine: TorchEngine | ExportedEngine) -> None:
         self.engine, self.config = engine, engine.config
         self.crop_seconds: list[float] = []
         self.network_seconds: list[float] = []
 
-    def embed(self, queries: BoxQueries) -> list[Features]:
-        """Return the tokens of a template crop around each box; not timed."""
+    def embed(self, queries: BoxQueries) -> list[Template]:
+        """Return what the network keeps of a template crop around each box; not timed."""
         return self.engine.embed(queries)
 
-    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Features]]) -> Prediction:
+    def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Prediction:
         """Return the target's box in each search region, and record the times."""
         start = self._now()
-        crops = self.engine.crop(queries, self.config.model.search)
+        # Tensors for one engine, arrays for another.
+        crops, masks = cast("tuple[Any, Any]", self.engine.crop(queries, self.config.model.search))
         cropped = self._now()
-        prediction = self.engine.locate(*crops, templates)
+        prediction = self.engine.locate(crops, masks, templates)
         self.crop_seconds.append(cropped - start)
         self.network_seconds.append(self._now() - cropped)
         return prediction
 
     def _now(self) -> float:
-        if self.engine.device.type == "cuda":
+        if isinstance(self.engine, TorchEngine) and self.engine.device.type == "cuda":
             torch.cuda.synchronize(self.engine.device)
         return time.perf_counter()
 

@@ -52,11 +52,13 @@ class Kind(ABC):
         model: The kind's settings.
         graph: The names in its exported form.
         probability_name: What `probabilities` are, in the message of an export.
+        heads: Parts of the network that compute in full precision where the rest has fewer bits.
     """
 
     model: ClassVar[type[NetworkConfig]]
     graph: ClassVar[Graph]
     probability_name: ClassVar[str]
+    heads: ClassVar[tuple[str, ...]] = ()
 
     def outputs(self, model: NetworkConfig) -> tuple[str, ...]:
         """Return the outputs of the graph's search half that a network with these settings has."""

@@ -34,6 +34,7 @@ class RefinerKind(Kind):
         outputs=("box_cxcywh", "mask_logit"),
     )
     probability_name = "probabilities of the outline"
+    heads = ("corners", "outline")
 
     def answer(self, boxes: np.ndarray, mask_logits: np.ndarray) -> Refinement:
         """Return boxes in double precision, and outlines."""

@@ -41,6 +41,7 @@ class TrackerKind(Kind):
         outputs=("box_cxcywh", "score"),
     )
     probability_name = "scores"
+    heads = ("box_head", "score_head")
 
     def outputs(self, model: ModelConfig) -> tuple[str, ...]:
         """Return the outputs of the graph, the score only where there is a score head."""

@@ -1,10 +1,16 @@
-"""Export: writes a checkpoint as an ONNX file, which runs without PyTorch."""
+"""Export: writes a checkpoint as an ONNX file, which runs without PyTorch, or an ONNX file with fewer bits."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
 
+from starktrack.config.precision import Precision, check_known_precision
 from starktrack.errors import ConfigError, InputError, nearest_name
+
+if TYPE_CHECKING:
+    from starktrack.workflows.reduced_export import TrackingCheck
 
 Weights = Literal["given", "pretrained", "random"]
 
@@ -30,6 +36,57 @@ class ExportedNetwork:
     corner_difference: float
     compared: str
     difference: float
+
+
+def export_with_fewer_bits(
+    source: str | Path,
+    target: str | Path,
+    precision: Precision,
+    calibrate: Sequence[str],
+    *,
+    on_clip: Callable[[str], object] | None = None,
+) -> "TrackingCheck":
+    """Write a tracker as ONNX in 8-bit integers for CPUs, or in 16-bit floating point for GPUs.
+
+    The file is written only if it tracks the clips as the network in float32 does, see
+    `workflows.reduced_export.Limits`. Its metadata say how it was checked.
+
+    Args:
+        source: An exported tracker in float32 (`.onnx`), a checkpoint, or a preset with weights in the package.
+        target: Where to write the network.
+        precision: `int8` or `float16`.
+        calibrate: Videos, and folders of annotated data sets: the ranges of int8 are taken from them, and both networks
+            track them. In a video without annotations the target is what lies in the middle of the first frame.
+        on_clip: Called with the name of each clip that is tracked.
+
+    Raises:
+        InputError: The target cannot be written, or no clips.
+        ConfigError: An unknown precision or preset, or one without weights.
+        CheckpointError: A damaged source, or a network that tracks otherwise than in float32.
+        MissingExtraError: What quantises is not installed; for a checkpoint, PyTorch or the exporter.
+    """
+    from starktrack.files import check_output_path
+
+    check_known_precision(precision)
+    if precision not in ("float16", "int8"):
+        raise ConfigError(
+            f"an exported network with fewer bits is in float16 or int8, got {precision}; bfloat16 needs no file of "
+            "its own: run one in float32 with --precision bfloat16"
+        )
+    source, target = str(source), Path(target)
+    check_output_path(target, (".onnx",), "an exported network")
+    from starktrack.pretrained import pretrained_weights
+    from starktrack.workflows.reduced_export import export_reduced
+
+    shipped = None if Path(source).suffix else pretrained_weights(source, "onnx")
+    if shipped is None and not Path(source).suffix:
+        raise ConfigError(f"fewer bits need trained weights, {source} has none in the package; give a file")
+    with TemporaryDirectory() as folder:
+        file = shipped or Path(source)
+        if file.suffix != ".onnx":
+            file = Path(folder) / "float32.onnx"
+            export(source, file)
+        return export_reduced(file, target, precision, calibrate, on_clip=on_clip)
 
 
 def export(source: str | Path, target: str | Path, *, file_format: str = "onnx") -> ExportedNetwork:
