@@ -118,10 +118,19 @@ def evaluate(
     """
     place = DataPlace(dataset, Path(root), split, allow_missing)
     settings = RunSettings(
-        device, batch, tuple(overrides), integer, workers, nanotrack, opencv_python, engine, precision
+        device,
+        batch,
+        tuple(overrides),
+        integer,
+        workers,
+        nanotrack,
+        opencv_python,
+        engine=engine,
+        precision=precision,
     )
     specs = [
-        each if isinstance(each, TrackerSpec) else tracker_spec(each, device, engine) for each in trackers
+        each if isinstance(each, TrackerSpec) else tracker_spec(each, device, engine=engine)
+        for each in trackers
     ]
     _check_names([spec.name for spec in specs])
     if refine is not None:
