@@ -122,4 +122,4 @@ def _query(frames: RandomFrames, target: Target, frame: int, box_of: int) -> Box
 
 
 def _shares(values: np.ndarray) -> list[list[float]]:
-    return (values / max(float(values.max()), 1e-12)).round(3).tolist()
+    return (values.astype(np.float64) / max(float(values.max()), 1e-12)).round(3).tolist()
