@@ -26,6 +26,7 @@ SLOW = (
     "test_batch_ray.py::test_a_node_that_is_killed_loses_doubles_and_changes_nothing",
     "test_export.py::test_every_head_can_be_exported[parts1]",
     "test_export.py::test_every_head_can_be_exported[parts3]",
+    "fuzz/test_campaign.py::test_a_short_run",
     "test_overfit.py::test_a_tiny_network_overfits_a_real_sequence",
     "test_finetune.py::",
     "test_everything_on_the_page_runs[docs/how-to/export.md]",

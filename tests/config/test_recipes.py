@@ -192,3 +192,12 @@ def test_the_papers_recipes_have_none_of_our_look_alikes(name):
         assert (sampling.near_share, sampling.neighbour_share, sampling.far_share) == (0, 0, 0)
         assert (sampling.mistake_share, stage.data.jitter.motion_share, stage.loss.others) == (0, 0, 1)
         assert not stage.data.augment.degrades and not stage.data.staging.changes_anything
+
+
+def test_a_recipe_nested_a_thousand_deep_is_refused(tmp_path):
+    for name, text in (("a.toml", "x = " + "[" * 3000), ("a.json", "[" * 100_000)):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ConfigError):
+            read_recipe(str(tmp_path / name))
+    with pytest.raises(ConfigError, match="batch_size"):
+        override(read_recipe("s50"), ["run.batch_size=" + "[" * 3000])

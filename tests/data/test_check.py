@@ -73,7 +73,7 @@ def test_a_broken_line_and_a_broken_picture_are_named(tmp_path):
     assert finding.is_broken and finding.meaning.startswith("broken: 3 sequences")
     first, second, third = finding.problems
     assert "ant/groundtruth.txt line 2 must hold 4 numbers x,y,w,h (NaN for no target), got '1,2,3'" in first
-    assert "bee/00000002.png cannot be decoded" in second
+    assert "bee/00000002.png must be a whole image" in second
     assert third == "cow shows its target in no frame"
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,14 @@ def test_a_write_over_a_file_replaces_it(saved, config):
     path, _ = saved
     save_weights(path, {"weight": torch.ones(3)}, config)
     assert list(read_weights(path)[1]) == ["weight"]
+
+
+def test_a_configuration_that_asks_for_terabytes_takes_no_memory(saved, config):
+    path, network = saved
+    huge = override(config, ["model.transformer.width=16384", "model.transformer.ffn_width=16384"])
+    huge = override(huge, ["model.transformer.num_encoder_layers=128"])
+    save_weights(path, network.state_dict(), huge)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="does not fit its model"):
+        load_network(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 500_000  # kB; it asks for 500 GB

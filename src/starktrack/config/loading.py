@@ -64,7 +64,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"a configuration must be a TOML file, {path} does not exist") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"a configuration must be valid TOML, {path}: {error}") from error
     except OSError as error:
         raise ConfigError(f"a configuration must be a readable file, {path}: {error.strerror}") from error
@@ -115,7 +115,7 @@ def _new_name(table: str, key: str) -> str:
 def _parse(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 

@@ -61,7 +61,7 @@ def _read(path: Path) -> dict[str, Any]:
         return read_toml(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"a recipe must be a file that can be read, {path} is not: {error}") from error
 
 

@@ -50,12 +50,21 @@ def load_network(path: Path, kind: str | None = None) -> "tuple[Config, nn.Modul
         CheckpointError: The file is missing or damaged, its tensors do not fit its configuration, or its network
             is of another kind.
     """
+    import torch
+
     from starktrack.models.folding import fold
     from starktrack.models.weights import fill, read_weights
 
     config, state = read_weights(path, kind)
-    network = kind_of(config).build(config.model)
-    if any(".folded." in name for name in state):
-        fold(network)
+
+    def empty_network() -> torch.nn.Module:
+        network = kind_of(config).build(config.model)
+        if any(".folded." in name for name in state):
+            fold(network)
+        return network
+
+    with torch.device("meta"):  # first without memory: a damaged configuration may ask for terabytes
+        fill(empty_network(), state, source=str(path), assign=True)
+    network = empty_network()
     fill(network, state, source=str(path))
     return config, network.eval()

@@ -45,14 +45,18 @@ def read_weights(path: Path, kind: str | None = None) -> tuple[Config, dict[str,
     return _read(path, kind, tensors=True)
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+def fill(network: nn.Module, state: Mapping[str, Tensor], *, source: str, assign: bool = False) -> None:
     """Copy a state into the network.
+
+    Args:
+        source: What the state is called in errors.
+        assign: Whether the network takes the tensors themselves, as one without memory must.
 
     Raises:
         CheckpointError: A key is missing, unexpected, or has another shape; every one is named.
     """
     try:
-        network.load_state_dict(dict(state))
+        network.load_state_dict(dict(state), assign=assign)
     except RuntimeError as error:
         details = "; ".join(line.strip() for line in str(error).splitlines()[1:])
         raise CheckpointError(f"{source} does not fit its model: {details}") from error

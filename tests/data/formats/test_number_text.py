@@ -61,3 +61,9 @@ def test_the_caller_names_the_file(error_class):
         named_errors("a/f.txt", error_class),
     ):
         parse_boxes("1,2,3,4\n1,2")
+
+
+@pytest.mark.parametrize("word", ["1_000", "٣", "0x10", "\ufeff1", "1\x00", "1e", "true"])
+def test_what_only_python_takes_for_a_number_is_named_with_its_line(word):
+    with pytest.raises(FormatError, match=r"^line 2 must hold 4 numbers"):
+        parse_boxes(f"1,2,3,4\n1,2,{word},4\n")

@@ -3,7 +3,7 @@ import pytest
 
 from starktrack.data.formats.format_error import FormatError
 from starktrack.data.formats.region_bytes import decode_regions
-from starktrack.data.formats.regions import format_region
+from starktrack.data.formats.regions import format_region, parse_region
 
 # What the toolkit 0.9.0 wrote for these regions.
 WRITTEN = {
@@ -48,3 +48,12 @@ def test_numbers_are_floats():
         bytes.fromhex("01000200000000010000000 10000c03f000000400000404000008040".replace(" ", "")),
     )
     assert box.box_xywh.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["m0,0,2,2,99999999999999999999", "m0,0,1,1,4294967295", "m0,0,2147483647,2147483647,1", "m0,0,2,2,-1,1"],
+)
+def test_a_mask_that_asks_for_all_memory_is_refused(line):
+    with pytest.raises(FormatError, match="must be a mask, a polygon, a box or a code"):
+        parse_region(line)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from starktrack.data.formats.result_folder import ResultFolder
+from starktrack.data.formats.result_folder import ResultFolder, read_run_file
 from starktrack.data.trajectory import Trajectory
 from starktrack.errors import InputError, ResultFileError
 from starktrack.evaluation.result_files import read_results
@@ -88,3 +88,9 @@ def test_damaged_files_are_named(folder):
     (folder.path / "run.json").write_text("{")
     with pytest.raises(ResultFileError, match=r"run\.json must be JSON"):
         folder.run()
+
+
+def test_a_run_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(ResultFileError, match=r"run\.json must be JSON written by starktrack"):
+        read_run_file(tmp_path)

@@ -2,6 +2,7 @@ import concurrent.futures
 import multiprocessing
 import pickle
 import re
+import tracemalloc
 import zipfile
 
 import cv2
@@ -17,7 +18,7 @@ from starktrack.data.sources.frames_on_disk import (
     find_frames,
     read_image,
 )
-from starktrack.errors import DatasetError
+from starktrack.errors import DatasetError, SourceWarning
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
@@ -97,9 +98,9 @@ def test_failures_name_the_file(build):
     root = open_folder(build.root)
     with pytest.raises(DatasetError, match=r"broken\.zip is not a readable zip file"):
         open_folder(build.root / "broken.zip").files()
-    with pytest.raises(DatasetError, match=r"broken\.jpg cannot be decoded \(11 bytes\)"):
+    with pytest.raises(DatasetError, match=r"broken\.jpg must be a whole image .* got 11 bytes"):
         read_image(root, "broken.jpg")
-    with pytest.raises(DatasetError, match=r"empty\.jpg cannot be decoded \(0 bytes\)"):
+    with pytest.raises(DatasetError, match=r"empty\.jpg must be a whole image .* got 0 bytes"):
         read_image(root, "empty.jpg")
     with pytest.raises(DatasetError, match=r"gone\.jpg is missing"):
         read_image(root, "gone.jpg")
@@ -163,7 +164,7 @@ def test_a_picture_that_the_decoder_refuses_is_an_error_that_names_it(build):
     (build.root / "huge.png").write_bytes(
         b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     )
-    with pytest.raises(DatasetError, match=r"huge\.png cannot be decoded"):
+    with pytest.raises(DatasetError, match=r"huge\.png must have at most"):
         read_image(Folder(build.root), "huge.png")
     with pytest.raises(cv2.error):
         cv2.imdecode(np.frombuffer((build.root / "huge.png").read_bytes(), np.uint8), cv2.IMREAD_COLOR)
@@ -179,3 +180,67 @@ def test_a_zip_whose_members_begin_before_it_is_refused(build):
     path.write_bytes(data)
     with pytest.raises(DatasetError, match=r"pack\.zip is not a readable zip file"):
         open_folder(path).files()
+
+
+def pack_bomb(path, num_mebibytes, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("groundtruth.txt", bytes(num_mebibytes << 20))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, method):
+    pack_bomb(tmp_path / "a.zip", 17, method)
+    with pytest.raises(DatasetError, match=r"groundtruth.txt cannot be read: .* would unpack to 17,825,792"):
+        open_folder(tmp_path / "a.zip").read("groundtruth.txt")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_unpacks_to_more_than_it_declares_is_stopped_there(tmp_path, method):
+    path = tmp_path / "a.zip"
+    pack_bomb(path, 96, method)
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"PK\x01\x02") + 24
+    content[place : place + 4] = (1000).to_bytes(4, "little")
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="unpacks to more than the 1,000 bytes"):
+            open_folder(path).read("groundtruth.txt")
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_member_without_a_name_or_larger_than_its_zip_is_no_harm(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(""), b"x")
+        archive.writestr("b.txt", b"12345")
+    assert open_folder(path).files() == ["b.txt"]
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"PK\x01\x02") + 20
+    content[place : place + 8] = (2**31).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"more than the zip|would unpack to"):
+        open_folder(path).read("b.txt")
+
+
+def test_pictures_of_more_than_8_bits_share_the_scale_of_the_first(build):
+    for number, level in enumerate((7300, 7400, 7400), 1):
+        counts = np.full((12, 16), level, np.uint16)
+        counts[2:6, 2:6] = 7530
+        build.array(f"clip/{number:04d}.png", counts)
+    frames = all_frames(open_folder(build.root / "clip"))
+    with pytest.warns(SourceWarning, match="uint16 are mapped to 8 bits from 7300 to 7530"):
+        last = frames.read(2)
+    assert last.shape == (12, 16, 3)
+    # 7400 is 100 of the 230 counts of the first frame, however it is reached.
+    assert last[0, 0].tolist() == [111] * 3 and last[3, 3].tolist() == [255] * 3
+    assert frames.read(0)[0, 0, 0] == 0
+    assert (pickle.loads(pickle.dumps(frames)).read(1) == last).all()
+
+
+def test_a_picture_that_asks_for_all_memory_is_refused(build):
+    (build.root / "a.pgm").write_bytes(b"P5 100000 100000 255 ")
+    with pytest.raises(DatasetError, match=r"a.pgm must have at most 67,108,864 pixels"):
+        read_image(open_folder(build.root), "a.pgm")

@@ -17,6 +17,7 @@ import pytest
 
 from starktrack.data.frames import open_frames
 from starktrack.data.video.file import turn_upright
+from starktrack.data.video.random_access import RandomFrames
 from starktrack.errors import SourceWarning, VideoBrokenError, VideoError
 
 
@@ -396,3 +397,36 @@ def test_an_address_that_stays_silent_is_given_up():
         address = f"http://127.0.0.1:{server.getsockname()[1]}/clip.mp4"
         with pytest.raises(VideoError, match=r"must answer with a video within 0\.2 seconds"):
             open_frames(address, timeout_seconds=0.2)
+
+
+PLAYLISTS = {
+    "live.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nclip.ts\n",  # no end: its reader waits for more
+    "ended.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nclip.ts\n#EXT-X-ENDLIST\n",
+    "joined.mp4": "ffconcat version 1.0\nfile clip.ts\n",
+    "session.mp4": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+@pytest.mark.parametrize("reader", [open_frames, RandomFrames])
+def test_a_file_that_only_names_other_files_is_refused(make_clip, tmp_path, name, reader):
+    make_clip("clip.ts")
+    (tmp_path / name).write_text(PLAYLISTS[name])
+    with pytest.raises(VideoError, match=f"{name} must (hold the video itself|be a whole video)"):
+        reader(tmp_path / name)
+
+
+def test_a_title_that_is_no_text_is_no_matter(make_clip, index_of):
+    path = make_clip("clip.mkv")
+    content = path.read_bytes()
+    assert content.count(b"Lavf") > 1
+    path.write_bytes(content.replace(b"Lavf", b"\xff\xfe\xff\xfe"))
+    with open_frames(path) as frames:
+        assert index_of(next(frames).image) == 0
+
+
+def test_a_frame_that_asks_for_all_memory_is_refused(make_clip):
+    path = make_clip("clip.y4m", codec="rawvideo")
+    path.write_bytes(path.read_bytes().replace(b"W64 H48", b"W64000 H48000", 1))
+    with pytest.raises(VideoError):
+        open_frames(path)

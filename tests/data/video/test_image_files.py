@@ -4,7 +4,7 @@ import pytest
 
 from starktrack.data.formats.result_files import read_boxes
 from starktrack.data.frames import open_frames
-from starktrack.data.video.image_files import find_images, read_image
+from starktrack.data.video.image_files import find_images, read_array, read_image
 from starktrack.errors import DatasetError, SourceWarning, VideoBrokenError, VideoError
 
 
@@ -254,3 +254,58 @@ def test_every_real_sequence_has_a_box_for_each_frame(shared):
             assert next(frames).image.shape[:2] == frames.size_hw
         swept += 1
     assert swept == 6
+
+
+def headers_of_huge_pictures():
+    """Return small files whose headers promise 100,000 pixels and more a side."""
+    import struct
+
+    small = {
+        suffix: cv2.imencode(suffix, np.zeros((16, 32, 3), np.uint8))[1].tobytes()
+        for suffix in (".bmp", ".gif", ".jpg", ".tiff", ".png")
+    }
+    jpeg = small[".jpg"].index(b"\xff\xc0") + 5
+    tiff = bytearray(small[".tiff"])
+    for tag in (256, 257):
+        place = tiff.index(struct.pack("<HH", tag, 3)) + 8
+        tiff[place : place + 4] = struct.pack("<I", 65_000)
+    return {
+        "a.pgm": b"P5 100000 100000 255 ",
+        "a.bmp": small[".bmp"][:18] + struct.pack("<ii", 100_000, 100_000) + small[".bmp"][26:],
+        "a.gif": small[".gif"][:6] + struct.pack("<HH", 0xFFFF, 0xFFFF) + small[".gif"][10:],
+        "a.jpg": small[".jpg"][:jpeg] + struct.pack(">HH", 65_500, 65_500) + small[".jpg"][jpeg + 4 :],
+        "a.tiff": bytes(tiff),
+        "a.png": small[".png"][:16] + struct.pack(">II", 100_000, 100_000) + small[".png"][24:],
+    }
+
+
+def test_a_png_with_a_part_that_reaches_beyond_the_file_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    content = bytearray(cv2.imencode(".png", np.zeros((16, 32, 3), np.uint8))[1].tobytes())
+    content[33:37] = b"\xff\xff\x00\x06"  # OpenCV would take 4 GB for it, and 10 s
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match="parts that reach beyond"):
+        read_array(path)
+
+
+@pytest.mark.parametrize("name", ["a.pgm", "a.bmp", "a.gif", "a.jpg", "a.tiff", "a.png"])
+def test_a_picture_that_asks_for_all_memory_is_refused_before_it_is_decoded(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(headers_of_huge_pictures()[name])
+    with pytest.raises(DatasetError, match=r"must have at most 67,108,864 pixels, got a larger picture"):
+        read_array(path)
+    with pytest.raises(VideoError):
+        open_frames(path)
+
+
+def test_an_animation_that_is_damaged_is_named(tmp_path):
+    path = tmp_path / "moving.avif"
+    moving = cv2.Animation()
+    moving.frames, moving.durations = [np.full((16, 32, 3), i, np.uint8) for i in (0, 100, 200)], [40] * 3
+    assert cv2.imwriteanimation(str(path), moving)
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"mdat") + 4
+    content[place:] = b"\xff" * (len(content) - place)
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=r"moving.avif"):
+        open_frames(path)

@@ -60,7 +60,7 @@ def _rows(text: str, exactly: int | None, at_least: int) -> Float[np.ndarray, "n
         raise _broken(text, int((counts != width).argmax()), width)
     if numbers is None:
         lines = plain.split("\n")
-        index = next(i for i, line in enumerate(lines) if not all(map(_is_number, line.split())))
+        index = next((i for i, line in enumerate(lines) if not all(map(_is_number, line.split()))), 0)
         raise _broken(text, index, width)
     return numbers.reshape(-1, width)
 
@@ -94,8 +94,4 @@ def _wanted(width: int) -> str:
 
 
 def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+    return _numbers(word) is not None  # float() would take 1_000 and digits of other alphabets as well

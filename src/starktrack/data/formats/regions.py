@@ -8,6 +8,9 @@ from jaxtyping import Bool, Float
 
 from starktrack.data.formats.format_error import FormatError
 
+MOST_MASK_PIXELS = 2**28
+"""Of the window of one mask; a damaged file asks for more."""
+
 UNKNOWN, INITIALISATION, FAILURE = 0, 1, 2
 
 
@@ -88,12 +91,14 @@ def mask_of_runs(runs: list[int], corner_xy: tuple[int, int], size_wh: tuple[int
     """Return the mask of alternating runs that go along rows, the first of False pixels; the rest is False.
 
     Raises:
-        ValueError: The runs hold more pixels than the window.
+        ValueError: The runs hold more pixels than the window, or one is negative, or the window is too large.
     """
     width, height = size_wh
-    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    if len(values) > width * height:
+    if min(width, height, *runs) < 0 or width * height > MOST_MASK_PIXELS:
+        raise ValueError(f"a window of {width} x {height} pixels or a negative run")
+    if sum(runs) > width * height:  # before anything takes memory
         raise ValueError("more pixels than the mask has")
+    values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     flat = np.zeros(width * height, bool)
     flat[: len(values)] = values
     return Mask(flat.reshape(height, width), corner_xy)

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -10,6 +11,9 @@ from jaxtyping import UInt8
 
 from starktrack.arrays import Image
 from starktrack.data.sources.folders import Folder
+from starktrack.data.video.image_files import decode
+from starktrack.data.video.intensity import IntensityScale
+from starktrack.data.video.picture_header import check_picture_header
 from starktrack.errors import DatasetError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".JPG", ".JPEG", ".PNG")
@@ -41,8 +45,13 @@ class NumberedFrames:
         return self.pattern.format(self.first + _checked(index, self.count))
 
     def read(self, index: int) -> Image:
-        """Return frame `index` (from 0), RGB."""
-        return read_image(self.folder, self.name(index))
+        """Return frame `index` (from 0), RGB; of more than 8 bits by the scale that the first frame fixes."""
+        image = _read(self.folder, self.name(index))
+        return _grey_to_rgb(image) if image.dtype == np.uint8 else self._scale.to_rgb(image)
+
+    @cached_property
+    def _scale(self) -> IntensityScale:
+        return _scale_of_first(self.folder, self.name(0))
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,13 @@ class NamedFrames:
         return self.names[_checked(index, len(self.names))]
 
     def read(self, index: int) -> Image:
-        """Return frame `index` (from 0), RGB."""
-        return read_image(self.folder, self.name(index))
+        """Return frame `index` (from 0), RGB; of more than 8 bits by the scale that the first frame fixes."""
+        image = _read(self.folder, self.name(index))
+        return _grey_to_rgb(image) if image.dtype == np.uint8 else self._scale.to_rgb(image)
+
+    @cached_property
+    def _scale(self) -> IntensityScale:
+        return _scale_of_first(self.folder, self.name(0))
 
 
 @dataclass(frozen=True)
@@ -122,12 +136,26 @@ def all_frames(folder: Folder) -> NumberedFrames | NamedFrames:
 
 
 def read_image(folder: Folder, name: str) -> Image:
-    """Return a picture as RGB.
+    """Return a picture as RGB; one of more than 8 bits by a scale of its own.
 
     Raises:
         DatasetError: It is missing or cannot be decoded.
     """
-    return cv2.cvtColor(_decode(folder, name, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return IntensityScale(folder.label(name)).to_rgb(_read(folder, name))
+
+
+def _read(folder: Folder, name: str) -> np.ndarray:
+    return decode(folder.read(name), folder.label(name))
+
+
+def _grey_to_rgb(image: np.ndarray) -> Image:
+    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def _scale_of_first(folder: Folder, name: str) -> IntensityScale:
+    scale = IntensityScale(str(folder))
+    scale.to_rgb(_read(folder, name))
+    return scale
 
 
 def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:
@@ -136,14 +164,23 @@ def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:
     Raises:
         DatasetError: It is missing, cannot be decoded, or is a picture in colour.
     """
-    labels = _decode(folder, name, cv2.IMREAD_UNCHANGED)
+    content = folder.read(name)
+    check_picture_header(content, folder.label(name))
+    try:
+        labels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    except cv2.error as error:
+        raise DatasetError(f"{folder.label(name)} cannot be decoded: {error.err}") from error
+    if labels is None:
+        raise DatasetError(
+            f"{folder.label(name)} cannot be decoded ({len(content)} bytes); it is damaged or no picture"
+        )
     if labels.ndim == 2:
         return labels
     # OpenCV gives the colours of a palette; only Pillow gives its indices. Imported here, since few data sets need it.
     import PIL.Image
 
     try:
-        with PIL.Image.open(io.BytesIO(folder.read(name))) as picture:
+        with PIL.Image.open(io.BytesIO(content)) as picture:
             if picture.mode == "P":
                 return np.array(picture)
     except (OSError, SyntaxError, ValueError) as error:
@@ -152,19 +189,6 @@ def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:
         f"{folder.label(name)} must be grey or have a palette, so that pixels are labels, got colours; "
         "save it as a PNG of mode P or L"
     )
-
-
-def _decode(folder: Folder, name: str, mode: int) -> np.ndarray:
-    content = folder.read(name)
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), mode) if content else None
-    except cv2.error as error:
-        raise DatasetError(f"{folder.label(name)} cannot be decoded: {error.err}") from error
-    if image is None:
-        raise DatasetError(
-            f"{folder.label(name)} cannot be decoded ({len(content)} bytes); it is damaged or no picture"
-        )
-    return image
 
 
 def _checked(index: int, count: int) -> int:

@@ -26,6 +26,13 @@ KEEP_FROM = 5000
 
 _LOCAL_HEADER = 30
 
+_MOST_RATIO = 200
+"""Bytes that one packed byte may become, beyond a few: text packs to a tenth, a bomb to a thousandth."""
+
+_SMALL_BYTES = 16 * 2**20
+_MOST_BYTES = 2**30
+_LZMA_PIECE = 1024
+
 
 class ZipTable:
     """The directory of one zip file; no file stays open, so it is safe across forks and threads."""
@@ -59,8 +66,11 @@ class ZipTable:
                 header = file.read(_LOCAL_HEADER)
                 name_size, extra_size = struct.unpack_from("<HH", header, 26)
                 file.seek(name_size + extra_size, os.SEEK_CUR)
-                content = file.read(int(row["size"]))
-            content = _unpack(content, int(row["method"]))
+                size = int(row["size"])
+                if size > os.fstat(file.fileno()).st_size:
+                    raise ValueError(f"it would have {size:,} bytes, more than the zip")
+                content = file.read(size)
+            content = _unpack(content, int(row["method"]), int(row["length"]))
         except (OSError, struct.error, zlib.error, lzma.LZMAError, ValueError) as error:
             raise DatasetError(f"{self.path}: {name} cannot be read: {error}") from error
         if zlib.crc32(content) != row["crc"]:
@@ -107,7 +117,7 @@ def open_zip(path: Path) -> ZipTable:
 
 @functools.lru_cache(maxsize=512)
 def _open_zip(path: Path, size: int, modified_ns: int) -> ZipTable:
-    key = hashlib.sha256(f"{path.resolve()}|{size}|{modified_ns}|2".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{path.resolve()}|{size}|{modified_ns}|3".encode()).hexdigest()[:24]
     kept = cache_folder() / "zips" / f"{key}.npy"
     if kept.exists():
         return ZipTable(path, np.load(kept, mmap_mode="r"))
@@ -127,6 +137,7 @@ def _parse(path: Path) -> np.ndarray:
             ("name", f"S{width}"),
             ("offset", "<u8"),
             ("size", "<u8"),
+            ("length", "<u8"),
             ("crc", "<u4"),
             ("method", "<u2"),
         ]
@@ -134,6 +145,7 @@ def _parse(path: Path) -> np.ndarray:
         rows["name"] = names
         rows["offset"] = [member.header_offset for member in members]
         rows["size"] = [member.compress_size for member in members]
+        rows["length"] = [member.file_size for member in members]
         rows["crc"] = [member.CRC for member in members]
         rows["method"] = [member.compress_type for member in members]
     except (
@@ -154,17 +166,49 @@ def is_leftover(path: str) -> bool:
 
 
 def _is_file(member: zipfile.ZipInfo) -> bool:
-    return not member.is_dir() and not is_leftover(member.filename)
+    return bool(member.filename) and not member.is_dir() and not is_leftover(member.filename)
 
 
-def _unpack(content: bytes, method: int) -> bytes:
+def _unpack(content: bytes, method: int, length: int) -> bytes:
+    """Return what is packed in the content.
+
+    Raises:
+        ValueError: It unpacks to more than it declares, or to so much that it is a bomb.
+    """
+    if length > max(_SMALL_BYTES, _MOST_RATIO * len(content)) or length > _MOST_BYTES:
+        raise ValueError(f"{len(content):,} bytes would unpack to {length:,}; repack it if it is meant so")
     if method == zipfile.ZIP_STORED:
         return content
-    if method == zipfile.ZIP_DEFLATED:
-        return zlib.decompress(content, -zlib.MAX_WBITS)
-    if method == zipfile.ZIP_BZIP2:
-        return bz2.decompress(content)
-    if method == zipfile.ZIP_LZMA:
-        # The one reader of ZIP's own LZMA header; the stubs leave it out.
-        return zipfile.LZMADecompressor().decompress(content)  # pyright: ignore[reportAttributeAccessIssue]
-    raise ValueError(f"compression method {method} is unknown; repack the files with plain zip")
+    unpackers = {
+        zipfile.ZIP_DEFLATED: _inflated,
+        zipfile.ZIP_BZIP2: _unpacked_bzip2,
+        zipfile.ZIP_LZMA: _unpacked_lzma,
+    }
+    if method not in unpackers:
+        raise ValueError(f"compression method {method} is unknown; repack the files with plain zip")
+    unpacked = unpackers[method](content, length)
+    if len(unpacked) > length:
+        raise ValueError(
+            f"it unpacks to more than the {length:,} bytes that the zip declares; fetch the zip again"
+        )
+    return unpacked
+
+
+def _inflated(content: bytes, length: int) -> bytes:
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, length + 1)
+
+
+def _unpacked_bzip2(content: bytes, length: int) -> bytes:
+    return bz2.BZ2Decompressor().decompress(content, length + 1)
+
+
+def _unpacked_lzma(content: bytes, length: int) -> bytes:
+    # The one reader of ZIP's own LZMA header; the stubs leave it out. It has no limit, so it gets small pieces.
+    packer = zipfile.LZMADecompressor()  # pyright: ignore[reportAttributeAccessIssue]
+    parts, size = [], 0
+    for start in range(0, len(content), _LZMA_PIECE):
+        parts.append(packer.decompress(content[start : start + _LZMA_PIECE]))
+        size += len(parts[-1])
+        if size > length or packer.eof:
+            break
+    return b"".join(parts)

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import ArgumentError, FFmpegError, InvalidDataError
 from av.format import Flags
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from starktrack.data.video import matroska
+from starktrack.data.video.container import formats_that_hold_video, open_file, open_source
 from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.data.video.intensity import IntensityRange
 from starktrack.errors import VideoError
@@ -62,12 +63,16 @@ def open_video(
     if path.stat().st_size == 0:
         raise VideoError(f"{path} must be a video, got an empty file")
     try:
-        # "file:" because FFmpeg would read "10:30.mp4" as the address of a protocol named 10.
-        container = av.open(f"file:{path}")
+        container = open_file(str(path))
     except InvalidDataError as error:
         raise VideoError(
             f"{path} must be a whole video that FFmpeg can read, got something else or a file cut short "
             "before its index; copy or download it again"
+        ) from error
+    except ArgumentError as error:
+        raise VideoError(
+            f"{path} must hold the video itself, got a playlist or something else; give the address of the stream, "
+            "or the video"
         ) from error
     except FFmpegError as error:
         raise VideoError(f"{path} must be a video that can be opened, got: {error.strerror}") from error
@@ -88,7 +93,7 @@ def open_pipe(
     try:
         # By Python, because FFmpeg's own reading of a pipe that stays silent cannot be interrupted.
         pipe = path.open("rb", buffering=0)
-        container = av.open(pipe, mode="r")
+        container = open_source(pipe, {"format_whitelist": formats_that_hold_video()})
     except (OSError, FFmpegError) as error:
         if pipe is not None:
             pipe.close()
@@ -114,7 +119,7 @@ def open_address(
     parts = urlsplit(address)
     name = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # without the password
     try:
-        container = av.open(address, options=address_options(address), timeout=timeout_seconds)
+        container = open_source(address, address_options(address), timeout_seconds)
     except FFmpegError as error:
         raise VideoError(
             f"{name} must answer with a video within {timeout_seconds:g} seconds, got: {error.strerror}; "

@@ -159,7 +159,7 @@ class FrameStream:
     def _advance(self) -> Picture:
         try:
             seconds, decode = next(self._pictures)
-        except VideoError as error:
+        except InputError as error:
             raise self._broken(str(error), self._next_index) from error
         seconds = self._clock.read(seconds, self._next_index)
         self._next_index += 1

@@ -3,7 +3,8 @@
 import glob
 import re
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 from starktrack.arrays import Image
 from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.data.video.intensity import IntensityRange, IntensityScale
-from starktrack.errors import DatasetError, SourceWarning, VideoError
+from starktrack.data.video.picture_header import check_picture_header
+from starktrack.errors import DatasetError, InputError, SourceWarning, VideoError
 from starktrack.files import atomic_write
 
 _SUFFIXES = (
@@ -49,18 +51,11 @@ def read_array(path: Path) -> np.ndarray:
         DatasetError: The file is missing, cannot be decoded, or holds several pictures; names it.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = _decode(data) if data.size else None
-        count = 1 if image is None else num_pictures(path)
+        content = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path} must be an image that can be read, got: {error.strerror}") from error
-    except cv2.error as error:
-        raise DatasetError(f"{path} must be an image that can be decoded, got: {error.err}") from error
-    if image is None:
-        raise DatasetError(
-            f"{path} must be a whole image ({_KINDS}), got {data.size} bytes that cannot "
-            "be decoded; replace or remove the file"
-        )
+    image = decode(content, str(path))
+    count = num_pictures(path)
     if count > 1:
         raise DatasetError(
             f"{path} must hold one picture when it is one of several files, got {count}; give it by itself"
@@ -73,20 +68,43 @@ def num_pictures(path: Path) -> int:
     if path.suffix.lower() in _ONE_PICTURE:
         return 1
     try:
+        check_picture_header(path.read_bytes(), str(path))
         count = cv2.imcount(str(path))
         if count > 1 and path.suffix.lower() in (".tif", ".tiff"):
             first, second = (page for _, page in _pages(path, 0, 2))
             return count if first.shape == second.shape else 1  # a preview is no second picture
-    except (cv2.error, DatasetError, ValueError):
+    except (cv2.error, InputError, OSError, ValueError):
         return 1
     return max(1, count)
 
 
-def _decode(data: np.ndarray) -> np.ndarray | None:
-    image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
-    if image is None:  # of floats OpenCV makes no colours
-        image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
-    return None if image is None else _rgb(image)
+def decode(content: bytes, name: str) -> np.ndarray:
+    """Return the picture in a file's content upright, RGB or grey, with the numbers that it holds.
+
+    Raises:
+        DatasetError: It is no whole picture, or too large; names it.
+    """
+    check_picture_header(content, name)
+    data = np.frombuffer(content, np.uint8)
+    image = None
+    # Of floats OpenCV makes no colours.
+    for colours in (cv2.IMREAD_COLOR, cv2.IMREAD_ANYCOLOR) if data.size else ():
+        with _decoding(name):
+            image = cv2.imdecode(data, cv2.IMREAD_ANYDEPTH | colours)
+        if image is not None:
+            return _rgb(image)
+    raise DatasetError(
+        f"{name} must be a whole image ({_KINDS}), got {data.size} bytes that cannot "
+        "be decoded; replace or remove the file"
+    )
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    try:
+        yield
+    except cv2.error as error:
+        raise DatasetError(f"{name} must be an image that can be decoded, got: {error.err}") from error
 
 
 def _rgb(bgr: np.ndarray) -> np.ndarray:
@@ -175,7 +193,9 @@ def open_pictures(
 
 def _pages_of_one_size(path: Path) -> Generator[Picture, None, None]:
     size: tuple[int, ...] | None = None
-    for number, page in _pages(path, 0, cv2.imcount(str(path))):
+    with _decoding(str(path)):
+        count = cv2.imcount(str(path))
+    for number, page in _pages(path, 0, count):
         size = page.shape if size is None else size
         if page.shape == size:
             yield None, partial(_rgb, page)
@@ -191,9 +211,10 @@ def _pages(path: Path, first: int, end: int) -> Generator[tuple[int, np.ndarray]
     data = np.frombuffer(path.read_bytes(), np.uint8)
     for number in range(first, end):
         for colours in (cv2.IMREAD_COLOR, cv2.IMREAD_ANYCOLOR):  # of floats OpenCV makes no colours
-            is_whole, pages = cv2.imdecodemulti(
-                data, cv2.IMREAD_ANYDEPTH | colours, range=(number, number + 1)
-            )
+            with _decoding(str(path)):
+                is_whole, pages = cv2.imdecodemulti(
+                    data, cv2.IMREAD_ANYDEPTH | colours, range=(number, number + 1)
+                )
             if is_whole and len(pages):
                 break
         else:
@@ -204,7 +225,8 @@ def _pages(path: Path, first: int, end: int) -> Generator[tuple[int, np.ndarray]
 def _animation(path: Path) -> Generator[Picture, None, None]:
     seconds = 0.0
     for start in range(0, num_pictures(path), _PICTURES_AT_ONCE):
-        is_whole, part = cv2.imreadanimation(str(path), start=start, count=_PICTURES_AT_ONCE)
+        with _decoding(str(path)):
+            is_whole, part = cv2.imreadanimation(str(path), start=start, count=_PICTURES_AT_ONCE)
         if not is_whole or not len(part.frames):
             raise VideoError(f"picture {start} of {path} cannot be decoded; copy or download it again")
         for image, milliseconds in zip(part.frames, part.durations, strict=True):

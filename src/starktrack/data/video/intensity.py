@@ -16,6 +16,8 @@ PERCENTILES = (0.1, 99.9)
 of a few pixels.
 """
 
+_ROWS_AT_ONCE = 256
+
 
 class IntensityScale:
     """Maps the pictures of one source to 8 bits, all alike: LOW becomes 0, HIGH becomes 255.
@@ -48,8 +50,14 @@ class IntensityScale:
         """Return a picture [height, width] or [height, width, 3] of any real type as RGB of 8 bits."""
         if image.dtype != np.uint8 or self._limits is not None:
             low, high = self._limits = self._limits or self._measured(image)
-            levels = (image.astype(np.float64) - low) * (255 / (high - low))
-            image = np.nan_to_num(levels, nan=0.0).clip(0, 255).round().astype(np.uint8)
+            mapped = np.empty(image.shape, np.uint8)
+            for first in range(
+                0, len(image), _ROWS_AT_ONCE
+            ):  # floats of 64 bits of a large picture are gigabytes
+                rows = slice(first, first + _ROWS_AT_ONCE)
+                levels = (image[rows].astype(np.float64) - low) * (255 / (high - low))
+                mapped[rows] = np.nan_to_num(levels, nan=0.0).clip(0, 255).round()
+            image = mapped
         return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
     def _measured(self, image: np.ndarray) -> IntensityRange:

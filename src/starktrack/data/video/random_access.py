@@ -21,6 +21,7 @@ from av.error import FFmpegError
 from starktrack.arrays import Image
 from starktrack.data.frames import open_frames
 from starktrack.data.video import image_files
+from starktrack.data.video.container import open_file, open_source
 from starktrack.data.video.file import BinaryFile, ToArray, address_options, first_video
 from starktrack.data.video.frame_stream import FrameStream
 from starktrack.data.video.intensity import IntensityScale
@@ -323,9 +324,9 @@ class _Seeking:
 def _open_container(source: Path | str) -> tuple[BinaryFile, InputContainer]:
     """Return a video file, and what must be closed after it."""
     if isinstance(source, Path):
-        return io.BytesIO(), av.open(f"file:{source}")
+        return io.BytesIO(), open_file(str(source))
     if not is_remote_file(source):
-        return io.BytesIO(), av.open(source, options=address_options(source))
+        return io.BytesIO(), open_source(source, address_options(source))
     file = open_remote(source)
     return file, open_file_object(file, name_of(source))
 

@@ -4,10 +4,10 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from starktrack.data.video.container import formats_that_hold_video, open_source
 from starktrack.data.video.file import BinaryFile, stream_of
 from starktrack.data.video.frame_stream import FrameStream
 from starktrack.data.video.intensity import IntensityRange
@@ -97,7 +97,7 @@ def open_file_object(file: BinaryFile, name: str) -> InputContainer:
         VideoError: It is not a whole video, or cannot be read.
     """
     try:
-        return av.open(file, mode="r")
+        return open_source(file, {"format_whitelist": formats_that_hold_video()})
     except (OSError, FFmpegError) as error:  # a file object raises errors of its own through FFmpeg
         raise VideoError(
             f"{name} must be a whole video that can be read, got: {error.strerror or error}; check the network, "
