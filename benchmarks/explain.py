@@ -16,7 +16,7 @@ import torch
 from starktrack.config.presets import preset
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.engines.torch_engine import TorchEngine
-from starktrack.explain.engine import ExplainingEngine
+from starktrack.explanation.engine import ExplainingEngine
 from starktrack.models.build import build_network
 from starktrack.tracking.protocol import BoxQueries
 

@@ -39,9 +39,12 @@ if TYPE_CHECKING:
     from starktrack.tracking.protocol import Refiner as Refiner
     from starktrack.tracking.tracker import Tracker as Tracker
     from starktrack.workflows.batch import batch as batch
+    from starktrack.workflows.convert import convert as convert
     from starktrack.workflows.evaluate import evaluate as evaluate
+    from starktrack.workflows.explain import explain as explain
     from starktrack.workflows.export import export as export
     from starktrack.workflows.report import report as report
+    from starktrack.workflows.submit import submit as submit
     from starktrack.workflows.train import train as train
 
 _MODULES = {
@@ -73,9 +76,12 @@ _MODULES = {
     "tracking.protocol": ("Engine", "Refiner"),
     "tracking.tracker": ("Tracker",),
     "workflows.batch": ("batch",),
+    "workflows.convert": ("convert",),
     "workflows.evaluate": ("evaluate",),
+    "workflows.explain": ("explain",),
     "workflows.export": ("export",),
     "workflows.report": ("report",),
+    "workflows.submit": ("submit",),
     "workflows.train": ("train",),
 }
 _HOME = {name: f"starktrack.{module}" for module, names in _MODULES.items() for name in names}

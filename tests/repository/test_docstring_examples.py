@@ -51,7 +51,7 @@ num_workers = 0
 
 
 @pytest.fixture
-def example_folder(tmp_path, monkeypatch):
+def example_folder(tmp_path, monkeypatch, request):
     """A folder with the files that examples name, and a hub without a network."""
     from starktrack.data.synthetic.clip import synthetic_clip
     from starktrack.data.video.image_files import write_image
@@ -80,8 +80,27 @@ def example_folder(tmp_path, monkeypatch):
     hub.hf_hub_download = lambda *_, **__: str(tmp_path / "stark_mobile.onnx")
     hub.create_repo = lambda *_, **__: None
     hub.upload_file = lambda *, repo_id, **_: f"https://huggingface.co/{repo_id}/commit/1"
+    if "submit" in request.node.name:
+        write_test_set(tmp_path)
+    if "convert" in request.node.name:
+        import torch
+
+        state = request.getfixturevalue("official_state")("stark_lightning")
+        torch.save({"net": state}, tmp_path / "STARKLightning_ep0500.pth.tar")
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     monkeypatch.chdir(tmp_path)
+
+
+def write_test_set(folder):
+    """Write first boxes of GOT-10k's test set as `data/got10k`, and results as `results/test`."""
+    results = folder / "results" / "test"
+    results.mkdir(parents=True)
+    for number in range(1, 181):
+        name = f"GOT-10k_Test_{number:06d}"
+        (folder / "data" / "got10k" / name).mkdir(parents=True)
+        (folder / "data" / "got10k" / name / "groundtruth.txt").write_text("1,2,3,4\n")
+        (results / f"{name}.txt").write_text("1,2,3,4\n1,2,3,4\n")
+        (results / f"{name}_time.txt").write_text("0.1\n0.1\n")
 
 
 def examples_of(thing, name, module):

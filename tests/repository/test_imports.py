@@ -24,7 +24,7 @@ ALLOWED = {
     "data": BASE | {"config", "geometry"},
     "interchange": BASE | {"config", "geometry", "data"},
     "studio": BASE
-    | {"api", "engines", "explain", "geometry", "data", "interchange"}
+    | {"api", "engines", "explanation", "geometry", "data", "interchange"}
     | {"tracking.overlay", "tracking.protocol", "tracking.refinement"},
     "models": BASE | {"config", "geometry"},
     "evaluation": BASE | {"config", "geometry", "data"},
@@ -32,7 +32,7 @@ ALLOWED = {
     "kinds": BASE | {"config", "data", "models", "tracking.protocol"} | KINDS_MAY_TRAIN_WITH,
     "training": BASE | {"config", "geometry", "data", "kinds", "models"},
     "engines": BASE | {"config", "geometry", "data", "kinds", "models", "tracking.protocol"},
-    "explain": BASE
+    "explanation": BASE
     | {"config", "geometry", "data", "models", "engines", "tracking.protocol", "tracking.overlay"},
     "hub": BASE | {"models", "engines"},
     "pretrained": set(),

@@ -17,18 +17,7 @@ def convert(
 
     The model is recognised from its parameters.
     """
-    from starktrack.api import require_torch
-    from starktrack.files import check_output_path
+    from starktrack.workflows import convert as workflow
 
-    check_output_path(target, (".safetensors",), "a converted checkpoint")
-    require_torch("converting a checkpoint")
-    from starktrack.models.official import convert_keys, fill_counters, recognise
-    from starktrack.models.pickled import read_pickled
-    from starktrack.models.weights import save_weights
-
-    checkpoint = read_pickled(source)
-    state = convert_keys(checkpoint.state_dict)
-    config = recognise(state)
-    state = fill_counters(state, config)
-    save_weights(target, state, config)
-    sys.stdout.write(f"{source} is {config.name}: wrote {target}, {len(state)} tensors\n")
+    found = workflow.convert(source, target)
+    sys.stdout.write(f"{source} is {found.name}: wrote {target}, {found.num_tensors} tensors\n")

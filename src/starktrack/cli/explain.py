@@ -1,9 +1,8 @@
 """`starktrack explain`: pictures and a video of a network's attention and maps."""
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -18,10 +17,6 @@ from starktrack.cli.options import (
     parse_range,
 )
 from starktrack.errors import InputError
-
-if TYPE_CHECKING:
-    from starktrack.engines.torch_engine import TorchEngine
-    from starktrack.explain.engine import ExplainingEngine
 
 
 def explain(
@@ -54,38 +49,26 @@ def explain(
     target, where = parse_box(box), None if position is None else _parse_position(position)
     limits = parse_range(intensity_range)
 
-    from starktrack.cli.progress import progress_of
-    from starktrack.data.frames import open_frames
-    from starktrack.geometry.boxes import check_box
-    from starktrack.tracking.tracker import Tracker
-    from starktrack.workflows.explain_outputs import ExplainOutputs
+    from starktrack.cli.progress import FrameProgress
+    from starktrack.workflows import explain as workflow
 
-    with ExitStack() as stack:
-        frames = stack.enter_context(open_frames(video, start_frame=start_frame, intensity_range=limits))
-        check_box(target, frames.size_hw)
-        engine = _engine(model, weights, where, device)
-        threshold = engine.config.tracking.update_score
-        outputs = stack.enter_context(ExplainOutputs(out, every, frames.frame_rate, threshold))
-        total = None if frames.num_frames is None else frames.num_frames - start_frame
-        with progress_of(total, frames.name) as progress:
-            for tracked in Tracker(engine).track(frames, target):
-                outputs.write(tracked, engine.last)
-                progress.advance()
-    missing = "" if engine.last is None else "; ".join(engine.last.missing())
-    if missing:
-        sys.stderr.write(f"not shown, {engine.config.name} has no such part: {missing}\n")
-    sys.stderr.write(f"wrote {', '.join(str(path) for path in outputs.paths)}\n")
-
-
-def _engine(
-    model: str | None, weights: Path | None, position: tuple[float, float] | None, device: Device
-) -> "ExplainingEngine":
-    from starktrack.api import load_engine
-
-    engine = load_engine(model, weights=weights, device=device.value, engine="torch")
-    from starktrack.explain.engine import ExplainingEngine
-
-    return ExplainingEngine(cast("TorchEngine", engine), position)
+    with FrameProgress() as on_frame:
+        found = workflow.explain(
+            video,
+            target,
+            out,
+            model=model,
+            weights=weights,
+            position_xy=where,
+            every=every,
+            start_frame=start_frame,
+            intensity_range=limits,
+            device=device.value,
+            on_frame=on_frame,
+        )
+    if found.missing:
+        sys.stderr.write(f"not shown, {found.model} has no such part: {'; '.join(found.missing)}\n")
+    sys.stderr.write(f"wrote {', '.join(map(str, found.paths))}\n")
 
 
 def _parse_position(text: str) -> tuple[float, float]:

@@ -1,16 +1,9 @@
 """`starktrack models`: tables of presets, trackers and refiners."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-from starktrack.errors import CheckpointError, ConfigError, InputError, nearest_name
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from starktrack.config.costs import PresetCost
 
 
 def models(
@@ -29,92 +22,34 @@ def models(
 ) -> None:
     """List the presets, trackers and refiners: size, cost, inputs, and whether weights are at hand."""
     from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.table import Table
+
+    from starktrack.workflows.models import list_models, read_card
 
     if card is not None:
-        from rich.markdown import Markdown
-
-        Console().print(Markdown(_card(card)))
+        Console().print(Markdown(read_card(card)))
         return
-    if weights is not None and not weights.is_dir():
-        raise InputError(f"--weights must be a folder, got {weights}")
-    Console().print(_trackers(weights), _refiners(weights), sep="\n")
-
-
-def _card(name: str) -> str:
-    from starktrack.config.presets import DEFAULT_REFINER, PRESETS
-    from starktrack.pretrained import DEFAULT, model_card
-
-    if name not in PRESETS:
-        raise ConfigError(f"--card must name one of the presets, got {name!r}{nearest_name(name, PRESETS)}")
-    text = model_card(name)
-    if text is None:
-        raise CheckpointError(
-            f"no weights of {name} come with the package; those of {DEFAULT} and {DEFAULT_REFINER} do"
-        )
-    return text
-
-
-def _trackers(folder: Path | None) -> "Table":
-    from rich.table import Table
-
-    from starktrack.config.costs import COSTS
-    from starktrack.config.presets import presets_of
-
-    table = Table(
+    trackers = Table(
         title="MACs are those of a frame, in full; sides in pixels; shipped: the default", padding=0
     )
-    for heading in ("model", "backbone", "params", "MACs", "search", "templates", "score", "weights"):
-        table.add_column(heading, no_wrap=True)
-    for name, config in presets_of("tracker").items():
-        model = config.model
-        table.add_row(
-            name,
-            model.backbone.name,
-            *_cost(COSTS[name]),
-            str(model.search.side),
-            f"{model.num_templates} x {model.template.side}",
-            "yes" if model.score_head else "no",
-            _weights(name, folder),
-        )
-    return table
-
-
-def _refiners(folder: Path | None) -> "Table":
-    from rich.table import Table
-
-    from starktrack.config.costs import COSTS
-    from starktrack.config.presets import presets_of
-
-    table = Table(
+    refiners = Table(
         title="Refiners: outlines and refined boxes behind any tracker (--refine, --masks)", padding=0
     )
+    for heading in ("model", "backbone", "params", "MACs", "search", "templates", "score", "weights"):
+        trackers.add_column(heading, no_wrap=True)
     for heading in ("refiner", "backbone", "params", "MACs", "crop", "needs", "weights"):
-        table.add_column(heading, no_wrap=True)
-    for name, config in presets_of("refiner").items():
-        model, weights = config.model, _weights(name, folder)
-        table.add_row(
-            name,
-            model.backbone.name,
-            *_cost(COSTS[name]),
-            str(model.crop.side),
-            "PyTorch, training" if weights == "-" else "nothing",
-            weights,
-        )
-    return table
-
-
-def _cost(cost: "PresetCost") -> tuple[str, str]:
-    return f"{cost.parameters / 1e6:.2f} M", f"{cost.frame_macs / 1e9:.2f} G"
-
-
-def _weights(name: str, folder: Path | None) -> str:
-    from starktrack.pretrained import pretrained_weights
-
-    found = ["shipped"] if pretrained_weights(name, "onnx") else []
-    if folder is not None:
-        found += [
-            file.name
-            for file in (folder / f"{name}{end}" for end in (".safetensors", ".onnx"))
-            if file.is_file()
-        ]
-    return ", ".join(found) or "-"
+        refiners.add_column(heading, no_wrap=True)
+    for entry in list_models(weights):
+        model = entry.config.model
+        found = ", ".join([*["shipped"] * entry.is_pretrained, *(path.name for path in entry.files)]) or "-"
+        cost = f"{entry.cost.parameters / 1e6:.2f} M", f"{entry.cost.frame_macs / 1e9:.2f} G"
+        about = entry.config.name, model.backbone.name, *cost
+        if model.kind == "refiner":
+            needs = "PyTorch, training" if found == "-" else "nothing"
+            refiners.add_row(*about, str(model.crop.side), needs, found)
+        else:
+            templates = f"{model.num_templates} x {model.template.side}"
+            score = "yes" if model.score_head else "no"
+            trackers.add_row(*about, str(model.search.side), templates, score, found)
+    Console().print(trackers, refiners, sep="\n")

@@ -49,6 +49,36 @@ def progress_of(total: int | None, title: str, unit: str = "frame") -> Iterator[
         yield Progress(show, total, unit)
 
 
+class FrameProgress:
+    """Shows the frames of a video; is called as `workflows.explain.OnFrame` says."""
+
+    def __init__(self) -> None:
+        self._bars = ExitStack()
+        self._progress = Progress(lambda done, text: None, None, "frame")
+
+    @property
+    def rate(self) -> str:
+        """Return how many frames were done, and how fast, in words."""
+        return f"{self._progress.count} frames, {self._progress.per_second:.1f} frames/s"
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        """Show a bar before the first frame, and count the others."""
+        if done:
+            self._progress.advance()
+        else:
+            self._progress = self._bars.enter_context(progress_of(total, name))
+
+    def __enter__(self) -> "FrameProgress":
+        """Return the callback."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the bar."""
+        self._bars.close()
+
+
 class JobsProgress:
     """A callback of `workflows.jobs.run_jobs` that shows the progress of each job.
 

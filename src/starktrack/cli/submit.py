@@ -1,18 +1,14 @@
 """`starktrack submit`: a zip for a benchmark's server, and what that server would reject."""
 
-from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from starktrack.data.sources.dataset import Dataset
-from starktrack.data.sources.frames_on_disk import MissingFrames
-from starktrack.errors import ConfigError, InputError
-from starktrack.evaluation.result_files import read_results
-from starktrack.evaluation.submission import FirstFrame, server, submission_problems, write_submission
-from starktrack.evaluation.truth import open_truth
-from starktrack.files import atomic_write
+from starktrack.cli.tables import print_error
+from starktrack.errors import ConfigError
+from starktrack.workflows import submit as workflow
 
 SHOWN = 20
 """Most problems to print; a broken script makes thousands of the same."""
@@ -36,43 +32,19 @@ def submit(
     """
     if check == (out is not None):
         raise ConfigError("submit needs RESULTS and OUT, or a ZIP and --check, got both or none")
-    target = server(benchmark)
-    truth = first_frames(open_truth(benchmark, annotations, "test"))
-    if out is None:
-        _require_good(results, submission_problems(target, results, truth))
-        typer.echo(_verdict(results, truth))
-        return
-    if out.exists():
-        raise InputError(f"a submission must be a new file, {out} exists; name another or move it away")
-    with atomic_write(out) as partial:
-        write_submission(target, read_results(results, [frame.name for frame in truth]), partial)
-        _require_good(out, submission_problems(target, partial, truth))
-    typer.echo(_verdict(out, truth))
+    numbers = count()
 
+    def show(problem: str) -> None:
+        if next(numbers) < SHOWN:
+            print_error(problem)
 
-def first_frames(dataset: Dataset) -> list[FirstFrame]:
-    """Return the first true box of every sequence, and its length where the frames are there."""
-    found = []
-    for name in dataset.names:
-        sequence = dataset[name]
-        is_bare = isinstance(sequence.frames, MissingFrames)
-        found.append(FirstFrame(name, sequence.boxes_xywh[0], None if is_bare else len(sequence.frames)))
-    return found
-
-
-def _require_good(path: Path, problems: Sequence[str]) -> None:
-    for problem in problems[:SHOWN]:
-        typer.echo(problem, err=True)
-    if problems:
-        raise InputError(f"{path} must be what the server accepts, got {len(problems)} problems")
-
-
-def _verdict(path: Path, truth: Sequence[FirstFrame]) -> str:
-    counted = sum(frame.num_frames is not None for frame in truth)
-    known = "names, separators, numbers and first boxes"
-    if counted == len(truth):
-        return f"{path}: {len(truth)} sequences, nothing to reject in {known} and lengths"
-    return (
-        f"{path}: {len(truth)} sequences, nothing to reject in {known}; the lengths of "
-        f"{len(truth) - counted} sequences are not checked: their frames are not below --annotations"
-    )
+    found = workflow.submit(benchmark, results, annotations, out, on_problem=show)
+    checked = "names, separators, numbers and first boxes"
+    verdict = f"{found.path}: {found.num_sequences} sequences, nothing to reject in {checked}"
+    if found.num_counted == found.num_sequences:
+        typer.echo(f"{verdict} and lengths")
+    else:
+        typer.echo(
+            f"{verdict}; the lengths of {found.num_sequences - found.num_counted} sequences are not checked: "
+            "their frames are not below --annotations"
+        )

@@ -1,4 +1,4 @@
-"""Parameters and arithmetic of each preset, counted by `engines.profile`; a list of them needs no PyTorch."""
+"""Parameters and arithmetic of networks, and of each preset; a list of them needs no PyTorch."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,32 @@ class PresetCost:
 
     parameters: int
     frame_macs: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size and work of a network in the form in which it tracks.
+
+    Attributes:
+        parameters: Trainable numbers, before RepVGG blocks are folded.
+        frame_macs: Multiply-accumulates of one frame, all layers.
+        paper_macs: The same without multi-head attention, as the paper counts.
+        template_macs: Multiply-accumulates of one template, paid when it is taken.
+    """
+
+    parameters: int
+    frame_macs: int
+    paper_macs: int
+    template_macs: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds per frame of one stage: median, and the quartiles as its spread."""
+
+    median_ms: float
+    lower_quartile_ms: float
+    upper_quartile_ms: float
 
 
 COSTS = {

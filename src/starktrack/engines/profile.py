@@ -7,7 +7,6 @@ attention; the full count has everything but norms and softmax.
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -15,6 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from starktrack.arrays import Box, Image
+from starktrack.config.costs import Cost, Latency
 from starktrack.config.schema import Config
 from starktrack.data.frames import open_frames
 from starktrack.engines.exported import ExportedEngine
@@ -25,32 +25,6 @@ from starktrack.models.folding import fold
 from starktrack.models.stark import Stark
 from starktrack.models.transformer import Attention
 from starktrack.tracking.protocol import BoxQueries, Prediction, Template
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Size and work of a network in the form in which it tracks.
-
-    Attributes:
-        parameters: Trainable numbers, before RepVGG blocks are folded.
-        frame_macs: Multiply-accumulates of one frame, all layers.
-        paper_macs: The same without multi-head attention, as the paper counts.
-        template_macs: Multiply-accumulates of one template, paid when it is taken.
-    """
-
-    parameters: int
-    frame_macs: int
-    paper_macs: int
-    template_macs: int
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds per frame of one stage: median, and the quartiles as its spread."""
-
-    median_ms: float
-    lower_quartile_ms: float
-    upper_quartile_ms: float
 
 
 def count(config: Config) -> Cost:

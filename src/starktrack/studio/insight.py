@@ -18,7 +18,7 @@ from starktrack.tracking.protocol import BoxQueries, Refiner
 
 if TYPE_CHECKING:
     from starktrack.engines.torch_engine import TorchEngine
-    from starktrack.explain.engine import ExplainingEngine
+    from starktrack.explanation.engine import ExplainingEngine
 
 DEFAULT_REFINER = "refine_mobile"
 
@@ -109,7 +109,7 @@ class Insight:
             raise MissingExtraError("torch", "torch", "the maps of the network")
         if self._engine is None:
             from starktrack.api import load_engine
-            from starktrack.explain.engine import ExplainingEngine
+            from starktrack.explanation.engine import ExplainingEngine
 
             engine = load_engine(weights=self._weights, device=self._device, engine="torch")
             self._engine = ExplainingEngine(cast("TorchEngine", engine))

@@ -10,9 +10,9 @@ from starktrack.data.track_output import TrackedFrame
 from starktrack.data.video.image_files import write_image
 from starktrack.data.video.writer import VideoWriter
 from starktrack.errors import InputError
-from starktrack.explain.engine import Explanation
-from starktrack.explain.film import film_frame
-from starktrack.explain.pictures import head_tiles, score_curve, summary_tiles
+from starktrack.explanation.engine import Explanation
+from starktrack.explanation.film import film_frame
+from starktrack.explanation.pictures import head_tiles, score_curve, summary_tiles
 from starktrack.tracking.overlay import draw_boxes, image_grid
 
 STRIP_ROWS = 8

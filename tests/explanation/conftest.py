@@ -6,7 +6,7 @@ import torch
 
 from starktrack.config.schema import Config
 from starktrack.engines.torch_engine import TorchEngine
-from starktrack.explain.engine import ExplainingEngine
+from starktrack.explanation.engine import ExplainingEngine
 from starktrack.models.build import build_network
 from starktrack.tracking.protocol import BoxQueries
 

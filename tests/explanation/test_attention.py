@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from starktrack.explain.attention import Asked, layer_weights, recording
+from starktrack.explanation.attention import Asked, layer_weights, recording
 from starktrack.models.build import build_network
 from starktrack.models.transformer import Attention
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from starktrack.arrays import Image
-from starktrack.explain.engine import Explanation
+from starktrack.explanation.engine import Explanation
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 
 BOX_COLOUR, POSITION_COLOUR, CURVE_COLOUR = (255, 255, 255), (86, 255, 86), (0, 114, 178)

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from starktrack.explain.engine import Explanation
-from starktrack.explain.film import film_frame
-from starktrack.explain.pictures import (
+from starktrack.explanation.engine import Explanation
+from starktrack.explanation.film import film_frame
+from starktrack.explanation.pictures import (
     CURVE_COLOUR,
     TILE,
     attention_tile,

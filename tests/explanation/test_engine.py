@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from starktrack.explain.attention import layer_weights, recording
-from starktrack.explain.engine import ExplainingEngine
+from starktrack.explanation.attention import layer_weights, recording
+from starktrack.explanation.engine import ExplainingEngine
 from starktrack.tracking.protocol import Engine
 
 ST = ("num_templates=2", "score_head=true")

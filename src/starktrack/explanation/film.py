@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from starktrack.arrays import Image
-from starktrack.explain.engine import Explanation
-from starktrack.explain.pictures import score_curve, summary_tiles
+from starktrack.explanation.engine import Explanation
+from starktrack.explanation.pictures import score_curve, summary_tiles
 from starktrack.tracking.overlay import image_grid
 
 _CURVE_HEIGHT, _TILE_WIDTH, _COLUMNS = 80, 240, 2

@@ -11,7 +11,7 @@ from torch import Tensor
 from starktrack.arrays import SquareImage
 from starktrack.config.schema import CropConfig
 from starktrack.engines.torch_engine import TorchEngine
-from starktrack.explain.attention import layer_weights, recording
+from starktrack.explanation.attention import layer_weights, recording
 from starktrack.geometry.crop import crop_transform, cut
 from starktrack.models.features import Features
 from starktrack.models.stark import StarkOutput
