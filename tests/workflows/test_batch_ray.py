@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,13 @@ from starktrack.errors import MissingExtraError
 
 NUM_ROWS = 10
 
+AGENT_PORTS = (
+    "metrics_agent_port",
+    "metrics_export_port",
+    "dashboard_agent_listen_port",
+    "runtime_env_agent_port",
+)
+
 
 @pytest.fixture
 def work(tmp_path, monkeypatch):
@@ -21,22 +30,55 @@ def work(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("PYTHONPATH", f"{Path(starktrack.__file__).parents[1]}{os.pathsep}{tmp_path}")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("SECONDS_A_FRAME", "0.1")
     return tmp_path
 
 
+def node(num_cpus):
+    """Return how a node is started: small, and with ports of its own, for which it otherwise waits 15 seconds."""
+    free = [socket.create_server(("127.0.0.1", 0)) for _ in AGENT_PORTS]
+    ports = {name: each.getsockname()[1] for name, each in zip(AGENT_PORTS, free, strict=True)}
+    for each in free:
+        each.close()
+    return {"num_cpus": num_cpus, "object_store_memory": 80 * 2**20, **ports}
+
+
+PATIENCE = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_agent_register_timeout_ms": "600000",
+    "RAY_worker_register_timeout_seconds": "600",
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_health_check_failure_threshold": "5",
+}
+"""Ray gives processes 30 seconds to start, which busy old cores exceed; a node that is killed refuses at once."""
+
+
 @pytest.fixture
-def cluster(work):
+def cluster(work, monkeypatch):
     """A cluster whose head only schedules, and two nodes of one core."""
     pytest.importorskip("ray")
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
-    options = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-    running = Cluster(initialize_head=True, head_node_args={**options, "num_cpus": 0})
+    for name, value in PATIENCE.items():
+        monkeypatch.setenv(name, value)
+    get_node = services.get_node
+
+    def wait_for_node(*arguments):
+        for _ in range(600):
+            try:
+                return get_node(*arguments)
+            except RuntimeError:
+                time.sleep(0.5)
+        return get_node(*arguments)
+
+    monkeypatch.setattr(services, "get_node", wait_for_node)
+    head = {**node(0), "include_dashboard": False, "no_monitor": True}
+    running = Cluster(initialize_head=True, head_node_args=head)
     try:
-        nodes = [running.add_node(num_cpus=1, object_store_memory=80 * 2**20) for _ in range(2)]
-        yield running, nodes
+        yield running, [running.add_node(wait=False, **node(1)) for _ in range(2)]
     finally:
         import ray
 
@@ -56,7 +98,7 @@ def test_a_node_that_is_killed_loses_doubles_and_changes_nothing(work, cluster):
         if status.done >= 2 and not killed:
             killed.append(status.done)
             running.remove_node(nodes[0], allow_graceful=False)
-            running.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+            running.add_node(wait=False, **node(1))
 
     options = {"tracker": "mine:Right", "retries": 3}
     run = starktrack.batch(
