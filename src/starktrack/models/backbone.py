@@ -106,6 +106,7 @@ def _body(
     config: BackboneConfig, strides: tuple[int, ...], *, imagenet: bool, weights: Path | None
 ) -> nn.Module:
     if weights is not None and weights.suffix == ".npz":
+        # timm cannot read this form: the stages start at random, and `_fill_folded` fills them.
         return _stages(config, strides, pretrained=False, file=None)
     body = _stages(config, strides, pretrained=imagenet or weights is not None, file=weights)
     if weights is not None:
@@ -158,18 +159,20 @@ def _stage_of_stride(config: BackboneConfig) -> int:
         hint = suggestion if "did you mean" in suggestion else "; see timm.list_models()"
         raise ConfigError(f"backbone.name must be a timm model, got {config.name!r}{hint}")
     try:
+        # On the meta device a model has shapes but no weights, so that asking for its strides costs little.
         with torch.device("meta"):
             strides = feature_info(timm.create_model(config.name, features_only=True)).reduction()
     except (RuntimeError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"backbone {config.name!r} has no feature stages; use a convolutional model"
         ) from error
-    if len(set(strides)) == 1:
+    if len(set(strides)) == 1:  # vision transformers list the same stride for every block
         raise ConfigError(f"backbone {config.name!r} has no feature stages; use a convolutional model")
     if config.stride not in strides:
         raise ConfigError(
             f"backbone.stride of {config.name} must be one of {sorted(set(strides))}, got {config.stride}"
         )
+    # Some models have several stages of one stride; the last has the deepest features.
     stage = len(strides) - 1 - strides[::-1].index(config.stride)
     _check_map(config, stage)
     return stage

@@ -75,7 +75,7 @@ def _position(config: ModelConfig, side: int) -> nn.Module:
     match config.transformer.position:
         case "sine":
             return SinePosition(width)
-        case "learned":
+        case "learned":  # one vector for each row and column, so the number of cells is fixed
             return LearnedPosition(width, side // config.backbone.stride)
         case "none":
             return NoPosition(width)

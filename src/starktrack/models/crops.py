@@ -81,6 +81,7 @@ def gather_crops(
     base = pixels_before[image_index, None]
     rows = rows._replace(first=base + rows.first * width, second=base + rows.second * width)
     plan = torch.from_numpy(np.stack([*rows, *columns])).to(device)
+    # All frames in one row of pixels, so that windows on frames of different sizes are one gather.
     pixels = torch.cat([image.reshape(-1, 3) for image in images])
     per_chunk = max(1, PIXELS_AT_ONCE // transform.size**2)
     crops = [_gather(pixels, *part.unflatten(0, (2, 5))) for part in plan.split(per_chunk, dim=1)]
@@ -108,6 +109,7 @@ def _axis(start: Any, side: Any, length: Any, size: int, geometry: Geometry) -> 
     visible = visible_range(start, side, length, geometry)
     first, second, weight = bilinear_taps(side, size)
     first_weight, second_weight = fixed_point(weight)
+    # A tap outside the image reads a border pixel with weight 0, which gives black padding.
     taps = []
     for index, tap_weight in ((first + start, first_weight), (second + start, second_weight)):
         taps.append((index.clip(0, length - 1), tap_weight * ((index >= visible[0]) & (index < visible[1]))))

@@ -38,6 +38,7 @@ class EvidenceScoreHead(nn.Module):
         self.perceptron = Perceptron(4 * width + 3 * num_maps, width, 1)
         centre = (torch.arange(cells) + 0.5) / cells
         self.register_buffer("centre", centre, persistent=False)
+        # In every template the target has the same place: the middle, 1 / template_factor of each side.
         target = torch.tensor([[0.5 - 0.5 / template_factor] * 2 + [0.5 + 0.5 / template_factor] * 2])
         place = (torch.arange(template_cells) + 0.5) / template_cells
         self.register_buffer("on_target", inside(target, place)[0], persistent=False)

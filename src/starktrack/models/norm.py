@@ -118,8 +118,10 @@ class FoldedConv(nn.Conv2d):
     def _kept_product(self, norm: FrozenNorm) -> tuple[Tensor, Tensor]:
         """Return the product of the last call if weights and statistics have not changed since."""
         held = [self.weight, *(() if self.bias is None else (self.bias,)), *norm.buffers()]
+        # PyTorch raises `_version` with every change in place, and an optimiser step is one.
         key = tuple(part for tensor in held for part in (tensor.data_ptr(), tensor._version, tensor.dtype))
         if self._latest is None or self._latest[0] != key:
+            # Out of inference mode, whose tensors could not take part in a later training step.
             with torch.inference_mode(False), torch.no_grad():
                 weight, bias = self._product(norm)
                 if weight.is_contiguous(memory_format=torch.channels_last):

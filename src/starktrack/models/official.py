@@ -73,7 +73,9 @@ def convert_keys(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         stem = name[: joint.start()]
         for part, piece in zip(("query", "key", "value"), tensor.chunk(3), strict=False):
-            state[f"{stem}.{part}.{joint[1]}"] = piece.clone()
+            state[f"{stem}.{part}.{joint[1]}"] = (
+                piece.clone()
+            )  # pieces share memory, which safetensors refuses
     return state
 
 

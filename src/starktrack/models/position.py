@@ -17,7 +17,7 @@ class SinePosition(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        per_axis = width // 2
+        per_axis = width // 2  # half of the channels for the row, half for the column
         exponent = 2 * torch.div(torch.arange(per_axis), 2, rounding_mode="floor") / per_axis
         self.register_buffer("period", 10000**exponent, persistent=False)
 

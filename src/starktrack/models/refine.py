@@ -45,7 +45,7 @@ class Refiner(nn.Module):
         self.backbone = backbone
         self.bottleneck = nn.Conv2d(coarse, width, 1)
         self.fusion = nn.Sequential(
-            conv_block(width + config.bins**2, width),
+            conv_block(width + config.bins**2, width),  # features beside a map for each cell of the template
             ChannelAttention(width),
             NonLocal(width) if config.non_local else nn.Identity(),
             conv_block(width, width),
@@ -74,6 +74,7 @@ class Refiner(nn.Module):
         fused = self.fusion(torch.cat([coarse, likeness], dim=1))
         detailed = self.to_corners(fused, middle)
         tokens = detailed.flatten(2).transpose(1, 2)
+        # The corner head is built without similarity weights, so it ignores the embedding.
         box = self.corners.box(tokens, tokens.mean(dim=1))
         outline = self.outline(self.to_outline(detailed, fine))[:, 0]
         return RefineOutput(xyxy_to_cxcywh(box.box_xyxy), box.corner_logits, outline)

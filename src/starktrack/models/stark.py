@@ -83,6 +83,7 @@ class Stark(nn.Module):
         super().__init__()
         self.stride = stride
         self.backbone = backbone
+        # Section 3.1: one 1 x 1 convolution brings the backbone's channels to the width of the transformer.
         self.bottleneck = nn.Conv2d(backbone.num_channels, width, 1)
         self.template_position = template_position
         self.search_position = search_position
@@ -132,7 +133,7 @@ class Stark(nn.Module):
         if self.score_head is not None:
             score_logit = self.score_head.logit(templates, search, encoded, embedding, box)
         centre = box.centre
-        if self.auxiliary_head is not None:
+        if self.auxiliary_head is not None:  # in training; its loss reads `StarkOutput.centre`
             centre = self.auxiliary_head.maps(encoded, embedding)
         return StarkOutput(xyxy_to_cxcywh(box.box_xyxy), score_logit, box.corner_logits, centre, embedding)
 

@@ -175,7 +175,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.query = nn.Parameter(torch.randn(num_queries, config.width)) if num_queries else None
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_decoder_layers))
-        self.norm = nn.LayerNorm(config.width)
+        self.norm = nn.LayerNorm(config.width)  # as in DETR, after the post-norm of the last layer
 
     def forward(self, memory: Features) -> Float[Tensor, "batch queries width"]:
         """Return the output embedding of each learned query."""
