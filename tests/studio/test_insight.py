@@ -12,7 +12,7 @@ from tests.studio.test_server import Page, client_of, exported
 from starktrack.data.video.random_access import RandomFrames
 from starktrack.studio import insight as insight_module
 from starktrack.studio.insight import Insight
-from starktrack.studio.outline import outline_of
+from starktrack.studio.outline import Outliner, outline_of
 from starktrack.studio.project import Kind, Target
 
 ADDRESS = "/api/socket?path=square.mp4"
@@ -123,3 +123,14 @@ def test_the_annotated_video_has_the_chosen_names_and_colours(page, client, tmp_
     x, y, _, h = true_box(0)
     red, green = image[y : y + h, x - 1 : x + 1].mean(axis=(0, 1))[:2]
     assert red > green + 60
+
+
+def test_outlines_begin_from_a_recent_box():
+    target = Target.empty(0, "square", "#000000", 100)
+    for frame in range(90):
+        target.put(frame, Kind.TRACKED, true_box(0))
+    target.put(3, Kind.KEY, true_box(0))
+    target.put(47, Kind.KEY, true_box(0))
+    target.clear(slice(60, 65))
+    frames = {frame: Outliner._template_frame(target, frame) for frame in (2, 3, 19, 20, 39, 46, 47, 55, 66)}
+    assert frames == {2: 0, 3: 3, 19: 3, 20: 20, 39: 20, 46: 40, 47: 47, 55: 47, 66: 66}

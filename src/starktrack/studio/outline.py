@@ -12,9 +12,12 @@ from starktrack.arrays import Image
 from starktrack.data.formats.mask_files import MaskWriter
 from starktrack.data.video.random_access import RandomFrames
 from starktrack.errors import InputError
-from starktrack.studio.project import Target
+from starktrack.studio.project import Kind, Target
 from starktrack.tracking.protocol import BoxQueries, Refiner, Template
 from starktrack.tracking.refinement import refine
+
+TEMPLATE_FRAMES = 20
+"""Frames that share a template where no key box lies between them."""
 
 Outline: TypeAlias = list[list[list[int]]]
 """Closed lines of image pixels, each a list of x and y."""
@@ -37,7 +40,7 @@ class Outliner:
 
     def __init__(self, refiner: Refiner, frames: RandomFrames, targets: Mapping[int, Target]) -> None:
         self._refiner, self._frames, self._targets = refiner, frames, targets
-        self._templates: dict[int, Template] = {}
+        self._templates: dict[int, tuple[int, Template]] = {}
 
     def masks(self, image: Image, frame: int) -> dict[int, Bool[np.ndarray, "height width"]]:
         """Return the mask of every target that has a box in a frame."""
@@ -45,13 +48,24 @@ class Outliner:
         if not shown:
             return {}
         for number in shown:
-            if number not in self._templates:
-                start = self._targets[number].reference_frame(frame)
+            start = self._template_frame(self._targets[number], frame)
+            if self._templates.get(number, (None,))[0] != start:
                 boxes = self._targets[number].boxes_xywh[start]
-                self._templates[number] = self._refiner.embed(_queries(self._frames.read(start), [boxes]))[0]
+                template = self._refiner.embed(_queries(self._frames.read(start), [boxes]))[0]
+                self._templates[number] = (start, template)
         found = _queries(image, [self._targets[number].boxes_xywh[frame] for number in shown])
-        refined = refine(self._refiner, found, [self._templates[number] for number in shown])
+        refined = refine(self._refiner, found, [self._templates[number][1] for number in shown])
         return {number: each.mask for number, each in zip(shown, refined, strict=True)}
+
+    @staticmethod
+    def _template_frame(target: Target, frame: int) -> int:
+        """Return the frame of the template: the latest key box, or a box of at most `TEMPLATE_FRAMES` before.
+
+        A template of long ago shows another view: on the clip of the demo it leaves most of the target out.
+        """
+        recent = range(frame, frame // TEMPLATE_FRAMES * TEMPLATE_FRAMES - 1, -1)
+        keys = (each for each in recent if target.kinds[each] == Kind.KEY)
+        return next(keys, recent[-1] if target.has_box(recent[-1]) else frame)
 
 
 def export_masks(
