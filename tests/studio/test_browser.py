@@ -367,15 +367,15 @@ def test_fingers_draw_drag_zoom_and_pan(browser, studio, video):
 
     # Two fingers that part on the square make it three times as large; moved together they move it.
     square = person.on_screen(x + w / 2, y + h / 2)
-    assert reds(45, 30) < 100 and reds(55, 30) < 100
+    assert reds(45, 10) < 100 and reds(55, 10) < 100
     touch("Start", (square[0] - 30, square[1]), (square[0] + 30, square[1]))
     touch("Move", (square[0] - 60, square[1]), (square[0] + 60, square[1]))
     touch("Move", (square[0] - 90, square[1]), (square[0] + 90, square[1]))
-    assert wait_until(lambda: reds(45, 30), lambda red: red > 150) > 150 > reds(55, 30)
+    assert wait_until(lambda: reds(45, 10), lambda red: red > 150) > 150 > reds(55, 10)
     aside = person.on_screen(x + w / 2 + 10, y + h / 2)[0] - square[0]
     touch("Move", (square[0] - 90 + aside, square[1]), (square[0] + 90 + aside, square[1]))
     touch("End")
-    assert wait_until(lambda: reds(55, 30), lambda red: red > 150) > 150
+    assert wait_until(lambda: reds(55, 10), lambda red: red > 150) > 150
     assert wait_for_rows(video, len)[0][4:] == moved
     small = person.page.evaluate(
         """() => [...document.querySelectorAll('button, select, .button, #frame')]
