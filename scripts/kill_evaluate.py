@@ -24,7 +24,7 @@ import starktrack
 
 NAMES = ("Basketball", "Biker", "Bird1", "BlurBody", "BlurCar2", "BlurFace", "BlurOwl", "Bolt", "Box", "Car1")
 NUM_FRAMES = 6
-MOST_DELAY = 0.06
+MOST_DELAY = 0.3
 
 
 class Slow:
