@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from starktrack.workflows.evaluate import evaluate as evaluate
     from starktrack.workflows.explain import explain as explain
     from starktrack.workflows.export import export as export
+    from starktrack.workflows.profile import profile as profile
     from starktrack.workflows.report import report as report
     from starktrack.workflows.submit import submit as submit
     from starktrack.workflows.train import train as train
@@ -80,6 +81,7 @@ _MODULES = {
     "workflows.evaluate": ("evaluate",),
     "workflows.explain": ("explain",),
     "workflows.export": ("export",),
+    "workflows.profile": ("profile",),
     "workflows.report": ("report",),
     "workflows.submit": ("submit",),
     "workflows.train": ("train",),

@@ -212,7 +212,7 @@ def test_doctor_tells_versions_devices_codecs_and_extras(starktrack):
 
 
 def test_doctor_names_the_extra_of_a_package_that_is_missing(starktrack, monkeypatch):
-    from starktrack.cli import doctor
+    from starktrack.workflows import doctor
 
     found = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda package: None if package == "timm" else found(package))

@@ -130,6 +130,7 @@ PUBLIC = [
     "from_pretrained",
     "load",
     "open_frames",
+    "profile",
     "push",
     "report",
     "submit",
