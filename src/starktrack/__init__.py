@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from starktrack.data.track_output import TargetState as TargetState
     from starktrack.data.track_output import TrackedFrame as TrackedFrame
     from starktrack.data.track_output import TrackOutput as TrackOutput
+    from starktrack.data.video.live import LiveEvent as LiveEvent
+    from starktrack.data.video.live import LiveHealth as LiveHealth
+    from starktrack.data.video.live import LiveSettings as LiveSettings
     from starktrack.detections import from_detections as from_detections
     from starktrack.detections import to_detections as to_detections
     from starktrack.errors import AnnotationError as AnnotationError
@@ -54,6 +57,7 @@ _MODULES = {
     "data.frames": ("open_frames",),
     "data.track_output": ("TargetState", "TrackOutput", "TrackedFrame"),
     "data.video.frame_stream": ("Frame",),
+    "data.video.live": ("LiveEvent", "LiveHealth", "LiveSettings"),
     "detections": ("from_detections", "to_detections"),
     "errors": (
         "AnnotationError",

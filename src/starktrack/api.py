@@ -11,6 +11,7 @@ from starktrack.config.precision import Precision, check_known_precision, check_
 from starktrack.config.presets import preset, presets_of
 from starktrack.config.schema import TrackingConfig
 from starktrack.data.track_output import TrackedFrame
+from starktrack.data.video.live import LiveSettings, OnEvent, OnHealth
 from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, nearest_name
 from starktrack.pretrained import DEFAULT, pretrained_weights
 from starktrack.tracking.images import Color
@@ -335,6 +336,9 @@ def track(
     settings: TrackingConfig | Mapping[str, Any] | None = None,
     start_frame: int = 0,
     intensity_range: tuple[int | float, int | float] | None = None,
+    live: LiveSettings | None = None,
+    on_event: OnEvent | None = None,
+    on_health: OnHealth | None = None,
 ) -> Iterator[TrackedFrame]:
     """Yield every frame of a video with the outputs of all targets, the frame with the given boxes first.
 
@@ -348,6 +352,8 @@ def track(
         start_frame: The first frame to track, from 0.
         intensity_range: LOW and HIGH of a video of more than 8 bits, shown as black and white; without it
             percentiles of its first frame.
+        live, on_event, on_health: How to read a camera, a stream or a pipe, and who is called about it, as
+            `data.frames.open_frames`.
 
     Raises:
         BoxError: A box cannot be tracked in its frame.
@@ -379,5 +385,12 @@ def track(
         refine=refine,
         settings=settings,
     )
-    with open_frames(video, start_frame=start_frame, intensity_range=intensity_range) as frames:
+    with open_frames(
+        video,
+        start_frame=start_frame,
+        intensity_range=intensity_range,
+        live=live,
+        on_event=on_event,
+        on_health=on_health,
+    ) as frames:
         yield from tracker.track(frames, boxes)

@@ -39,6 +39,11 @@ class OutputFile:
         self.path = path
         self.partial = path.with_name(f".{_partial_stem(path)}.{uuid.uuid4().hex[:12]}.partial{path.suffix}")
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of the file so far; 0 before it is begun."""
+        return self.partial.stat().st_size if self.partial.is_file() else 0
+
     def keep(self) -> None:
         """Force the file to disk and move it to its place, over an older one."""
         _sync(self.partial)

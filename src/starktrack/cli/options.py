@@ -106,6 +106,61 @@ RangeOption = Annotated[
         "and 99.9 of its first frame.",
     ),
 ]
+LatestOption = Annotated[
+    bool,
+    typer.Option(
+        "--latest", help="Of a live source: track the newest frame, drop older ones, and say how many."
+    ),
+]
+ReconnectOption = Annotated[
+    float | None,
+    typer.Option(
+        "--reconnect",
+        metavar="SECONDS",
+        help="Of a live source: for how long to connect again after it breaks off; inf for ever; default 300 for "
+        "cameras, rtsp, rtmp, srt, udp and rtp, 0 for others.",
+    ),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Of a live source: how long no picture may come before it counts as broken off; default 10.",
+    ),
+]
+FreezeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--freeze",
+        metavar="SECONDS",
+        help="Of a live source: how long the same picture may be repeated before that is reported; default 10, "
+        "0 for no report.",
+    ),
+]
+HealthOption = Annotated[
+    float | None,
+    typer.Option(
+        "--health",
+        metavar="SECONDS",
+        help="Of a live source: a line of frames, frames/s, lag, dropped, reconnects so often, on standard error.",
+    ),
+]
+HealthFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the latest health to this file instead, as JSON; every 10 s without --health.",
+    ),
+]
+RotateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rotate",
+        metavar="TIME,SIZE",
+        help="Begin new files after a time (90s, 10m, 1h, 1d), a size (500MB, 2GB), or both: NAME-START-NUMBER.",
+    ),
+]
 VIDEO_HELP = (
     "A file, a folder or glob of images, img/%04d.png, a camera index, a stream address, or - for stdin."
 )

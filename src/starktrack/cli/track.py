@@ -1,5 +1,6 @@
 """`starktrack track`: boxes in, boxes and an annotated video out."""
 
+import json
 import os
 import stat
 import sys
@@ -17,21 +18,31 @@ from starktrack.cli.options import (
     DeviceOption,
     EngineName,
     EngineOption,
+    FreezeOption,
+    HealthFileOption,
+    HealthOption,
+    LatestOption,
     ModelOption,
     PrecisionName,
     PrecisionOption,
     RangeOption,
+    ReconnectOption,
     RefineOption,
+    RotateOption,
+    TimeoutOption,
     WeightsOption,
     parse_box,
     parse_range,
 )
 from starktrack.errors import BoxError, ConfigError, VideoBrokenError
+from starktrack.files import atomic_write
 
 if TYPE_CHECKING:
     from starktrack.cli.progress import Progress
     from starktrack.data.frames import FrameStream
+    from starktrack.data.video.live import LiveHealth, LiveSettings
     from starktrack.tracking.tracker import Tracker
+    from starktrack.workflows.rotation import RotatingOutputs
     from starktrack.workflows.track_outputs import TrackOutputs
 
 
@@ -63,13 +74,16 @@ def track(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Boxes: .txt (x,y,w,h per frame), .csv or .json (with time and score), .xml (CVAT), or see --format.",
+            help="Boxes: .txt (x,y,w,h per frame), .csv, .json or .jsonl (with time and score), .xml (CVAT), "
+            "or see --format.",
         ),
     ] = None,
     save_format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="Of --save: cvat, mot, coco, yolo, ... (docs/annotations.md)."
+            "--format",
+            metavar="FORMAT",
+            help="Of --save: cvat, mot, coco, yolo, ... (docs/annotations.md); of standard output: csv or jsonl.",
         ),
     ] = None,
     annotated: Annotated[
@@ -99,13 +113,20 @@ def track(
         bool, typer.Option("--select", help="Draw the box with the mouse in a window.")
     ] = False,
     intensity_range: RangeOption = None,
+    latest: LatestOption = False,
+    reconnect: ReconnectOption = None,
+    timeout: TimeoutOption = None,
+    freeze: FreezeOption = None,
+    health: HealthOption = None,
+    health_file: HealthFileOption = None,
+    rotate: RotateOption = None,
     device: DeviceOption = Device.auto,
     engine: EngineOption = EngineName.auto,
     precision: PrecisionOption = PrecisionName.auto,
 ) -> None:
     """Track one or more targets through a video.
 
-    Without --save, --video and --masks the boxes go to standard output as CSV.
+    Without --save, --video and --masks the boxes go to standard output as CSV, or with --format jsonl as JSON lines.
     """
     boxes = [parse_box(text) for text in box or []]
     limits = parse_range(intensity_range)
@@ -118,15 +139,36 @@ def track(
     from starktrack.config.loading import override
     from starktrack.config.presets import DEFAULT_REFINER
     from starktrack.data.frames import open_frames
+    from starktrack.workflows.rotation import RotatingOutputs, Rotation
     from starktrack.workflows.track_outputs import TrackOutputs, check_outputs
 
+    rotation = None if rotate is None else Rotation.parse(rotate)
     check_outputs(video, save, annotated, masks, save_format)
+    live = _live_settings(latest, reconnect, timeout, freeze, health, health_file)
+    if latest and save is not None and save.suffix.lower() == ".txt" and save_format is None:
+        raise ConfigError(
+            "--latest drops frames, and .txt does not number its lines; take .csv, .json or .jsonl"
+        )
     with ExitStack() as stack:
         stack.enter_context(interruptible())
-        frames = stack.enter_context(open_frames(video, start_frame=start_frame, intensity_range=limits))
+        frames = stack.enter_context(
+            open_frames(
+                video,
+                start_frame=start_frame,
+                intensity_range=limits,
+                live=live,
+                on_event=lambda event: sys.stderr.write(f"live: {event.message}\n"),
+                on_health=_health_writer(health_file),
+            )
+        )
+        if live is not None and not frames.is_live:
+            raise ConfigError(
+                "--latest, --reconnect, --timeout, --freeze and --health are for cameras, streams and pipes, "
+                f"got {video}; leave them out"
+            )
         if select:
             boxes = [_select(frames)]
-        starts, labels = {start_frame: dict(enumerate(boxes))}, {}
+        starts, labels = {frames.peek().index: dict(enumerate(boxes))}, {}
         if boxes_file is not None:
             starts, labels = _starts(boxes_file, boxes_format, frames, start_frame)
             boxes = [box for targets in starts.values() for box in targets.values()]
@@ -147,11 +189,49 @@ def track(
                 save_format=save_format,
                 labels=labels,
             )
+            if rotation is None
+            else RotatingOutputs(
+                rotation, save, annotated, masks, frames, save_format=save_format, labels=labels
+            )
         )
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         with progress_of(total, frames.name) as progress:
             broken = _run(tracker, frames, starts, outputs, progress, until_lost=until_lost)
-    _report(outputs, progress, tracker, broken)
+    _report(outputs, progress, tracker, frames, broken)
+
+
+def _live_settings(
+    latest: bool,
+    reconnect: float | None,
+    timeout: float | None,
+    freeze: float | None,
+    health: float | None,
+    health_file: Path | None,
+) -> "LiveSettings | None":
+    """Return the settings of a live source; None where nothing is set."""
+    from starktrack.data.video.live import LiveSettings
+
+    if health_file is not None and health is None:
+        health = 10.0
+    given = {
+        "reconnect_seconds": reconnect,
+        "timeout_seconds": timeout,
+        "freeze_seconds": freeze,
+        "health_seconds": health,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return LiveSettings(latest=latest, **chosen) if chosen or latest else None
+
+
+def _health_writer(path: Path | None) -> "Callable[[LiveHealth], object]":
+    def write(health: "LiveHealth") -> None:
+        if path is None:
+            sys.stderr.write(f"health: {health}\n")
+            return
+        with atomic_write(path) as partial:
+            partial.write_text(json.dumps(health.to_dict()) + "\n", encoding="utf-8")
+
+    return write
 
 
 def _require_score(tracker: "Tracker", option: str) -> None:
@@ -230,7 +310,7 @@ def _run(
     tracker: "Tracker",
     frames: "FrameStream",
     starts: Mapping[int, Mapping[int, Sequence[float]]],
-    outputs: "TrackOutputs",
+    outputs: "TrackOutputs | RotatingOutputs",
     progress: "Progress",
     *,
     until_lost: bool,
@@ -252,9 +332,10 @@ def _run(
 
 
 def _report(
-    outputs: "TrackOutputs",
+    outputs: "TrackOutputs | RotatingOutputs",
     progress: "Progress",
     tracker: "Tracker",
+    frames: "FrameStream",
     broken: VideoBrokenError | KeyboardInterrupt | None,
 ) -> None:
     from starktrack.tracking.protocol import HasRuntime
@@ -262,7 +343,9 @@ def _report(
     written = ", ".join(str(path) for path in outputs.paths)
     kept = f"; wrote {written}" if written else ""
     on = f" ({tracker.engine.runtime})" if isinstance(tracker.engine, HasRuntime) else ""
-    sys.stderr.write(f"tracked {progress.count} frames, {progress.per_second:.1f} frames/s{on}{kept}\n")
+    health = frames.health()
+    live = "" if health is None else f", {health.num_dropped} dropped, {health.num_reconnects} reconnects"
+    sys.stderr.write(f"tracked {progress.count} frames, {progress.per_second:.1f} frames/s{on}{live}{kept}\n")
     if isinstance(broken, VideoBrokenError):
         raise broken
     if broken is not None:

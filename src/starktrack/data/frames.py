@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from starktrack.data.video.frame_stream import Frame, FrameStream
 from starktrack.data.video.intensity import IntensityRange
+from starktrack.data.video.live import LiveSettings, OnEvent, OnHealth
 from starktrack.errors import VideoError
 
 __all__ = ["Frame", "FrameStream", "local_path", "open_frames"]
@@ -16,9 +17,11 @@ def open_frames(
     source: str | Path | int,
     *,
     start_frame: int = 0,
-    timeout_seconds: float = 10.0,
     intensity_range: IntensityRange | None = None,
     decoder_threads: int = 0,
+    live: LiveSettings | None = None,
+    on_event: OnEvent | None = None,
+    on_health: OnHealth | None = None,
 ) -> FrameStream:
     """Return the frames of a source, upright and in order of presentation.
 
@@ -28,10 +31,13 @@ def open_frames(
             address such as `rtsp://host/stream` or `s3://bucket/dog.mp4`
             (`data.video.remote`). A folder whose name is a number is given as a `Path`.
         start_frame: Index of the first frame to give; frames keep their true index.
-        timeout_seconds: Longest time without data from an address.
         intensity_range: LOW and HIGH of pictures of more than 8 bits, shown as black and white; without it
             percentiles of the first frame (`data.video.intensity`).
         decoder_threads: Threads that decode a video file; 0 takes one for each core.
+        live: How to read a camera or a stream address, and that a pipe is read as live; files go without it.
+        on_event: Called when a live source is lost, returns, freezes or moves again. Without it such events are
+            `SourceWarning`s.
+        on_health: Called every `live.health_seconds` with the numbers of a live source.
 
     Raises:
         VideoError: The source is missing, empty, unreadable or not a video.
@@ -45,10 +51,12 @@ def open_frames(
         1 0.04 (240, 320, 3)
         2 0.08 (240, 320, 3)
     """
-    from starktrack.data.video import camera, file, image_files, remote
+    from starktrack.data.video import camera, file, image_files, remote, streams
 
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
-        return camera.open_camera(int(source), start_frame=start_frame)
+        return camera.open_camera(
+            int(source), start_frame=start_frame, live=live, on_event=on_event, on_health=on_health
+        )
     if not str(source):
         raise VideoError("a video must be a file, an image folder, a camera or an address, got an empty name")
     path = local_path(source)
@@ -68,12 +76,14 @@ def open_frames(
             threads=decoder_threads,
         )
     if path is None:
-        return file.open_address(
+        return streams.open_address(
             str(source),
             start_frame=start_frame,
-            timeout_seconds=timeout_seconds,
             intensity_range=intensity_range,
             threads=decoder_threads,
+            live=live,
+            on_event=on_event,
+            on_health=on_health,
         )
     if path.is_dir() or image_files.is_image(path) or image_files.is_pattern(path):
         images = image_files.find_images(path)
@@ -86,7 +96,14 @@ def open_frames(
         if path.suffix.lower() not in (".gif", ".png"):  # FFmpeg plays animated GIF and PNG as they stream
             return image_files.open_pictures(path, start_frame=start_frame, intensity_range=intensity_range)
     if path.is_fifo():
-        return file.open_pipe(path, start_frame=start_frame, intensity_range=intensity_range)
+        return streams.open_pipe(
+            path,
+            start_frame=start_frame,
+            intensity_range=intensity_range,
+            live=live,
+            on_event=on_event,
+            on_health=on_health,
+        )
     if not path.is_file():
         raise VideoError(
             f"{source} must be a video file, an image folder, a camera or an address, got no such file"

@@ -11,7 +11,7 @@ from starktrack.interchange.format import Format, reduced
 from starktrack.interchange.label_studio import LABEL_STUDIO
 from starktrack.interchange.labelme import LABELME
 from starktrack.interchange.mot import MOT
-from starktrack.interchange.results import CSV, JSON
+from starktrack.interchange.results import CSV, JSON, JSON_LINES
 from starktrack.interchange.text import GOT10K, OTB
 from starktrack.interchange.tracks import VideoTracks
 from starktrack.interchange.values import read_json
@@ -24,6 +24,7 @@ FORMATS: dict[str, Format] = {
     for each in (
         CSV,
         JSON,
+        JSON_LINES,
         GOT10K,
         OTB,
         MOT,
@@ -40,7 +41,7 @@ FORMATS: dict[str, Format] = {
 }
 """In the order in which a file's content is compared with them."""
 
-_BY_SUFFIX = {".csv": "csv", ".json": "json", ".txt": "got10k", ".xml": "cvat"}
+_BY_SUFFIX = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".txt": "got10k", ".xml": "cvat"}
 
 
 def read(
@@ -90,8 +91,8 @@ def write(path: str | Path, video: VideoTracks, format: str | None = None) -> li
     Args:
         path: A file, or a folder that is new or empty; it appears when it is whole.
         video: The targets.
-        format: A key of `FORMATS`; by default the suffix tells: `.csv` and `.json` (ours), `.txt` (GOT-10k) or
-            `.xml` (CVAT).
+        format: A key of `FORMATS`; by default the suffix tells: `.csv`, `.json` and `.jsonl` (ours), `.txt` (GOT-10k)
+            or `.xml` (CVAT).
 
     Returns:
         Where it was written: one path, or one for each target in a format of one target.

@@ -1,4 +1,4 @@
-"""The package's own result files: a table of all targets as CSV or JSON."""
+"""The package's own result files: a table of all targets as CSV, JSON or JSON lines."""
 
 import csv
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from starktrack.data.track_output import TargetState, TrackOutput
 from starktrack.interchange.building import Facts, TrackBuilder, rectangle
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, VideoTracks
-from starktrack.interchange.values import Value, read_json, read_text
+from starktrack.interchange.values import Value, json_value, read_json, read_text
 
 _NEEDED = ("frame", "target", "x", "y", "w", "h")
 _STATES = {str(state): state for state in TargetState}
@@ -21,7 +21,7 @@ _KEEPS = frozenset({"several targets", "ids", "scores", "times"})
 def read_results(path: Path, facts: Facts) -> VideoTracks:
     """Return the tracks of a result file; rows without a box are frames without the target."""
     builder = TrackBuilder()
-    for row in _csv_rows(path) if path.suffix.lower() == ".csv" else read_json(path).items():
+    for row in _ROWS[path.suffix.lower()](path):
         builder.target(row["target"].integer(0))
         if row.get("x") is None:
             continue
@@ -73,6 +73,19 @@ def _csv_rows(path: Path) -> Iterator[Value]:
         yield Value({name: word or None for name, word in zip(header, row, strict=True)}, where)
 
 
+def _json_rows(path: Path) -> Iterator[Value]:
+    return iter(read_json(path).items())
+
+
+def _json_line_rows(path: Path) -> Iterator[Value]:
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            yield json_value(line, f"{path} line {number}:")
+
+
+_ROWS = {".csv": _csv_rows, ".json": _json_rows, ".jsonl": _json_line_rows}
+
+
 def _is_csv(path: Path, content: Value | None) -> bool:
     if path.suffix.lower() != ".csv":
         return False
@@ -87,6 +100,10 @@ def _is_json(path: Path, content: Value | None) -> bool:
     )
 
 
+def _is_json_lines(path: Path, content: Value | None) -> bool:
+    return path.suffix.lower() == ".jsonl"
+
+
 _NOTE = "Of further attributes `state` and `template_updated` alone."
 _RULES = (
     0,
@@ -99,3 +116,4 @@ _RULES = (
 _OWN = frozenset({"state", "template_updated"})
 CSV = Format("csv", "starktrack CSV", (".csv",), _KEEPS, *_RULES, _is_csv, _OWN)
 JSON = Format("json", "starktrack JSON", (".json",), _KEEPS, *_RULES, _is_json, _OWN)
+JSON_LINES = Format("jsonl", "starktrack JSON lines", (".jsonl",), _KEEPS, *_RULES, _is_json_lines, _OWN)

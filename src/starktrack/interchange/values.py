@@ -134,13 +134,27 @@ def read_json(path: Path) -> Value:
     Raises:
         AnnotationError: As `read_text`, or no JSON; names line and column.
     """
+    return json_value(read_text(path), f"{path}:")
+
+
+def json_value(text: str, where: str) -> Value:
+    """Return a JSON text as a value.
+
+    Args:
+        where: What it is called in messages.
+
+    Raises:
+        AnnotationError: It is no JSON; names line and column.
+    """
     try:
-        return Value(json.loads(read_text(path)), f"{path}:")
+        return Value(json.loads(text), where)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise AnnotationError(f"{path} {place} must be JSON, got: {error.msg}") from error
+        place = f"{where.removesuffix(':')} line {error.lineno} column {error.colno}"
+        raise AnnotationError(f"{place} must be JSON, got: {error.msg}") from error
     except (RecursionError, ValueError) as error:
-        raise AnnotationError(f"{path} must be plain JSON, got {str(error)[:80]}") from error
+        raise AnnotationError(
+            f"{where.removesuffix(':')} must be plain JSON, got {str(error)[:80]}"
+        ) from error
 
 
 @dataclass

@@ -17,25 +17,30 @@ class TargetChanges:
     def __init__(self, changes: Iterator[Change]) -> None:
         self._changes = changes
         self._next = self._pull()
+        self._frame_index: int | None = None
 
     def at(self, frame_index: int) -> dict[int, Any]:
         """Return what changes in a frame: target id to box, or to None for a target that ends.
 
+        Changes of frames that were dropped since the frame before this one are of this one.
+
         Raises:
-            InputError: A change is of an earlier frame than this one.
+            InputError: A change is of an earlier frame.
         """
         changed: dict[int, Any] = {}
         while self._next is not None:
             index, boxes = self._next
             if index is not None and index > frame_index:
                 break
-            if index is not None and index < frame_index:
+            was_seen = self._frame_index is None or (index is not None and index <= self._frame_index)
+            if index is not None and index < frame_index and was_seen:
                 raise InputError(
                     f"changes of targets must come in the order of frames, got one of frame {index} "
                     f"at frame {frame_index}; sort them, and begin no earlier than the video does"
                 )
             changed |= boxes
             self._next = self._pull()
+        self._frame_index = frame_index
         return changed
 
     def check_all_used(self, last_index: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from starktrack.data.formats.mask_files import MaskWriter, check_mask_folder
-from starktrack.data.formats.result_files import COLUMNS, ResultWriter, check_result_path, csv_line
+from starktrack.data.formats.result_files import COLUMNS, ResultWriter, check_result_path, csv_line, json_line
 from starktrack.data.frames import FrameStream, local_path
 from starktrack.data.track_output import TrackedFrame
 from starktrack.data.video.writer import VideoWriter, check_video_path
@@ -18,6 +18,9 @@ from starktrack.interchange.recording import TrackRecorder
 from starktrack.interchange.registry import check_place, format_named
 from starktrack.tracking.overlay import draw_boxes, draw_masks
 
+LINE_FORMATS = ("csv", "jsonl")
+"""Formats whose rows can be written one by one to standard output."""
+
 
 def format_to_save(save: Path, name: str | None) -> Format | None:
     """Return the annotation format of a file of boxes; None for formats that are written frame by frame.
@@ -27,7 +30,8 @@ def format_to_save(save: Path, name: str | None) -> Format | None:
     """
     if name is None:
         return CVAT if save.suffix.lower() == ".xml" else None
-    return None if name in ("csv", "json") and save.suffix.lower() == f".{name}" else format_named(name)
+    is_ours = name in ("csv", "json", "jsonl") and save.suffix.lower() == f".{name}"
+    return None if is_ours else format_named(name)
 
 
 def check_outputs(
@@ -43,7 +47,12 @@ def check_outputs(
         InputError: Unknown suffix or format, a place that cannot be written to, or the source itself.
     """
     if save_format is not None and save is None:
-        raise ConfigError("--format is for the file that --save names, got none; add --save FILE")
+        if annotated is not None or masks is not None:
+            raise ConfigError("--format is for the file that --save names, got none; add --save FILE")
+        if save_format not in LINE_FORMATS:
+            raise ConfigError(
+                f"standard output has the formats {' and '.join(LINE_FORMATS)}, got {save_format}; add --save FILE"
+            )
     if save is not None:
         target = format_to_save(save, save_format)
         if target is None:
@@ -72,7 +81,7 @@ class TrackOutputs:
         annotated: File of the annotated video.
         masks: Folder of outlines.
         frames: What is tracked.
-        on_line: Takes lines of CSV if no file is requested.
+        on_line: Takes the rows if no file is requested: CSV, or JSON lines if `save_format` is `jsonl`.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class TrackOutputs:
         )
         self._masks = None if masks is None else MaskWriter(masks)
         self._on_line = on_line if save is None and annotated is None and masks is None else None
+        self._line = json_line if save_format == "jsonl" else csv_line
         self._stack = ExitStack()
         self.paths: list[Path] = []
 
@@ -116,7 +126,7 @@ class TrackOutputs:
         for writer in (self._results, self._video, self._masks):
             if writer is not None:
                 self._stack.enter_context(writer)
-        if self._on_line is not None:
+        if self._on_line is not None and self._line is csv_line:
             self._on_line(",".join(COLUMNS) + "\n")
         return self
 
@@ -134,6 +144,12 @@ class TrackOutputs:
             ]
             self.paths = [path for path in written if path.exists()]
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of the files that grow row by row or frame by frame; other formats are written at the end."""
+        growing = [writer for writer in (self._results, self._video) if not isinstance(writer, TrackRecorder)]
+        return sum(writer.num_bytes for writer in growing if writer is not None)
+
     def write(self, tracked: TrackedFrame) -> None:
         """Write the outputs of one frame."""
         frame, outputs = tracked.frame, tracked.outputs
@@ -141,7 +157,7 @@ class TrackOutputs:
             if self._results is not None:
                 self._results.write(output)
             if self._on_line is not None:
-                self._on_line(csv_line(output) + "\n")
+                self._on_line(self._line(output) + "\n")
         masks = {target: output.mask for target, output in outputs.items() if output.mask is not None}
         if self._masks is not None and masks:
             self._masks.write(frame.index, masks)

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import ClassVar
 
 import cv2
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from starktrack.data.frames import open_frames
+from starktrack.data.video.live import LiveSettings
 from starktrack.errors import VideoBrokenError, VideoError
 
 
@@ -66,13 +68,25 @@ def test_time_runs_from_the_first_frame(camera):
 
 
 def test_a_camera_that_is_pulled_breaks_off(camera):
-    frames = open_frames(0)
+    frames = open_frames(0, live=LiveSettings(reconnect_seconds=0))
     with pytest.raises(
         VideoBrokenError, match=r"camera 0 broke off after 3 frames: .* check its cable"
     ) as caught:
         list(frames)
     assert caught.value.num_frames == 3
     assert camera.opened[0].released
+
+
+def test_a_camera_that_is_plugged_in_again_goes_on(camera):
+    events = []
+    with open_frames(0, live=LiveSettings(first_delay_seconds=0.01), on_event=events.append) as frames:
+        got = [next(frames) for _ in range(7)]
+        assert frames.health().num_reconnects >= 2
+    assert [frame.index for frame in got] == list(range(7))
+    assert all(later.seconds > earlier.seconds for earlier, later in pairwise(got))
+    assert [str(event.kind) for event in events][:4] == ["lost", "reconnected"] * 2
+    assert "camera 0 broke off after 3 frames: camera 0 gives no more frames" in events[0].message
+    assert len(camera.opened) >= 3 and camera.opened[0].released
 
 
 def test_a_camera_that_is_not_there_is_refused():

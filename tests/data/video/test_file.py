@@ -17,6 +17,7 @@ import pytest
 
 from starktrack.data.frames import open_frames
 from starktrack.data.video.file import turn_upright
+from starktrack.data.video.live import LiveSettings
 from starktrack.data.video.random_access import RandomFrames
 from starktrack.errors import SourceWarning, VideoBrokenError, VideoError
 
@@ -396,7 +397,7 @@ def test_an_address_that_stays_silent_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/clip.mp4"
         with pytest.raises(VideoError, match=r"must answer with a video within 0\.2 seconds"):
-            open_frames(address, timeout_seconds=0.2)
+            open_frames(address, live=LiveSettings(timeout_seconds=0.2))
 
 
 PLAYLISTS = {

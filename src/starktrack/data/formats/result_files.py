@@ -23,8 +23,9 @@ class ResultWriter:
     """A result file being written, row by row; it appears under its name when it is whole.
 
     `.txt` holds one `x,y,w,h` line per frame from the first box on, and nothing else (GOT-10k form); several
-    targets make one file each, `name_<target>.txt`. `.csv` and `.json` hold `COLUMNS` for all targets; JSON
-    is a list of objects, one per line, with null for what is not known.
+    targets make one file each, `name_<target>.txt`. `.csv`, `.json` and `.jsonl` hold `COLUMNS` for all targets;
+    JSON is a list of objects, one per line, with null for what is not known. JSON lines are the same without the
+    list around them.
 
     Leaving the `with` block keeps the files when nothing was raised or the source broke off
     (`VideoBrokenError`), and removes them on any other error. Without rows there is no file.
@@ -63,6 +64,11 @@ class ResultWriter:
             self._parts[target] = _Part(self._path, target, self._form)
         self._parts[target].write(output)
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of what was written so far."""
+        return sum(part.file.num_bytes for part in self._parts.values())
+
     def close(self) -> None:
         """Finish the files and move them to their places; a second call does nothing."""
         parts, self._parts = self._parts, {}
@@ -83,7 +89,7 @@ def check_result_path(path: Path) -> None:
     """Check that a result file can be written there, before the work that fills it.
 
     Raises:
-        InputError: Not .txt, .csv or .json, or a place that cannot be written to.
+        InputError: Not .txt, .csv, .json or .jsonl, or a place that cannot be written to.
     """
     check_output_path(path, _FORMS, "a result file")
 
@@ -134,7 +140,8 @@ def csv_line(output: TrackOutput) -> str:
     return ",".join("" if value is None else json.dumps(value) for value in _values(output))
 
 
-def _json_line(output: TrackOutput) -> str:
+def json_line(output: TrackOutput) -> str:
+    """Return an output as a JSON object with the keys of `COLUMNS`, without a line end."""
     return json.dumps(dict(zip(COLUMNS, _values(output), strict=True)))
 
 
@@ -160,7 +167,8 @@ class _Form:
 _FORMS = {
     ".txt": _Form(_box_line, "", "\n", "\n", one_file_per_target=True),
     ".csv": _Form(csv_line, ",".join(COLUMNS) + "\n", "\n", "\n", one_file_per_target=False),
-    ".json": _Form(_json_line, "[\n", ",\n", "\n]\n", one_file_per_target=False),
+    ".json": _Form(json_line, "[\n", ",\n", "\n]\n", one_file_per_target=False),
+    ".jsonl": _Form(json_line, "", "\n", "\n", one_file_per_target=False),
 }
 
 

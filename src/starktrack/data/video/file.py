@@ -1,6 +1,5 @@
-"""Video files and stream addresses: decoded in threads, turned upright; a file cut short is an error."""
+"""Video files: decoded in threads, turned upright; a file cut short is an error."""
 
-import io
 import math
 import re
 from collections.abc import Generator, Iterator
@@ -20,7 +19,7 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from starktrack.data.video import matroska
-from starktrack.data.video.container import formats_that_hold_video, open_file, open_source
+from starktrack.data.video.container import open_file
 from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.data.video.intensity import IntensityRange
 from starktrack.errors import VideoError
@@ -35,9 +34,8 @@ _COUNT_FORMATS = re.compile(r"gray(9|10|12|14|16|f32)[bl]e|gbrp(9|10|12|14|16|f3
 """Pixel formats that hold counts of more than 8 bits, which one scale maps; YUV of 10 and 12 bits holds colours."""
 
 _FILE_REMEDY = "copy or download it again"
-_PIPE_REMEDY = "an MP4 in a pipe needs its index first (ffmpeg -movflags faststart), or save it as a file"
 
-_DISCONTINUITY_SECONDS = 10.0
+DISCONTINUITY_SECONDS = 10.0
 """In broadcast formats, whose clocks may jump, a larger step between two frames is a jump; FFmpeg's limit."""
 
 
@@ -81,68 +79,13 @@ def open_video(
     )
 
 
-def open_pipe(
-    path: Path, *, start_frame: int = 0, intensity_range: IntensityRange | None = None
-) -> FrameStream:
-    """Return the frames of a video from a pipe, such as standard input, which is read once, forwards.
-
-    Raises:
-        VideoError: The pipe cannot be read, or its content is no video that can be read forwards.
-    """
-    pipe: io.FileIO | None = None
-    try:
-        # By Python, because FFmpeg's own reading of a pipe that stays silent cannot be interrupted.
-        pipe = path.open("rb", buffering=0)
-        container = open_source(pipe, {"format_whitelist": formats_that_hold_video()})
-    except (OSError, FFmpegError) as error:
-        if pipe is not None:
-            pipe.close()
-        raise VideoError(
-            f"{path} must bring a video that can be read forwards, got: {error.strerror}; {_PIPE_REMEDY}"
-        ) from error
-    return stream_of(container, str(path), None, start_frame, intensity_range, remedy=_PIPE_REMEDY)
-
-
-def open_address(
-    address: str,
-    *,
-    start_frame: int = 0,
-    timeout_seconds: float = 10.0,
-    intensity_range: IntensityRange | None = None,
-    threads: int = 0,
-) -> FrameStream:
-    """Return the frames of a stream address; damaged packets of a live stream are skipped.
-
-    Raises:
-        VideoError: The address does not answer in time, or its answer is no video.
-    """
-    parts = urlsplit(address)
-    name = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"  # without the password
-    try:
-        container = open_source(address, address_options(address), timeout_seconds)
-    except FFmpegError as error:
-        raise VideoError(
-            f"{name} must answer with a video within {timeout_seconds:g} seconds, got: {error.strerror}; "
-            "check the address and the network"
-        ) from error
-    return stream_of(
-        container,
-        name,
-        None,
-        start_frame,
-        intensity_range,
-        is_live=container.duration is None,
-        remedy="check the network",
-        threads=threads,
-    )
-
-
 def address_options(address: str) -> dict[str, str]:
     """Return what FFmpeg is told for an address."""
     scheme = urlsplit(address).scheme.lower()
     # Without it FFmpeg loses the first packet of an MP4 with its index at the end where the server keeps connections.
     of_http = {"multiple_requests": "1"}
-    return {"rtsp": {"rtsp_transport": "tcp"}, "http": of_http, "https": of_http}.get(scheme, {})
+    by_tcp = {"rtsp_transport": "tcp"}
+    return {"rtsp": by_tcp, "rtsps": by_tcp, "http": of_http, "https": of_http}.get(scheme, {})
 
 
 def stream_of(
@@ -152,7 +95,6 @@ def stream_of(
     start_frame: int,
     intensity_range: IntensityRange | None,
     *,
-    is_live: bool = False,
     remedy: str,
     threads: int = 0,
     file: BinaryFile | None = None,
@@ -173,17 +115,21 @@ def stream_of(
     to_array = ToArray()
     stream = FrameStream(
         name,
-        _pictures(container, video, path, is_live, remedy, to_array, file),
+        _pictures(container, video, path, remedy, to_array, file),
         start_frame=start_frame,
         frame_rate=float(rate) if rate else None,
         num_frames=_num_frames(video),
         intensity_range=intensity_range,
-        largest_step=_DISCONTINUITY_SECONDS if container.format.flags & Flags.ts_discont.value else math.inf,
+        largest_step=DISCONTINUITY_SECONDS if container.format.flags & Flags.ts_discont.value else math.inf,
     )
-    # The first frame was converted, so that its orientation is known.
-    aspect = Fraction(video.sample_aspect_ratio or 1)
-    stream.pixel_aspect = 1 / aspect if to_array.is_on_its_side else aspect
+    stream.pixel_aspect = pixel_aspect(video, to_array)
     return stream
+
+
+def pixel_aspect(video: av.VideoStream, to_array: "ToArray") -> Fraction:
+    """Return the width of a pixel over its height, upright; a frame was converted before."""
+    aspect = Fraction(video.sample_aspect_ratio or 1)
+    return 1 / aspect if to_array.is_on_its_side else aspect
 
 
 def first_video(container: InputContainer) -> av.VideoStream:
@@ -207,7 +153,6 @@ def _pictures(
     container: InputContainer,
     video: av.VideoStream,
     path: Path | None,
-    is_live: bool,
     remedy: str,
     to_array: "ToArray",
     file: BinaryFile | None,
@@ -218,7 +163,7 @@ def _pictures(
     spans = _Spans()
     with closing(file) if file else nullcontext(), container:
         try:
-            for frame in _frames(container, video, is_live, spans):
+            for frame in _frames(container, video, spans):
                 # AVI says when a frame is decoded, not when it is shown: what FFmpeg makes of it is in disorder,
                 # but the decoder gives the frames in order. Those that it held back have no such time.
                 if is_avi:
@@ -266,18 +211,16 @@ class _Spans:
         self.end = end if self.end is None else max(self.end, end)
 
 
-def _frames(
-    container: InputContainer, video: av.VideoStream, is_live: bool, spans: _Spans
-) -> Iterator[av.VideoFrame]:
+def _frames(container: InputContainer, video: av.VideoStream, spans: _Spans) -> Iterator[av.VideoFrame]:
     any_frame = False
     for packet in _whole_packets(container, video):
         spans.add(packet)
         try:
             frames = packet.decode()
         except InvalidDataError:
-            if any_frame and not is_live:
+            if any_frame:
                 raise
-            continue  # a recording may start between key frames, a live stream loses packets
+            continue  # a recording may start between key frames
         any_frame = any_frame or bool(frames)
         yield from frames
 

@@ -12,6 +12,7 @@ import numpy as np
 from starktrack.arrays import Image
 from starktrack.data.video.clock import Clock
 from starktrack.data.video.intensity import IntensityRange, IntensityScale
+from starktrack.data.video.live import LiveHealth
 from starktrack.errors import InputError, VideoBrokenError, VideoError
 
 
@@ -52,10 +53,12 @@ class FrameStream:
         pixel_aspect: Width of a pixel over its height, as the frames are to be shown.
 
     Args:
-        pictures: The pictures of the source, in order of presentation.
+        pictures: The pictures of the source, in order of presentation. An integer is a number of dropped frames; they
+            are counted, so that frames keep their true index.
         start_frame: Index of the first frame to give.
         intensity_range: See `IntensityScale`.
         largest_step: See `Clock`.
+        health: Measures how a live source does.
 
     Raises:
         VideoError: On opening: there is no frame to give.
@@ -66,7 +69,7 @@ class FrameStream:
     def __init__(
         self,
         name: str,
-        pictures: Generator[Picture, None, None],
+        pictures: Generator[Picture | int, None, None] | Generator[Picture, None, None],
         *,
         start_frame: int = 0,
         frame_rate: float | None = None,
@@ -74,6 +77,7 @@ class FrameStream:
         pixel_aspect: Fraction = Fraction(1),
         intensity_range: IntensityRange | None = None,
         largest_step: float = math.inf,
+        health: Callable[[], LiveHealth] | None = None,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate
@@ -82,6 +86,7 @@ class FrameStream:
         self._pictures = pictures
         self._clock = Clock(name, frame_rate, largest_step=largest_step)
         self._scale = IntensityScale(name, intensity_range)
+        self._health = health
         self._next_index = 0
         self._held: Frame | None = self._first(start_frame)
         self.size_hw: tuple[int, int] = self._held.image.shape[:2]
@@ -116,6 +121,15 @@ class FrameStream:
             )
         return self._held
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the source is read as `LiveSettings` say: a camera, a stream address or a pipe."""
+        return self._health is not None
+
+    def health(self) -> LiveHealth | None:
+        """Return how a live source does; None for other sources."""
+        return None if self._health is None else self._health()
+
     def __enter__(self) -> "FrameStream":
         """Return itself."""
         return self
@@ -135,7 +149,7 @@ class FrameStream:
         if start_frame < 0:
             raise InputError(f"start_frame must be 0 or more, got {start_frame}; frames count from 0")
         try:
-            for _ in range(start_frame):
+            while self._next_index < start_frame:
                 self._advance()
             return self._read()
         except StopIteration:
@@ -149,8 +163,8 @@ class FrameStream:
         )
 
     def _read(self) -> Frame:
-        index = self._next_index
         seconds, decode = self._advance()
+        index = self._next_index - 1
         try:
             return Frame(self._scale.to_rgb(decode()), index, seconds)
         except InputError as error:
@@ -158,9 +172,11 @@ class FrameStream:
 
     def _advance(self) -> Picture:
         try:
-            seconds, decode = next(self._pictures)
+            while isinstance(picture := next(self._pictures), int):
+                self._next_index += picture
         except InputError as error:
             raise self._broken(str(error), self._next_index) from error
+        seconds, decode = picture
         seconds = self._clock.read(seconds, self._next_index)
         self._next_index += 1
         return seconds, decode

@@ -127,6 +127,11 @@ class VideoWriter:
         with self._errors_named():
             self._mux(frame)
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of what was written so far."""
+        return self._file.num_bytes
+
     def close(self) -> None:
         """Complete the file and move it to its place; a second call has no effect."""
         if self._container is None:
