@@ -55,9 +55,10 @@ def select(
     names = list(collection.names)
     for pattern in (*only, *exclude):
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise DatasetError(
-                f"a pattern of only or exclude must match a sequence, got {pattern!r}{_hint(pattern, names)}"
-            )
+            hint = nearest_name(pattern, names)
+            if "did you mean" not in hint:
+                hint = nearest_name(pattern, names[:20])  # lists the first names, not all of a large data set
+            raise DatasetError(f"a pattern of only or exclude must match a sequence, got {pattern!r}{hint}")
     kept = np.flatnonzero(
         [(not only or _matches(name, only)) and not _matches(name, exclude) for name in names]
     )
@@ -76,11 +77,6 @@ def outlined(collection: SequenceCollection) -> Selection:
     if not len(kept):
         raise DatasetError("outlined = true needs sequences with masks or polygons, got none; leave it out")
     return Selection(collection, kept)
-
-
-def _hint(pattern: str, names: Sequence[str]) -> str:
-    hint = nearest_name(pattern, names)
-    return hint if "did you mean" in hint else nearest_name(pattern, names[:20])
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -110,16 +110,15 @@ def explain(chosen: Dialect) -> list[str]:
     ]
     if chosen.smallest_true_size:
         limits.append(f"true sizes count as at least {chosen.smallest_true_size:g} px in normalised errors")
-    measured = [f"{measure.label}: {_explain_measure(measure, chosen)}" for measure in chosen.measures]
+    measured = [
+        f"{measure.label}: {_explain_reading(measure, chosen)}, {POOLING_WORDS[measure.pooling]}"
+        for measure in chosen.measures
+    ]
     return [f"{chosen.name}: {chosen.source}", *said, *limits, *measured]
 
 
 def _explain_thresholds(what: str, values: Thresholds, unit: str) -> str:
     return f"{what}: {len(values)} thresholds from {values[0]:g} to {values[-1]:g}{unit}"
-
-
-def _explain_measure(measure: Measure, chosen: Dialect) -> str:
-    return f"{_explain_reading(measure, chosen)}, {POOLING_WORDS[measure.pooling]}"
 
 
 def _explain_reading(measure: Measure, chosen: Dialect) -> str:

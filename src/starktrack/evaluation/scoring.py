@@ -175,7 +175,7 @@ def sequence_curve(
     score: SequenceScore, curve: CurveName, dialect: Dialect
 ) -> Float[np.ndarray, " num_thresholds"]:
     """Return one curve of one sequence: the share of frames that pass at each threshold."""
-    num_frames = _num_counted(score, dialect)
+    num_frames = len(score.valid) if dialect.denominator == "all" else int(score.valid.sum())
     thresholds = dialect.thresholds(curve)
     if curve == "success":
         rule = dialect.overlap_rule
@@ -331,10 +331,6 @@ def _values(
     if measure.reading == "at":
         return curve[:, measure.index]
     return metrics.area_under(curve) if measure.reading == "area" else curve.mean(axis=1)
-
-
-def _num_counted(score: SequenceScore, dialect: Dialect) -> int:
-    return len(score.valid) if dialect.denominator == "all" else int(score.valid.sum())
 
 
 def _mean(values: np.ndarray) -> float:

@@ -188,7 +188,9 @@ def to_csv(table: Table) -> str:
 def to_latex(table: Table) -> str:
     """Return the table as a LaTeX `tabular` with booktabs rules; the title is a comment."""
     columns = "l" + "r" * (len(table.headings) - 1)
-    lines = [" & ".join(map(_escape_latex, row)) + r" \\" for row in (table.headings, *table.rows)]
+    lines = [
+        " & ".join(text.translate(_LATEX) for text in row) + r" \\" for row in (table.headings, *table.rows)
+    ]
     body = "\n".join([r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"])
     return f"% {table.title}\n\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}\n"
 
@@ -224,10 +226,6 @@ def _headings(first: str, scores: Sequence[Scores], keys: Sequence[str], label: 
     if label:
         return (first, *(one.tracker for one in scores))
     return (first, *(f"{one.tracker} {scores[0].labels[key]}" for one in scores for key in keys))
-
-
-def _escape_latex(text: str) -> str:
-    return text.translate(_LATEX)
 
 
 _LATEX = str.maketrans(

@@ -77,14 +77,11 @@ def open_truth(name: str, places: Mapping[str, Path] | Path, split: str | None =
         DatasetError: Unknown, or nothing of it is there.
     """
     if isinstance(places, Mapping):
-        parts = {part: _open(part, place, _split_within(name, part)) for part, place in places.items()}
+        splits = PART_SPLITS if name == "notu" else {}
+        parts = {part: _open(part, place, splits.get(part)) for part, place in places.items()}
         missing = tuple(f"{part}_{name}" for part, dataset in parts.items() for name in dataset.missing)
         return UnionDataset(name, ALL, parts, missing)
     return _open(name, places, split)
-
-
-def _split_within(union: str, part: str) -> str | None:
-    return PART_SPLITS.get(part) if union == "notu" else None
 
 
 def _open(name: str, place: Path, split: str | None) -> Dataset:

@@ -118,11 +118,8 @@ def _intervals(score: VotScore) -> dict[str, Interval]:
 
 def _samples(score: VotScore) -> dict[str, Float[np.ndarray, " num_samples"]]:
     """Return every measure over sequences drawn with replacement; the same draws for every tracker."""
-    return score.parts.measures(draw_counts(len(_sequence_values(score))))
-
-
-def _sequence_values(score: VotScore) -> dict[str, float]:
-    return score.sequence_recall if isinstance(score, LongTermScore) else score.sequence_accuracy
+    values = score.sequence_recall if isinstance(score, LongTermScore) else score.sequence_accuracy
+    return score.parts.measures(draw_counts(len(values)))
 
 
 def vot_scores(

@@ -44,7 +44,10 @@ def score_unsupervised(sequences: Sequence[VideoSequence], runs: Mapping[str, Vo
     """Return the mean overlap of one tracker with a run per sequence; frames without target do not count."""
     overlap = {s.name: run_overlaps(runs[s.name], s) for s in sequences}
     counted = {s.name: _counted(s) for s in sequences}
-    accuracy = {name: _mean(overlap[name][counted[name]]) for name in overlap}
+    accuracy = {
+        name: float(values[counted[name]].mean()) if counted[name].any() else 0.0
+        for name, values in overlap.items()
+    }
     parts = UnsupervisedParts(
         np.array(list(accuracy.values())), np.array([len(sequence) for sequence in sequences], float)
     )
@@ -62,7 +65,3 @@ def _counted(sequence: VideoSequence) -> Bool[np.ndarray, " num_frames"]:
     present = np.array([not is_empty(region) for region in sequence.benchmark.regions])
     present[:BURN_IN] = False
     return present
-
-
-def _mean(values: Float[np.ndarray, " n"]) -> float:
-    return float(values.mean()) if len(values) else 0.0

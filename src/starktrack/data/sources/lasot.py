@@ -35,18 +35,14 @@ def _find(root: Folder, split: str) -> Found:
     wanted = split_names(split)
     if annotations.folder("absent") is not None:
         files = set(annotations.files())
-        return select(wanted, {n: _alone(n, annotations) for n in wanted if f"{n}.txt" in files})
-    folders = find_folders(root, _SEQUENCE)
-    return select(wanted, {name: _entry(name, folder) for name, folder in folders.items()})
-
-
-def _entry(name: str, folder: Folder) -> Entry:
-    folder = folder.unwrapped(name)
-    return Entry(name, folder.below("img"), folder, "groundtruth.txt")
-
-
-def _alone(name: str, annotations: Folder) -> Entry:
-    return Entry(name, annotations.below("img"), annotations, f"{name}.txt")
+        frames = annotations.below("img")
+        alone = {n: Entry(n, frames, annotations, f"{n}.txt") for n in wanted if f"{n}.txt" in files}
+        return select(wanted, alone)
+    folders = {name: folder.unwrapped(name) for name, folder in find_folders(root, _SEQUENCE).items()}
+    return select(
+        wanted,
+        {name: Entry(name, each.below("img"), each, "groundtruth.txt") for name, each in folders.items()},
+    )
 
 
 def _read(entry: Entry) -> VideoSequence:

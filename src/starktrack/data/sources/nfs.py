@@ -39,18 +39,11 @@ def _find(root: Folder, split: str) -> Found:
     names = read_words("nfs")
     rate = split.removesuffix("fps")
     published = root.folders()
-    entries = {
-        name: _published(name, published[name].unwrapped(name).below(rate))
-        for name in names
-        if name in published
-    }
+    folders = {n: published[n].unwrapped(n).below(rate) for n in names if n in published}
+    entries = {n: Entry(n, folder.below(n), folder, f"{n}.txt") for n, folder in folders.items()}
     if rate == "30":
         entries |= _packed(root, names)
     return select(names, entries)
-
-
-def _published(name: str, folder: Folder) -> Entry:
-    return Entry(name, folder.below(name), folder, f"{name}.txt")
 
 
 def _packed(root: Folder, names: list[str]) -> dict[str, Entry]:

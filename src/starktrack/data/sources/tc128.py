@@ -17,12 +17,9 @@ from starktrack.data.video_sequence import VideoSequence
 
 def _find(root: Folder, split: str) -> Found:
     names = [name for name in read_words("tc128") if split == "all" or "_ce" in name]
-    folders = find_folders(root, re.compile("|".join(map(re.escape, names))), depth=2)
-    return select(names, {name: _entry(name, folder.unwrapped(name)) for name, folder in folders.items()})
-
-
-def _entry(name: str, folder: Folder) -> Entry:
-    return Entry(name, folder.below("img"), folder, f"{name}_gt.txt")
+    found = find_folders(root, re.compile("|".join(map(re.escape, names))), depth=2)
+    folders = {name: folder.unwrapped(name) for name, folder in found.items()}
+    return select(names, {n: Entry(n, each.below("img"), each, f"{n}_gt.txt") for n, each in folders.items()})
 
 
 def _read(entry: Entry) -> VideoSequence:

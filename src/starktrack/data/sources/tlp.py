@@ -21,15 +21,12 @@ def _find(root: Folder, split: str) -> Found:
         tuple(
             Entry(name, folder.below("img"), folder, _GROUND_TRUTH)
             for name, folder in folders.items()
-            if folder.has(_GROUND_TRUTH) and _has_frame_numbers(folder)
+            # OTB has the same names of files, but four numbers a line.
+            if folder.has(_GROUND_TRUTH)
+            and folder.read_text(_GROUND_TRUTH).partition("\n")[0].count(",") == _COLUMNS - 1
         ),
         (),
     )
-
-
-def _has_frame_numbers(folder: Folder) -> bool:
-    """Tell TLP from OTB, whose files have the same names and four numbers a line."""
-    return folder.read_text(_GROUND_TRUTH).partition("\n")[0].count(",") == _COLUMNS - 1
 
 
 def _read(entry: Entry) -> VideoSequence:
