@@ -24,7 +24,7 @@ MOST_KEPT = 24
 _DIGEST_BYTES = 32
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32", "float16": "f32"}
-"""What OpenVINO is told about operations in floating point. Left to itself it takes bfloat16 where it can."""
+"""OpenVINO's precision of operations in floating point; by default it uses bfloat16 where it can."""
 
 
 def is_installed() -> bool:

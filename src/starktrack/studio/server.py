@@ -198,7 +198,7 @@ async def _insight(studio: Studio, request: Request) -> Response:
 
 
 async def _export(studio: Studio, request: Request) -> Response:
-    """Make the files of an export; the page fetches them by their ticket, so that errors are told before."""
+    """Make the files of an export; the page fetches them by their ticket, so that errors appear before."""
     session = await studio.session(_required(request, "path"))
     name = _required(request, "format")
     loop = asyncio.get_running_loop()

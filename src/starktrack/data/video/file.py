@@ -80,7 +80,7 @@ def open_video(
 
 
 def address_options(address: str) -> dict[str, str]:
-    """Return what FFmpeg is told for an address."""
+    """Return FFmpeg's options for an address."""
     scheme = urlsplit(address).scheme.lower()
     # Without it FFmpeg loses the first packet of an MP4 with its index at the end where the server keeps connections.
     of_http = {"multiple_requests": "1"}
