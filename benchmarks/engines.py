@@ -20,6 +20,7 @@ times the torch row for it.
 """
 
 import argparse
+import importlib.metadata
 import statistics
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    print(conditions())
+    print(f"{conditions()}, openvino {_version('openvino')}")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         video, box = _write_clip(place, options.frames)
@@ -76,6 +77,13 @@ def main() -> None:
             {"network": _network, "mobile": _mobile, "targets": _targets, "start": _start, "video": _video}[
                 row
             ](options, place, video, box)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _write_clip(folder: Path, num_frames: int) -> tuple[Path, list[float]]:
