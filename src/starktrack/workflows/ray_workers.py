@@ -47,7 +47,7 @@ class RayWorkers:
             import ray
         except ImportError as error:
             raise MissingExtraError("ray", "ray", "a batch on Ray") from error
-        self._ray = ray
+        self._ray: Any = ray  # its annotations lack options of actors and the module of exceptions
         self._started_ray = not ray.is_initialized()
         if self._started_ray:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -58,7 +58,7 @@ class RayWorkers:
                     f"a Ray cluster must answer at {address or 'the default address'}, got: {error}; start one with "
                     "ray start --head"
                 ) from error
-        self._actor_class = ray.remote(
+        self._actor_class = self._ray.remote(
             num_cpus=threads,
             num_gpus=gpus,
             max_restarts=0,
