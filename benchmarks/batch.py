@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from conditions import conditions
 
 import starktrack
 from starktrack.data.synthetic.clip import synthetic_clip
@@ -46,6 +45,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
+    from conditions import conditions  # not above: it imports PyTorch, and every worker imports this file
+
     print(conditions())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -93,7 +94,7 @@ def speed(folder: Path, boxes: Sequence[str], options: argparse.Namespace, numbe
     begun = time.perf_counter()
     for index, box in enumerate(boxes):
         video, save = folder / f"clip{index:05d}.mp4", folder / "alone.csv"
-        command = ("track", str(video), "--box", box, "--save", str(save))
+        command = ("track", str(video), "--box", box, "--save", str(save), "--engine", "onnx")
         subprocess.run([sys.executable, "-m", "starktrack", *command], check=True, capture_output=True)
     alone = frames / (time.perf_counter() - begun)
     begun = time.perf_counter()

@@ -226,7 +226,7 @@ def test_the_network_gives_what_track_gives(tmp_path):
 
     boxes = [tuple(map(float, box.split(","))), (30.0, 20.0, 20.0, 30.0)]
     with ResultWriter(tmp_path / "alone.csv") as writer:
-        for tracked in starktrack.track(str(tmp_path / "v.mp4"), boxes):
+        for tracked in starktrack.track(str(tmp_path / "v.mp4"), boxes, engine="onnx"):
             for output in tracked.outputs.values():
                 writer.write(output)
     assert (tmp_path / "out/tracks/v.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()

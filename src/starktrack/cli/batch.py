@@ -8,7 +8,7 @@ import typer
 
 from starktrack.cli.batch_table import BatchTable
 from starktrack.cli.interrupts import interruptible
-from starktrack.cli.options import Device, DeviceOption, RefineOption
+from starktrack.cli.options import ComparedEngineOption, Device, DeviceOption, EngineName, RefineOption
 from starktrack.cli.tables import print_error
 from starktrack.pretrained import DEFAULT
 
@@ -50,6 +50,7 @@ def batch(
         typer.Option(metavar="B", min=0, help="Videos in one forward pass; 0: 1 on a CPU, 16 on a GPU."),
     ] = 0,
     device: DeviceOption = Device.auto,
+    engine: ComparedEngineOption = EngineName.auto,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.update_interval=10."),
@@ -83,6 +84,7 @@ def batch(
             threads=threads,
             together=together,
             device=device.value,
+            engine=engine.value,
             overrides=overrides or (),
             format=format,
             retries=retries,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from starktrack.api import EngineName
 from starktrack.data.formats.manifest import ManifestRow, read_manifest
 from starktrack.errors import AnnotationError, ConfigError
 from starktrack.pretrained import DEFAULT
@@ -90,6 +91,7 @@ def batch(
     threads: int = 1,
     together: int = 0,
     device: str = "auto",
+    engine: EngineName = "auto",
     overrides: Sequence[str] = (),
     format: str = "csv",
     retries: int = 2,
@@ -111,6 +113,8 @@ def batch(
         together: Videos in one forward pass; 0 for one on a CPU, where more gain nothing and a result could differ in
             the last decimal with the company of its video, and for 16 on a GPU.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        engine: `torch`, `onnx` or `openvino`; `auto` goes by the file and not by what is installed, so that workers
+            on several machines give the same.
         overrides: `tracking.key=value` for our networks.
         format: Of the results: `csv`, `json`, `txt`, or an annotation format such as `cvat`.
         retries: How often a row that failed is tried again.
@@ -150,7 +154,7 @@ def batch(
         require_pyarrow("a Parquet summary")
     rows = read_manifest(manifest)
     base = Path(manifest).absolute().parent
-    spec = tracker_spec(tracker, device, refine=refine or "")
+    spec = tracker_spec(tracker, device, refine=refine or "", engine=engine)
     if spec.weights is not None and tracker != DEFAULT and Path(tracker).is_file():
         tracker = str(Path(tracker).absolute())
     on_gpu = _num_gpus(spec, device) if on == "local" else int(device == "cuda")
@@ -161,6 +165,7 @@ def batch(
         tuple(overrides),
         workers=workers or on_gpu or max(1, num_cores // threads),
         threads=threads,
+        engine=engine,
     )
     check_overrides(settings, [spec])
     described = describe_tracker(spec, "", settings)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from starktrack.api import weights_file
 from starktrack.data.formats.manifest import ManifestRow
 from starktrack.data.frames import local_path, open_frames
 from starktrack.data.track_rows import TrackRows
@@ -24,7 +25,7 @@ from starktrack.tracking.sharding import Shard
 from starktrack.workflows.annotated_video import read_for_video
 from starktrack.workflows.dispatch import Done, End, Event, Message, Moved, NotDone, Ready
 from starktrack.workflows.jobs import open_refined_tracker, reason_of, trace_of
-from starktrack.workflows.trackers import RunSettings, describe_tracker, tracker_spec
+from starktrack.workflows.trackers import RunSettings, TrackerSpec, describe_tracker, digest, tracker_spec
 
 MOVED_SECONDS = 0.5
 """How often a worker says how far it is."""
@@ -60,8 +61,10 @@ class BatchJob:
         Raises:
             CheckpointError: Weights or settings are not those of the driver.
         """
-        spec = tracker_spec(self.tracker, self.settings.device, refine=self.refine)
-        if describe_tracker(spec, "", self.settings) != self.described:
+        spec = tracker_spec(
+            self.tracker, self.settings.device, refine=self.refine, engine=self.settings.engine
+        )
+        if self._differs(spec):
             raise CheckpointError(
                 f"{self.tracker} must be the same on every machine, got another file or version here; copy it there"
             )
@@ -86,6 +89,15 @@ class BatchJob:
                     else:
                         send(Done(event.name, _result(event, opened.pop(event.name))))
                 frames_before += frames
+
+    def _differs(self, spec: TrackerSpec) -> bool:
+        """Return whether files here are others than the driver's; a network is not opened for that."""
+        if spec.weights is None:
+            return describe_tracker(spec, "", self.settings) != self.described
+        files = {"weights": spec.weights}
+        if spec.refine:
+            files["refine_weights"] = weights_file(spec.refine, "refiner", self.settings.device)
+        return any(digest(file) != self.described[name] for name, file in files.items())
 
     def _tasks(self, receive: Callable[[], Message], opened: dict[str, "OpenedRow"]) -> Iterator[Task]:
         """Yield rows as they come, until no more follow; each is noted when it is opened."""

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from starktrack.errors import ConfigError, MissingExtraError
@@ -44,7 +45,7 @@ class RayWorkers:
         self, serve: Serve, count: int, *, threads: int = 1, gpus: int = 0, address: str | None = None
     ) -> None:
         try:
-            import ray
+            ray: Any = import_module("ray")  # its types know neither options by name nor `ray.exceptions`
         except ImportError as error:
             raise MissingExtraError("ray", "ray", "a batch on Ray") from error
         self._ray: Any = ray  # its annotations lack options of actors and the module of exceptions
