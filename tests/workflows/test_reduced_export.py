@@ -1,4 +1,4 @@
-"""Networks with fewer bits; the records and limits alone, then a small tracker on a made clip."""
+"""Networks with fewer bits; the records and limits alone, then the tracker of the package on made clips."""
 
 import json
 
@@ -9,6 +9,7 @@ from starktrack.config.precision import PRECISION_KEY, check_precision, precisio
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.writer import VideoWriter
 from starktrack.errors import CheckpointError, ConfigError, InputError
+from starktrack.pretrained import pretrained_weights
 from starktrack.workflows.clips import open_clips
 from starktrack.workflows.export import export_with_fewer_bits
 from starktrack.workflows.reduced_export import LIMITS, ClipCheck, TrackingCheck
@@ -65,48 +66,41 @@ def test_clips_come_from_videos_and_from_data_sets(places):
         assert [image.shape for image in clip.images()] == [(120, 160, 3)] * 12
 
 
-@pytest.fixture(scope="module")
-def exported(small_checkpoint, tmp_path_factory):
-    import starktrack
-
-    path = tmp_path_factory.mktemp("exported") / "small.onnx"
-    starktrack.export(small_checkpoint, path)
-    return path
+EXPORTED = pretrained_weights("stark_mobile", "onnx")
 
 
 @pytest.mark.parametrize("precision", ["int8", "float16"])
-def test_a_network_with_fewer_bits_says_how_it_was_checked(
-    exported, places, tmp_path, monkeypatch, precision
-):
+def test_a_network_with_fewer_bits_says_how_it_was_checked(places, tmp_path, monkeypatch, precision):
     pytest.importorskip("nncf")
     import onnx
 
     from starktrack.engines.onnx_engine import open_onnx
     from starktrack.workflows import reduced_export
 
-    # A random network finds nothing, so that its boxes say little; that they are compared is what counts here.
-    monkeypatch.setattr(reduced_export, "LIMITS", reduced_export.Limits(0.0, 0.0, 100.0))
+    if precision == "int8":  # four frames do not make good ranges
+        monkeypatch.setattr(reduced_export, "NUM_SAMPLES", 4)
+        monkeypatch.setattr(reduced_export, "LIMITS", reduced_export.Limits(0.0, 0.0, 100.0))
     target, seen = tmp_path / "reduced.onnx", []
-    found = export_with_fewer_bits(exported, target, precision, places, on_clip=seen.append)
+    found = export_with_fewer_bits("stark_mobile", target, precision, places, on_clip=seen.append)
     assert len(found.clips) == 2 and 0 <= found.mean_overlap <= 1
     assert seen == [
         f"{name} in {kind}" for kind in ("float32", precision) for name in ("clip.mp4", "videos/one")
     ]
     metadata = {each.key: each.value for each in onnx.load(target).metadata_props}
     record = json.loads(metadata[PRECISION_KEY])
-    assert record["precision"] == precision and record["limits"]["lost_success"] == 100.0
+    assert record["precision"] == precision and record["limits"]["lost_success"] in (1.0, 100.0)
     assert [clip["name"] for clip in record["clips"]] == ["clip.mp4", "videos/one"]
     assert record["success"] == list(found.success)
-    assert target.stat().st_size < exported.stat().st_size
+    assert target.stat().st_size < 0.6 * EXPORTED.stat().st_size
     engine = open_onnx(target, precision=precision)
-    assert engine.runtime.precision == precision and engine.config == open_onnx(exported).config
+    assert engine.runtime.precision == precision and engine.config == open_onnx(EXPORTED).config
     with pytest.raises(CheckpointError, match=f"needs a file in float32, .* is {precision}; give the file"):
         open_onnx(target, precision="float32")
     types = {node.op_type for node in onnx.load(target).graph.node}
     assert ("DequantizeLinear" in types) == (precision == "int8")
 
 
-def test_nothing_is_written_below_a_limit(exported, places, tmp_path, monkeypatch):
+def test_nothing_is_written_below_a_limit(places, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime.transformers.float16")
     from starktrack.workflows import reduced_export
 
@@ -114,7 +108,7 @@ def test_nothing_is_written_below_a_limit(exported, places, tmp_path, monkeypatc
     with pytest.raises(
         CheckpointError, match=r"must track as the one in float32 does, but .* was not written"
     ):
-        export_with_fewer_bits(exported, tmp_path / "small.onnx", "float16", places[:1])
+        export_with_fewer_bits(EXPORTED, tmp_path / "small.onnx", "float16", places[:1])
     assert list(tmp_path.iterdir()) == []
 
 
