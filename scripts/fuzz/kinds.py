@@ -204,6 +204,14 @@ def read_settings(folder: Path, name: str, dice: random.Random) -> None:
         override(recipe, [mutate_text("run.batch_size=8", dice), mutate_text("optim.lr=1e-3", dice)])
 
 
+def read_manifest_file(folder: Path, name: str, dice: random.Random) -> None:
+    """Read the rows of a manifest of videos."""
+    from starktrack.data.formats.manifest import read_manifest
+
+    for row in read_manifest(folder / name):
+        _ = row.boxes_xywh
+
+
 class StandingTracker:
     """Says that every target stays where it was."""
 
@@ -341,6 +349,7 @@ KINDS: dict[str, Kind] = {
     "annotations": Kind(cache(text_seeds.annotations), read_annotations, _prepare_readers),
     "data": Kind(cache(text_seeds.data_sets), read_data_set, _prepare_readers),
     "results": Kind(cache(text_seeds.results), read_result, _prepare_readers),
+    "manifests": Kind(cache(text_seeds.manifests), read_manifest_file),
     "recipes": Kind(cache(text_seeds.recipes), read_settings),
     "studio": Kind(cache(text_seeds.studio), use_studio, _prepare_studio),
 }

@@ -171,7 +171,8 @@ def _structure(name: str, content: bytes) -> _Mutator | None:
         "safetensors": _mutate_safetensors,
         "onnx": _mutate_onnx,
         **dict.fromkeys(
-            ("txt", "csv", "xml", "toml", "ini", "label", "value", "m3u8", "sequence"), _mutate_text_bytes
+            ("txt", "csv", "jsonl", "xml", "toml", "ini", "label", "value", "m3u8", "sequence"),
+            _mutate_text_bytes,
         ),
     }.get(suffix)
 

@@ -246,3 +246,25 @@ def studio() -> dict[str, Files]:
         "project": {"clip.mp4": clip, "clip.mp4.starktrack.json": json.dumps(project).encode()},
         "upload": {"clip.mp4": clip},
     }
+
+
+def manifests() -> dict[str, Files]:
+    """Return manifests of `starktrack batch` in every form."""
+    header = b"video,boxes,start,end,direction,label,id\n"
+    rows = b'a/dog.mp4,"231,38.5,59,47",,,,,\nb/cat.mp4,"1,2,3,4; 5,6,7,8",9,20,backward,cat,c\n'
+    lines = (
+        b'{"video": "a/dog.mp4", "boxes": "231,38.5,59,47"}\n'
+        b'{"video": "s3://b/cat.mp4", "boxes": "1,2,3,4; 5,6,7,8", "start": 9, "direction": "backward", "id": "c"}\n'
+    )
+    made = {"m.csv": header + rows, "m.jsonl": lines}
+    try:
+        from pyarrow import BufferOutputStream, Table, parquet
+    except ImportError:  # the form needs an optional package
+        pass
+    else:
+        sink = BufferOutputStream()
+        parquet.write_table(
+            Table.from_pylist([{"video": "a/dog.mp4", "boxes": "231,38.5,59,47", "start": 3}]), sink
+        )
+        made["m.parquet"] = sink.getvalue().to_pybytes()
+    return {name: {name: content} for name, content in made.items()}
