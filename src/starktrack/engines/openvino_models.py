@@ -89,7 +89,7 @@ def read_graph(path: Path) -> tuple["openvino.Model", dict[str, str]]:
     core = processor()
     try:
         model = core.read_model(path)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:  # the latter of names in a damaged graph
         raise CheckpointError(
             f"weights ending in .onnx must be an ONNX graph, {path} is not or is truncated ({_first_line(error)}); "
             "write it anew: starktrack export"

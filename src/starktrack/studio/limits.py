@@ -35,7 +35,9 @@ def check_video(place: Path) -> None:
         return  # whoever reads it says so
     try:
         with av.open(
-            f"file:{place}", options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+            f"file:{place}",
+            options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
+            metadata_errors="replace",  # titles in other encodings
         ) as opened:
             sizes = [(video.width, video.height) for video in opened.streams.video]
     except FFmpegError as error:
