@@ -296,6 +296,8 @@ def use_studio(folder: Path, name: str, dice: random.Random) -> None:
                         text = answer.get("text")  # rows come as bytes
                         if text and (json.loads(text).get("number") == number or '"error"' in text):
                             break
+                    if answer["type"] == "websocket.close":  # the project or the video was refused
+                        break
 
 
 def _must(holds: bool, what: str) -> None:
