@@ -1,0 +1,135 @@
+"""Stages of work that overlap: one thread reads ahead, another writes behind, each a few items.
+
+Decoding, networks, drawing and encoding leave Python's lock, so that threads use several cores. Order and results are
+those of the loop without threads. An error comes out where items are taken or given, at most `DEPTH` items late.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+DEPTH = 4
+"""Items that wait between two stages: enough to level out uneven work, few enough to hold in memory."""
+
+
+class ReadAhead(Iterator[Item]):
+    """Iterates in a thread of its own, a few items ahead of whoever takes them.
+
+    Args:
+        items: What is iterated, in that thread alone.
+        depth: How many items ahead.
+
+    Example:
+        >>> with ReadAhead(range(3)) as items:
+        ...     list(items)
+        [0, 1, 2]
+    """
+
+    def __init__(self, items: Iterable[Item], depth: int = DEPTH) -> None:
+        self._items = iter(items)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        self._waiting: deque[Future[tuple[Item] | None]] = deque()
+        for _ in range(depth):
+            self._ask()
+
+    def __enter__(self) -> "ReadAhead[Item]":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the thread."""
+        self.close()
+
+    def __next__(self) -> Item:
+        """Return the next item.
+
+        Raises:
+            Exception: What the iteration raised, after all items before it.
+        """
+        if not self._waiting:
+            raise StopIteration
+        try:
+            got = self._waiting.popleft().result()
+        except BaseException:
+            self.close()
+            raise
+        if got is None:
+            self.close()
+            raise StopIteration
+        self._ask()
+        return got[0]
+
+    def close(self) -> None:
+        """End the thread once it has finished the item that it is at; items that wait are dropped."""
+        self._waiting.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ask(self) -> None:
+        self._waiting.append(self._pool.submit(self._next))
+
+    def _next(self) -> tuple[Item] | None:
+        # A tuple tells an item from the end, which a future cannot raise.
+        return next(((item,) for item in self._items), None)
+
+
+class WriteBehind(Generic[Item]):
+    """Calls a function in a thread of its own, in order, while the caller goes on.
+
+    Leaving the block waits until all is written, also where the block failed: what was done until then is kept. After
+    an error of `write` nothing more is written; it is raised at the next call or on leaving.
+
+    Args:
+        write: What is called with each item, in that thread alone.
+        depth: Calls that may wait; then the caller waits too.
+
+    Example:
+        >>> written = []
+        >>> with WriteBehind(written.append) as write:
+        ...     for number in range(3):
+        ...         write(number)
+        >>> written
+        [0, 1, 2]
+    """
+
+    def __init__(self, write: Callable[[Item], object], depth: int = DEPTH) -> None:
+        self._write, self._depth = write, depth
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="write-behind")
+        self._waiting: deque[Future[None]] = deque()
+        self._has_failed = False
+
+    def __enter__(self) -> "WriteBehind[Item]":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Wait for what is still to be written; an error of the block itself is the one that counts."""
+        try:
+            while self._waiting:
+                self._waiting.popleft().result()
+        except Exception:
+            if kind is None:
+                raise
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __call__(self, item: Item) -> None:
+        """Write an item after those before it.
+
+        Raises:
+            Exception: What an earlier call raised.
+        """
+        while self._waiting and (len(self._waiting) >= self._depth or self._waiting[0].done()):
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._run, item))
+
+    def _run(self, item: Item) -> None:
+        if self._has_failed:
+            return
+        try:
+            self._write(item)
+        except BaseException:
+            self._has_failed = True
+            raise

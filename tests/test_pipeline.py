@@ -1,0 +1,145 @@
+"""Threads that read ahead and write behind give what the loop without them gives."""
+
+import threading
+import time
+
+import pytest
+
+from starktrack.pipeline import DEPTH, ReadAhead, WriteBehind
+
+
+def broken_off(count):
+    yield from range(count)
+    raise OSError("broke off")
+
+
+def test_all_items_come_in_order():
+    with ReadAhead(iter(range(100))) as items:
+        assert list(items) == list(range(100))
+        assert list(items) == []
+
+
+def test_an_error_comes_after_the_items_before_it():
+    got = []
+    with pytest.raises(OSError, match="broke off"), ReadAhead(broken_off(7)) as items:
+        for item in items:
+            got.append(item)
+    assert got == list(range(7))
+
+
+def test_reading_runs_ahead_and_no_further_than_its_depth():
+    read = []
+    gate = threading.Event()
+
+    def source():
+        for number in range(50):
+            read.append(number)
+            if len(read) == DEPTH:
+                gate.set()
+            yield number
+
+    with ReadAhead(source()) as items:
+        assert gate.wait(10)
+        assert next(items) == 0
+        for _ in range(100):
+            if len(read) == DEPTH + 1:
+                break
+            time.sleep(0.01)
+        assert len(read) == DEPTH + 1
+
+
+def test_leaving_early_ends_the_thread_and_the_source_is_still_the_callers():
+    class Source:
+        def __init__(self):
+            self.threads = set()
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.threads.add(threading.current_thread().name)
+            return 0
+
+    source = Source()
+    with ReadAhead(source) as items:
+        next(items)
+    names = {thread.name for thread in threading.enumerate()}
+    assert len(source.threads) == 1 and not names & source.threads
+
+
+def test_writes_are_in_order_and_finished_when_the_block_ends():
+    written = []
+
+    def write(item):
+        time.sleep(0.001)
+        written.append((item, threading.current_thread().name))
+
+    with WriteBehind(write) as behind:
+        for number in range(30):
+            behind(number)
+    assert [item for item, _ in written] == list(range(30))
+    assert len({name for _, name in written}) == 1
+    assert written[0][1] != threading.current_thread().name
+
+
+def test_the_caller_waits_where_writing_is_slower():
+    started, gate, given = threading.Event(), threading.Event(), []
+
+    def write(item):
+        started.set()
+        assert gate.wait(10)
+
+    def give():
+        with WriteBehind(write) as behind:
+            for number in range(DEPTH + 5):
+                behind(number)
+                given.append(number)
+
+    thread = threading.Thread(target=give)
+    thread.start()
+    assert started.wait(10)
+    thread.join(0.2)
+    assert thread.is_alive() and len(given) <= DEPTH
+    gate.set()
+    thread.join(10)
+    assert len(given) == DEPTH + 5
+
+
+def test_after_an_error_nothing_more_is_written_and_it_is_raised():
+    written = []
+
+    def write(item):
+        if item == 3:
+            raise OSError("disk full")
+        written.append(item)
+
+    with pytest.raises(OSError, match="disk full"), WriteBehind(write) as behind:
+        for number in range(1000):
+            behind(number)
+    assert written == [0, 1, 2]
+
+
+def test_an_error_of_the_last_item_is_raised_on_leaving():
+    def write(item):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"), WriteBehind(write) as behind:
+        behind(0)
+
+
+def test_where_the_block_fails_what_was_given_is_still_written():
+    written = []
+    with pytest.raises(KeyboardInterrupt), WriteBehind(written.append) as behind:
+        for number in range(DEPTH):
+            behind(number)
+        raise KeyboardInterrupt
+    assert written == list(range(DEPTH))
+
+
+def test_an_error_of_the_block_is_the_one_that_is_raised():
+    def write(item):
+        raise OSError("disk full")
+
+    with pytest.raises(KeyboardInterrupt), WriteBehind(write) as behind:
+        behind(0)
+        raise KeyboardInterrupt
