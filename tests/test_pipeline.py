@@ -136,10 +136,11 @@ def test_where_the_block_fails_what_was_given_is_still_written():
     assert written == list(range(DEPTH))
 
 
-def test_an_error_of_the_block_is_the_one_that_is_raised():
+def test_an_error_of_writing_comes_out_also_where_the_block_fails():
     def write(item):
         raise OSError("disk full")
 
-    with pytest.raises(KeyboardInterrupt), WriteBehind(write) as behind:
+    with pytest.raises(OSError, match="disk full") as caught, WriteBehind(write) as behind:
         behind(0)
         raise KeyboardInterrupt
+    assert isinstance(caught.value.__context__, KeyboardInterrupt)

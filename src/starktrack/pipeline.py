@@ -79,7 +79,7 @@ class WriteBehind(Generic[Item]):
     """Calls a function in a thread of its own, in order, while the caller goes on.
 
     Leaving the block waits until all is written, also where the block failed: what was done until then is kept. After
-    an error of `write` nothing more is written; it is raised at the next call or on leaving.
+    an error of `write` nothing more is written; it is raised at the next call or on leaving, in place of the block's.
 
     Args:
         write: What is called with each item, in that thread alone.
@@ -104,14 +104,11 @@ class WriteBehind(Generic[Item]):
         """Return itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        """Wait for what is still to be written; an error of the block itself is the one that counts."""
+    def __exit__(self, *error: object) -> None:
+        """Wait for what is still to be written, and raise its error also where the block failed."""
         try:
             while self._waiting:
                 self._waiting.popleft().result()
-        except Exception:
-            if kind is None:
-                raise
         finally:
             self._pool.shutdown(wait=True, cancel_futures=True)
 

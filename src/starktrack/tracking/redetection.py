@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from starktrack.arrays import Box, Boxes, Image
 from starktrack.config.schema import TrackingConfig
+from starktrack.errors import InputError
 from starktrack.geometry.boxes import clip_xywh, cxcywh_to_xywh, xywh_to_cxcywh
 from starktrack.geometry.crop import decode_transform
 from starktrack.tracking.protocol import BoxQueries, Engine, Template
@@ -22,6 +23,9 @@ NUM_WINDOWS = 16
 
 NUM_FINALISTS = 3
 """Boxes of the first pass that are searched again at the tracker's own scale."""
+
+CLIP_MARGIN = 2.0
+"""Pixels of a box that stay inside the picture."""
 
 CONFIRMATIONS = 2
 """Consecutive frames after the detection that must confirm the box."""
@@ -93,30 +97,35 @@ def search_picture(
         initial: The template of the first frame.
         num_searches: Searches before this one.
     """
-    size_hw, model = image.shape[:2], engine.config.model
+    size_hw, factor = image.shape[:2], engine.config.model.search.factor
     boxes, scores = _predict(
-        engine, image, windows(size_hw, seen_xywh, model.search.factor, num_searches), initial
+        engine, image, windows(size_hw, seen_xywh, factor, num_searches), seen_xywh, initial
     )
-    # A box as large as its window or as a grain of it is no target; the size changes little while a target is away.
-    area = boxes[:, 2:].prod(axis=1) / seen_xywh[2:].prod()
-    best = np.argsort(-np.where((area > 0.1) & (area < 10), scores, -1.0), kind="stable")[:NUM_FINALISTS]
-    boxes, scores = _predict(engine, image, boxes[best], initial)
+    best = np.argsort(-scores, kind="stable")[:NUM_FINALISTS]
+    best = best[scores[best] >= 0]
+    if not len(best):
+        return seen_xywh, -1.0
+    boxes, scores = _predict(engine, image, boxes[best], seen_xywh, initial)
     at = int(np.argmax(scores))
     return boxes[at], float(scores[at])
 
 
 def _predict(
-    engine: Engine, image: Image, around: Boxes, initial: Template
+    engine: Engine, image: Image, around: Boxes, seen_xywh: Box, initial: Template
 ) -> tuple[Boxes, Float[np.ndarray, " windows"]]:
+    """Return the box in each window and its score, -1 for a box that cannot be the target."""
     model = engine.config.model
     queries = BoxQueries([image], np.zeros(len(around), np.int64), around)
     found = engine.predict(queries, [[initial] * model.num_templates] * len(around))
+    if found.scores is None:
+        raise InputError(
+            f"redetect needs a network with a score, {engine.config.name} has none; leave it out"
+        )
     transform = decode_transform(around, model.search.factor, model.search.side, model.geometry)
     height, width = (np.full(len(around), length) for length in image.shape[:2])
-    boxes = clip_xywh(
-        transform.to_image(found.boxes_cxcywh.astype(np.float64)),
-        (height, width),
-        np.full((len(around), 2), 2.0),
-    )
-    assert found.scores is not None  # only a target with a score can be lost
-    return boxes, np.nan_to_num(found.scores, nan=-1.0)
+    raw = transform.to_image(found.boxes_cxcywh.astype(np.float64))
+    boxes = clip_xywh(np.nan_to_num(raw), (height, width), np.full((len(around), 2), CLIP_MARGIN))
+    # A box as large as its window, or a grain in it, is no target: the size changes little while a target is away.
+    area = boxes[:, 2:].prod(axis=1) / seen_xywh[2:].prod()
+    is_possible = np.isfinite(raw).all(axis=1) & np.isfinite(found.scores) & (area > 0.1) & (area < 10)
+    return boxes, np.where(is_possible, found.scores, -1.0)

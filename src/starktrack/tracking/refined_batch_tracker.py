@@ -15,7 +15,7 @@ from starktrack.tracking.protocol import BoxQueries, Refiner, Template
 from starktrack.tracking.refinement import Refined, mask_region, refine
 
 MARGIN = 10.0
-"""Pixels of a box inside the frame before refinement; not every tracker clips its boxes."""
+"""Pixels of a box that lie inside the frame before refinement, or all of a smaller box; not every tracker clips."""
 
 
 @dataclass
@@ -89,8 +89,9 @@ class OutlineBatchTracker(RefinedBatchTracker):
 
 
 def _queries(images: Sequence[Image], boxes: Sequence[Box]) -> BoxQueries:
-    clipped = [
-        clip_xywh(np.asarray(box, float)[None], image.shape[:2], MARGIN)[0]
-        for image, box in zip(images, boxes, strict=True)
-    ]
+    clipped = []
+    for image, box in zip(images, boxes, strict=True):
+        boxes_xywh = np.asarray(box, float)[None]
+        margins_wh = np.clip(boxes_xywh[:, 2:], 1.0, MARGIN)
+        clipped.append(clip_xywh(boxes_xywh, image.shape[:2], margins_wh)[0])
     return BoxQueries(images, np.arange(len(images)), np.stack(clipped))

@@ -24,11 +24,11 @@ ON_TARGET, OFF_TARGET = 0.5, 0.1
 LOST_PRECISION, OFF_RECALL, TRACKED_PRECISION, ON_RECALL = 0.80, 0.80, 0.95, 0.50
 """What states must be worth, see `StateShares`; the last one so that `tracked` is not kept for a few frames."""
 
-LOST_AFTER = (1, 2, 3, 5, 8)
+LOST_AFTER = (1, 2, 3, 5, 8, 12, 20)
 """Frames in a row with a low score after which a target counts as lost, that are tried."""
 
-NUM_THRESHOLDS = 24
-"""Thresholds of each kind that are tried: as many quantiles of all scores."""
+NUM_THRESHOLDS = 20
+"""Thresholds that are tried: so many quantiles of all scores, and as many of the lowest fifth, which tell most."""
 
 
 _ORDER = (TargetState.TRACKED, TargetState.UNCERTAIN, TargetState.LOST)
@@ -99,7 +99,11 @@ def follow(
         DatasetError: A frame cannot be read.
         InputError: The network has no score, or the sequence ends with the first visible frame.
     """
-    first, shown = int(np.flatnonzero(sequence.visible)[0]), other or sequence
+    shown = other or sequence
+    for each in (sequence, shown):
+        if not each.visible.any():
+            raise InputError(f"calibration needs a frame that shows the target, {each.name} has none")
+    first = int(np.flatnonzero(sequence.visible)[0])
     if first + 1 == len(sequence):
         raise InputError(f"calibration needs frames after the first visible one, {sequence.name} has none")
     start = int(np.flatnonzero(shown.visible)[0])
@@ -172,7 +176,8 @@ def choose_thresholds(runs: Sequence[ScoredRun], settings: TrackingConfig) -> Tr
         if not frames.any():
             raise InputError(f"calibration needs frames {name}, got none among {len(frames)}")
     scores = np.concatenate([run.scores for run in runs])
-    levels = np.unique(np.quantile(scores, (np.arange(NUM_THRESHOLDS) + 0.5) / NUM_THRESHOLDS)).tolist()
+    shares_of_scores = (np.arange(NUM_THRESHOLDS) + 0.5) / NUM_THRESHOLDS
+    levels = np.unique(np.quantile(scores, np.append(shares_of_scores, shares_of_scores / 5))).tolist()
     tried = np.array([each for each in product(levels, levels, LOST_AFTER) if each[1] <= each[0]])
     states = np.concatenate([_states_of_each(run.scores, *tried.T) for run in runs])
     shares = [_shares(found, states[:, number]) for number in range(len(tried))]

@@ -8,7 +8,6 @@ from typing import Any
 
 from starktrack.api import EngineName, load
 from starktrack.arrays import Box, Image
-from starktrack.config.loading import override
 from starktrack.config.precision import Precision
 from starktrack.config.presets import DEFAULT_REFINER
 from starktrack.data.frames import open_frames
@@ -157,12 +156,19 @@ def track_to_files(
                 check_box(box, frames.size_hw)  # before the network is loaded, which takes seconds
         refiner = refine or (DEFAULT_REFINER if masks else None)
         tracker = load(
-            model, weights=weights, device=device, engine=engine, precision=precision, refine=refiner
+            model,
+            weights=weights,
+            device=device,
+            engine=engine,
+            precision=precision,
+            refine=refiner,
+            settings=settings,
         )
-        changes = settings or {}
-        options = {"--until-lost": until_lost, **{f"--{name.replace('_', '-')}": True for name in changes}}
-        _require_score(tracker, (option for option, is_set in options.items() if is_set))
-        tracker.settings = override(tracker.settings, [f"{name}={value}" for name, value in changes.items()])
+        if until_lost:
+            _require_score(tracker, "until-lost")
+        for name in ("search_growth", "redetect"):
+            if settings and name in settings:
+                _require_score(tracker, name.replace("_", "-"))
         outputs = stack.enter_context(
             TrackOutputs(save, annotated, masks, frames, on_line, save_format=save_format, labels=labels)
             if rotation is None
@@ -197,14 +203,13 @@ def track_to_files(
     return TrackRun(tuple(outputs.paths), runtime, frames.health(), lost_in, ended_by)
 
 
-def _require_score(tracker: Tracker, options: Iterable[str]) -> None:
+def _require_score(tracker: Tracker, option: str) -> None:
     config = tracker.engine.config
-    for option in options:
-        if not config.model.score_head:
-            raise ConfigError(
-                f"{option} needs a model with a score, {config.name} has none; "
-                "leave it out, or take another model (starktrack models)"
-            )
+    if not config.model.score_head:
+        raise ConfigError(
+            f"--{option} needs a model with a score, {config.name} has none; "
+            "leave it out, or take another model (starktrack models)"
+        )
 
 
 def _read_starts(
