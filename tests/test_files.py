@@ -4,7 +4,13 @@ import os
 import pytest
 
 from starktrack.errors import InputError
-from starktrack.files import atomic_folder, atomic_write, check_output_path, discard_leftovers
+from starktrack.files import (
+    atomic_folder,
+    atomic_write,
+    check_output_path,
+    discard_all_leftovers,
+    discard_leftovers,
+)
 
 
 def test_a_whole_file_replaces_the_older_one(tmp_path):
@@ -32,6 +38,16 @@ def test_what_a_killed_process_left_is_removed_and_other_files_are_not(tmp_path)
         (tmp_path / name).write_text("half")
     discard_leftovers([tmp_path / "a.txt", tmp_path / "nowhere" / "c.txt"])
     assert sorted(file.name for file in tmp_path.iterdir()) == [".a.txt", ".b.12.partial.txt", "a.txt"]
+
+
+def test_folders_that_a_killed_process_left_are_removed_too(tmp_path):
+    for name in (".a.12.partial", ".b.12.partial", "a"):
+        (tmp_path / name / "inside").mkdir(parents=True)
+    discard_leftovers([tmp_path / "a"])
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".b.12.partial", "a"]
+    (tmp_path / ".c.34.partial.txt").touch()
+    discard_all_leftovers(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_file_is_on_disk_before_it_replaces_the_older_one_and_its_name_after(tmp_path, monkeypatch):

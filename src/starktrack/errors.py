@@ -23,6 +23,7 @@ StarktrackError
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class StarktrackError(Exception):
@@ -36,6 +37,14 @@ class StarktrackError(Exception):
         ...     print(error)
         a model must be one of the presets, got 'stark_s5'; did you mean 'stark_s50'?
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what another process needs to raise the same, whatever arguments the class takes."""
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[StarktrackError], arguments: tuple[Any, ...]) -> StarktrackError:
+    return kind.__new__(kind, *arguments)
 
 
 class ConfigError(StarktrackError):

@@ -55,10 +55,7 @@ class OutputFile:
 
     def discard(self) -> None:
         """Remove what was written; an older file in its place stays."""
-        if self.partial.is_dir():
-            shutil.rmtree(self.partial, ignore_errors=True)
-        else:
-            self.partial.unlink(missing_ok=True)
+        remove(self.partial)
 
 
 @contextmanager
@@ -123,7 +120,22 @@ def discard_leftovers(paths: Iterable[Path]) -> None:
         for file in list(folder.iterdir()):
             found = _PARTIAL.fullmatch(file.name)
             if found and (folder, found["stem"], found["suffix"]) in wanted:
-                file.unlink(missing_ok=True)
+                remove(file)
+
+
+def discard_all_leftovers(folder: Path) -> None:
+    """Remove everything that killed processes left half written in a folder; nobody may be writing there now."""
+    for file in list(folder.iterdir()):
+        if _PARTIAL.fullmatch(file.name):
+            remove(file)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that it holds; what is not there is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _partial_stem(path: Path) -> str:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 import starktrack
 from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.writer import VideoWriter
-from starktrack.errors import BoxError, ConfigError, InputError
+from starktrack.errors import BoxError, ConfigError, DeviceError, InputError
+from starktrack.pretrained import pretrained_weights
 from starktrack.workflows.batch_folder import BatchFolder
 
 TRACKERS = '''
@@ -259,9 +261,12 @@ def test_a_run_that_is_stopped_goes_on_and_gives_the_same_files(work, how):
         stderr=subprocess.PIPE,
         text=True,
     )
-    # The first two are written, the others are in work.
-    done = work / "out/tracks/r0.csv"
-    wait_for(lambda: done.exists() and num_calls(work) > 11, process)
+    # The first two are written and in the journal, the others are in work.
+    journal = work / "out/journal.jsonl"
+    wait_for(
+        lambda: journal.exists() and len(journal.read_text().splitlines()) > 1 and num_calls(work) > 11,
+        process,
+    )
     process.send_signal(how)
     _, shown = process.communicate()
     assert process.returncode == (-9 if how == signal.SIGKILL else 128 + how), shown
@@ -323,6 +328,8 @@ def test_what_cannot_be_done_is_refused_at_once(work):
     manifest = write_manifest(work, [row(0)])
     with pytest.raises(ConfigError, match="workers must be 0 or more, got -1"):
         starktrack.batch(manifest, work / "out", workers=-1)
+    with pytest.raises(ConfigError, match="together must be 0 or more, got -1"):
+        starktrack.batch(manifest, work / "out", together=-1)
     with pytest.raises(ConfigError, match="an address is that of a Ray cluster"):
         starktrack.batch(manifest, work / "out", address="auto")
     with pytest.raises(
@@ -333,3 +340,26 @@ def test_what_cannot_be_done_is_refused_at_once(work):
     with pytest.raises(InputError, match="a batch must go to a folder you may write to"):
         starktrack.batch(manifest, work / "file", tracker="mine:Still")
     assert issubclass(BoxError, InputError) and num_calls(work) == 0
+
+
+def test_a_device_that_workers_do_not_have_is_named(work):
+    manifest = write_manifest(work, [row(0)])
+    with pytest.raises(DeviceError, match="got device 'toaster'"):
+        starktrack.batch(manifest, work / "out", workers=2, device="toaster")
+    assert [each["state"] for each in read_rows(work / "out/summary.csv")] == ["open"]
+
+
+def test_workers_get_absolute_paths_of_weights(work, monkeypatch):
+    shutil.copy(pretrained_weights("stark_mobile", "onnx"), work / "mine.onnx")
+    shutil.copy(pretrained_weights("refine_mobile", "onnx"), work / "finer.onnx")
+    jobs = []
+
+    def workers(serve, count):
+        jobs.append(serve.__self__)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("starktrack.workflows.batch.LocalWorkers", workers)
+    manifest = write_manifest(work, [row(0)])
+    with pytest.raises(ConfigError, match="enough"):
+        starktrack.batch(manifest, work / "out", tracker="mine.onnx", refine="finer.onnx", workers=1)
+    assert (jobs[0].tracker, jobs[0].refine) == (str(work / "mine.onnx"), str(work / "finer.onnx"))

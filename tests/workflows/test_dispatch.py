@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from starktrack.errors import StarktrackError
+from starktrack.errors import DeviceError, StarktrackError
 from starktrack.workflows.dispatch import Done, End, Ended, Lost, Moved, NotDone, Ready, dispatch
 
 
@@ -14,15 +14,19 @@ class Named:
     id: str
 
 
+NO_WEIGHTS = Lost("no such weights")
+
+
 class FakeWorkers:
     """Workers that do one item at each question; `deadly` ones kill them, `failing` ones raise."""
 
-    def __init__(self, count, *, deadly=(), failing=(), dies=0):
+    def __init__(self, count, *, deadly=(), failing=(), dies=0, broken=(), lost=NO_WEIGHTS):
         self.count, self.deadly, self.failing, self.dies = count, deadly, failing, dies
+        self.broken, self.lost, self.failed_starts = broken, lost, 0
         self.inboxes, self.new, self.sent, self.deaths = {}, [], [], 0
 
-    def fill(self, most):
-        for number in range(min(self.count, most)):
+    def fill(self, most, without=()):
+        for number in [each for each in range(self.count) if each not in without][:most]:
             if number not in self.inboxes:
                 self.inboxes[number] = deque()
                 self.new.append(number)
@@ -33,11 +37,12 @@ class FakeWorkers:
 
     def receive(self, seconds):
         events = []
-        for number in self.new:
-            if self.dies:
-                self.dies -= 1
+        for number in sorted(self.new, key=lambda each: each in self.broken):
+            if self.dies or number in self.broken:
+                self.dies = max(0, self.dies - 1)
+                self.failed_starts += 1
                 del self.inboxes[number]
-                events.append((number, Lost("no such weights")))
+                events.append((number, self.lost))
             else:
                 events.append((number, Ready()))
         self.new = []
@@ -107,6 +112,28 @@ def test_workers_that_cannot_start_end_the_run():
     with pytest.raises(StarktrackError, match="3 in a row died at once: no such weights"):
         run(FakeWorkers(1, dies=3), ["a"])
     assert len(run(FakeWorkers(1, dies=2), ["a"])) == 1
+
+
+def test_a_worker_that_cannot_start_is_given_up_while_others_work():
+    names = [f"v{index}" for index in range(20)]
+    for lost in (NO_WEIGHTS, Lost("DeviceError: no GPU", DeviceError("no GPU"))):
+        workers = FakeWorkers(3, broken=(0,), deadly=("v19",), lost=lost)
+        ended = run(workers, names, in_hand=1)
+        assert {each.worker for each in ended.values()} == {1, 2} and workers.failed_starts == 3
+        # The last item killed the others one after the other; none of them is the one that was given up.
+        assert (ended["v19"].tries, workers.deaths) == (3, 3)
+
+
+def test_an_error_of_ours_at_the_start_is_raised_at_once():
+    workers = FakeWorkers(1, dies=9, lost=Lost("DeviceError: no GPU", DeviceError("no GPU")))
+    with pytest.raises(DeviceError, match=r"^no GPU$"):
+        run(workers, ["a"])
+    assert workers.failed_starts == 1
+
+
+def test_workers_that_end_with_their_machine_are_no_failed_starts():
+    workers = FakeWorkers(1, dies=9, lost=Lost("the node is gone", is_external=True))
+    assert len(run(workers, ["a"])) == 1 and workers.failed_starts == 9
 
 
 def test_what_an_unknown_worker_says_is_no_result():

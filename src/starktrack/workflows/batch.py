@@ -128,6 +128,7 @@ def batch(
 
     Raises:
         InputError: The manifest has bad rows, or the folder cannot be written to or is in use.
+            Two rows would write one file.
         ConfigError: Numbers of workers that make no sense, or overrides that change nothing.
         CheckpointError, DeviceError, MissingExtraError: As `starktrack.load`.
         StarktrackError: Workers die before they begin.
@@ -143,7 +144,12 @@ def batch(
         >>> print(run.rows[1].error)
         frame 0: VideoError: ...nowhere.mp4 must be a video file, ..., got no such file
     """
-    for name, value, least in (("workers", workers, 0), ("threads", threads, 1), ("retries", retries, 0)):
+    for name, value, least in (
+        ("workers", workers, 0),
+        ("threads", threads, 1),
+        ("together", together, 0),
+        ("retries", retries, 0),
+    ):
         if value < least:
             raise ConfigError(f"{name} must be {least} or more, got {value}")
     if on not in ("local", "ray"):
@@ -157,6 +163,8 @@ def batch(
     spec = tracker_spec(tracker, device, refine=refine or "", engine=engine)
     if spec.weights is not None and tracker != DEFAULT and Path(tracker).is_file():
         tracker = str(Path(tracker).absolute())
+    if refine and Path(refine).is_file():
+        refine = str(Path(refine).absolute())
     on_gpu = _num_gpus(spec, device) if on == "local" else int(device == "cuda")
     num_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     settings = RunSettings(
@@ -183,7 +191,7 @@ def batch(
                 else:
                     pool = LocalWorkers(job.serve, settings.workers)
                 try:
-                    _run(left, pool, folder, base, settings.batch + AHEAD, retries, status, on_status)
+                    _run(left, pool, folder, settings.batch + AHEAD, retries, status, on_status)
                 finally:
                     pool.close()
             elif on_status is not None:
@@ -198,7 +206,6 @@ def _run(
     rows: Sequence[ManifestRow],
     pool: Workers,
     folder: BatchFolder,
-    base: Path,
     in_hand: int,
     retries: int,
     status: BatchStatus,
@@ -215,7 +222,7 @@ def _run(
     for event in dispatch(rows, pool, in_hand=in_hand, retries=retries):
         if isinstance(event, Ended):
             row = by_id[event.id]
-            summary = _keep(folder, row, base, event)
+            summary = _keep(folder, row, event)
             running.pop(event.worker, None)
             if summary.state == "done":
                 frames_done += summary.frames
@@ -234,16 +241,16 @@ def _run(
             on_status(status)
 
 
-def _keep(folder: BatchFolder, row: ManifestRow, base: Path, ended: Ended) -> RowSummary:
+def _keep(folder: BatchFolder, row: ManifestRow, ended: Ended) -> RowSummary:
     outcome = ended.outcome
     if isinstance(outcome, Done):
         result = outcome.result
         assert isinstance(result, RowResult)
         try:
-            return folder.keep(row, base, result, ended.tries)
+            return folder.keep(row, result, ended.tries)
         except AnnotationError as error:  # the format cannot hold this result
-            return folder.fail(row, base, str(error), str(error), ended.tries)
-    return folder.fail(row, base, outcome.reason, outcome.trace, ended.tries)
+            return folder.fail(row, str(error), str(error), ended.tries)
+    return folder.fail(row, outcome.reason, outcome.trace, ended.tries)
 
 
 def _num_gpus(spec: TrackerSpec, device: str) -> int:

@@ -5,7 +5,7 @@ OUT/
     batch.json        what the latest run tracked with
     tracks/ID.csv     where every target is in every frame, a file (or folder) a row
     failed/ID.txt     what was raised, until the row is done
-    journal.jsonl     a line a row that ended; a row whose line is here with its key is not done again
+    journal.jsonl     a line a row that ended; a row whose last line is here with its key is not done again
     summary.csv       a line a row of the manifest, written at the end; .parquet beside it where asked for
 ```
 
@@ -18,7 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -30,13 +30,16 @@ import numpy as np
 from starktrack.data.formats.manifest import ManifestRow
 from starktrack.data.formats.result_files import ResultWriter
 from starktrack.errors import InputError, MissingExtraError
-from starktrack.files import atomic_write, discard_leftovers, named_write
+from starktrack.files import atomic_write, discard_all_leftovers, named_write, remove
 from starktrack.interchange.format import Format
 from starktrack.interchange.recording import TrackRecorder
 from starktrack.interchange.registry import format_named
 from starktrack.workflows.batch_worker import RowResult
 
 OWN_FORMATS = ("csv", "json", "txt")
+
+_OF_TARGET = re.compile(r"(?P<stem>.+)_(?P<target>0|[1-9][0-9]*)")
+"""Stem of a file of one target, where a row has several and its format holds one."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,14 @@ class BatchFolder:
         self._format: Format | None = None if format in OWN_FORMATS else format_named(format)
         suffixes = [f".{format}"] if self._format is None else list(self._format.suffixes)
         self._suffix = "" if "" in suffixes else suffixes[0]
+        self._is_of_one_target = (
+            format == "txt" if self._format is None else "several targets" not in self._format.keeps
+        )
+        self._keys: dict[str, str] = {}
         try:
             for folder in (path / "tracks", path / "failed"):
                 folder.mkdir(parents=True, exist_ok=True)
-            self._journal: IO[str] = (path / "journal.jsonl").open("a+", encoding="utf-8")
+            self._journal: IO[str] = (path / "journal.jsonl").open("a+", encoding="utf-8", errors="replace")
         except OSError as error:
             raise InputError(
                 f"a batch must go to a folder you may write to, got {path}: {error.strerror}"
@@ -130,25 +137,72 @@ class BatchFolder:
         return hashlib.sha256(json.dumps([row.content, boxes, self._identity]).encode()).hexdigest()
 
     def unfinished(self, rows: Sequence[ManifestRow], base: Path) -> list[ManifestRow]:
-        """Return the rows that are not done, and remove what a killed driver left of them half written."""
+        """Return the rows that are not done, and remove what earlier runs left of them.
+
+        That is what a killed driver left half written, and results of other content, boxes or weights. Results in
+        other formats stay. The keys are those of now: boxes that change during the run are tracked again by the
+        next.
+
+        Raises:
+            InputError: Two rows would write one file, or what is to be removed cannot be.
+        """
+        self._check_places(rows)
+        discard_all_leftovers(self.path / "tracks")
+        discard_all_leftovers(self.path / "failed")
         there = {entry.name for entry in os.scandir(self.path / "tracks")}
         left = []
         for row in rows:
+            key = self._keys[row.id] = self.key(row, base)
             ended = self._ended.get(row.id)
             is_done = (
                 ended is not None
                 and ended["state"] == "done"
                 and Path(ended["file"]).name in there
-                and ended["key"] == self.key(row, base)
+                and ended["key"] == key
             )
             if not is_done:
-                self._ended.pop(row.id, None)
                 left.append(row)
-        if any(name.endswith(".partial") or ".partial." in name for name in there):
-            discard_leftovers(self._place(row.id) for row in left)
+        self._remove_results(left, there)
         return left
 
-    def keep(self, row: ManifestRow, base: Path, result: RowResult, tries: int) -> RowSummary:
+    def _check_places(self, rows: Sequence[ManifestRow]) -> None:
+        if not self._is_of_one_target:
+            return
+        by_place = {self._place(row.id).name: row for row in rows}
+        for row in rows:
+            place = self._place(row.id)
+            found = _OF_TARGET.fullmatch(place.stem)
+            other = by_place.get(found["stem"] + place.suffix) if found else None
+            if found is None or other is None:
+                continue
+            boxes = other.boxes_xywh
+            if boxes is None or int(found["target"]) < len(boxes) > 1:
+                raise InputError(
+                    f"rows must write files of their own, got {row.id!r}, whose {place.name} is that of target "
+                    f"{found['target']} of {other.id!r} too; change one id, or choose a format of several targets"
+                )
+
+    def _remove_results(self, rows: Sequence[ManifestRow], there: Iterable[str]) -> None:
+        """Remove what these rows have in the folder's format, so that none of it is taken for a new result."""
+        old = [self._ended.pop(row.id) for row in rows if row.id in self._ended]
+        with named_write(self.path / "journal.jsonl"):
+            # First the journal: a new file in the place of an old one must not be taken for the old one.
+            for ended in old:
+                if ended["state"] == "done":
+                    line = {"id": ended["id"], "state": "open", "key": ""}
+                    self._journal.write(json.dumps(line) + "\n")
+            self._sync_journal()
+        places = {self._place(row.id).name for row in rows}
+        others = {Path(ended["file"]).name for ended in self._ended.values() if ended["state"] == "done"}
+        for name in there:
+            path = self.path / "tracks" / name
+            found = _OF_TARGET.fullmatch(path.stem) if self._is_of_one_target else None
+            is_theirs = name in places or (found is not None and found["stem"] + path.suffix in places)
+            if is_theirs and name not in others and path.is_dir() == (not self._suffix):
+                with named_write(path):
+                    remove(path)
+
+    def keep(self, row: ManifestRow, result: RowResult, tries: int) -> RowSummary:
         """Write the result of a row; from then on it is done.
 
         Raises:
@@ -159,8 +213,6 @@ class BatchFolder:
         if self._format is None:
             writer: ResultWriter | TrackRecorder = ResultWriter(place)
         else:
-            if place.is_dir():
-                shutil.rmtree(place)  # of other boxes or weights
             writer = TrackRecorder(
                 place,
                 self._format,
@@ -187,11 +239,11 @@ class BatchFolder:
             tries,
             str(writer.paths[0].relative_to(self.path)),
         )
-        self._add(summary, self.key(row, base))
+        self._add(summary)
         (self.path / "failed" / f"{row.id}.txt").unlink(missing_ok=True)
         return summary
 
-    def fail(self, row: ManifestRow, base: Path, reason: str, trace: str, tries: int) -> RowSummary:
+    def fail(self, row: ManifestRow, reason: str, trace: str, tries: int) -> RowSummary:
         """Keep why a row failed.
 
         Raises:
@@ -200,7 +252,7 @@ class BatchFolder:
         with atomic_write(self.path / "failed" / f"{row.id}.txt") as partial:
             partial.write_text(trace, encoding="utf-8")
         summary = RowSummary(row.id, row.video, row.label, "failed", tries=tries, error=reason)
-        self._add(summary, self.key(row, base))
+        self._add(summary)
         return summary
 
     def summaries(self, rows: Iterable[ManifestRow]) -> list[RowSummary]:
@@ -248,23 +300,26 @@ class BatchFolder:
     def _place(self, name: str) -> Path:
         return self.path / "tracks" / f"{name}{self._suffix}"
 
-    def _add(self, summary: RowSummary, key: str) -> None:
-        ended = {**asdict(summary), "key": key}
+    def _add(self, summary: RowSummary) -> None:
+        ended = {**asdict(summary), "key": self._keys[summary.id]}
         with named_write(self.path / "journal.jsonl"):
-            self._journal.write(json.dumps(ended, ensure_ascii=False) + "\n")
-            self._journal.flush()
-            os.fsync(self._journal.fileno())
+            self._journal.write(json.dumps(ended) + "\n")
+            self._sync_journal()
         self._ended[summary.id] = ended
+
+    def _sync_journal(self) -> None:
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
 
     def _read_journal(self) -> dict[str, dict[str, Any]]:
         """Return the last line of every row; a line that was cut by a kill is passed over."""
         self._journal.seek(0)
         text = self._journal.read()
         found: dict[str, dict[str, Any]] = {}
-        for line in text.splitlines():
+        for line in text.split("\n"):  # other line ends of Unicode stand in labels of older journals
             try:
                 ended = json.loads(line)
-                found[ended["id"]] = {**ended, "key": ended["key"], "state": ended["state"]}
+                found[ended["id"]] = {"file": "", **ended, "key": ended["key"], "state": ended["state"]}
             except (json.JSONDecodeError, KeyError, TypeError):
                 continue
         if text and not text.endswith("\n"):

@@ -65,9 +65,9 @@ class BatchJob:
             self.tracker, self.settings.device, refine=self.refine, engine=self.settings.engine
         )
         if self._differs(spec):
-            raise CheckpointError(
-                f"{self.tracker} must be the same on every machine, got another file or version here; copy it there"
-            )
+            names = " and ".join(name for name in (self.tracker, self.refine) if name)
+            got = "another version" if spec.weights is None else "another file, or none,"
+            raise CheckpointError(f"{names} must be the same on every machine, got {got} here; copy it there")
         cv2.setNumThreads(self.settings.own_threads or -1)
         shard = Shard(number, max(number + 1, self.settings.workers))
         frames_before = 0
@@ -91,13 +91,13 @@ class BatchJob:
                 frames_before += frames
 
     def _differs(self, spec: TrackerSpec) -> bool:
-        """Return whether files here are others than the driver's; a network is not opened for that."""
+        """Return whether this machine has other files than the driver; with weights only digests are compared."""
         if spec.weights is None:
             return describe_tracker(spec, "", self.settings) != self.described
         files = {"weights": spec.weights}
         if spec.refine:
             files["refine_weights"] = weights_file(spec.refine, "refiner", self.settings.device)
-        return any(digest(file) != self.described[name] for name, file in files.items())
+        return any(not file.is_file() or digest(file) != self.described[name] for name, file in files.items())
 
     def _tasks(self, receive: Callable[[], Message], opened: dict[str, "OpenedRow"]) -> Iterator[Task]:
         """Yield rows as they come, until no more follow; each is noted when it is opened."""

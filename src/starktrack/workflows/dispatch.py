@@ -5,8 +5,8 @@ raised. When a worker dies, the items that it held are tried again one at a time
 found, and only this one uses up its tries.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.5
 """How long to wait for an event."""
 
 MOST_FAILED_STARTS = 3
-"""Workers in a row that may die before the first one is ready."""
+"""How often in a row a worker may die before it is ready."""
 
 
 @runtime_checkable
@@ -76,11 +76,14 @@ class Lost:
 
     Attributes:
         reason: Why.
-        is_own: Whether it died by itself, not with its machine.
+        error: What it raised, where that is an error of this package: the next start would raise it too.
+        is_external: Whether something else ended it, such as the end of its machine. Before the worker is ready,
+            this is no failed start.
     """
 
     reason: str
-    is_own: bool = True
+    error: StarktrackError | None = None
+    is_external: bool = False
 
 
 Message: TypeAlias = Item | End
@@ -96,8 +99,8 @@ class Workers(Protocol):
         """Return how many there are to be."""
         ...
 
-    def fill(self, most: int) -> None:
-        """Start the workers that are missing, for so many items at most."""
+    def fill(self, most: int, without: Collection[int] = ()) -> None:
+        """Start the workers that are missing, for so many items at most, and none of these numbers."""
         ...
 
     def send(self, worker: int, messages: Sequence[Message]) -> None:
@@ -150,17 +153,22 @@ def dispatch(
         retries: How often an item is tried again.
 
     Raises:
-        StarktrackError: No worker can be started.
+        StarktrackError: No worker can be started; the error of the worker, where it is one of this package.
     """
     waiting = deque(_Attempt(item) for item in items)
     hands: dict[int, _Hand] = {}
-    failed_starts = 0
+    failed_starts: Counter[int] = Counter()
+    failed_in_a_row = 0  # of all workers, while none is ready
     while waiting or any(hand.attempts for hand in hands.values()):
-        workers.fill(len(waiting) + sum(len(hand.attempts) for hand in hands.values()))
+        given_up = {worker for worker, times in failed_starts.items() if times >= MOST_FAILED_STARTS}
+        if given_up.issuperset(range(workers.count)):
+            failed_starts.clear()
+            given_up = set()
+        workers.fill(len(waiting) + sum(len(hand.attempts) for hand in hands.values()), given_up)
         for worker, hand in hands.items():
             # Towards the end nobody holds a second item while another has none.
             held = sum(len(each.attempts) for each in hands.values())
-            share = max(1, (held + len(waiting)) // max(1, workers.count))
+            share = max(1, (held + len(waiting)) // max(1, workers.count - len(given_up)))
             if messages := _next_messages(hand, waiting, in_hand, share):
                 workers.send(worker, messages)
         events = workers.receive(POLL_SECONDS)
@@ -168,17 +176,21 @@ def dispatch(
             yield None
         for worker, event in events:
             if isinstance(event, Ready):
-                hands[worker], failed_starts = _Hand(), 0
+                hands[worker], failed_in_a_row = _Hand(), 0
+                del failed_starts[worker]
             elif isinstance(event, Lost):
                 hand = hands.pop(worker, None)
-                if hand is None:
-                    failed_starts += event.is_own
-                    if failed_starts >= MOST_FAILED_STARTS:
+                if hand is not None:
+                    yield from _take_back(worker, hand, event, waiting, retries)
+                elif not event.is_external:
+                    failed_starts[worker] += 1
+                    failed_in_a_row = 0 if hands else failed_in_a_row + 1
+                    if event.error is not None and not hands:
+                        raise event.error
+                    if failed_in_a_row >= MOST_FAILED_STARTS:
                         raise StarktrackError(
-                            f"workers must start, {failed_starts} in a row died at once: {event.reason}"
+                            f"workers must start, {failed_in_a_row} in a row died at once: {event.reason}"
                         )
-                    continue
-                yield from _take_back(worker, hand, event, waiting, retries)
             elif worker not in hands or event.id not in hands[worker].attempts:
                 continue
             elif isinstance(event, Moved):

@@ -5,10 +5,11 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeAlias
 
+from starktrack.errors import StarktrackError
 from starktrack.workflows.dispatch import Event, Lost, Message
 
 Serve: TypeAlias = Callable[[int, Callable[[], Message], Callable[[Event], None]], None]
@@ -30,9 +31,9 @@ class LocalWorkers:
         self._processes: dict[int, Any] = {}
         self._pipes: dict[int, Any] = {}
 
-    def fill(self, most: int) -> None:
-        """Start the processes that are missing, for so many items at most."""
-        for number in range(min(self.count, most)):
+    def fill(self, most: int, without: Collection[int] = ()) -> None:
+        """Start the processes that are missing, for so many items at most, and none of these numbers."""
+        for number in [each for each in range(self.count) if each not in without][:most]:
             if number not in self._processes:
                 here, there = self._context.Pipe()
                 process = self._context.Process(
@@ -103,6 +104,8 @@ def _live(serve: Serve, number: int, pipe: Connection) -> None:
     threading.Thread(target=read, daemon=True).start()
     try:
         serve(number, messages.get, pipe.send)
+    except StarktrackError as error:  # its text says all; the driver raises it where no worker can start
+        pipe.send(Lost(f"{type(error).__name__}: {error}", error))
     except Exception as error:
         pipe.send(Lost(f"{type(error).__name__}: {error}"))
         raise

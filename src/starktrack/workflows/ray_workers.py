@@ -11,11 +11,11 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Any
 
-from starktrack.errors import ConfigError, MissingExtraError
+from starktrack.errors import ConfigError, MissingExtraError, StarktrackError
 from starktrack.workflows.dispatch import Event, Lost, Message
 from starktrack.workflows.local_workers import Serve
 
@@ -74,14 +74,14 @@ class RayWorkers:
         self._counted = -COUNT_SECONDS
         self.count = count
 
-    def fill(self, most: int) -> None:
+    def fill(self, most: int, without: Collection[int] = ()) -> None:
         """Ask for the actors that are missing; they begin when the cluster has room for them."""
         if not self._wanted and time.monotonic() - self._counted > COUNT_SECONDS:
             self._counted = time.monotonic()
             has = self._ray.cluster_resources()
             room = has.get("GPU", 0) / self._gpus if self._gpus else has.get("CPU", 0) / self._threads
             self.count = max(1, int(room))
-        for number in range(min(self.count, most)):
+        for number in [each for each in range(self.count) if each not in without][:most]:
             if number not in self._actors:
                 actor = self._actor_class.remote(self._serve, number)
                 self._actors[number] = actor
@@ -104,8 +104,10 @@ class RayWorkers:
                 found: list[Event] = self._ray.get(ref)
             except self._ray.exceptions.RayError as error:
                 reason = str(error).strip().splitlines()
-                at_start = "creation task" in str(error)
-                found = [Lost(f"the worker died: {reason[0] if reason else type(error).__name__}", at_start)]
+                # An actor that was created does not end by itself: its process or its node was ended.
+                is_external = "creation task" not in str(error)
+                text = f"the worker died: {reason[0] if reason else type(error).__name__}"
+                found = [Lost(text, is_external=is_external)]
             events += [(number, event) for event in found]
             if any(isinstance(event, Lost) for event in found):
                 self._ray.kill(self._actors.pop(number))
@@ -152,5 +154,6 @@ class _RayWorker:
         try:
             serve(number, self._messages.get, self._events.put)
         except BaseException as error:
-            self._events.put(Lost(f"{type(error).__name__}: {error}"))
+            ours = error if isinstance(error, StarktrackError) else None
+            self._events.put(Lost(f"{type(error).__name__}: {error}", ours))
             raise
