@@ -198,3 +198,27 @@ def test_detections_without_the_package_name_what_to_install(monkeypatch):
     monkeypatch.setattr("starktrack.interchange.detections.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "starktrack\[supervision\]"'):
         interchange.to_detections(one())
+
+
+def test_yolo_lines_have_five_columns_and_their_ids_and_scores_lie_beside_them(tmp_path):
+    duck = Track(7, "duck", (Observation(0, BOX, score=0.75), Observation(2, BOX)))
+    boat = Track(3, "boat", (Observation(2, BOX, score=0.5),))
+    interchange.write(tmp_path / "out", VideoTracks((duck, boat), size_hw=(96, 128)), "yolo")
+    labels = tmp_path / "out" / "labels"
+    lines = [line for file in labels.iterdir() for line in file.read_text().splitlines()]
+    assert len(lines) == 3 and {len(line.split()) for line in lines} == {5}
+    assert (labels / "frame_000001.txt").read_text() == ""
+
+    found = interchange.read(labels, size_hw=(96, 128))
+    scores = {track.id: [seen.score for seen in track.observations] for track in found.tracks}
+    assert scores == {7: [0.75, None], 3: [0.5]}
+
+    both = (labels / "frame_000002.txt").read_text().splitlines(keepends=True)
+    (labels / "frame_000002.txt").write_text("".join(reversed(both)))
+    with pytest.raises(AnnotationError, match=r"frame_000002.txt line 1 must be the class of .*tracks.json"):
+        interchange.read(tmp_path / "out", size_hw=(96, 128))
+    (labels / "frame_000002.txt").write_text(both[0])
+    with pytest.raises(AnnotationError, match=r"an entry for each line of .*, got 2 for 1; remove tracks"):
+        interchange.read(tmp_path / "out", size_hw=(96, 128))
+    (tmp_path / "out" / "tracks.json").unlink()
+    assert len(interchange.read(tmp_path / "out", size_hw=(96, 128)).tracks) >= 1
