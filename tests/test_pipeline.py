@@ -67,6 +67,19 @@ def test_leaving_early_ends_the_thread_and_the_source_is_still_the_callers():
     assert len(source.threads) == 1 and not names & source.threads
 
 
+def test_leaving_cancels_an_iteration_that_waits():
+    gate = threading.Event()
+
+    def source():
+        yield 0
+        assert gate.wait(10), "nobody cancelled"
+
+    started = time.monotonic()
+    with ReadAhead(source(), cancel=gate.set) as items:
+        assert next(items) == 0
+    assert gate.is_set() and time.monotonic() - started < 5
+
+
 def test_writes_are_in_order_and_finished_when_the_block_ends():
     written = []
 

@@ -21,6 +21,7 @@ class ReadAhead(Iterator[Item]):
     Args:
         items: What is iterated, in that thread alone.
         depth: How many items ahead.
+        cancel: Ends an iteration that waits for its next item, on closing.
 
     Example:
         >>> with ReadAhead(range(3)) as items:
@@ -28,8 +29,11 @@ class ReadAhead(Iterator[Item]):
         [0, 1, 2]
     """
 
-    def __init__(self, items: Iterable[Item], depth: int = DEPTH) -> None:
+    def __init__(
+        self, items: Iterable[Item], depth: int = DEPTH, *, cancel: Callable[[], object] | None = None
+    ) -> None:
         self._items = iter(items)
+        self._cancel = cancel
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         self._waiting: deque[Future[tuple[Item] | None]] = deque()
         for _ in range(depth):
@@ -65,6 +69,8 @@ class ReadAhead(Iterator[Item]):
     def close(self) -> None:
         """End the thread once it has finished the item that it is at; items that wait are dropped."""
         self._waiting.clear()
+        if self._cancel is not None:
+            self._cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self) -> None:

@@ -414,8 +414,12 @@ def many_pictures(small_clip, tmp_path):
 
 def wait_for_output(folder):
     """Wait until rows were written."""
+    wait_until(lambda: any(path.stat().st_size for path in folder.glob(".boxes*")))
+
+
+def wait_until(is_so):
     deadline = time.monotonic() + 300
-    while not any(path.stat().st_size for path in folder.glob(".boxes*")) and time.monotonic() < deadline:
+    while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
@@ -464,6 +468,65 @@ def test_an_interrupt_keeps_what_was_tracked(asked, code, small_checkpoint, smal
     rows = rows_of((out / "boxes.csv").read_text())
     assert 0 < len(rows) < 1500 and [int(row["frame"]) for row in rows] == list(range(len(rows)))
     assert all(None not in row.values() for row in rows)
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_signal_ends_a_silent_pipe_and_keeps_what_was_tracked(
+    saves, small_checkpoint, small_clip, out, tmp_path
+):
+    video, pipe = tmp_path / "clip.mkv", tmp_path / "pipe"
+    with av.open(str(video), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "bgr0"
+        for index in range(60):
+            image = small_clip[index % len(small_clip)].image
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="bgr0")))
+        container.mux(stream.encode(None))
+    os.mkfifo(pipe)
+    files = ("--save", out / "boxes.csv") if saves else ()
+    running = process("track", pipe, "--box", BOX, "--weights", small_checkpoint, *files)
+    with pipe.open("wb", buffering=0) as writer:
+        writer.write(video.read_bytes()[:-1000])  # ends in the last frame
+        if saves:
+            wait_until(lambda: any(out.iterdir()))
+            time.sleep(5)
+        else:
+            rows = [running.stdout.readline() for _ in range(30)]
+        running.send_signal(signal.SIGTERM)
+        try:
+            rest, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert running.returncode == 143 and "tracked " in err and "Traceback" not in err
+    assert files_in(out) == (["boxes.csv"] if saves else [])
+    text = (out / "boxes.csv").read_text() if saves else "".join(rows) + rest
+    frames = [int(row["frame"]) for row in rows_of(text)]
+    assert frames == list(range(len(frames))) and len(frames) > 20
+
+
+def test_a_later_signal_ends_a_command_that_hangs():
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "from starktrack.cli.interrupts import interruptible\n"
+        "with interruptible():\n"
+        "    try:\n"
+        "        print('ready', flush=True); time.sleep(60)\n"
+        "    finally:\n"
+        "        print('asked', flush=True); time.sleep(60)\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.stdout.readline() == "asked\n"
+        running.send_signal(signal.SIGTERM)
+        time.sleep(2.5)
+        assert running.poll() is None
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=20) == -signal.SIGTERM
+    finally:
+        running.kill()
 
 
 def test_a_second_ctrl_c_leaves_whole_files(small_checkpoint, small_clip, out, tmp_path):

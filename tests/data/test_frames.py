@@ -108,7 +108,7 @@ def test_frames_are_not_kept_after_they_were_given():
     [
         ("nowhere.mp4", "nowhere.mp4 must be a video file, an image folder, .* got no such file"),
         ("nowhere/*.jpg", "nowhere/.* must hold jpg, png, .* got none; check the path"),
-        ("nothing://here", "nothing://here must answer with a video .* Protocol not found"),
+        ("nothing://here", "nothing://here must be an address .*, got: Protocol not known: nothing; check"),
     ],
 )
 def test_a_missing_source_is_named(source, message):

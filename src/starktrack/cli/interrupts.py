@@ -3,10 +3,14 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import typer
+
+_SECONDS_TO_FINISH = 2.0
+"""Signals within this time of the first one are impatience or its copies; a later one is for a command that hangs."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -23,19 +27,23 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Interrupted` for the first signal, and ignore further ones: the command finishes its files and ends.
+    """Raise `Interrupted` for the first signal: the command finishes its files and ends.
 
+    Further signals are ignored for two seconds; a later one ends the command at once, as without a handler.
     Without a handler the command ends with its exit code. A signal that was ignored before (`nohup`) stays ignored.
     """
-    was_asked = False
+    asked_at: float | None = None
     # Checked now, because a closed terminal is no longer a terminal.
     on_terminal = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def stop(number: int, frame: object) -> None:
-        nonlocal was_asked
-        if was_asked:
+        nonlocal asked_at
+        if asked_at is not None:
+            if time.monotonic() - asked_at > _SECONDS_TO_FINISH:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
             return
-        was_asked = True
+        asked_at = time.monotonic()
         if number == signal.SIGHUP:
             _send_to_nowhere(on_terminal)
         raise Interrupted(number)
@@ -50,7 +58,7 @@ def interruptible() -> Iterator[None]:
         raise typer.Exit(interrupt.exit_code) from interrupt
     finally:
         for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if was_asked else handler)
+            signal.signal(number, handler if asked_at is None else signal.SIG_IGN)
 
 
 def _send_to_nowhere(descriptors: Iterable[int]) -> None:

@@ -188,7 +188,7 @@ def track_to_files(
                 source: Iterable[Frame] = frames
                 write: Callable[[TrackedFrame], object] = outputs.write
                 if is_pipelined:
-                    source = threads.enter_context(ReadAhead(frames))
+                    source = threads.enter_context(ReadAhead(frames, cancel=frames.cancel))
                     write = threads.enter_context(WriteBehind(outputs.write))
                 for done, tracked in enumerate(tracker.track(source, iter(starts.items())), start=1):
                     write(tracked)

@@ -3,11 +3,13 @@ import functools
 import gc
 import http.server
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from fractions import Fraction
 
@@ -204,6 +206,27 @@ def test_a_pipe_is_read_as_it_comes(make_clip, index_of, tmp_path, name):
     with open_frames(pipe) as frames:
         assert [index_of(frame.image) for frame in frames] == list(range(20))
     sender.join()
+
+
+def test_an_interrupt_ends_opening_a_silent_pipe(make_clip, tmp_path):
+    clip = make_clip("clip.mkv").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from starktrack.data.frames import open_frames\n"
+        f"try: open_frames({str(pipe)!r})\n"
+        "except KeyboardInterrupt: print('interrupted')"
+    )
+    running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    with pipe.open("wb", buffering=0) as writer:
+        writer.write(clip[:200])
+        time.sleep(2)  # until it waits for more
+        running.send_signal(signal.SIGINT)
+        try:
+            assert running.communicate(timeout=20)[0] == "interrupted\n"
+        finally:
+            running.kill()
 
 
 def test_a_pipe_without_a_video_is_refused(tmp_path):

@@ -9,6 +9,7 @@ import warnings
 from functools import partial
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
 from tests.data.video.live_servers import (
@@ -22,6 +23,7 @@ from tests.data.video.live_servers import (
 )
 
 from starktrack.data.frames import open_frames
+from starktrack.data.video import streams
 from starktrack.data.video.frame_stream import FrameStream
 from starktrack.data.video.live import LiveSettings
 from starktrack.data.video.live_reader import Connection, LiveReader
@@ -116,6 +118,48 @@ def test_a_pipe_is_read_as_live_where_asked(take, tmp_path):
         assert frames.is_live
         assert got[-1] == 49 and frames.health().num_dropped == 50 - len(got) > 0
     feeder.join()
+
+
+def test_a_silent_pipe_is_closed_and_its_reader_ends(take, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    opener = threading.Thread(target=lambda: writers.append(pipe.open("wb", buffering=0)))
+    writers = []
+    opener.start()
+
+    def feed():
+        opener.join()
+        writers[0].write(b"".join(take))
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    frames = open_frames(pipe, live=LiveSettings())
+    read(frames, 40)  # the last ones are held back until others follow
+    frames.close()
+    feeder.join()
+    assert not [thread for thread in threading.enumerate() if thread.name == f"reader of {pipe}"]
+    writers[0].close()
+
+
+def test_a_slow_consumer_is_no_silence_of_the_source(take, tmp_path):
+    path = tmp_path / "clip.ts"
+    path.write_bytes(b"".join(take))
+    container = av.open(str(path))
+    connection, _, _ = streams._connection(container, "clip", timeout_seconds=0.2)
+    shown = 0
+    for _ in connection.pictures:
+        shown += 1
+        if shown == 5:
+            time.sleep(0.5)
+    assert shown == 50
+
+
+def test_a_slow_consumer_is_no_silence_in_the_numbers(take):
+    with Sender(take, pace=0.001) as sender, open_frames(sender.address) as frames:
+        read(frames, 1)
+        time.sleep(1.0)
+        assert frames.health().silent_seconds == 0.0
+        assert len(list(frames)) == 49
 
 
 def test_a_file_goes_without_live_settings(tmp_path, take):

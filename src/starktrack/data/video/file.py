@@ -22,6 +22,7 @@ from starktrack.data.video import matroska
 from starktrack.data.video.container import open_file
 from starktrack.data.video.frame_stream import FrameStream, Picture
 from starktrack.data.video.intensity import IntensityRange
+from starktrack.data.video.pipe import Pipe
 from starktrack.errors import VideoError
 
 _TEXT_DEMUXER = "tty"
@@ -97,7 +98,7 @@ def stream_of(
     *,
     remedy: str,
     threads: int = 0,
-    file: BinaryFile | None = None,
+    file: BinaryFile | Pipe | None = None,
 ) -> FrameStream:
     """Return the frames of an open container, which is closed with them, as `file` is, through which it reads.
 
@@ -113,14 +114,16 @@ def stream_of(
     video.thread_count = threads
     rate = video.guessed_rate or video.average_rate
     to_array = ToArray()
+    pictures = _pictures(container, video, path, remedy, to_array, file)
     stream = FrameStream(
         name,
-        _pictures(container, video, path, remedy, to_array, file),
+        file.interruptible(pictures) if isinstance(file, Pipe) else pictures,
         start_frame=start_frame,
         frame_rate=float(rate) if rate else None,
         num_frames=_num_frames(video),
         intensity_range=intensity_range,
         largest_step=DISCONTINUITY_SECONDS if container.format.flags & Flags.ts_discont.value else math.inf,
+        cancel=file.cancel if isinstance(file, Pipe) else None,
     )
     stream.pixel_aspect = pixel_aspect(video, to_array)
     return stream
@@ -155,7 +158,7 @@ def _pictures(
     path: Path | None,
     remedy: str,
     to_array: "ToArray",
-    file: BinaryFile | None,
+    file: BinaryFile | Pipe | None,
 ) -> Generator[Picture, None, None]:
     is_avi = container.format.name == "avi"
     start = None if is_avi else video.start_time

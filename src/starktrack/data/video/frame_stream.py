@@ -59,6 +59,7 @@ class FrameStream:
         intensity_range: See `IntensityScale`.
         largest_step: See `Clock`.
         health: Measures how a live source does.
+        cancel: Ends a read that waits for a silent source.
 
     Raises:
         VideoError: On opening: there is no frame to give.
@@ -78,6 +79,7 @@ class FrameStream:
         intensity_range: IntensityRange | None = None,
         largest_step: float = math.inf,
         health: Callable[[], LiveHealth] | None = None,
+        cancel: Callable[[], object] | None = None,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate
@@ -87,6 +89,7 @@ class FrameStream:
         self._clock = Clock(name, frame_rate, largest_step=largest_step)
         self._scale = IntensityScale(name, intensity_range)
         self._health = health
+        self._cancel = cancel
         self._next_index = 0
         self._held: Frame | None = self._first(start_frame)
         self.size_hw: tuple[int, int] = self._held.image.shape[:2]
@@ -140,8 +143,14 @@ class FrameStream:
         """Close the source."""
         self.close()
 
+    def cancel(self) -> None:
+        """End the source where it is, if it is a pipe: a thread that waits for its next frame waits no longer."""
+        if self._cancel is not None:
+            self._cancel()
+
     def close(self) -> None:
         """Close the source; there are no frames afterwards."""
+        self.cancel()
         self._held = None
         self._pictures.close()
 

@@ -94,18 +94,20 @@ class LiveReader:
         self._name, self._settings, self._connect = name, settings, connect
         self._reconnect_seconds = reconnect_seconds
         self._on_event, self._on_health = on_event or _warn, on_health
-        self._clock = LiveClock(name)
 
         self._changed = threading.Condition()  # guards what both threads touch, down to _end
+        self._clock = LiveClock(name)
         self._waiting: deque[_Waiting] = deque()
         self._events: deque[LiveEvent] = deque()
-        self._num_dropped = self._num_damaged = self._num_reconnects = self._num_read = 0
+        self._num_dropped = self._num_damaged = self._num_reconnects = 0
         self._came_at = time.monotonic()
         self._is_connected = True
         self._end: list[VideoError | SourceWarning | None] = []  # what the source ended with, once it did
 
+        # Of the thread that reads alone.
         self._is_closed = threading.Event()
         self._size_hw: tuple[int, int] | None = None
+        self._num_read = 0
         self._thread = threading.Thread(
             target=self._run, args=(first,), name=f"reader of {name}", daemon=True
         )
@@ -140,6 +142,8 @@ class LiveReader:
         while self._given_at and now - self._given_at[0] > _RATE_SECONDS:
             self._given_at.popleft()
         with self._changed:
+            # While the tracker keeps the reader waiting, nobody knows whether the source is silent.
+            silent_since = now if len(self._waiting) >= _MOST_WAITING else self._came_at
             return LiveHealth(
                 num_frames=self._num_given,
                 frames_per_second=len(self._given_at) / max(1e-9, min(_RATE_SECONDS, now - self._started_at)),
@@ -147,7 +151,7 @@ class LiveReader:
                 num_dropped=self._num_dropped,
                 num_damaged=self._num_damaged,
                 num_reconnects=self._num_reconnects,
-                silent_seconds=max(0.0, now - self._came_at),
+                silent_seconds=max(0.0, now - silent_since),
                 frozen_seconds=self._shown_at - self._still_since if self._is_frozen else 0.0,
                 is_connected=self._is_connected,
                 unix_seconds=time.time(),
@@ -181,7 +185,8 @@ class LiveReader:
             if item is not None:
                 self._num_given += 1
                 self._given_at.append(now)
-                self._lag = self._clock.lag(item.seconds, now)
+                with self._changed:
+                    self._lag = self._clock.lag(item.seconds, now)
             if self._on_health is not None and self._settings.health_seconds and now >= self._next_health:
                 self._next_health = now + self._settings.health_seconds
                 self._on_health(self.health())
@@ -265,7 +270,8 @@ class LiveReader:
 
     def _read(self, connection: Connection, outage: "_Outage | None") -> VideoError | None:
         """Read a connection to its end; return what it ended with."""
-        self._clock.connect(connection.frame_rate, connection.largest_step)
+        with self._changed:
+            self._clock.connect(connection.frame_rate, connection.largest_step)
         num_of_another_size = 0
         try:
             for picture in connection.pictures:
@@ -273,12 +279,12 @@ class LiveReader:
                     return None
                 now = time.monotonic()
                 if picture is None:
-                    self._num_damaged += 1
+                    self._count_damaged()
                     continue
                 seconds, size_hw, decode = picture
                 self._size_hw = self._size_hw or size_hw
                 if size_hw != self._size_hw:
-                    self._num_damaged += 1
+                    self._count_damaged()
                     num_of_another_size += 1
                     if num_of_another_size == _MOST_OF_ANOTHER_SIZE:
                         return _ChangedSizeError(_changed_size(self._size_hw, size_hw))
@@ -287,24 +293,29 @@ class LiveReader:
                 if outage is not None:
                     self._report_return(now - outage.since)
                     outage = None
-                seconds = self._clock.read(seconds, now, self._num_read)
+                with self._changed:
+                    seconds = self._clock.read(seconds, now, self._num_read)
                 self._num_read += 1
-                self._put(seconds, decode, now)
+                self._put(seconds, decode)
         except VideoError as error:
             return error
         finally:
             connection.pictures.close()
         return None
 
-    def _put(self, seconds: float, decode: Callable[[], np.ndarray], now: float) -> None:
+    def _count_damaged(self) -> None:
         with self._changed:
-            self._came_at = now
+            self._num_damaged += 1
+
+    def _put(self, seconds: float, decode: Callable[[], np.ndarray]) -> None:
+        with self._changed:
             num_dropped = 0
             # The first frame stays: targets are given on it.
             if self._settings.latest and len(self._waiting) > (0 if self._num_given else 1):
                 num_dropped = 1 + self._waiting.pop().num_dropped
                 self._num_dropped += 1
             self._changed.wait_for(lambda: len(self._waiting) < _MOST_WAITING or self._is_closed.is_set())
+            self._came_at = time.monotonic()
             self._waiting.append(_Waiting(seconds, decode, num_dropped))
             self._changed.notify_all()
 

@@ -56,7 +56,11 @@ def open_remote(address: str) -> BinaryFile:
         return files.open(path, "rb", **options)
     except ImportError as error:
         raise VideoError(f"{name_of(address)} needs a package that is not installed: {error}") from error
-    except (OSError, ValueError) as error:
+    except ValueError as error:
+        raise VideoError(
+            f"{name_of(address)} must be an address that FFmpeg or fsspec can read, got: {error}; check the address"
+        ) from error
+    except OSError as error:
         raise VideoError(
             f"{name_of(address)} must be a video that can be opened, got: {type(error).__name__}: {error}; check the "
             "address and your credentials"

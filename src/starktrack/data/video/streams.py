@@ -1,6 +1,5 @@
 """Stream addresses and pipes: what is live is read as `LiveSettings` say, the rest as a file."""
 
-import io
 import time
 from collections.abc import Callable, Generator
 from functools import partial
@@ -25,6 +24,7 @@ from starktrack.data.video.frame_stream import FrameStream
 from starktrack.data.video.intensity import IntensityRange
 from starktrack.data.video.live import RECONNECT_SECONDS, LiveSettings, OnEvent, OnHealth
 from starktrack.data.video.live_reader import Connection, LivePicture, LiveReader
+from starktrack.data.video.pipe import Pipe
 from starktrack.errors import VideoError
 
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "srt", "udp", "rtp")
@@ -49,21 +49,33 @@ def open_pipe(
     Raises:
         VideoError: The pipe cannot be read, or what it brings is not a video that can be read so.
     """
-    pipe: io.FileIO | None = None
+    pipe: Pipe | None = None
     try:
-        # By Python, because FFmpeg's own reading of a pipe that stays silent cannot be interrupted.
-        pipe = path.open("rb", buffering=0)
+        pipe = Pipe(path)
         container = open_source(pipe, {"format_whitelist": formats_that_hold_video()})
+        pipe.raise_interrupt()
     except (OSError, FFmpegError) as error:
         if pipe is not None:
             pipe.close()
+            pipe.raise_interrupt()
         raise VideoError(
             f"{path} must bring a video that can be read forwards, got: {error.strerror}; {_PIPE_REMEDY}"
         ) from error
     if live is None:
-        return stream_of(container, str(path), None, start_frame, intensity_range, remedy=_PIPE_REMEDY)
+        return stream_of(
+            container, str(path), None, start_frame, intensity_range, remedy=_PIPE_REMEDY, file=pipe
+        )
     return live_stream(
-        str(path), container, None, live, 0.0, start_frame, intensity_range, on_event, on_health
+        str(path),
+        container,
+        None,
+        live,
+        0.0,
+        start_frame,
+        intensity_range,
+        on_event,
+        on_health,
+        cancel=pipe.cancel,
     )
 
 
@@ -126,11 +138,13 @@ def live_stream(
     intensity_range: IntensityRange | None,
     on_event: OnEvent | None,
     on_health: OnHealth | None,
+    cancel: Callable[[], object] | None = None,
 ) -> FrameStream:
     """Return the frames of an open container that may come back after it ends.
 
     Args:
         open_container: Opens it again; None where it comes once.
+        cancel: Ends a read that waits for a silent source.
 
     Raises:
         VideoError: It holds no video.
@@ -157,6 +171,7 @@ def live_stream(
         frame_rate=first.frame_rate,
         intensity_range=intensity_range,
         health=reader.health,
+        cancel=cancel,
     )
     stream.pixel_aspect = pixel_aspect(video, to_array)
     return stream
@@ -205,7 +220,6 @@ def _live_pictures(
                     yield None
                     continue
                 for frame in frames:
-                    came_at = now
                     if not has_times:
                         seconds = now
                     elif frame.pts is None or frame.time_base is None:
@@ -213,6 +227,8 @@ def _live_pictures(
                     else:
                         seconds = float(frame.pts * frame.time_base)
                     yield seconds, (frame.height, frame.width), partial(to_array, frame)
+                    # Not before: a consumer that takes its time is no silence of the source.
+                    came_at = time.monotonic()
         except ExitError as error:
             raise VideoError(silence) from error
         except FFmpegError as error:
