@@ -295,7 +295,7 @@ BAD_INPUT = {
     "box of five": ({"--box": "5,5,10,10,1"}, "--box must be four numbers X,Y,W,H, got 5"),
     "box of words": ({"--box": "a,b,c,d"}, "--box must be four numbers X,Y,W,H, got 'a,b,c,d'"),
     "box of nothing": ({"--box": ""}, "--box must be four numbers X,Y,W,H, got ''"),
-    "no box": ({"--box": None}, "give either --box X,Y,W,H or --boxes FILE or --select, got both or none"),
+    "no box": ({"--box": None}, "--boxes FILE and --select, got none of them"),
     "no weights": (
         {"--weights": None, "--model": "stark_s50"},
         "needs weights, got none; train some (starktrack train), or convert",
@@ -368,7 +368,7 @@ def test_an_output_never_replaces_the_file_that_an_address_names(starktrack, cli
 
 def test_select_and_box_exclude_each_other(starktrack, clip_file):
     done = starktrack("track", clip_file, "--box", BOX, "--select")
-    assert done.code == 1 and "got both or none" in done.err
+    assert done.code == 1 and "got --box and --select" in done.err
 
 
 def test_select_without_a_display_says_what_to_use(starktrack, clip_file, small_checkpoint, monkeypatch):

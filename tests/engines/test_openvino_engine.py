@@ -244,7 +244,8 @@ def test_precisions_that_an_engine_or_a_file_does_not_have(monkeypatch):
     for engine in ("onnx", "openvino"):
         with pytest.raises(
             CheckpointError,
-            match=r"int8 needs a file in int8, .* run: starktrack export .* --calibrate VIDEO$",
+            match=r"int8 needs a file in int8, .*; "
+            r"run: starktrack export stark_mobile stark_mobile_int8.onnx --precision int8 --calibrate VIDEO$",
         ):
             starktrack.load(engine=engine, precision="int8")
 

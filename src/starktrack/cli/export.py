@@ -75,6 +75,11 @@ def _export_with_fewer_bits(
     for clip in found.clips:
         success = "" if clip.success is None else f", success {clip.success[0]:.1f} and {clip.success[1]:.1f}"
         sys.stdout.write(f"{clip.name}: overlap {clip.overlap:.3f} in {clip.num_frames} frames{success}\n")
+    if found.success is None:
+        sys.stderr.write(
+            "warning: no clip of --calibrate is annotated, so the loss of success was not measured; "
+            "add an annotated data set\n"
+        )
     success = "" if found.success is None else f"; success {found.success[0]:.2f} and {found.success[1]:.2f}"
     sys.stdout.write(
         f"wrote {target}, {target.stat().st_size / 1e6:.1f} MB in {precision.value}: boxes overlap those in float32 by "

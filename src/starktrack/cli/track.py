@@ -131,8 +131,11 @@ def track(
     boxes = [parse_box(text) for text in box or []]
     limits = parse_range(intensity_range)
     if (boxes_file is not None) + select + bool(boxes) != 1:
+        given = {"--box": bool(boxes), "--boxes": boxes_file is not None, "--select": select}
+        got = " and ".join(name for name, is_given in given.items() if is_given) or "none of them"
         raise BoxError(
-            "the target needs a box: give either --box X,Y,W,H or --boxes FILE or --select, got both or none"
+            "the target needs a box: give one of --box X,Y,W,H (repeat it for more targets), --boxes FILE and "
+            f"--select, got {got}"
         )
 
     from starktrack.cli.progress import FrameProgress

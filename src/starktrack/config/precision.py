@@ -1,6 +1,7 @@
 """The precision in which a network computes: what can be asked for, and what a file of weights says of its own."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,6 +14,8 @@ files of their own."""
 
 PRECISION_KEY = "starktrack.precision"
 """Where the metadata of an exported network say what its precision is and how that was checked."""
+
+_PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"
 
 _OF_FILES = ("float32", "float16", "int8")
 
@@ -84,8 +87,7 @@ def check_precision(path: Path, asked: str, of_file: str, *, engine: str) -> str
 
 
 def _export_command(path: Path, precision: str) -> str:
-    calibrate = " --calibrate VIDEO" if precision == "int8" else ""
-    return (
-        f"starktrack export {path} {path.with_name(f'{path.stem}_{precision}.onnx')} --precision {precision}"
-        f"{calibrate}"
-    )
+    """Return a command that works: weights of the package by name, and the new file in the current folder."""
+    source = path.stem if path.resolve().parent == _PRETRAINED else shlex.quote(str(path))
+    target = shlex.quote(f"{path.stem}_{precision}.onnx")
+    return f"starktrack export {source} {target} --precision {precision} --calibrate VIDEO"

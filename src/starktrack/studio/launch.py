@@ -58,12 +58,17 @@ def serve(
     from starktrack.data.video.image_files import is_image
     from starktrack.studio.guard import Guard
     from starktrack.studio.insight import Insight
-    from starktrack.studio.library import Library
+    from starktrack.studio.library import VIDEO_SUFFIXES, Library
     from starktrack.studio.pages import MOST_MESSAGE_BYTES
     from starktrack.studio.server import Studio, make_app
 
     if not place.exists():
         raise InputError(f"the studio opens a video or a folder, got {place}, which is not there")
+    if place.is_file() and place.suffix.lower() not in VIDEO_SUFFIXES:
+        raise InputError(
+            f"the studio opens a video or a folder, got the file {place.name!r}; "
+            f"give one that ends in {', '.join(sorted(VIDEO_SUFFIXES))}, or its folder"
+        )
     if store is not None and not store.is_dir():
         raise InputError(f"projects must be kept in a folder that exists, got {store}; create it")
     holds_frames = place.is_dir() and any(is_image(path) for path in place.iterdir())

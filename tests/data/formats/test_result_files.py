@@ -167,3 +167,16 @@ def test_a_file_without_boxes_is_refused(tmp_path, content, message):
 def test_a_missing_box_file_is_named(tmp_path):
     with pytest.raises(ResultFileError, match=r"gone\.txt must be a file of boxes .* No such file"):
         read_boxes(tmp_path / "gone.txt")
+
+
+@pytest.mark.parametrize("name", ["track.txt", "track.csv", "track.json", "track.jsonl"])
+def test_a_folder_that_goes_away_after_the_check_is_one_error(tmp_path, name):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    writer = ResultWriter(folder / name)
+    folder.rmdir()
+    with pytest.raises(
+        InputError, match=r"track(_0)?\.\w+ must lie in a folder where files can be created, got: No such"
+    ):
+        writer.write(row(0))
+    writer.discard()

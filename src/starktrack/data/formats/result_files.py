@@ -12,7 +12,7 @@ from starktrack.arrays import Box, Boxes
 from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes
 from starktrack.data.track_output import TrackOutput
-from starktrack.errors import ResultFileError, VideoBrokenError
+from starktrack.errors import InputError, ResultFileError, VideoBrokenError
 from starktrack.files import OutputFile, atomic_write, check_output_path, named_write
 
 COLUMNS = ("frame", "seconds", "target", "x", "y", "w", "h", "score", "template_updated", "state")
@@ -179,7 +179,13 @@ class _Part:
         self.file = OutputFile(path if target is None else path.with_stem(f"{path.stem}_{target}"))
         self._form = form
         self._before = form.opening
-        self._text = self.file.partial.open("w", encoding="utf-8", newline="\n")
+        try:
+            self._text = self.file.partial.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise InputError(
+                f"{self.file.path} must lie in a folder where files can be created, got: "
+                f"{error.strerror or error}; choose another"
+            ) from error
 
     def write(self, output: TrackOutput) -> None:
         with named_write(self.file.path):
