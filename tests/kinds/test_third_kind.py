@@ -34,7 +34,7 @@ def config():
 @pytest.fixture
 def trained(config, tmp_path):
     torch.manual_seed(0)
-    recipe = tiny_recipe(config=config, stages={"localise": stage(frozen_stride=0)})
+    recipe = tiny_recipe(config=config, stages={"localise": stage(frozen_stride=0)}, picture_every=1)
     assert train(tiny_job(recipe, tmp_path), kind_of(config).build(config.model)) == 0
     return tmp_path
 
@@ -67,17 +67,31 @@ def test_it_is_refused_where_another_kind_is_meant(trained):
         read_config(trained / "weights.safetensors", "tracker")
 
 
+def compared_words(node):
+    """Yield the constants on both sides of a comparison, also in `kind in (None, "tracker")`; not those of calls."""
+    if isinstance(node, ast.Constant):
+        yield node.value
+    elif isinstance(node, ast.Compare | ast.MatchValue | ast.Tuple | ast.List | ast.Set):
+        for child in ast.iter_child_nodes(node):
+            yield from compared_words(child)
+
+
 def test_no_file_of_ours_asks_which_kind_a_network_is():
     package = Path(starktrack.__file__).parent
     asked, seen = [], 0
     for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Compare):
+            if isinstance(node, ast.Compare | ast.MatchValue):
                 seen += 1
-                words = [
-                    each.value for each in (node.left, *node.comparators) if isinstance(each, ast.Constant)
-                ]
-                if {"tracker", "refiner"} & {word for word in words if isinstance(word, str)}:
+                if {"tracker", "refiner"} & set(compared_words(node)):
                     asked.append(f"{path.relative_to(package)}:{node.lineno}: {ast.unparse(node)}")
-    # Whose box a refined target has (`RefineModel.box`) is another question.
-    assert not [each for each in asked if "box" not in each] and seen > 1000
+    assert not asked and seen > 1000
+
+
+def test_pictures_of_training_and_tables_ask_the_kind(trained, config):
+    assert not KINDS["spot"].table_columns(config.model, has_weights=False)
+    assert list(KINDS["refiner"].table_columns(MODELS["refiner"](), has_weights=True).values()) == [
+        "256",
+        "nothing",
+    ]
+    assert (trained / "pictures" / "epoch-0001.jpg").stat().st_size > 1000

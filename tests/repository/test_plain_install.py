@@ -123,7 +123,7 @@ def test_the_plain_install_tracks_and_shows_the_demo_with_the_weights_of_the_pac
     shown = run(installed / "starktrack", "demo", cwd=tmp_path)
     assert float(re.search(r"mean overlap (\d\.\d+)", shown.stdout)[1]) > 0.6
     assert (tmp_path / "demo" / "tracked.mp4").stat().st_size > 1000
-    assert "shipped" in run(installed / "starktrack", "models", cwd=tmp_path).stdout
+    assert "package│" in run(installed / "starktrack", "models", cwd=tmp_path).stdout
 
 
 def test_what_needs_torch_names_the_extra(installed, tmp_path):

@@ -1,4 +1,4 @@
-"""An auxiliary centre head is trained with the network, saved with the run, and not shipped."""
+"""An auxiliary centre head is trained with the network, saved with the run, and not saved."""
 
 import pytest
 from tests.training.tiny import stage, tiny_network, tiny_recipe

@@ -17,6 +17,7 @@ from starktrack.training.distributed import Processes
 from starktrack.training.failure import check_finite, check_skipped, recent_steps
 from starktrack.training.loop import train
 from starktrack.training.metrics_log import read_metrics
+from starktrack.training.pictures import write_picture
 from starktrack.training.state import Progress, enter_stage, take_snapshot
 from starktrack.training.step import StepResult, Trainer
 
@@ -232,7 +233,7 @@ def test_the_best_weights_are_those_of_the_last_stage(tmp_path):
     assert same_tensors(best, seen[first_of_score])
 
 
-def test_averaged_weights_are_validated_and_shipped_and_change_nothing_else(tmp_path):
+def test_averaged_weights_are_validated_and_saved_and_change_nothing_else(tmp_path):
     seen = {}
     for decay in (0.0, 0.9):
         out = tmp_path / str(decay)
@@ -256,6 +257,12 @@ def test_a_picture_of_the_crops_is_written(tmp_path):
     train(tiny_job(recipe, tmp_path), tiny_network(recipe))
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["epoch-0001.jpg"]
     assert cv2.imread(str(tmp_path / "pictures" / "epoch-0001.jpg")).shape == (64, 4 * (32 + 64 + 8), 3)
+
+
+def test_a_picture_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "pictures").write_bytes(b"")
+    with pytest.raises(TrainingError, match=r"a picture of the crops must be written, .*a\.jpg could not be"):
+        write_picture(tmp_path / "pictures" / "a.jpg", np.zeros((4, 4, 3), np.uint8))
 
 
 def test_micro_batches_that_cannot_be_shared_evenly_are_refused(tmp_path):

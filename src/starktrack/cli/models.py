@@ -30,26 +30,20 @@ def models(
     if card is not None:
         Console().print(Markdown(read_card(card)))
         return
-    trackers = Table(
-        title="MACs are those of a frame, in full; sides in pixels; shipped: the default", padding=0
-    )
-    refiners = Table(
-        title="Refiners: outlines and refined boxes behind any tracker (--refine, --masks)", padding=0
-    )
-    for heading in ("model", "backbone", "params", "MACs", "search", "templates", "score", "weights"):
-        trackers.add_column(heading, no_wrap=True)
-    for heading in ("refiner", "backbone", "params", "MACs", "crop", "needs", "weights"):
-        refiners.add_column(heading, no_wrap=True)
+    tables: dict[str, Table] = {}
     for entry in list_models(weights):
-        model = entry.config.model
-        found = ", ".join([*["shipped"] * entry.is_pretrained, *(path.name for path in entry.files)]) or "-"
-        cost = f"{entry.cost.parameters / 1e6:.2f} M", f"{entry.cost.frame_macs / 1e9:.2f} G"
-        about = entry.config.name, model.backbone.name, *cost
-        if model.kind == "refiner":
-            needs = "PyTorch, training" if found == "-" else "nothing"
-            refiners.add_row(*about, str(model.crop.side), needs, found)
-        else:
-            templates = f"{model.num_templates} x {model.template.side}"
-            score = "yes" if model.score_head else "no"
-            trackers.add_row(*about, str(model.search.side), templates, score, found)
-    Console().print(trackers, refiners, sep="\n")
+        found = ", ".join([*["package"] * entry.is_pretrained, *(path.name for path in entry.files)]) or "-"
+        columns = {
+            entry.config.model.noun: entry.config.name,
+            "backbone": entry.config.model.backbone.name,
+            "params": f"{entry.cost.parameters / 1e6:.2f} M",
+            "MACs": f"{entry.cost.frame_macs / 1e9:.2f} G",
+            **entry.columns,
+            "weights": found,
+        }
+        if entry.table_title not in tables:
+            tables[entry.table_title] = Table(title=entry.table_title, padding=0)
+            for heading in columns:
+                tables[entry.table_title].add_column(heading, no_wrap=True)
+        tables[entry.table_title].add_row(*columns.values())
+    Console().print(*tables.values(), sep="\n")

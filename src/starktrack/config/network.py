@@ -77,10 +77,12 @@ class NetworkConfig:
 
     Attributes:
         kind: The kind's name in configurations and in `kinds.KINDS`.
+        noun: What messages and tables call a network of this kind.
         argument: The name of the option or parameter that takes weights of this kind.
     """
 
     kind: str
+    noun: ClassVar[str] = "model"
     argument: ClassVar[str] = "weights"
 
     @property

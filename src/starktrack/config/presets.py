@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from starktrack.config.network import NetworkConfig
 from starktrack.config.schema import (
+    MODELS,
     BackboneConfig,
     BoxHeadConfig,
     Config,
@@ -139,6 +141,6 @@ def preset(name: str, kind: str | None = None) -> Config:
     """
     known = PRESETS if kind is None else presets_of(kind)
     if name not in known:
-        what = "a model" if kind in (None, "tracker") else f"a {kind}"
-        raise ConfigError(f"{what} must be one of the presets, got {name!r}{nearest_name(name, known)}")
+        noun = (NetworkConfig if kind is None else MODELS[kind]).noun
+        raise ConfigError(f"a {noun} must be one of the presets, got {name!r}{nearest_name(name, known)}")
     return PRESETS[name]()

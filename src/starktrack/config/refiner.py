@@ -38,6 +38,7 @@ class RefineModel(NetworkConfig):
     correlation, corner head, auxiliary mask head). The decoder is ours.
     """
 
+    noun: ClassVar[str] = "refiner"
     argument: ClassVar[str] = "refine"
 
     kind: Literal["refiner"] = "refiner"

@@ -60,7 +60,7 @@ class LossConfig:
         corner: Weight of the cross-entropy of the corner maps; not published, helps short runs.
         centre: Weight of all terms of the centre maps: heat, overlap and distance at the true centre. Must be above
             0 for the box heads `centre` and `guided`; any other head with maps is then trained with an auxiliary
-            centre head, not shipped, so that its features learn sooner; not published.
+            centre head, which the saved weights lack, so that its features learn sooner; not published.
         others: How many times the heat at the boxes of other targets in the search region counts, those of its video
             (source `tracks`) and those that `data.staging` lays in; 1 as much as the rest. Ours, not published.
         mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
@@ -89,7 +89,7 @@ class OptimConfig:
         drop_epoch: Epochs before the drop.
         warmup_steps: Optimiser steps over which the rate rises from nothing.
         ema_decay: Share of the averaged weights that each step keeps (less at the start, see
-            `training.optim`); 0 keeps no average. Where there is one, it is what is validated and shipped.
+            `training.optim`); 0 keeps no average. Where there is one, it is what is validated and saved.
 
     Source: section 4.1 and the authors' configurations.
     """

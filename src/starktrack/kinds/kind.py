@@ -53,12 +53,18 @@ class Kind(ABC):
         graph: The names in its exported form.
         probability_name: What `probabilities` are, in the message of an export.
         heads: Parts of the network that compute in full precision where the rest has fewer bits.
+        table_title: Title of the table of its presets (`starktrack models`).
     """
 
     model: ClassVar[type[NetworkConfig]]
     graph: ClassVar[Graph]
     probability_name: ClassVar[str]
     heads: ClassVar[tuple[str, ...]] = ()
+    table_title: ClassVar[str] = ""
+
+    def table_columns(self, model: Any, *, has_weights: bool) -> dict[str, str]:
+        """Return what a table of presets shows of these settings: the text by the heading of its column."""
+        return {}
 
     def outputs(self, model: NetworkConfig) -> tuple[str, ...]:
         """Return the outputs of the graph's search half that a network with these settings has."""

@@ -35,6 +35,11 @@ class RefinerKind(Kind):
     )
     probability_name = "probabilities of the outline"
     heads = ("corners", "outline")
+    table_title = "Refiners: outlines and refined boxes behind any tracker (--refine, --masks)"
+
+    def table_columns(self, model: RefineModel, *, has_weights: bool) -> dict[str, str]:
+        """Return the side of the crop, and what is needed before the refiner can be used."""
+        return {"crop": str(model.crop.side), "needs": "nothing" if has_weights else "PyTorch, training"}
 
     def answer(self, boxes: np.ndarray, mask_logits: np.ndarray) -> Refinement:
         """Return boxes in double precision, and outlines."""

@@ -42,6 +42,15 @@ class TrackerKind(Kind):
     )
     probability_name = "scores"
     heads = ("box_head", "score_head")
+    table_title = "MACs of a frame, in full; sides in pixels; package: comes with starktrack"
+
+    def table_columns(self, model: ModelConfig, *, has_weights: bool) -> dict[str, str]:
+        """Return the side of the search region, number and side of the templates, and whether there is a score."""
+        return {
+            "search": str(model.search.side),
+            "templates": f"{model.num_templates} x {model.template.side}",
+            "score": "yes" if model.score_head else "no",
+        }
 
     def outputs(self, model: ModelConfig) -> tuple[str, ...]:
         """Return the outputs of the graph, the score only where there is a score head."""

@@ -204,15 +204,16 @@ def _validate(run: Run, state: LoopState) -> None:
 
 
 def _draw(job: Job, state: LoopState, batch: Batch) -> None:
-    few, network = first_samples(batch, NUM_PICTURED), state.trainer.network
+    few, network, kind = first_samples(batch, NUM_PICTURED), state.trainer.network, state.trainer.kind
     modes = {module: module.training for module in network.modules()}
     network.eval()
     with torch.no_grad():
-        output = state.trainer.kind.forward(network, few)
+        values = kind.values(kind.forward(network, few))
     for module, mode in modes.items():
         module.training = mode
     path = job.out / "pictures" / f"epoch-{state.progress.epoch:04d}.jpg"
-    write_picture(path, draw_batch(few, output))
+    # A network without a part, such as a score head, lacks the last outputs.
+    write_picture(path, draw_batch(few, dict(zip(kind.graph.outputs, values, strict=False))))
 
 
 @contextmanager

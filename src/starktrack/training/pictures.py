@@ -1,5 +1,6 @@
 """Pictures of a batch and of the network's output: templates, search regions, boxes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from starktrack.data.samples.batch import Batch, Outlines
-from starktrack.errors import TrainingError
+from starktrack.data.video.image_files import write_image
+from starktrack.errors import InputError, TrainingError
 from starktrack.geometry.boxes import cxcywh_to_xyxy
 from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
-from starktrack.models.refine import RefineOutput
-from starktrack.models.stark import StarkOutput
 
 TRUE_COLOUR, PREDICTED_COLOUR, ABSENT_COLOUR = (0, 255, 0), (255, 0, 0), (128, 128, 128)
 """RGB: green for the true box, red for the predicted box, grey for the true box of a sample without the target."""
@@ -22,12 +22,16 @@ TRUE_COLOUR, PREDICTED_COLOUR, ABSENT_COLOUR = (0, 255, 0), (255, 0, 0), (128, 1
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
-def draw_batch(batch: Batch, output: StarkOutput | RefineOutput, *, columns: int = 4) -> Picture:
+def draw_batch(batch: Batch, answer: Mapping[str, Tensor], *, columns: int = 4) -> Picture:
     """Return the samples side by side: templates on top of each other, the search region with both boxes.
 
-    A refiner's outline is a tint, the true outline a line.
+    A predicted outline is a tint, the true outline a line.
+
+    Args:
+        answer: The network's output by the names of its graph (`kinds.kind.Graph.outputs`): `box_cxcywh`, and
+            `mask_logit` where it predicts outlines.
     """
-    tiles = [_draw_sample(batch, output, index) for index in range(len(batch))]
+    tiles = [_draw_sample(batch, answer, index) for index in range(len(batch))]
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (-len(tiles) % columns)
     rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
@@ -42,14 +46,18 @@ def first_samples(batch: Batch, count: int) -> Batch:
 
 
 def write_picture(path: Path, picture: Picture) -> None:
-    """Write an RGB picture.
+    """Write an RGB picture, whole or not at all, and its folder.
 
     Raises:
         TrainingError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), picture[:, :, ::-1]):
-        raise TrainingError(f"a picture of the crops must be written, {path} could not be; make room")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, picture)
+    except (OSError, InputError) as error:
+        raise TrainingError(
+            f"a picture of the crops must be written, {path} could not be ({error}); make room"
+        ) from error
 
 
 def colours(normalised: Float[Tensor, "3 height width"]) -> Picture:
@@ -59,13 +67,13 @@ def colours(normalised: Float[Tensor, "3 height width"]) -> Picture:
     return (shown * 255).round().clamp(0, 255).to(torch.uint8).contiguous().numpy()
 
 
-def _draw_sample(batch: Batch, output: StarkOutput | RefineOutput, index: int) -> Picture:
+def _draw_sample(batch: Batch, answer: Mapping[str, Tensor], index: int) -> Picture:
     search = colours(batch.search[index])
-    if batch.outlines is not None and isinstance(output, RefineOutput):
-        _draw_outlines(search, batch.outlines.pixels[index], output.mask_logit[index])
+    if batch.outlines is not None and "mask_logit" in answer:
+        _draw_outlines(search, batch.outlines.pixels[index], answer["mask_logit"][index])
     is_there = bool(batch.label[index] > 0.5)
     _draw_box(search, batch.box_cxcywh[index], TRUE_COLOUR if is_there else ABSENT_COLOUR)
-    _draw_box(search, output.box_cxcywh[index], PREDICTED_COLOUR)
+    _draw_box(search, answer["box_cxcywh"][index], PREDICTED_COLOUR)
     templates = np.concatenate([colours(template) for template in batch.templates[index]])
     height = max(len(search), len(templates))
     return np.concatenate([_padded(templates, height), _padded(search, height)], axis=1)

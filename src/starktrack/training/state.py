@@ -88,7 +88,7 @@ class LoopState:
     average: dict[str, Tensor]
     progress: Progress
 
-    def shipped(self) -> dict[str, Tensor]:
+    def final_weights(self) -> dict[str, Tensor]:
         """Return the weights to validate and to publish: averaged if there are any, without an auxiliary head."""
         return without_auxiliary(self.whole())
 

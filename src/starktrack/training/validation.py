@@ -29,7 +29,7 @@ def score_weights(job: Job, state: LoopState, stop: Stop) -> dict[str, float] | 
     """
     assert job.validate is not None, "the loop asks only runs that validate"
     scores = []
-    for score in job.validate(state.shipped(), final_config(job.recipe, state.progress.stage)):
+    for score in job.validate(state.final_weights(), final_config(job.recipe, state.progress.stage)):
         scores.append(score)
         if stop.requested:
             break
@@ -55,5 +55,5 @@ def keep_if_best(job: Job, state: LoopState, success: float) -> bool:
         progress.best = success
         if job.processes.is_first:
             config = final_config(job.recipe, progress.stage)
-            save_weights(job.out / "best.safetensors", state.shipped(), config)
+            save_weights(job.out / "best.safetensors", state.final_weights(), config)
     return is_best

@@ -1,5 +1,6 @@
 """Models: presets of trackers and refiners, what they cost, and whether weights are at hand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from starktrack.config.costs import COSTS, PresetCost
 from starktrack.config.presets import DEFAULT_REFINER, PRESETS
 from starktrack.config.schema import Config
 from starktrack.errors import CheckpointError, ConfigError, InputError, nearest_name
+from starktrack.kinds import kind_of
 from starktrack.pretrained import DEFAULT, model_card, pretrained_weights
 
 
@@ -19,12 +21,16 @@ class ModelEntry:
         cost: Its size and work.
         is_pretrained: Whether weights come with the package.
         files: Weights of it in the folder that was searched.
+        table_title: What its kind of network is, as the title of a table.
+        columns: What its kind has beside size and work: text by the heading of a column.
     """
 
     config: Config
     cost: PresetCost
     is_pretrained: bool
     files: tuple[Path, ...]
+    table_title: str
+    columns: Mapping[str, str]
 
 
 def list_models(folder: Path | None = None) -> list[ModelEntry]:
@@ -43,19 +49,16 @@ def list_models(folder: Path | None = None) -> list[ModelEntry]:
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"--weights must be a folder, got {folder}")
-    return [
-        ModelEntry(
-            config,
-            COSTS[name],
-            pretrained_weights(name, "onnx") is not None,
-            tuple(
-                path
-                for end in (".safetensors", ".onnx")
-                if folder is not None and (path := folder / f"{name}{end}").is_file()
-            ),
-        )
-        for name, config in ((name, build()) for name, build in PRESETS.items())
-    ]
+    entries = []
+    for name, build in PRESETS.items():
+        config = build()
+        places = () if folder is None else (folder / f"{name}{end}" for end in (".safetensors", ".onnx"))
+        files = tuple(path for path in places if path.is_file())
+        is_pretrained = pretrained_weights(name, "onnx") is not None
+        kind = kind_of(config)
+        columns = kind.table_columns(config.model, has_weights=is_pretrained or bool(files))
+        entries.append(ModelEntry(config, COSTS[name], is_pretrained, files, kind.table_title, columns))
+    return entries
 
 
 def read_card(name: str) -> str:
