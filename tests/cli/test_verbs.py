@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ import torch
 import starktrack as package
 from starktrack.config.presets import presets_of
 from starktrack.models.weights import read_config, read_weights
+from starktrack.workflows.demo import made_clip
 
 SOURCE = Path(package.__file__).parents[1]
 
@@ -162,9 +164,9 @@ def test_models_lists_every_preset_with_size_cost_and_weights(starktrack, tmp_pa
         assert words in lines["stark_s50"]
     for words in ("28.23 M", "2 x 128", "yes"):
         assert words in lines["stark_st50"]
-    assert "shipped, stark_mobile.safetensors" in lines["stark_mobile"]
+    assert "package, stark_mobile.safetensors" in lines["stark_mobile"]
     plain = next(line for line in starktrack("models").out.splitlines() if "stark_mobile" in line)
-    assert "shipped" in plain and ".safetensors" not in plain
+    assert "package" in plain and ".safetensors" not in plain
     refused = starktrack("models", "--weights", tmp_path / "nowhere")
     assert refused.code == 1 and "--weights must be a folder" in refused.err
 
@@ -172,13 +174,13 @@ def test_models_lists_every_preset_with_size_cost_and_weights(starktrack, tmp_pa
 def test_models_lists_refiners_with_what_they_need(starktrack):
     out = starktrack("models").out
     lines = {name: next(line for line in out.splitlines() if name in line) for name in presets_of("refiner")}
-    for words in ("mobilenetv2_100", "0.75 M", "0.48 G", "256", "nothing", "shipped"):
+    for words in ("mobilenetv2_100", "0.75 M", "0.48 G", "256", "nothing", "package"):
         assert words in lines["refine_mobile"]
     for words in ("resnet34", "9.05 M", "PyTorch, training"):
         assert words in lines["refine_r34"]
 
 
-def test_models_shows_the_card_of_a_shipped_refiner(starktrack):
+def test_models_shows_the_card_of_a_pretrained_refiner(starktrack):
     done = starktrack("models", "--card", "refine_mobile")
     assert done.code == 0 and "pixel-wise correlation" in " ".join(done.out.split())
     none = starktrack("models", "--card", "refine_r34")
@@ -187,7 +189,7 @@ def test_models_shows_the_card_of_a_shipped_refiner(starktrack):
     assert unknown.code == 1 and "did you mean 'refine_mobile'?" in unknown.err
 
 
-def test_models_shows_the_card_of_shipped_weights(starktrack):
+def test_models_shows_the_card_of_pretrained_weights(starktrack):
     shown = starktrack("models", "--card", "stark_mobile").out
     for words in ("Limits", "Licences", "seed"):
         assert words in shown
@@ -272,7 +274,7 @@ def test_profile_of_an_unknown_preset_suggests_one(starktrack):
 def test_the_demo_of_a_made_clip_writes_a_video_and_a_picture_and_the_overlap(
     starktrack, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("starktrack.cli.demo.NUM_FRAMES", 16)
+    monkeypatch.setattr("starktrack.workflows.demo.made_clip", partial(made_clip, num_frames=16))
     done = starktrack("demo", "--seed", 0, "--out", tmp_path / "demo")
     assert done.code == 0, done.err
     told = re.search(r"tracked 16 frames, mean overlap (0\.\d{3}), worst frame (\d\.\d{3})", done.out)

@@ -1,7 +1,6 @@
 """`starktrack annotations`: look at annotated tracks, and write them in another format."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,36 +47,25 @@ def annotations(
     Formats: csv, json, got10k, otb, mot, coco, coco_video, yolo, cvat, label_studio, labelme, datumaro, voc, via.
     What each keeps is in docs/annotations.md; a notice names what is lost.
     """
-    from starktrack import interchange
+    from starktrack.workflows.annotations import read_annotations, write_annotations
 
-    size_hw, frame_rate = _facts(video, size)
-    tracks = interchange.read(
-        source, source_format, size_hw=size_hw, frame_rate=frame_rate, first_frame=first_frame, name=name
+    size_hw = None if size is None else _size(size)
+    tracks = read_annotations(
+        source, source_format, video=video, size_hw=size_hw, first_frame=first_frame, name=name, thin=thin
     )
-    if thin is not None:
-        tracks = replace(tracks, tracks=tuple(track.thinned(thin) for track in tracks.tracks))
     if target is None:
         _show(tracks)
         return
-    paths = interchange.write(target, tracks, target_format)
-    written = interchange.format_named(target_format or interchange.detect(paths[0]))
-    lost = interchange.losses(tracks, written.keeps, written.own_attributes)
-    said = f"; {written.name} does not keep: {', '.join(lost)}" if lost else ""
-    sys.stderr.write(f"wrote {', '.join(map(str, paths))}{said}\n")
+    written = write_annotations(target, tracks, target_format)
+    notice = f"; {written.format} does not keep: {', '.join(written.lost)}" if written.lost else ""
+    sys.stderr.write(f"wrote {', '.join(map(str, written.paths))}{notice}\n")
 
 
-def _facts(video: str | None, size: str | None) -> tuple[tuple[int, int] | None, float | None]:
-    if video is not None:
-        from starktrack.data.frames import open_frames
-
-        with open_frames(video) as frames:
-            return frames.size_hw, frames.frame_rate
-    if size is None:
-        return None, None
-    width, _, height = size.lower().partition("x")
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise ConfigError(f"--size must be WIDTHxHEIGHT such as 640x360, got {size!r}")
-    return (int(height), int(width)), None
+        raise ConfigError(f"--size must be WIDTHxHEIGHT such as 640x360, got {text!r}")
+    return int(height), int(width)
 
 
 def _show(tracks: "VideoTracks") -> None:

@@ -50,7 +50,7 @@ def progress_of(total: int | None, title: str, unit: str = "frame") -> Iterator[
 
 
 class FrameProgress:
-    """Shows the frames of a video; is called as `workflows.explain.OnFrame` says."""
+    """Shows the frames of a video; is called as `workflows.callbacks.OnFrame` says."""
 
     def __init__(self) -> None:
         self._bars = ExitStack()

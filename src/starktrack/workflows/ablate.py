@@ -13,8 +13,8 @@ from starktrack.config.recipes import read_recipe
 from starktrack.config.training import Recipe
 from starktrack.errors import ConfigError, nearest_name
 from starktrack.files import atomic_write
-from starktrack.workflows.scoring import Note
-from starktrack.workflows.train import OnIndex, TrainingRun, train
+from starktrack.workflows.callbacks import Note, OnIndex
+from starktrack.workflows.train import TrainingRun, train
 
 if TYPE_CHECKING:
     from starktrack.training.metrics_log import Record

@@ -16,8 +16,9 @@ from starktrack.errors import ConfigError, DatasetError, nearest_name
 from starktrack.evaluation.scoring import Evaluation
 from starktrack.pretrained import DEFAULT
 from starktrack.tracking.batch_runner import Clip, Finished, Task
+from starktrack.workflows.callbacks import Note
 from starktrack.workflows.jobs import OnProgress, run_jobs
-from starktrack.workflows.scoring import Note, read_truth, score_results
+from starktrack.workflows.scoring import read_truth, score_results
 from starktrack.workflows.trackers import (
     RunSettings,
     TrackerSpec,

@@ -1,13 +1,11 @@
 """Explanations: a target is tracked, and what the network looks at becomes pictures and a video."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
-OnFrame: TypeAlias = Callable[[str, int, int | None], None]
-"""Takes the name of a video, the frames done (0 before the first), and of all where that is known."""
+from starktrack.workflows.callbacks import OnFrame
 
 
 @dataclass(frozen=True)

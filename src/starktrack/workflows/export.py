@@ -78,11 +78,11 @@ def export_with_fewer_bits(
     from starktrack.pretrained import pretrained_weights
     from starktrack.workflows.reduced_export import export_reduced
 
-    shipped = None if Path(source).suffix else pretrained_weights(source, "onnx")
-    if shipped is None and not Path(source).suffix:
+    pretrained = None if Path(source).suffix else pretrained_weights(source, "onnx")
+    if pretrained is None and not Path(source).suffix:
         raise ConfigError(f"fewer bits need trained weights, {source} has none in the package; give a file")
     with TemporaryDirectory() as folder:
-        file = shipped or Path(source)
+        file = pretrained or Path(source)
         if file.suffix != ".onnx":
             file = Path(folder) / "float32.onnx"
             export(source, file)

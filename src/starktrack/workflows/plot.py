@@ -20,6 +20,7 @@ from starktrack.evaluation.text_files import read_names
 from starktrack.evaluation.truth import matched_to
 from starktrack.evaluation.vot_anchors import AnchorScore
 from starktrack.evaluation.vot_longterm import LongTermScore
+from starktrack.workflows.callbacks import Note
 from starktrack.workflows.report import (
     VOT_NAMES,
     check_known,
@@ -28,7 +29,7 @@ from starktrack.workflows.report import (
     recorded,
     score_vot,
 )
-from starktrack.workflows.scoring import Note, read_truth, score_results
+from starktrack.workflows.scoring import read_truth, score_results
 
 
 def plot(

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from starktrack.files import atomic_write
 from starktrack.kinds import kind_of
 from starktrack.tracking.protocol import BoxQueries
 from starktrack.tracking.tracker import Tracker
+from starktrack.workflows.callbacks import Note
 from starktrack.workflows.clips import CalibrationClip, open_clips
 
 ReducedPrecision = Literal["float16", "int8"]
@@ -113,9 +114,6 @@ class TrackingCheck:
                 f"{limits.lost_success} points"
             )
         return found
-
-
-Note = Callable[[str], object]
 
 
 def export_reduced(

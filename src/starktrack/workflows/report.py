@@ -21,7 +21,8 @@ from starktrack.evaluation.vot_scoring import (
     score_longterm_results,
     score_unsupervised_results,
 )
-from starktrack.workflows.scoring import Note, read_truth, score_results
+from starktrack.workflows.callbacks import Note
+from starktrack.workflows.scoring import read_truth, score_results
 
 LONG_TERM = ("vot_longterm", "vot2019lt", "vot2020lt")
 VOT_NAMES = ("vot", "vot2020", *LONG_TERM)

@@ -1,9 +1,8 @@
 """Scores results of a tracker against the truth of a data set, for `evaluate`, `report` and `plot`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -17,12 +16,10 @@ from starktrack.evaluation.metrics import frames_per_second
 from starktrack.evaluation.result_files import TrackerResults, read_repetitions
 from starktrack.evaluation.scoring import Evaluation, evaluate, join
 from starktrack.evaluation.truth import missing_labels, scored_sequences
+from starktrack.workflows.callbacks import Note
 
 DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
 """Data sets with an official number by their own toolkit; the paper scores all others with `stark`."""
-
-Note: TypeAlias = Callable[[str], None]
-"""Takes a line of text about a result for the user."""
 
 
 @dataclass(frozen=True)

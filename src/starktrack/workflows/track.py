@@ -20,7 +20,7 @@ from starktrack.pipeline import ReadAhead, WriteBehind
 from starktrack.tracking.protocol import HasRuntime
 from starktrack.tracking.tracker import Tracker
 from starktrack.workflows.annotated_video import read_for_video
-from starktrack.workflows.explain import OnFrame
+from starktrack.workflows.callbacks import OnFrame
 from starktrack.workflows.rotation import RotatingOutputs, Rotation
 from starktrack.workflows.track_outputs import TrackOutputs, check_outputs
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from starktrack.config.loading import override, to_mapping
 from starktrack.config.recipes import read_recipe
 from starktrack.config.training import DatasetConfig, Recipe
 from starktrack.errors import CheckpointError, ConfigError
+from starktrack.workflows.callbacks import OnIndex
 
 if TYPE_CHECKING:
     import torch
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from starktrack.training.estimate import Estimate
     from starktrack.training.job import Job, Validate
     from starktrack.training.metrics_log import Record
-
-OnIndex: TypeAlias = Callable[[str, int, int], None]
-"""Called while the index of a data set is built, with its name, the number of sequences read, and of all."""
 
 
 @dataclass(frozen=True)
