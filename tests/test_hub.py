@@ -99,8 +99,8 @@ def test_without_the_package_the_extra_to_install_is_named(monkeypatch, checkpoi
 
 
 def test_an_exported_network_is_taken_where_it_is_asked_for_or_nothing_else_is_there(fake_hub, monkeypatch):
-    shipped = str(pretrained_weights("stark_mobile", "onnx"))
-    monkeypatch.setattr(fake_hub, "hf_hub_download", lambda _, name, **__: refuse_or(name, shipped))
+    file = str(pretrained_weights("stark_mobile", "onnx"))
+    monkeypatch.setattr(fake_hub, "hf_hub_download", lambda _, name, **__: refuse_or(name, file))
 
     def refuse_or(name: str, file: str) -> str:
         if name != "model.onnx":

@@ -34,10 +34,10 @@ def test_a_preset_becomes_a_file_that_can_be_loaded(tmp_path):
 def test_a_preset_with_weights_in_the_package_is_exported_with_them(tmp_path):
     result = run("stark_mobile", tmp_path / "mobile.onnx")
     assert "stark_mobile is stark_mobile with the weights of the package: wrote" in result.output
-    again, shipped = (
+    again, pretrained = (
         starktrack.load(weights=file).engine for file in (tmp_path / "mobile.onnx", "stark_mobile")
     )
-    assert compare(shipped, again).corner_difference < 1e-6
+    assert compare(pretrained, again).corner_difference < 1e-6
 
 
 @pytest.mark.parametrize("form", ["name", "file"])

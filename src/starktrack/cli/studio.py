@@ -44,7 +44,7 @@ def studio(
         weights=weights,
         refine=refine,
         device=device.value,
-        tell=lambda address: _say(f"studio: {address}\nstop it with Ctrl-C\n"),
+        notify=lambda address: _say(f"studio: {address}\nstop it with Ctrl-C\n"),
     )
 
 

@@ -18,7 +18,7 @@ DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Facts:
+class VideoInfo:
     """Properties of the video from the caller, for formats that do not hold them.
 
     Attributes:
@@ -155,7 +155,7 @@ def rounded(number: Real) -> Real:
     return int(short) if short == int(short) else short
 
 
-def frame_files(folder: Path, suffix: str, facts: Facts) -> dict[int, Path]:
+def frame_files(folder: Path, suffix: str, info: VideoInfo) -> dict[int, Path]:
     """Return the files of a folder by frame: the last number in a name, less the number of the first frame.
 
     Raises:
@@ -164,7 +164,7 @@ def frame_files(folder: Path, suffix: str, facts: Facts) -> dict[int, Path]:
     found: dict[int, Path] = {}
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() == suffix and path.is_file())
     for path in files:
-        number = frame_number(path.name, str(path), facts)
+        number = frame_number(path.name, str(path), info)
         if found.setdefault(number, path) != path:
             raise AnnotationError(
                 f"{path} and {found[number].name} must be of different frames, got {number} twice"
@@ -174,7 +174,7 @@ def frame_files(folder: Path, suffix: str, facts: Facts) -> dict[int, Path]:
     return found
 
 
-def frame_number(name: str, where: str, facts: Facts) -> int:
+def frame_number(name: str, where: str, info: VideoInfo) -> int:
     """Return the frame that a file's name tells by the last number in it.
 
     Raises:
@@ -185,7 +185,7 @@ def frame_number(name: str, where: str, facts: Facts) -> int:
         raise AnnotationError(
             f"{where} must have the number of its frame in its name, such as frame_000012, got none"
         )
-    return Value(digits[-1], f"{where}: the number in the name").frame(facts.first_frame)
+    return Value(digits[-1], f"{where}: the number in the name").frame(info.first_frame)
 
 
 def frame_name(frame: int) -> str:

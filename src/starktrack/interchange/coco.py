@@ -11,9 +11,9 @@ from typing import Any
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_write
 from starktrack.interchange.building import (
-    Facts,
     LabelCounter,
     TrackBuilder,
+    VideoInfo,
     every_frame,
     frame_name,
     frame_number,
@@ -32,7 +32,7 @@ _FRAME_KEYS = ("frame_index", "frame_id")
 _OWN = ("occluded", "visibility", "keyframe", "track_id", "rotation")
 
 
-def read_coco(path: Path, facts: Facts) -> VideoTracks:
+def read_coco(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of the one video of a file in either form.
 
     A picture's frame is its `frame_index` (or `frame_id`), else the number in its file name. Annotations
@@ -43,7 +43,7 @@ def read_coco(path: Path, facts: Facts) -> VideoTracks:
         each["id"].integer(): each["name"].text()
         for each in (root.get("categories") or Value([], "")).items()
     }
-    video = _video_of(root, path, facts)
+    video = _video_of(root, path, info)
     builder = TrackBuilder()
     if root.get("images") is None:
         for annotation in root["annotations"].items():
@@ -62,7 +62,7 @@ def read_coco(path: Path, facts: Facts) -> VideoTracks:
             and image["video_id"].raw != video["id"].raw
         ):
             continue
-        frames[image["id"].raw] = _frame_of(image, facts)
+        frames[image["id"].raw] = _frame_of(image, info)
         sizes.append((image.get("height"), image.get("width")))
     _add_boxes(builder, root["annotations"], frames, labels)
     tracks = _built(builder, video, max(frames.values(), default=-1) + 1)
@@ -134,14 +134,14 @@ def write_coco_video(path: Path, video: VideoTracks) -> None:
     _write(path, {"videos": [about]}, annotations, numbers)
 
 
-def _video_of(root: Value, path: Path, facts: Facts) -> Value | None:
+def _video_of(root: Value, path: Path, info: VideoInfo) -> Value | None:
     videos = (root.get("videos") or Value([], "")).items()
     names = [_name(video) for video in videos]
-    if facts.name:
-        found = [video for video, name in zip(videos, names, strict=True) if name == facts.name]
+    if info.name:
+        found = [video for video, name in zip(videos, names, strict=True) if name == info.name]
         if not found:
             raise AnnotationError(
-                f"{path} must hold the video {facts.name!r}, got {', '.join(names) or 'none'}"
+                f"{path} must hold the video {info.name!r}, got {', '.join(names) or 'none'}"
             )
         return found[0]
     if len(videos) > 1:
@@ -156,12 +156,12 @@ def _name(video: Value) -> str:
     return "" if name is None else name.text()
 
 
-def _frame_of(image: Value, facts: Facts) -> int:
+def _frame_of(image: Value, info: VideoInfo) -> int:
     for key in _FRAME_KEYS:
         if (frame := image.get(key)) is not None:
             return frame.frame()
     name = image["file_name"]
-    return frame_number(name.text(), name.where, facts)
+    return frame_number(name.text(), name.where, info)
 
 
 def _add_boxes(

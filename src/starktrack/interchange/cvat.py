@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from starktrack.files import atomic_write
-from starktrack.interchange.building import Facts, LabelCounter, TrackBuilder, polygon, rectangle, rounded
+from starktrack.interchange.building import LabelCounter, TrackBuilder, VideoInfo, polygon, rectangle, rounded
 from starktrack.interchange.format import Format
 from starktrack.interchange.run_lengths import LARGEST_AREA, LARGEST_SIDE
 from starktrack.interchange.tracks import Mask, Observation, Polygon, Rectangle, Shape, VideoTracks
@@ -19,7 +19,7 @@ from starktrack.interchange.values import Element, Value, read_text, read_xml
 _SHAPES = ("box", "polygon", "mask")
 
 
-def read_cvat(path: Path, facts: Facts) -> VideoTracks:
+def read_cvat(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of an annotation file."""
     root = read_xml(path)
     if root.tag != "annotations":
@@ -63,7 +63,7 @@ def read_cvat(path: Path, facts: Facts) -> VideoTracks:
         name="" if name is None else name.text(),
         size_hw=size_hw,
         num_frames=None if length is None else length.frame(),
-        frame_rate=facts.frame_rate,
+        frame_rate=info.frame_rate,
     )
 
 

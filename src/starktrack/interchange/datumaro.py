@@ -11,9 +11,9 @@ from typing import Any
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_folder, atomic_write
 from starktrack.interchange.building import (
-    Facts,
     LabelCounter,
     TrackBuilder,
+    VideoInfo,
     every_frame,
     frame_name,
     frame_number,
@@ -30,7 +30,7 @@ from starktrack.interchange.values import Value, read_json
 _OWN = ("track_id", "occluded", "visibility", "keyframe", "rotation", "score")
 
 
-def read_datumaro(path: Path, facts: Facts) -> VideoTracks:
+def read_datumaro(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of a JSON file, or of a folder with one in `annotations/`."""
     root = read_json(_file(path) if path.is_dir() else path)
     labels = [each["name"].text() for each in root["categories"]["label"]["labels"].items()]
@@ -38,9 +38,7 @@ def read_datumaro(path: Path, facts: Facts) -> VideoTracks:
     for item in root["items"].items():
         number = (item.get("attr") or Value({}, "")).get("frame")
         name = item["id"]
-        frame = (
-            number.frame() if number is not None else frame_number(name.text() + ".jpg", name.where, facts)
-        )
+        frame = number.frame() if number is not None else frame_number(name.text() + ".jpg", name.where, info)
         last, counter = max(last, frame), LabelCounter()
         image = item.get("image")
         size = None if image is None else image.get("size")
@@ -55,7 +53,7 @@ def read_datumaro(path: Path, facts: Facts) -> VideoTracks:
         name="" if video is None else video.text(),
         size_hw=size_hw,
         num_frames=last + 1,
-        frame_rate=facts.frame_rate if rate is None else rate.number(0.001),
+        frame_rate=info.frame_rate if rate is None else rate.number(0.001),
     )
 
 

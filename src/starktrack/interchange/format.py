@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from starktrack.interchange.building import UNNAMED, Facts
+from starktrack.interchange.building import UNNAMED, VideoInfo
 from starktrack.interchange.tracks import Mask, Observation, Polygon, Rectangle, Shape, Track, VideoTracks
 from starktrack.interchange.values import Value
 
@@ -63,7 +63,7 @@ class Format:
     coordinates: str
     note: str
     source: str
-    read: Callable[[Path, Facts], VideoTracks]
+    read: Callable[[Path, VideoInfo], VideoTracks]
     write: Callable[[Path, VideoTracks], None]
     matches: Callable[[Path, Value | None], bool]
     own_attributes: frozenset[str] = frozenset()

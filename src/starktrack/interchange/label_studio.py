@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_write
-from starktrack.interchange.building import Facts, TrackBuilder, rectangle, rounded
+from starktrack.interchange.building import TrackBuilder, VideoInfo, rectangle, rounded
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, Rectangle, VideoTracks
 from starktrack.interchange.values import Value, read_json
@@ -19,14 +19,14 @@ from starktrack.interchange.values import Value, read_json
 _KIND = "videorectangle"
 
 
-def read_label_studio(path: Path, facts: Facts) -> VideoTracks:
+def read_label_studio(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of the one task of an export: those of its first annotation, else of its first prediction.
 
     The size of the frames must be given.
     """
-    size_hw = facts.required_size(str(path))
+    size_hw = info.required_size(str(path))
     root = read_json(path)
-    task = _task(root.items() if isinstance(root.raw, list) else [root], path, facts)
+    task = _task(root.items() if isinstance(root.raw, list) else [root], path, info)
     answers = [
         *(task.get("annotations") or Value([], "")).items(),
         *(task.get("predictions") or Value([], "")).items(),
@@ -57,13 +57,13 @@ def read_label_studio(path: Path, facts: Facts) -> VideoTracks:
         name=_video_name(task),
         size_hw=size_hw,
         num_frames=length,
-        frame_rate=length / duration if length and duration else facts.frame_rate,
+        frame_rate=length / duration if length and duration else info.frame_rate,
     )
 
 
 def write_label_studio(path: Path, video: VideoTracks) -> None:
     """Write one task whose annotation has a region for each target, and an entry for each of its frames."""
-    size_hw = Facts(video.size_hw).required_size("Label Studio")
+    size_hw = VideoInfo(video.size_hw).required_size("Label Studio")
     regions = []
     for track in video.tracks:
         frames = {seen.frame for seen in track.observations}
@@ -86,13 +86,13 @@ def write_label_studio(path: Path, video: VideoTracks) -> None:
         partial.write_text(json.dumps([task], ensure_ascii=False), encoding="utf-8")
 
 
-def _task(tasks: list[Value], path: Path, facts: Facts) -> Value:
-    if facts.name:
-        tasks = [task for task in tasks if _video_name(task) == facts.name]
+def _task(tasks: list[Value], path: Path, info: VideoInfo) -> Value:
+    if info.name:
+        tasks = [task for task in tasks if _video_name(task) == info.name]
     if len(tasks) != 1:
         raise AnnotationError(
             f"{path} must hold one task, or the name of its video must be given, got {len(tasks)} "
-            f"{f'named {facts.name!r}' if facts.name else ''}".rstrip()
+            f"{f'named {info.name!r}' if info.name else ''}".rstrip()
         )
     return tasks[0]
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from starktrack.files import atomic_folder
 from starktrack.interchange.building import (
-    Facts,
     LabelCounter,
     TrackBuilder,
+    VideoInfo,
     every_frame,
     frame_files,
     frame_name,
@@ -33,9 +33,9 @@ from starktrack.interchange.values import Value, read_json
 _SHAPES = ("rectangle", "polygon", "mask", "rotation")
 
 
-def read_labelme(path: Path, facts: Facts) -> VideoTracks:
+def read_labelme(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of a folder of JSON files, or of one file; circles, lines and points are left out."""
-    files = frame_files(path, ".json", facts) if path.is_dir() else {0: path}
+    files = frame_files(path, ".json", info) if path.is_dir() else {0: path}
     builder, size_hw = TrackBuilder(), None
     for frame, file in files.items():
         root, counter = read_json(file), LabelCounter()
@@ -59,7 +59,7 @@ def read_labelme(path: Path, facts: Facts) -> VideoTracks:
                 )
                 builder.add(key, seen, shape.where, label)
     return builder.build(
-        size_hw=size_hw, num_frames=max(files) + 1 if path.is_dir() else None, frame_rate=facts.frame_rate
+        size_hw=size_hw, num_frames=max(files) + 1 if path.is_dir() else None, frame_rate=info.frame_rate
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_folder, atomic_write
-from starktrack.interchange.building import UNNAMED, Facts, TrackBuilder, rectangle, rounded
+from starktrack.interchange.building import UNNAMED, TrackBuilder, VideoInfo, rectangle, rounded
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, VideoTracks
 from starktrack.interchange.values import Value, read_text
@@ -35,7 +35,7 @@ CLASSES = (
 _IGNORED = "ignored"
 
 
-def read_mot(path: Path, facts: Facts) -> VideoTracks:
+def read_mot(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of `gt.txt` or of a file of results, or of a folder with `gt/gt.txt` and `seqinfo.ini`."""
     folder = path if path.is_dir() else path.parent.parent
     file = folder / "gt" / "gt.txt" if path.is_dir() else path

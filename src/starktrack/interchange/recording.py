@@ -48,7 +48,7 @@ class TrackRecorder:
         self.paths: tuple[Path, ...] = ()
         self._path, self._format = path, target
         self._labels = labels or {}
-        self._facts = {"name": name, "size_hw": size_hw, "frame_rate": frame_rate}
+        self._info = {"name": name, "size_hw": size_hw, "frame_rate": frame_rate}
         self._builder, self._length = TrackBuilder(), 0
 
     def __enter__(self) -> "TrackRecorder":
@@ -60,7 +60,7 @@ class TrackRecorder:
     ) -> None:
         """Write the file, unless an error other than `VideoBrokenError` was raised."""
         if self._length and (error is None or isinstance(error, VideoBrokenError)):
-            video = self._builder.build(num_frames=self._length, **self._facts)
+            video = self._builder.build(num_frames=self._length, **self._info)
             self.paths = tuple(write(self._path, video, self._format.name))
 
     def write(self, output: TrackOutput) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from starktrack.errors import AnnotationError, nearest_name
-from starktrack.interchange.building import Facts, places
+from starktrack.interchange.building import VideoInfo, places
 from starktrack.interchange.coco import COCO, COCO_VIDEO
 from starktrack.interchange.cvat import CVAT
 from starktrack.interchange.datumaro import DATUMARO
@@ -72,7 +72,7 @@ def read(
         {3: {0: (9.0, 19.0, 30.0, 40.0)}}
     """
     path = Path(path)
-    known = Facts(size_hw, frame_rate, first_frame, name)
+    known = VideoInfo(size_hw, frame_rate, first_frame, name)
     video = format_named(format or detect(path)).read(path, known)
     if not video.tracks:
         raise AnnotationError(f"{path} must hold at least one box, got none")

@@ -8,7 +8,7 @@ import numpy as np
 
 from starktrack.data.formats.result_files import COLUMNS, ResultWriter
 from starktrack.data.track_output import TargetState, TrackOutput
-from starktrack.interchange.building import Facts, TrackBuilder, rectangle
+from starktrack.interchange.building import TrackBuilder, VideoInfo, rectangle
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, VideoTracks
 from starktrack.interchange.values import Value, json_value, read_json, read_text
@@ -18,7 +18,7 @@ _STATES = {str(state): state for state in TargetState}
 _KEEPS = frozenset({"several targets", "ids", "scores", "times"})
 
 
-def read_results(path: Path, facts: Facts) -> VideoTracks:
+def read_results(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the tracks of a result file; rows without a box are frames without the target."""
     builder = TrackBuilder()
     for row in _ROWS[path.suffix.lower()](path):
@@ -35,7 +35,7 @@ def read_results(path: Path, facts: Facts) -> VideoTracks:
             attributes=_further(row),
         )
         builder.add(row["target"].integer(0), observation, row.where)
-    return builder.build(frame_rate=facts.frame_rate)
+    return builder.build(frame_rate=info.frame_rate)
 
 
 def write_results(path: Path, video: VideoTracks) -> None:

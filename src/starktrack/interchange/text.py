@@ -14,7 +14,7 @@ from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_folder, atomic_write
-from starktrack.interchange.building import Facts, TrackBuilder, places, rectangle
+from starktrack.interchange.building import TrackBuilder, VideoInfo, places, rectangle
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, Track, VideoTracks
 from starktrack.interchange.values import Value, read_text
@@ -24,7 +24,7 @@ _COVERS = 8
 """Steps of GOT-10k's cover: 0 is hidden, 8 is visible as a whole."""
 
 
-def read_got10k(path: Path, facts: Facts) -> VideoTracks:
+def read_got10k(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the target of `groundtruth.txt`, or of a folder with it and the labels beside it.
 
     `cover.label` gives the visible share, in eighths; `absence.label` the frames without the target;
@@ -33,7 +33,7 @@ def read_got10k(path: Path, facts: Facts) -> VideoTracks:
     folder = path if path.is_dir() else None
     boxes = _boxes(path / GOT10K_FILE if folder else path)
     if folder is None:
-        return _video(boxes, None, Facts(), "")
+        return _video(boxes, None, VideoInfo(), "")
     absent, covers = (
         _labels(folder / "absence.label", len(boxes)),
         _labels(folder / "cover.label", len(boxes)),
@@ -42,18 +42,18 @@ def read_got10k(path: Path, facts: Facts) -> VideoTracks:
         boxes[absent > 0] = np.nan
     meta = _meta(folder / "meta_info.ini")
     rate, size = meta.get("anno_fps", "").removesuffix("Hz").strip(), meta.get("resolution")
-    known = Facts(
+    known = VideoInfo(
         None if size is None else _size(size, folder / "meta_info.ini"),
         Value(rate, f"{folder / 'meta_info.ini'}: anno_fps").number(0.001) if rate else None,
     )
     return _video(boxes, None if covers is None else covers / _COVERS, known, meta.get("object_class", ""))
 
 
-def read_otb(path: Path, facts: Facts) -> VideoTracks:
+def read_otb(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the target of `groundtruth_rect.txt`, or of a folder with it; coordinates are 1-based."""
     boxes = _boxes(path / OTB_FILE if path.is_dir() else path)
     boxes[:, :2] -= 1
-    return _video(boxes, None, Facts(), "")
+    return _video(boxes, None, VideoInfo(), "")
 
 
 def write_got10k(path: Path, video: VideoTracks) -> None:
@@ -100,7 +100,7 @@ def _boxes(path: Path) -> np.ndarray:
     return boxes
 
 
-def _video(boxes: np.ndarray, visibility: np.ndarray | None, known: Facts, label: str) -> VideoTracks:
+def _video(boxes: np.ndarray, visibility: np.ndarray | None, known: VideoInfo, label: str) -> VideoTracks:
     builder = TrackBuilder()
     for frame in np.flatnonzero(np.isfinite(boxes).all(axis=1)).tolist():
         seen = Observation(frame, rectangle(*boxes[frame]))

@@ -11,9 +11,9 @@ from typing import Any
 
 from starktrack.files import atomic_write
 from starktrack.interchange.building import (
-    Facts,
     LabelCounter,
     TrackBuilder,
+    VideoInfo,
     every_frame,
     frame_name,
     frame_number,
@@ -31,14 +31,14 @@ _LABEL_KEYS, _TRACK_KEYS = ("label", "name", "class", "type"), ("track", "track_
 _OWN = ("score", "visibility", "occluded", "key")
 
 
-def read_via(path: Path, facts: Facts) -> VideoTracks:
+def read_via(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets; a picture's frame is the last number in its file name."""
     root = read_json(path)
     pictures = root.get(_PROJECT) or root
     builder, last = TrackBuilder(), -1
     for _, picture in pictures.entries():
         name, counter = picture["filename"], LabelCounter()
-        frame = frame_number(name.text(), name.where, facts)
+        frame = frame_number(name.text(), name.where, info)
         last = max(last, frame)
         regions = picture["regions"]
         # Version 1 numbers the regions in an object.
@@ -51,9 +51,9 @@ def read_via(path: Path, facts: Facts) -> VideoTracks:
     title = None if project is None else project.get("name")
     return builder.build(
         name="" if title is None else title.text(),
-        size_hw=facts.size_hw,
+        size_hw=info.size_hw,
         num_frames=last + 1,
-        frame_rate=facts.frame_rate,
+        frame_rate=info.frame_rate,
     )
 
 

@@ -10,9 +10,9 @@ from xml.sax.saxutils import escape
 
 from starktrack.files import atomic_folder
 from starktrack.interchange.building import (
-    Facts,
     LabelCounter,
     TrackBuilder,
+    VideoInfo,
     every_frame,
     frame_files,
     frame_name,
@@ -24,9 +24,9 @@ from starktrack.interchange.tracks import Observation, Track, VideoTracks
 from starktrack.interchange.values import Value, read_text, read_xml
 
 
-def read_voc(path: Path, facts: Facts) -> VideoTracks:
+def read_voc(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of a folder of XML files, or of one file."""
-    files = frame_files(path, ".xml", facts) if path.is_dir() else {0: path}
+    files = frame_files(path, ".xml", info) if path.is_dir() else {0: path}
     builder, size_hw = TrackBuilder(), None
     for frame, file in files.items():
         root, counter = read_xml(file), LabelCounter()
@@ -47,7 +47,7 @@ def read_voc(path: Path, facts: Facts) -> VideoTracks:
             )
             builder.add(counter.key(label) if track is None else track.integer(0), seen, element.where, label)
     return builder.build(
-        size_hw=size_hw, num_frames=max(files) + 1 if path.is_dir() else None, frame_rate=facts.frame_rate
+        size_hw=size_hw, num_frames=max(files) + 1 if path.is_dir() else None, frame_rate=info.frame_rate
     )
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from starktrack.errors import AnnotationError
 from starktrack.files import atomic_folder
 from starktrack.interchange.building import (
-    Facts,
     LabelCounter,
     TrackBuilder,
+    VideoInfo,
     every_frame,
     frame_files,
     frame_name,
@@ -33,17 +33,17 @@ _TRACKS = "tracks.json"
 _NAMES = ("classes.txt", "obj.names", "data.yaml")
 
 
-def read_yolo(path: Path, facts: Facts) -> VideoTracks:
+def read_yolo(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of a folder of text files, or of one with such a folder `labels`.
 
     The size of the frames must be given. Ids and scores come from `tracks.json` or from the lines; boxes
     without ids are told apart by label and order.
     """
-    height, width = facts.required_size(str(path))
+    height, width = info.required_size(str(path))
     folder = path / _LABELS if (path / _LABELS).is_dir() else path
     names = _class_names(path, folder)
     files = {
-        frame: file for frame, file in frame_files(folder, ".txt", facts).items() if file.name not in _NAMES
+        frame: file for frame, file in frame_files(folder, ".txt", info).items() if file.name not in _NAMES
     }
     known = _tracks_of_lines(folder, files)
     lines = [
@@ -77,12 +77,12 @@ def read_yolo(path: Path, facts: Facts) -> VideoTracks:
         if known is not None:
             key, score = _next_track(known, frame, number, values[0])
         builder.add(key, Observation(frame, shape, score=score), where, label)
-    return builder.build(size_hw=facts.size_hw, num_frames=max(files) + 1, frame_rate=facts.frame_rate)
+    return builder.build(size_hw=info.size_hw, num_frames=max(files) + 1, frame_rate=info.frame_rate)
 
 
 def write_yolo(path: Path, video: VideoTracks) -> None:
     """Write `labels/frame_NNNNNN.txt` for each frame, `classes.txt`, `data.yaml` and `tracks.json`."""
-    height, width = Facts(video.size_hw).required_size("YOLO")
+    height, width = VideoInfo(video.size_hw).required_size("YOLO")
     names = video.labels
     tracks: dict[str, list[dict[str, int | float]]] = {}
     with atomic_folder(path, "a folder of annotations") as folder:

@@ -28,20 +28,20 @@ def serve(
     weights: str | Path | None = None,
     refine: str | Path | None = None,
     device: str = "auto",
-    tell: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve the studio for a video or the videos of a folder, until it is stopped.
 
     Args:
         place: A video file, or the folder that videos are opened from; nothing outside it can be reached.
-        host: Address to listen on; one that is not this machine's own needs the token that `tell` is given.
+        host: Address to listen on; one that is not this machine's own needs the token that `notify` is given.
         port: 0 takes a free one.
         open_browser: Open the page.
         store: Folder of the project files; None for beside each video.
         weights: As `starktrack.load`.
         refine: As `starktrack.load`.
         device: As `starktrack.load`.
-        tell: Takes the address of the page, once it can be opened.
+        notify: Takes the address of the page, once it can be opened.
 
     Raises:
         MissingExtraError: The server's packages are not installed.
@@ -101,7 +101,7 @@ def serve(
         timeout_graceful_shutdown=3,
     )
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
-    tell(address)
+    notify(address)
     if open_browser:
         threading.Timer(0.5, webbrowser.open, (address,)).start()
     with listener:

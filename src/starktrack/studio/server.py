@@ -209,7 +209,7 @@ async def _export(studio: Studio, request: Request) -> Response:
         if time.monotonic() - said_at > EXPORTING_SECONDS:
             said_at = time.monotonic()
             message = {"type": "exporting", "share": round((frame + 1) / session.project.num_frames, 3)}
-            loop.call_soon_threadsafe(session.tell, message)
+            loop.call_soon_threadsafe(session.notify, message)
 
     folder = tempfile.TemporaryDirectory(prefix="starktrack-export-")
     try:

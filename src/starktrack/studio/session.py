@@ -118,7 +118,7 @@ class Session:
         """Return a message of rows as it is sent, with the rows of this moment."""
         return rows_message(self.project.targets, message["blocks"])
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def notify(self, message: Mapping[str, Any]) -> None:
         """Send a message to every page."""
         for listener in list(self.listeners):
             listener(message)
@@ -138,7 +138,7 @@ class Session:
     # Changes.
 
     def apply(self, operation: str, arguments: Mapping[str, Any]) -> Any:
-        """Do one operation of the project, save it soon, and tell every page what changed.
+        """Do one operation of the project, save it soon, and notify every page of what changed.
 
         Raises:
             InputError: No such operation, bad arguments, or a tracker is at work on the targets.
@@ -160,11 +160,11 @@ class Session:
         return result
 
     def _announce(self, before: Mapping[int, Target]) -> None:
-        self.tell({"type": "targets", **self._standing()})
+        self.notify({"type": "targets", **self._standing()})
         last = self.project.num_frames - 1
         changed = [key for key, target in self.project.targets.items() if before.get(key) is not target]
         if changed:
-            self.tell({"type": "rows", "blocks": [(key, 0, last) for key in changed]})
+            self.notify({"type": "rows", "blocks": [(key, 0, last) for key in changed]})
         self.save_soon()
 
     def take(self, targets: Sequence[Target]) -> None:
@@ -194,9 +194,9 @@ class Session:
         try:
             await self.save()
         except StarktrackError as error:
-            self.tell({"type": "error", "message": f"The project is not saved: {error}"})
+            self.notify({"type": "error", "message": f"The project is not saved: {error}"})
         else:
-            self.tell({"type": "saved", "revision": self._saved_revision})
+            self.notify({"type": "saved", "revision": self._saved_revision})
 
     async def save(self) -> None:
         """Write what changed since the last call.
@@ -279,18 +279,18 @@ class Session:
         self.run = None
         self.project.revision += 1
         if error:
-            self.tell({"type": "error", "message": f"Tracking ended early: {error}"})
-        self.tell({"type": "targets", **self._standing()})
+            self.notify({"type": "error", "message": f"Tracking ended early: {error}"})
+        self.notify({"type": "targets", **self._standing()})
         self.save_soon()
 
     def _send_rows(self, run: Run) -> None:
         written = run.take_written()
         _widen(self._unsaved, written)
         if written:
-            self.tell({"type": "rows", "blocks": [(target, *frames) for target, frames in written.items()]})
+            self.notify({"type": "rows", "blocks": [(target, *frames) for target, frames in written.items()]})
         outlines = run.take_outlines()
         rate = run.num_done / run.seconds if run.seconds else 0.0
-        self.tell(
+        self.notify(
             {
                 "type": "progress",
                 "frame": run.at,

@@ -25,7 +25,7 @@ from starktrack.tracking.batch_tracker import BatchTracker
 NUM_DECODERS = 4
 """Number of threads that decode; OpenCV releases the interpreter's lock meanwhile."""
 
-FRAMES_AHEAD = 8
+PREFETCH_FRAMES = 8
 """Number of prefetched frames of all targets together; each has at least two."""
 
 
@@ -277,7 +277,7 @@ class _Runner:
             return None
         if (error := future.exception()) is not None:
             return Failed(task.name, error, 0)
-        depth = max(2, FRAMES_AHEAD // self._tracker.capacity)
+        depth = max(2, PREFETCH_FRAMES // self._tracker.capacity)
         clip = _RunningClip(task, future.result(), self._decoders, depth)
         begun = self._thread.submit(clip.begin, self._tracker)
         if (error := begun.exception()) is not None:
