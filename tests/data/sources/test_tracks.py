@@ -8,6 +8,7 @@ import pytest
 
 from starktrack.config.training import DatasetConfig
 from starktrack.data.check import check
+from starktrack.data.frames import open_frames
 from starktrack.data.sources import open_dataset
 from starktrack.data.sources.tracks import VideoFileFrames
 from starktrack.errors import DatasetError
@@ -106,6 +107,29 @@ def test_a_video_shorter_than_its_tracks_is_refused_and_leaves_nothing(make_clip
     with pytest.raises(DatasetError, match="must have the 30 frames that its tracks speak of, got 20"):
         sequence.frames.read(0)
     assert not list((tmp_path / "cache/starktrack/videos").iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(make_clip, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        DatasetError, match=r"clip\.mp4 must be unpacked, .*set XDG_CACHE_HOME to another folder"
+    ):
+        VideoFileFrames(make_clip(), 20).unpack()
+
+
+def test_of_two_processes_that_unpack_a_video_the_first_one_to_end_counts(make_clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    frames = VideoFileFrames(make_clip(), 20)
+
+    def open_while_another_ends(path):
+        frames.folder.mkdir()
+        (frames.folder / "of the other").write_bytes(b"")
+        return open_frames(path)
+
+    monkeypatch.setattr("starktrack.data.frames.open_frames", open_while_another_ends)
+    assert [path.name for path in frames.unpack().iterdir()] == ["of the other"]
+    assert list(frames.folder.parent.iterdir()) == [frames.folder], "nothing is left half written"
 
 
 def test_a_video_that_is_missing_is_named(clips):

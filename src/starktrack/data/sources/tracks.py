@@ -11,8 +11,6 @@ objects, but for those with the same `raw_track`, which may be one object in pie
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +28,8 @@ from starktrack.data.sources.dataset import Dataset, DatasetSpec, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NumberedFrames, all_frames
 from starktrack.data.video_sequence import FrameSource, OtherTarget, TargetClasses, VideoSequence
-from starktrack.errors import DatasetError
+from starktrack.errors import DatasetError, InputError, VideoError
+from starktrack.files import atomic_folder
 
 VIDEO_ENDINGS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".MP4", ".MOV", ".AVI")
 _TRACKS = "tracks.json"
@@ -87,7 +86,8 @@ class VideoFileFrames:
         """Return the folder of the unpacked frames, written now where they are not there yet.
 
         Raises:
-            DatasetError: The file cannot be decoded, is shorter than its annotation, or the cache cannot be written.
+            VideoError: The file cannot be decoded.
+            DatasetError: It is shorter than its annotation, or the cache cannot be written.
         """
         folder = self.folder
         if folder.is_dir():
@@ -95,32 +95,27 @@ class VideoFileFrames:
         from starktrack.data.frames import open_frames
 
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            part = Path(tempfile.mkdtemp(dir=folder.parent, suffix=".part"))
-        except OSError as error:
-            raise DatasetError(
-                f"frames of {self.path} must be unpacked into {folder.parent}, which cannot be written: "
-                f"{error.strerror}; set XDG_CACHE_HOME to another folder"
-            ) from error
-        try:
-            number = 0
-            with open_frames(self.path) as frames:
-                for number, frame in enumerate(frames, start=1):
-                    bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-                    name = str(part / _PATTERN.format(number))
-                    if not cv2.imwrite(name, bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
-                        raise DatasetError(f"{name} cannot be written; is the disk full?")
-            if number < self.count:
+            with atomic_folder(folder, "a folder of unpacked frames") as partial:
+                number = 0
+                with open_frames(self.path) as frames:
+                    for number, frame in enumerate(frames, start=1):
+                        bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+                        name = str(partial / _PATTERN.format(number))
+                        # Not `write_image`, which waits for the disk at every frame: the folder moves as a whole.
+                        if not cv2.imwrite(name, bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]):
+                            raise OSError(f"{name} could not be written; is the disk full?")
+                if number < self.count:
+                    raise DatasetError(
+                        f"{self.path} must have the {self.count} frames that its tracks speak of, got {number}"
+                    )
+        except (DatasetError, VideoError):
+            raise
+        except InputError as error:
+            if not folder.is_dir():  # else another process was faster
                 raise DatasetError(
-                    f"{self.path} must have the {self.count} frames that its tracks speak of, got {number}"
-                )
-            if not folder.is_dir():  # another process may have been faster
-                part.rename(folder)
-        except OSError as error:
-            if not folder.is_dir():
-                raise DatasetError(f"{folder} cannot be written: {error.strerror}") from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+                    f"frames of {self.path} must be unpacked, got: {error}; if the cache cannot be written, set "
+                    "XDG_CACHE_HOME to another folder"
+                ) from error
         return folder
 
 
