@@ -65,7 +65,7 @@ def load(
         (3, 25)
     """
     chosen = load_engine(model, weights=weights, device=device, engine=engine, precision=precision)
-    # An engine and a precision that were asked for are the tracker's; the refiner has them where it can.
+    # A refiner runs on the engine that was asked for where its file fits it; it always takes its own precision.
     refiner = None if refine is None else load_refiner(refine, device=device, engine=engine)
     if isinstance(settings, Mapping):
         settings = from_mapping(TrackingConfig, {**to_mapping(chosen.config.tracking), **settings})

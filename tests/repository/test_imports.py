@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,26 @@ def test_every_area_imports_only_what_the_design_allows():
 def test_every_area_is_in_the_table():
     areas = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
     assert areas <= set(ALLOWED) | {"cli", "workflows"}
+
+
+def test_the_document_states_the_same_table():
+    text = (PACKAGE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| package or module |")[2].partition("\n\n")[0]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines()[2:]]
+    stated = {
+        area: set(row[-1].strip().replace("-", "").split(", ")) - {""}
+        for row in rows
+        for area in re.findall(r"`(\w+)`", row[0])
+    }
+    assert stated.pop("cli") == {"everything; nothing but __main__ imports it"}
+    assert stated.pop("workflows") == {"everything but cli"}
+    # Above the table the document allows `BASE` to all.
+    assert {area: names - BASE for area, names in stated.items()} == {
+        area: names - BASE for area, names in ALLOWED.items()
+    }
+    modules = {path.stem for path in (PACKAGE / "workflows").glob("*.py")} - {"__init__"}
+    (row,) = (row[1] for row in rows if row[0].strip() == "`workflows`")
+    assert modules == set(re.findall(r"`(\w+)`", row)) - {"torchrun"}, "the row names every module"
 
 
 def test_nothing_imports_the_command():
