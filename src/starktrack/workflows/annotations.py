@@ -89,7 +89,7 @@ def write_annotations(
         >>> from starktrack.workflows.annotations import read_annotations, write_annotations
         >>> _ = Path("gt.txt").write_text("10,20,30,40\n11,20,30,40\n")
         >>> write_annotations("boxes.csv", read_annotations("gt.txt", "got10k", size_hw=(96, 128))).lost
-        ('the size of the frames',)
+        ('the size of the frames', 'the number of frames')
     """
     from starktrack import interchange
 
