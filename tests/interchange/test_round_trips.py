@@ -74,4 +74,4 @@ def test_the_sweep_covers_every_kind_of_loss():
     kept = {key for target in FORMATS.values() for key in target.keeps}
     assert kept == set(interchange.KEEPS)
     assert all(target.keeps != set(interchange.KEEPS) for target in FORMATS.values())
-    assert len(FORMATS) == 14
+    assert len(FORMATS) == 15

@@ -119,7 +119,7 @@ def test_masks_in_shares_and_whole_frames_need_the_size(tmp_path):
 @pytest.mark.parametrize(
     ("name", "format_name", "message"),
     [
-        ("x.doc", None, r"must end in .csv, .json, .txt, .xml, or its format be named, got 'x.doc'"),
+        ("x.doc", None, r"must end in .csv, .json, .jsonl, .txt, .xml, or its format be named, got 'x.doc'"),
         ("x.xml", "cvta", r"unknown annotation format 'cvta'; did you mean 'cvat'\?"),
         ("x.json", "cvat", r"in the format cvat must end in .xml, got 'x.json'"),
         ("x.txt", "yolo", r"in the format yolo must be a folder, got 'x.txt'"),
@@ -148,7 +148,7 @@ def test_nothing_is_recognised_where_nothing_matches(tmp_path):
     (tmp_path / "x.json").write_text('{"a": 1}')
     (tmp_path / "y.txt").write_text("1 2 3\n")
     for path in (tmp_path / "x.json", tmp_path / "y.txt", tmp_path):
-        with pytest.raises(AnnotationError, match="must hold one of the formats csv, json, got10k"):
+        with pytest.raises(AnnotationError, match="must hold one of the formats csv, json, jsonl, got10k"):
             interchange.read(path)
     with pytest.raises(AnnotationError, match="which is not there"):
         interchange.read(tmp_path / "none")

@@ -188,9 +188,9 @@ class Session:
 
     async def _save_later(self) -> None:
         await asyncio.sleep(SAVE_SECONDS)
-        await self._save_and_tell()
+        await self._save_and_notify()
 
-    async def _save_and_tell(self) -> None:
+    async def _save_and_notify(self) -> None:
         try:
             await self.save()
         except StarktrackError as error:
@@ -270,7 +270,7 @@ class Session:
             if done:
                 break
             if time.monotonic() - last_save > SAVE_SECONDS and not self._saving.locked():
-                self._saver = asyncio.create_task(self._save_and_tell())
+                self._saver = asyncio.create_task(self._save_and_notify())
                 last_save = time.monotonic()
         try:
             work.result()
