@@ -234,7 +234,7 @@ def plot_reliability(runs: Sequence[ScoredRun], settings: TrackingConfig, path: 
         ("tracked from", settings.tracked_score, "-"),
         ("lost below", settings.lost_score, "--"),
     ):
-        axes.axvline(score, color="#d55e00", linestyle=style, linewidth=1, label=f"{name} {score:.2f}")
+        axes.axvline(score, color="#d55e00", linestyle=style, linewidth=1, label=f"{name} {score:.2g}")
     axes.set(xlabel="score", ylabel="share of frames on the target", xlim=(0, 1), ylim=(0, 1.02))
     axes.set_title(f"{len(runs)} sequences, {sum(map(len, runs)):,} frames", color=INK)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
