@@ -451,7 +451,7 @@ def test_a_run_with_a_refiner_writes_the_outlines_of_any_tracker(workspace, refi
     # The outline fills the crop of twice the box, 40 px from (30, 20).
     region = run.regions[1]
     assert (region.corner_xy, region.pixels.shape, region.pixels.all()) == ((30, 20), (40, 40), True)
-    assert len(run.regions) == len(truth.truth) == NUM_FRAMES
+    assert len(run.regions) == len(truth) == NUM_FRAMES
 
 
 FAILING = """

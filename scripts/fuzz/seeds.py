@@ -132,7 +132,7 @@ _CONTAINERS = (
 
 _FORMATS = {"a.264": "h264", "a.y4m": "yuv4mpegpipe"}
 _PIXELS = {"mjpeg": "yuvj420p", "gif": "rgb8", "prores": "yuv422p10le", "huffyuv": "yuv422p"}
-_OPTIONS = {"libx265": {"x265-params": "log-level=none"}}
+_OPTIONS = {"libx265": {"x265-params": "log-level=none:pools=none:frame-threads=1"}}
 
 
 def videos() -> dict[str, Files]:

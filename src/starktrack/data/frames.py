@@ -27,9 +27,8 @@ def open_frames(
 
     Args:
         source: A video file, a folder or glob of images, a numbered pattern (`img/%04d.png`), one image or
-            animation, a camera's number (`0`, `"0"`), `-` for a video from standard input, a named pipe, or an
-            address such as `rtsp://host/stream` or `s3://bucket/dog.mp4`
-            (`data.video.remote`). A folder whose name is a number is given as a `Path`.
+            animation, a camera's number (`0`), `-` for a video from standard input, a named pipe, or an
+            address such as `rtsp://host/stream` or `s3://bucket/dog.mp4` (`data.video.remote`). A folder whose name is a number is given as a `Path`.
         start_frame: Index of the first frame to give; frames keep their true index.
         intensity_range: LOW and HIGH of pictures of more than 8 bits, shown as black and white; without it
             percentiles of the first frame (`data.video.intensity`).
