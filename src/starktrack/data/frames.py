@@ -28,14 +28,15 @@ def open_frames(
     Args:
         source: A video file, a folder or glob of images, a numbered pattern (`img/%04d.png`), one image or
             animation, a camera's number (`0`), `-` for a video from standard input, a named pipe, or an
-            address such as `rtsp://host/stream` or `s3://bucket/dog.mp4` (`data.video.remote`). A folder whose name is a number is given as a `Path`.
+            address such as `rtsp://host/stream` or `s3://bucket/dog.mp4` (`data.video.remote`). A folder whose
+            name is a number is given as a `Path`.
         start_frame: Index of the first frame to give; frames keep their true index.
         intensity_range: LOW and HIGH of pictures of more than 8 bits, shown as black and white; without it
             percentiles of the first frame (`data.video.intensity`).
         decoder_threads: Threads that decode a video file; 0 takes one for each core.
         live: How to read a camera or a stream address, and that a pipe is read as live; files go without it.
-        on_event: Called when a live source is lost, returns, freezes or moves again. Without it such events are
-            `SourceWarning`s.
+        on_event: Called when a live source is lost, returns, freezes or moves again. Without it such an event is
+            a `SourceWarning`.
         on_health: Called every `live.health_seconds` with the numbers of a live source.
 
     Raises:

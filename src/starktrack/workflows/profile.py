@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from starktrack.api import EngineName
 from starktrack.config.costs import Latency
+from starktrack.config.precision import Precision
 from starktrack.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ def profile(
     overrides: Iterable[str] = (),
     *,
     device: str = "auto",
-    engine: str = "auto",
-    precision: str = "auto",
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
     frames: int = 50,
     warm_up: int = 10,
     threads: int | None = None,
@@ -135,7 +137,7 @@ def profile(
 
 
 def _with_random_weights(
-    model: str, overrides: list[str], device: str, precision: str, threads: int | None
+    model: str, overrides: list[str], device: str, precision: Precision, threads: int | None
 ) -> "TorchEngine":
     import torch
 

@@ -99,7 +99,9 @@ def test_without_rows_there_is_no_file(tmp_path):
 
 
 def test_an_unknown_suffix_names_the_known_ones(tmp_path):
-    with pytest.raises(InputError, match=r"a result file must end in \.txt, \.csv, \.json, \.jsonl, got 'boxes\.xml'"):
+    with pytest.raises(
+        InputError, match=r"a result file must end in \.txt, \.csv, \.json, \.jsonl, got 'boxes\.xml'"
+    ):
         check_result_path(tmp_path / "boxes.xml")
 
 

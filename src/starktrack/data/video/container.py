@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.container import InputContainer
@@ -38,9 +38,10 @@ def open_source(
     Raises:
         FFmpegError: It cannot be opened.
     """
-    container = av.open(
+    opened = av.open(
         source, mode="r", options=dict(options), timeout=timeout_seconds, metadata_errors="replace"
     )
+    container = cast(InputContainer, opened)  # the mode says which of both it is
     for video in container.streams.video:
         context: Any = video.codec_context
         if context is not None:  # a codec that this FFmpeg does not know

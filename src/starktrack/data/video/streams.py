@@ -220,6 +220,8 @@ def _live_pictures(
                     yield None
                     continue
                 for frame in frames:
+                    if not isinstance(frame, av.VideoFrame):
+                        continue
                     if not has_times:
                         seconds = now
                     elif frame.pts is None or frame.time_base is None:
