@@ -3,8 +3,8 @@
     python examples/tour.py [FOLDER]
 
 Everything is made and written below FOLDER (`tour` by default) and nothing is downloaded, so it runs anywhere in about
-a minute. Training and export need the extras: `pip install "starktrack[export]"`. Cells are marked with `# %%`, so that
-notebooks and editors open it as one.
+a minute. Training and export need the extras: `pip install ".[export]"` in a clone. Cells are marked with `# %%`, so
+that notebooks and editors open it as one.
 """
 
 # %% Make a small data set: videos as folders of pictures, and a box a frame in groundtruth.txt.

@@ -73,3 +73,18 @@ def test_a_target_of_another_kind_is_refused(tmp_path):
 def test_a_source_that_cannot_be_exported_is_named(source, kind, text, tmp_path):
     error = run(source, tmp_path / "out.onnx").exception
     assert isinstance(error, kind) and text in str(error)
+
+
+@pytest.mark.parametrize("success", [None, (70.0, 69.5)])
+def test_clips_without_annotations_bring_a_warning(starktrack, tmp_path, monkeypatch, success):
+    from starktrack.workflows.reduced_export import ClipCheck, TrackingCheck
+
+    def write(source, target, precision, calibrate, *, on_clip):
+        target.write_bytes(b"network")
+        return TrackingCheck((ClipCheck("dog.mp4", 10, 0.95, success),))
+
+    monkeypatch.setattr("starktrack.workflows.export.export_with_fewer_bits", write)
+    out = tmp_path / "x.onnx"
+    done = starktrack("export", "stark_mobile", out, "--precision", "int8", "--calibrate", "dog.mp4")
+    assert done.code == 0 and f"wrote {out}" in done.out
+    assert ("warning: no clip of --calibrate is annotated" in done.err) == (success is None)
