@@ -233,13 +233,20 @@ async function nextDoubtful() {
 }
 
 /** Move or resize the chosen box by whole pixels; without a box, put one in the middle. */
-function nudge(dx, dy, isResize) {
+/** The box that the keys moved last, until the server has shown it: quick keys go on from it, not from an older answer. */
+let nudged = null;
+
+async function nudge(dx, dy, isResize) {
   const target = model.chosenTarget;
-  const box = target && model.box(target);
+  const frame = model.frame;
+  const isOn = nudged && target && nudged.id === target.id && nudged.frame === frame;
+  const box = isOn ? nudged.box : target && model.box(target);
   if (!box || model.tracking) return;
   const [x, y, w, h] = box;
   const moved = isResize ? [x, y, Math.max(1, w + dx), Math.max(1, h + dy)] : [x + dx, y + dy, w, h];
-  ask("set_box", { target: target.id, frame: model.frame, box_xywh: moved });
+  const mine = nudged = { id: target.id, frame, box: moved };
+  await ask("set_box", { target: target.id, frame, box_xywh: moved });
+  setTimeout(() => { if (nudged === mine) nudged = null; }, 200);
 }
 
 function boxInTheMiddle() {
