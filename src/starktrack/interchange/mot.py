@@ -67,12 +67,16 @@ def read_mot(path: Path, info: VideoInfo) -> VideoTracks:
             attributes={_IGNORED: "true"} if not is_result and conf == 0 else {},
         )
         builder.add(target, seen, where, label)
-    info = _info(folder / "seqinfo.ini") if path.is_dir() or file.parent.name == "gt" else {}
+    entries: dict[str, str] = (
+        _info(folder / "seqinfo.ini") if path.is_dir() or file.parent.name == "gt" else {}
+    )
     where = f"{folder / 'seqinfo.ini'}:"
-    size = [Value(info[key], f"{where} {key}").integer(1) for key in ("imheight", "imwidth") if key in info]
-    length, rate = info.get("seqlength"), info.get("framerate")
+    size = [
+        Value(entries[key], f"{where} {key}").integer(1) for key in ("imheight", "imwidth") if key in entries
+    ]
+    length, rate = entries.get("seqlength"), entries.get("framerate")
     return builder.build(
-        name=info.get("name", ""),
+        name=entries.get("name", ""),
         size_hw=(size[0], size[1]) if len(size) == 2 else None,
         num_frames=None if length is None else Value(length, f"{where} seqLength").integer(0),
         frame_rate=None if rate is None else Value(rate, f"{where} frameRate").number(0.001),
