@@ -92,7 +92,7 @@ def test_what_cannot_be_saved_or_started_is_refused_first(starktrack, clip_file,
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     cases = {
-        ("--box", "1,2,3,4", "--boxes", two_targets): "give either --box X,Y,W,H or --boxes FILE or --select",
+        ("--box", "1,2,3,4", "--boxes", two_targets): "give one of --box X,Y,W,H",
         ("--boxes", tmp_path / "none.xml"): "which is not there",
         ("--boxes", two_targets, "--start-frame", 10): "must hold a box in frame 10 or later",
         (

@@ -260,6 +260,8 @@ def test_a_run_that_is_stopped_goes_on_and_gives_the_same_files(work, how):
         env=environment(work, SECONDS_A_FRAME="0.3"),
         stderr=subprocess.PIPE,
         text=True,
+        # A starter in the background leaves its children an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     # The first two are written and in the journal, the others are in work.
     journal = work / "out/journal.jsonl"

@@ -126,6 +126,7 @@ def test_a_node_that_is_killed_loses_doubles_and_changes_nothing(work, cluster):
 
 def test_without_ray_the_extra_is_named(work, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    monkeypatch.delitem(__import__("sys").modules, "mine", raising=False)  # of another test
     manifest = write_manifest(work, [row(0)])
     with pytest.raises(MissingExtraError, match=r"a batch on Ray needs the package ray.*starktrack\[ray\]"):
         starktrack.batch(manifest, work / "out", tracker="mine:Right", on="ray")
