@@ -29,7 +29,7 @@ ALLOWED = {
     | {"api", "engines", "explanation", "geometry", "data", "interchange"}
     | {"tracking.overlay", "tracking.protocol", "tracking.refinement"},
     "models": BASE | {"config", "geometry"},
-    "evaluation": BASE | {"config", "geometry", "data"},
+    "evaluation": BASE | {"config", "geometry", "data", "interchange"},
     "tracking": BASE | {"config", "geometry", "data"},
     "kinds": BASE | {"config", "data", "models", "tracking.protocol"} | KINDS_MAY_TRAIN_WITH,
     "training": BASE | {"config", "geometry", "data", "kinds", "models"},

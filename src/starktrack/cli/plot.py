@@ -20,7 +20,9 @@ class Picture(StrEnum):
 
 
 def plot(
-    results: Annotated[list[str], typer.Argument(help="One tracker each: a folder or zip, or NAME=PATH.")],
+    results: Annotated[
+        list[str], typer.Argument(help="One tracker each: a folder, zip or file, or NAME=PATH.")
+    ],
     annotations: Annotated[
         list[str], typer.Option(help="The data set's folder or zip; DATASET=PLACE for each of a union.")
     ],

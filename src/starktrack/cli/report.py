@@ -11,7 +11,9 @@ from starktrack.workflows import report as workflow
 
 
 def report(
-    results: Annotated[list[str], typer.Argument(help="One tracker each: a folder or zip, or NAME=PATH.")],
+    results: Annotated[
+        list[str], typer.Argument(help="One tracker each: a folder, zip or file, or NAME=PATH.")
+    ],
     annotations: Annotated[
         list[str],
         typer.Option(

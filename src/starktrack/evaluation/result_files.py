@@ -1,15 +1,16 @@
 """Reads a tracker's boxes from files in the format and with the names of any toolkit.
 
-Understood: our own (`data/results/folder.py`), pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k
+Understood: our own (`data/formats/result_folder.py`), pytracking and STARK (`<seq>.txt`, `<seq>_time.txt`), the got10k
 toolkit (`<seq>/<seq>_001.txt`), pysot and LaSOT (`<seq>.txt`), VOT (`<seq>/<seq>_001.txt` that starts with a
-code, or the binary `.bin`); in folders or zips.
+code, or the binary `.bin`), in folders or zips; and every format of `annotated_files`, in folders.
 """
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +22,7 @@ from starktrack.data.formats.result_folder import FAILURES, STAGES
 from starktrack.data.sources.vot import region_box
 from starktrack.data.sources.zip_table import is_leftover
 from starktrack.errors import ResultFileError
+from starktrack.evaluation import annotated_files
 from starktrack.evaluation.text_files import TextPlace, open_place
 from starktrack.evaluation.vot_regions import parse_region
 
@@ -28,12 +30,16 @@ _PREFIXES = re.compile(r"^(uav123|uav|nfs|otb|tc128|tpl|tlp|lasot|trackingnet|go
 """Prefixes of sequence names in toolkits and unions of data sets; `tpl` is TC128."""
 
 _SUFFIXES = (".txt", ".bin")
+_KINDS = frozenset({*_SUFFIXES, *annotated_files.SUFFIXES})
 
 _UNNUMBERED = {"Human4": "Human4_2"}
 """got10k's names of targets that other toolkits number; it drops the empty file of Human4's first target."""
 
 _ASIDE = re.compile(r"_(time|all_boxes|all_scores|object_presence_scores|confidence|times)$")
 _REPETITION = re.compile(r"_(\d{3})$")
+
+SizeOf: TypeAlias = Callable[[str], tuple[int, int] | None]
+"""Gives height and width of a sequence's frames by its name, or None where they are not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,22 +57,27 @@ class TrackerResults:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> TrackerResults:
+def read_results(
+    root: Path, names: Iterable[str], repetition: int = 1, *, size_of: SizeOf = lambda name: None
+) -> TrackerResults:
     """Return the boxes of the named sequences that a folder or zip holds; others are left out.
 
     Names match whatever separates their number (`Jogging_1`, `Jogging.1`, `Jogging-1`), and with or without a
     data set's prefix (`uav_bike1`, `uav123_bike1`).
 
     Args:
-        root: One tracker's folder or zip.
+        root: One tracker's folder or zip, or one annotated video.
         names: Of the sequences, as the data set spells them.
         repetition: Which run to read where a tracker ran several times (`_001`, `_002` …).
+        size_of: The size of the frames of a sequence, for formats that do not hold it (YOLO, Label Studio).
 
     Raises:
         ResultFileError: The place is missing, a file is damaged or shorter than it was written, or two files
             claim one sequence.
+        AnnotationError: An annotated video is damaged.
     """
-    place = open_place(root, frozenset({*_SUFFIXES, ".json"}), "results")
+    names = list(names)
+    place = open_place(root, _KINDS, "results")
     wanted = _spellings(names)
     boxes: dict[str, PurePosixPath] = {}
     times: dict[str, PurePosixPath] = {}
@@ -74,29 +85,38 @@ def read_results(root: Path, names: Iterable[str], repetition: int = 1) -> Track
         found = times if path.stem.endswith(("_time", "_times")) or path.parent.name == "times" else boxes
         name = _sequence_of(path, wanted, repetition)
         if name is not None and found.setdefault(name, path) != path:
-            raise ResultFileError(
-                f"{root} must hold one file per sequence, got {found[name]} and {path} for {name}; "
-                "name the folder of one tracker"
-            )
-    if not boxes:
+            raise _claimed_twice(root, name, found[name], path)
+    annotated: dict[str, tuple[Path, int | None]] = {}
+    for name, file, target_id in annotated_files.find_results(root, names, plain_name):
+        text = boxes.pop(name, None)  # a text file of MOTChallenge is found in both ways
+        for other in (annotated.get(name, (file, None))[0], file if text is None else place.files[text]):
+            if other != file:
+                raise _claimed_twice(root, name, other, file)
+        annotated[name] = (file, target_id)
+    if not boxes and not annotated:
         raise ResultFileError(
-            f"{root} must hold <seq>.txt or <seq>/<seq>_001.txt of the data set, got none of its names"
+            f"{root} must hold <seq>.txt, <seq>/<seq>_001.txt or an annotated video <seq>.csv, .xml … of the data set, "
+            "got none of its names; unpack annotated videos"
         )
     return TrackerResults(
-        {name: _read_boxes(place, path) for name, path in boxes.items()},
+        {name: _read_boxes(place, path) for name, path in boxes.items()}
+        | {name: annotated_files.read_boxes(*where, size_of(name)) for name, where in annotated.items()},
         {name: _read_times(place, path) for name, path in times.items()},
-        {name: f"{place.label}/{path}" for name, path in boxes.items()},
+        {name: f"{place.label}/{path}" for name, path in boxes.items()}
+        | {name: str(path) for name, (path, _) in annotated.items()},
     )
 
 
-def read_repetitions(root: Path, names: Iterable[str]) -> list[TrackerResults]:
+def read_repetitions(
+    root: Path, names: Iterable[str], *, size_of: SizeOf = lambda name: None
+) -> list[TrackerResults]:
     """Return every run that a folder or zip holds of a tracker that ran several times (`_001`, `_002` …).
 
     Raises:
         ResultFileError: As `read_results`, or some sequences were run more often than others.
     """
     names = list(names)
-    place = open_place(root, frozenset(_SUFFIXES), "results")
+    place = open_place(root, _KINDS, "results")
     wanted = _spellings(names)
     runs: dict[str, set[int]] = {}
     for path in filter(_is_result, place.files):
@@ -113,7 +133,8 @@ def read_repetitions(root: Path, names: Iterable[str]) -> list[TrackerResults]:
                 f"{root} must hold the same runs of every sequence, got {sorted(runs[first])} of {first} and "
                 f"{sorted(numbers)} of {name}; finish them, or move the others away"
             )
-    return [read_results(root, names, number) for number in sorted(runs.get(first, {1}))]
+    numbers = sorted(runs.get(first, {1}))
+    return [read_results(root, names, number, size_of=size_of) for number in numbers]
 
 
 def plain_name(name: str) -> str:
@@ -136,6 +157,13 @@ def _spellings(names: Iterable[str]) -> dict[str, str]:
     plain = {plain_name(name): name for name in names}
     unnumbered = {short: plain[full] for short, full in _UNNUMBERED.items() if full in plain}
     return unnumbered | plain | {_spelt(name): name for name in names}
+
+
+def _claimed_twice(root: Path, name: str, first: object, second: object) -> ResultFileError:
+    return ResultFileError(
+        f"{root} must hold one file per sequence, got {first} and {second} for {name}; "
+        "name the folder of one tracker"
+    )
 
 
 def _is_result(path: PurePosixPath) -> bool:

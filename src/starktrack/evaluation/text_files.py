@@ -55,7 +55,7 @@ def read_names(path: Path) -> list[str]:
 
 
 def open_place(root: Path, kinds: frozenset[str] | None, what: str) -> TextPlace:
-    """Return the files of these kinds (`.txt` …; None for all) in a folder or zip.
+    """Return the files of these kinds (`.txt` …; None for all) in a folder or zip, or the one file of such a kind.
 
     Raises:
         ResultFileError: The place is missing or neither folder nor zip.
@@ -64,6 +64,8 @@ def open_place(root: Path, kinds: frozenset[str] | None, what: str) -> TextPlace
         files: dict[PurePosixPath, Path | bytes] = {}
         files |= {PurePosixPath(path.relative_to(root)): path for path in _files(root, kinds)}
         return TextPlace(str(root), files)
+    if kinds and root.suffix in kinds and root.is_file():
+        return TextPlace(str(root.parent), {PurePosixPath(root.name): root})
     try:
         with zipfile.ZipFile(root) as archive:
             return TextPlace(str(root), dict(_members(archive, kinds)))

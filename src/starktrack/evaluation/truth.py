@@ -8,16 +8,17 @@ import numpy as np
 
 from starktrack.config.benchmarks import BENCHMARKS
 from starktrack.data.collection import ALL, open_benchmark
-from starktrack.data.sources.dataset import Dataset, Reader, VideoDataset, select
-from starktrack.data.sources.folders import open_folder
+from starktrack.data.sources.dataset import Dataset, Entry, Found, Reader, VideoDataset, select
+from starktrack.data.sources.folders import Folder, open_folder
 from starktrack.data.sources.frames_on_disk import MissingFrames
 from starktrack.data.sources.nfs import rows_of_frames
 from starktrack.data.sources.notu import PART_SPLITS, UnionDataset
-from starktrack.data.sources.plain import PLAIN
+from starktrack.data.sources.plain import PLAIN, find_boxes, read_boxes
 from starktrack.data.sources.registry import SOURCES
 from starktrack.data.sources.tables import has_area
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import DatasetError, nearest_name
+from starktrack.evaluation.annotated_files import find_truth, read_truth
 from starktrack.evaluation.dialects import Dialect
 
 
@@ -88,7 +89,7 @@ def _open(name: str, place: Path, split: str | None) -> Dataset:
     if name not in NAMES:
         raise DatasetError(f"unknown data set {name!r}{nearest_name(name, NAMES)}")
     if name == PLAIN.name:
-        return _require_some(PLAIN.open(open_folder(place), "all"), place)
+        return _require_some(_open_own(place), place)
     known, usual = ALIASES.get(name, (name, None))
     split = split or usual
     if known not in FLAT:
@@ -107,6 +108,37 @@ def _open_flat(name: str, place: Path, split: str, wanted: Sequence[str]) -> Dat
     entries = {own: replace(entry, name=own) for own, entry in entries.items()}
     found = select(list(entries) if name == "trackingnet" else wanted, entries)
     return VideoDataset(name, split, found, Reader(plain.reader.read))
+
+
+def _open_own(place: Path) -> Dataset:
+    """Return the sequences of text files of boxes, and of annotated videos, which are read at once."""
+    annotated = {path: read_truth(path) for path in find_truth(place)}
+    sequences: dict[str, VideoSequence] = {}
+    entries = (
+        () if place in annotated else find_boxes(open_folder(place), "all", frozenset(annotated)).entries
+    )
+    for path, found in annotated.items():
+        for sequence in found:
+            if sequence.name in sequences or any(sequence.name == entry.name for entry in entries):
+                raise DatasetError(
+                    f"{place} must hold each sequence once, got {sequence.name} again in {path}"
+                )
+            sequences[sequence.name] = sequence
+            folder = Folder(path.parent)
+            entries += (Entry(sequence.name, folder, folder, path.name),)
+
+    def read(entry: Entry) -> VideoSequence:
+        return sequences[entry.name] if entry.name in sequences else read_boxes(entry)
+
+    return VideoDataset(PLAIN.name, "all", Found(entries, ()), Reader(read))
+
+
+def frame_size_hw(sequence: VideoSequence) -> tuple[int, int] | None:
+    """Return height and width of the frames, or None where neither the annotation nor a frame tells."""
+    if sequence.benchmark.resolution_wh is None and isinstance(sequence.frames, MissingFrames):
+        return None
+    width, height = sequence.size_wh
+    return height, width
 
 
 def _require_some(dataset: Dataset, place: Path) -> Dataset:

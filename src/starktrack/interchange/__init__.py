@@ -10,7 +10,7 @@ from starktrack.interchange.building import TrackBuilder
 from starktrack.interchange.detections import from_detections, to_detections
 from starktrack.interchange.format import KEEPS, Format, losses, reduced
 from starktrack.interchange.recording import TrackRecorder
-from starktrack.interchange.registry import FORMATS, check_place, detect, format_named, read, write
+from starktrack.interchange.registry import FORMATS, check_place, detect, format_named, read, recognise, write
 from starktrack.interchange.sequences import from_sequences, to_sequences
 from starktrack.interchange.tracks import Mask, Observation, Polygon, Rectangle, Track, VideoTracks
 
@@ -33,6 +33,7 @@ __all__ = [
     "from_sequences",
     "losses",
     "read",
+    "recognise",
     "reduced",
     "to_detections",
     "to_sequences",

@@ -138,13 +138,27 @@ def detect(path: str | Path) -> str:
     path = Path(path)
     if not path.exists():
         raise AnnotationError(f"annotations must be a file or a folder, got {path}, which is not there")
+    name = recognise(path)
+    if name is None:
+        raise AnnotationError(
+            f"{path} must hold one of the formats {', '.join(FORMATS)}, got none; name it if it does"
+        )
+    return name
+
+
+def recognise(path: Path) -> str | None:
+    """Return the name of the format that a file or folder holds, or None where none matches.
+
+    Raises:
+        AnnotationError: A file `.json` that is no JSON, or no text.
+
+    Example:
+        >>> _ = Path("notes.txt").write_text("buy milk")
+        >>> recognise(Path("notes.txt")) is None
+        True
+    """
     content = read_json(path) if path.is_file() and path.suffix.lower() == ".json" else None
-    for each in FORMATS.values():
-        if each.matches(path, content):
-            return each.name
-    raise AnnotationError(
-        f"{path} must hold one of the formats {', '.join(FORMATS)}, got none; name it if it does"
-    )
+    return next((each.name for each in FORMATS.values() if each.matches(path, content)), None)
 
 
 def format_named(name: str) -> Format:

@@ -17,7 +17,7 @@ from starktrack.evaluation.published import published_for
 from starktrack.evaluation.result_files import read_results
 from starktrack.evaluation.scoring import Evaluation, score_sequence
 from starktrack.evaluation.text_files import read_names
-from starktrack.evaluation.truth import matched_to
+from starktrack.evaluation.truth import frame_size_hw, matched_to
 from starktrack.evaluation.vot_anchors import AnchorScore
 from starktrack.evaluation.vot_longterm import LongTermScore
 from starktrack.workflows.callbacks import Note
@@ -154,7 +154,10 @@ def _draw_sequence(
             f"--sequence must be one of {dataset.name}{nearest_name(name, dataset.names)}, got {name!r}"
         )
     ((rules, (truth,)),) = read_truth(dataset, [name], toolkit=toolkit).parts.values()
-    found = {tracker: read_results(place, [name]).boxes_xywh[name] for tracker, place in places.items()}
+    found = {
+        tracker: read_results(place, [name], size_of=lambda _: frame_size_hw(truth)).boxes_xywh[name]
+        for tracker, place in places.items()
+    }
     matched = {who: matched_to(truth, len(rows)) for who, rows in found.items()}
     overlaps = {who: score_sequence(rows, matched[who], rules).overlap for who, rows in found.items()}
     shift = 1 if rules.first_frame == "left_out" else 0

@@ -15,7 +15,7 @@ from starktrack.evaluation.dialects import Dialect, dialect
 from starktrack.evaluation.metrics import frames_per_second
 from starktrack.evaluation.result_files import TrackerResults, read_repetitions
 from starktrack.evaluation.scoring import Evaluation, evaluate, join
-from starktrack.evaluation.truth import missing_labels, scored_sequences
+from starktrack.evaluation.truth import frame_size_hw, missing_labels, scored_sequences
 from starktrack.workflows.callbacks import Note
 
 DEFAULT_DIALECTS = {"got10k": "got10k", "trackingnet": "trackingnet"}
@@ -99,7 +99,8 @@ def score_results(tracker: str, results: Path, truth: Truth, *, on_note: Note | 
     Raises:
         ResultFileError: A result is missing, damaged, or breaks a rule of its dialect; names the file.
     """
-    runs = read_repetitions(results, [sequence.name for sequence in truth.sequences])
+    sequences = {sequence.name: sequence for sequence in truth.sequences}
+    runs = read_repetitions(results, sequences, size_of=lambda name: frame_size_hw(sequences[name]))
     scored = [_score_run(tracker, run, truth) for run in runs]
     if len(scored) == 1:
         return scored[0]

@@ -7,6 +7,7 @@ labels of GOT-10k are read where they lie beside the boxes.
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -27,9 +28,13 @@ _NOT_SEQUENCES = frozenset({"list", "readme", "full_occlusion", "out_of_view", "
 _DEPTH = 5
 
 
-def _find(root: Folder, split: str) -> Found:
+def find_boxes(root: Folder, split: str, left_out: frozenset[Path] = frozenset()) -> Found:
+    """Return the files of boxes below a folder, without those at or below some places."""
     found: dict[str, Entry] = {}
     for name, folder, file in _files(root, str(root).rpartition("/")[2].removesuffix(".zip"), _DEPTH):
+        path = folder.path / file
+        if not left_out.isdisjoint((path, *path.parents)):
+            continue
         entry = Entry(name, folder.below(name), folder, file)
         if found.setdefault(name, entry) is not entry:
             places = f"{found[name].labels.label(found[name].annotation)} and {folder.label(file)}"
@@ -55,7 +60,8 @@ def _sequence_name(file: str, folder: str) -> str | None:
     return stem if dot and ending == "txt" and stem.lower() not in _NOT_SEQUENCES else None
 
 
-def _read(entry: Entry) -> VideoSequence:
+def read_boxes(entry: Entry) -> VideoSequence:
+    """Return the sequence of a file of boxes."""
     text, label = entry.labels.read_text(entry.annotation), entry.labels.label(entry.annotation)
     with named_errors(label, DatasetError):
         if text.partition("\n")[0].count(",") == 7:
@@ -67,4 +73,4 @@ def _read(entry: Entry) -> VideoSequence:
     return labelled(entry, boxes, MissingFrames(f"the pictures of {entry.name}", len(boxes)))
 
 
-PLAIN = video_spec("custom", "boxes of one's own", ("all",), _find, Reader(_read))
+PLAIN = video_spec("custom", "boxes of one's own", ("all",), find_boxes, Reader(read_boxes))
