@@ -111,6 +111,7 @@ def test_foreign_and_hundreds_of_sockets_leave_a_real_server_up(workplace, start
         except InvalidStatus:
             refused += 1
     assert len(sockets) == MOST_SOCKETS and refused == 200 - MOST_SOCKETS
+    assert sockets[0].recv(timeout=60) == '{"type":"whole"}'
     sockets[0].send("[" * 900_000)
     assert "must be JSON" in sockets[0].recv(timeout=60)
     sockets[1].send("x" * 2_000_000)

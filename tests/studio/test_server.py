@@ -56,13 +56,11 @@ class Page:
                     rows |= block["rows"]
         return rows
 
-    def wait_for_rows(self, target=0, at_least=1):
+    def wait_for_rows(self, target=0):
         return self.wait(
             lambda message: (
                 message["type"] == "rows"
-                and any(
-                    each["target"] == target and len(each["rows"]) >= at_least for each in message["blocks"]
-                )
+                and any(each["target"] == target and each["rows"] for each in message["blocks"])
             )
         )
 
@@ -176,6 +174,22 @@ def test_a_tracker_can_be_paused_and_stopped_and_nothing_else_changes_meanwhile(
         assert at < NUM_FRAMES - 1 and len(page.boxes()) < NUM_FRAMES
 
 
+def test_a_page_gets_the_frames_that_changed_before_the_answer(page):
+    page.ask("add_target", frame=0, box_xywh=[1, 1, 5, 5])
+    for action, values, changed in (
+        ("set_box", {"frame": 9, "box_xywh": [2, 2, 5, 5]}, (9, 9)),
+        ("interpolate", {"first": 0, "last": 9}, (1, 8)),
+        ("undo", None, (1, 8)),
+        ("rename", {"name": "square"}, None),
+        ("set_box", {"frame": 9, "box_xywh": [2, 2, 5, 5]}, None),
+    ):
+        page.seen.clear()
+        page.ask(action, **({} if values is None else {"target": 0, **values}))
+        assert page.seen[-1]["type"] == "done"
+        blocks = [block for message in page.seen if message["type"] == "rows" for block in message["blocks"]]
+        assert [(block["first"], block["last"]) for block in blocks] == ([changed] if changed else [])
+
+
 def test_two_pages_see_each_others_work(client):
     address = "/api/socket?path=square.mp4"
     with client.websocket_connect(address) as one, client.websocket_connect(address) as two:
@@ -183,7 +197,7 @@ def test_two_pages_see_each_others_work(client):
         first.ask("add_target", frame=0, box_xywh=[1, 1, 5, 5])
         second.wait_for_rows()
         second.ask("set_box", target=0, frame=4, box_xywh=[2, 2, 5, 5])
-        first.wait_for_rows(at_least=2)
+        first.wait(lambda message: message["type"] == "rows" and message["blocks"][0]["first"] == 4)
         assert sorted(first.boxes()) == sorted(second.boxes()) == [0, 4]
 
 
@@ -307,12 +321,14 @@ def test_uploads_are_videos_whole_and_small_enough(client, workplace, square_cli
         '{"action": "track", "targets": {}, "frame": 0}',
         '{"action": "track", "targets": [], "frame": null}',
         '{"action": "next_doubtful", "after": []}',
+        '{"action": "next_doubtful", "after": Infinity}',
+        '{"action": "next_doubtful", "after": -1e9}',
         '{"action": "undo", "more": 1}',
         "[" * 100_000,
     ],
 )
 def test_malformed_messages_are_answered_with_an_error_and_nothing_else_happens(page, text):
-    page.wait(lambda message: message["type"] == "project")
+    page.wait(lambda message: message["type"] == "whole")
     page.socket.send_text(text)
     assert page.wait(lambda message: True)["type"] == "error"
     assert page.ask("undo")["type"] == "done"

@@ -44,7 +44,7 @@ async def serve_page(studio: "Studio", socket: WebSocket) -> None:
     sender: asyncio.Task[None] | None = None
     try:
         session = await studio.session(socket.query_params.get("path", ""))
-        for message in (session.description(), *session.all_rows()):
+        for message in (session.description(), *session.all_rows(), {"type": "whole"}):
             listener(message)
         session.listeners.add(listener)
         sender = asyncio.create_task(_send_all(session, socket, queue))
@@ -107,7 +107,10 @@ def _do(session: Session, text: str) -> Mapping[str, Any] | None:
         elif action in ("pause", "resume"):
             result = session.pause(is_paused=action == "pause")
         elif action == "next_doubtful":
-            found = session.project.doubtful(int(message.get("after", -1)))
+            after = message.get("after", -1)
+            if not isinstance(after, int) or isinstance(after, bool) or after < -1:
+                raise InputError(f"next_doubtful goes on after a frame's number, got {str(after)[:40]}")
+            found = session.project.doubtful(after)
             result = None if found is None else {"target": found[0], "frame": found[1]}
         else:
             result = session.apply(str(action), message)

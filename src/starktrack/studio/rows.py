@@ -69,6 +69,19 @@ def decode_rows(target: Target, first: int, last: int, content: bytes) -> None:
     target.scores[held], target.kinds[held], target.states[held] = scores, kinds, states
 
 
+def changed_frames(before: Target | None, now: Target) -> tuple[int, int] | None:
+    """Return the first and last frame in which a target is not what it was; None where there is none."""
+    if before is now:
+        return None
+    if before is None:
+        return 0, len(now.kinds) - 1
+    differs = (before.kinds != now.kinds) | (before.states != now.states)
+    differs |= before.scores.view(np.uint32) != now.scores.view(np.uint32)
+    differs |= (before.boxes_xywh.view(np.uint32) != now.boxes_xywh.view(np.uint32)).any(axis=1)
+    frames = np.flatnonzero(differs)
+    return (int(frames[0]), int(frames[-1])) if len(frames) else None
+
+
 def rows_message(targets: Mapping[int, Target], blocks: Iterable[tuple[int, int, int]]) -> bytes:
     """Return the message that gives a page the rows of (target, first, last); targets that are gone are left out.
 

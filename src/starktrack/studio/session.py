@@ -16,7 +16,7 @@ from starktrack.errors import InputError, StarktrackError
 from starktrack.studio.limits import check_video
 from starktrack.studio.pictures import Pictures
 from starktrack.studio.project import Kind, Project, Target
-from starktrack.studio.rows import rows_message
+from starktrack.studio.rows import changed_frames, rows_message
 from starktrack.studio.run import DIRECTIONS, Run, Tracker
 from starktrack.studio.store import ProjectStore
 
@@ -161,10 +161,10 @@ class Session:
 
     def _announce(self, before: Mapping[int, Target]) -> None:
         self.notify({"type": "targets", **self._standing()})
-        last = self.project.num_frames - 1
-        changed = [key for key, target in self.project.targets.items() if before.get(key) is not target]
-        if changed:
-            self.notify({"type": "rows", "blocks": [(key, 0, last) for key in changed]})
+        changed = {key: changed_frames(before.get(key), now) for key, now in self.project.targets.items()}
+        blocks = [(key, *frames) for key, frames in changed.items() if frames is not None]
+        if blocks:
+            self.notify({"type": "rows", "blocks": blocks})
         self.save_soon()
 
     def take(self, targets: Sequence[Target]) -> None:

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from starktrack.errors import InputError
 from starktrack.files import named_write
 from starktrack.studio.project import Project, Target, clean_colour, clean_name
@@ -26,6 +24,7 @@ from starktrack.studio.project_file import (
     unpack_rows,
     write_project,
 )
+from starktrack.studio.rows import changed_frames
 
 JOURNAL_SUFFIX = ".starktrack.journal"
 
@@ -214,16 +213,7 @@ def _apply(project: Project, record: Mapping[str, Any]) -> bool:
 
 def _changed(saved: Target | None, now: Target, written: _Range | None) -> _Range | None:
     """Return the first and last frame that a file with the saved target does not hold as they are now."""
-    ranges = [] if written is None else [written]
-    if saved is None:
-        ranges.append((0, len(now.kinds) - 1))
-    elif saved is not now:
-        differs = (saved.kinds != now.kinds) | (saved.states != now.states)
-        differs |= saved.scores.view(np.uint32) != now.scores.view(np.uint32)
-        differs |= (saved.boxes_xywh.view(np.uint32) != now.boxes_xywh.view(np.uint32)).any(axis=1)
-        frames = np.flatnonzero(differs)
-        if len(frames):
-            ranges.append((int(frames[0]), int(frames[-1])))
+    ranges = [found for found in (written, changed_frames(saved, now)) if found is not None]
     if not ranges:
         return None
     return min(first for first, _ in ranges), max(last for _, last in ranges)

@@ -5,15 +5,20 @@ import { fetchJson } from "./link.js";
 const $ = (id) => document.getElementById(id);
 
 export class Files {
-  constructor(model, { onOpen, onError, onDone }) {
+  constructor(model, actions, { onOpen, onError, onDone }) {
     Object.assign(this, { model, onOpen, onError, onDone });
     this.mostBytes = Infinity;
     $("list-close").addEventListener("click", () => $("list").close());
     $("upload").addEventListener("change", () => { const [file] = $("upload").files; if (file) this.upload(file); $("upload").value = ""; });
-    $("export").addEventListener("change", () => { this.export($("export").value); $("export").value = ""; });
+    // Files are made of what was done before; they take long, so nothing waits for them.
+    $("export").addEventListener("change", () => {
+      const name = $("export").value;
+      actions.add(() => { this.export(name); });
+      $("export").value = "";
+    });
     $("import-file").addEventListener("change", () => {
       const [file] = $("import-file").files;
-      if (file) this.import(file);
+      if (file) actions.add(() => { this.import(file); });
       $("import-file").value = "";
     });
     for (const name of ["dragover", "drop"]) {

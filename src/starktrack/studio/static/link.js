@@ -14,6 +14,7 @@ export class Link {
   open(path) {
     this.path = path;
     if (this.socket) { this.socket.onclose = null; this.socket.close(); }
+    this.giveUp();
     this.connect();
   }
 
@@ -26,11 +27,16 @@ export class Link {
     socket.onmessage = ({ data }) => this.take(typeof data === "string" ? JSON.parse(data) : { type: "rows", content: data });
     socket.onclose = () => {
       this.onStanding(false);
-      for (const { reject } of this.waiting.values()) reject(new Error("The server is not there; it is asked again."));
-      this.waiting.clear();
+      this.giveUp();
       setTimeout(() => { if (this.socket === socket) this.connect(); }, this.delay);
       this.delay = Math.min(8000, 2 * this.delay);
     };
+  }
+
+  /** Fail what was asked and will not be answered any more. */
+  giveUp() {
+    for (const { reject } of this.waiting.values()) reject(new Error("The server is not there; it is asked again."));
+    this.waiting.clear();
   }
 
   take(message) {

@@ -1,5 +1,6 @@
 // The page: joins model, stage, timeline and the server.
 
+import { Actions } from "./actions.js";
 import { Files } from "./files.js";
 import { KIND, Model } from "./model.js";
 import { Link, fetchJson } from "./link.js";
@@ -9,14 +10,17 @@ import { Timeline } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
 const model = new Model();
-const link = new Link(take, (isThere) => { if (!isThere) say("The server is not there. Start it again: the page goes on by itself."); else quiet(); });
-const stage = new Stage($("picture"), model, {
-  onNew: (box) => newTarget(box),
-  onBox: ({ choose, target, box }) => { if (choose !== undefined) choose_(choose); else ask("set_box", { target, frame: model.frame, box_xywh: box }); },
+const actions = new Actions(say);
+const link = new Link(take, (isThere) => {
+  if (isThere) quiet(); else { actions.hold(false); say("The server is not there. Start it again: the page goes on by itself."); }
+});
+const stage = new Stage($("picture"), model, actions, {
+  onChoose: choose_,
+  onBox: (target, box) => (target === null ? newTarget(box) : ask("set_box", { target, frame: model.frame, box_xywh: box })),
   onError: say,
 });
-const timeline = new Timeline($("timeline"), model, (frame, target) => { if (target !== null) choose_(target); go(frame); });
-const files = new Files(model, { onOpen: (path) => open(path), onError: say, onDone: (words) => { $("saved").textContent = words; } });
+const timeline = new Timeline($("timeline"), model, (frame, target) => actions.add(() => { if (target !== null) choose_(target); go(frame); }));
+const files = new Files(model, actions, { onOpen: (path) => actions.add(() => open(path)), onError: say, onDone: (words) => { $("saved").textContent = words; } });
 const overlay = new Overlay($("overlay"), $("overlay-note"), model, () => redraw());
 stage.overlay = overlay;
 model.onRows = (target, first, last) => timeline.touch(target, first, last);
@@ -49,12 +53,15 @@ function redraw() {
 
 function take(message) {
   if (message.type === "project") {
+    actions.hold(true); // also where the server came back by itself
     model.begin({ ...message, path: link.path });
     stage.begin();
     timeline.forget();
     overlay.clear();
     controls(message);
     go(Math.min(model.frame, message.num_frames - 1));
+  } else if (message.type === "whole") {
+    actions.hold(false);
   } else if (message.type === "targets") {
     const wasTracking = model.tracking;
     model.list(message);
@@ -138,23 +145,23 @@ function targetRow(target, number) {
   pick.textContent = String(number + 1);
   pick.setAttribute("aria-label", `Choose ${target.name}`);
   pick.setAttribute("aria-pressed", String(target.id === model.chosen));
-  pick.addEventListener("click", () => choose_(target.id));
+  pick.addEventListener("click", () => actions.add(() => choose_(target.id)));
   const name = document.createElement("input");
   name.type = "text";
   name.value = target.name;
   name.maxLength = 200;
   name.setAttribute("aria-label", `Name of target ${number + 1}`);
-  name.addEventListener("change", () => ask("rename", { target: target.id, name: name.value }));
+  name.addEventListener("change", () => actions.add(() => ask("rename", { target: target.id, name: name.value })));
   const colour = document.createElement("input");
   colour.type = "color";
   colour.value = target.colour;
   colour.setAttribute("aria-label", `Colour of ${target.name}`);
-  colour.addEventListener("change", () => ask("rename", { target: target.id, name: target.name, colour: colour.value }));
+  colour.addEventListener("change", () => actions.add(() => ask("rename", { target: target.id, name: target.name, colour: colour.value })));
   row.append(pick, colour, name);
   return row;
 }
 
-// What a person does.
+// What a person does. Everything here runs as an action, so it reads a model that holds all that was done before.
 
 function choose_(id) {
   if (!model.targets.has(id)) return;
@@ -196,7 +203,7 @@ function play() {
   $("play").textContent = "Stop playing";
   playing = setInterval(() => {
     if (model.frame >= model.video.num_frames - 1) { play(); return; }
-    if (stage.loading.size < 3) go(model.frame + 1);
+    if (stage.loading.size < 3 && actions.isIdle) go(model.frame + 1);
   }, 1000 / (model.video.frame_rate || 25));
 }
 
@@ -210,7 +217,7 @@ async function track(direction) {
 }
 
 function frameTool(action, values) {
-  if (model.chosen !== null && !model.tracking) ask(action, { target: model.chosen, ...values });
+  return model.chosen === null || model.tracking ? undefined : ask(action, { target: model.chosen, ...values });
 }
 const markAbsent = () => frameTool("mark_absent", { frame: model.frame });
 const removeBox = () => frameTool("clear", { first: model.frame, last: model.frame });
@@ -219,11 +226,11 @@ const acceptAll = () => frameTool("accept", { first: 0, last: model.video.num_fr
 
 function interpolate() {
   const target = model.chosenTarget;
-  if (!target) return;
+  if (!target) return undefined;
   const first = model.nearestKey(-1, true);
   const last = target.kinds[model.frame] === KIND.KEY ? model.frame : model.nearestKey(1, true);
-  if (first === null || last === null) { say("Interpolation needs a key box before and one at or after this frame."); return; }
-  frameTool("interpolate", { first, last });
+  if (first === null || last === null) { say("Interpolation needs a key box before and one at or after this frame."); return undefined; }
+  return frameTool("interpolate", { first, last });
 }
 
 async function nextDoubtful() {
@@ -232,30 +239,22 @@ async function nextDoubtful() {
   else if (found) { choose_(found.target); go(found.frame); }
 }
 
-/** Move or resize the chosen box by whole pixels; without a box, put one in the middle. */
-/** The box that the keys moved last, until the server has shown it: quick keys go on from it, not from an older answer. */
-let nudged = null;
-
-async function nudge(dx, dy, isResize) {
+/** Move or resize the chosen box by whole pixels. */
+function nudge(dx, dy, isResize) {
   const target = model.chosenTarget;
-  const frame = model.frame;
-  const isOn = nudged && target && nudged.id === target.id && nudged.frame === frame;
-  const box = isOn ? nudged.box : target && model.box(target);
-  if (!box || model.tracking) return;
+  const box = target && model.box(target);
+  if (!box) return undefined;
   const [x, y, w, h] = box;
   const moved = isResize ? [x, y, Math.max(1, w + dx), Math.max(1, h + dy)] : [x + dx, y + dy, w, h];
-  const mine = nudged = { id: target.id, frame, box: moved };
-  await ask("set_box", { target: target.id, frame, box_xywh: moved });
-  setTimeout(() => { if (nudged === mine) nudged = null; }, 200);
+  return frameTool("set_box", { frame: model.frame, box_xywh: moved });
 }
 
 function boxInTheMiddle() {
-  if (!model.video || model.tracking) return;
+  if (!model.video || model.tracking) return undefined;
   const { width, height } = model.video;
   const side = Math.max(4, Math.round(Math.min(width, height) / 5));
   const box = [Math.round((width - side) / 2), Math.round((height - side) / 2), side, side];
-  if (stage.isNew || model.chosen === null) newTarget(box);
-  else ask("set_box", { target: model.chosen, frame: model.frame, box_xywh: box });
+  return stage.isNew || model.chosen === null ? newTarget(box) : frameTool("set_box", { frame: model.frame, box_xywh: box });
 }
 
 function nextOverlay() {
@@ -296,28 +295,28 @@ document.addEventListener("keydown", (event) => {
   const key = event.key;
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const isButton = event.target.matches("button, label");
-  let isOurs = true;
-  if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "z") ask(event.shiftKey ? "redo" : "undo");
-  else if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "y") ask("redo");
-  else if (event.ctrlKey || event.metaKey) isOurs = false;
-  else if (event.altKey && key in arrows) nudge(...arrows[key], event.shiftKey);
-  else if (key === "ArrowLeft" || key === "ArrowRight") go(model.frame + arrows[key][0] * (event.shiftKey ? 10 : 1));
-  else if (key === "Home") go(0);
-  else if (key === "End") go(model.video ? model.video.num_frames - 1 : 0);
-  else if (key === " " && !isButton) play();
-  else if (key === "Enter" && !isButton) acceptAll();
-  else if (key === "Escape") ask("stop");
-  else if (key === "Delete" || key === "Backspace") removeBox();
-  else if (key === "[" || key === "]") { const f = model.nearestKey(key === "[" ? -1 : 1); if (f !== null) go(f); }
-  else if (key === "+" || key === "=") stage.zoomBy(1.5);
-  else if (key === "-") stage.zoomBy(1 / 1.5);
-  else if (key === "0") stage.fit();
-  else if (/^[1-9]$/.test(key)) { const id = [...model.targets.keys()][Number(key) - 1]; if (id !== undefined) choose_(id); }
-  else {
-    const found = KEYS.find(([name, , run]) => run && name.toLowerCase() === key.toLowerCase());
-    if (found) found[2](); else isOurs = false;
-  }
-  if (isOurs) event.preventDefault();
+  const isCommand = event.ctrlKey || event.metaKey;
+  let run = null;
+  if (isCommand && key.toLowerCase() === "z") run = () => ask(event.shiftKey ? "redo" : "undo");
+  else if (isCommand && key.toLowerCase() === "y") run = () => ask("redo");
+  else if (isCommand) return;
+  else if (event.altKey && key in arrows) run = () => nudge(...arrows[key], event.shiftKey);
+  else if (key === "ArrowLeft" || key === "ArrowRight") run = () => go(model.frame + arrows[key][0] * (event.shiftKey ? 10 : 1));
+  else if (key === "Home") run = () => go(0);
+  else if (key === "End") run = () => go(model.video ? model.video.num_frames - 1 : 0);
+  else if (key === " " && !isButton) run = play;
+  else if (key === "Enter" && !isButton) run = acceptAll;
+  else if (key === "Escape") run = () => ask("stop");
+  else if (key === "Delete" || key === "Backspace") run = removeBox;
+  else if (key === "[" || key === "]") run = () => { const frame = model.nearestKey(key === "[" ? -1 : 1); if (frame !== null) go(frame); };
+  else if (key === "+" || key === "=") run = () => stage.zoomBy(1.5);
+  else if (key === "-") run = () => stage.zoomBy(1 / 1.5);
+  else if (key === "0") run = () => stage.fit();
+  else if (/^[1-9]$/.test(key)) run = () => choose_([...model.targets.keys()][Number(key) - 1]);
+  else run = KEYS.find(([name, , each]) => each && name.toLowerCase() === key.toLowerCase())?.[2];
+  if (!run) return;
+  event.preventDefault();
+  actions.add(run);
 });
 
 // Videos.
@@ -329,23 +328,31 @@ async function open(path) {
     history.replaceState(null, "", `#${encodeURIComponent(path)}`);
     model.video = null;
     model.frame = 0;
+    actions.hold(true); // until the rows are here
     link.open(path);
   } catch (error) { $("list-error").textContent = error.message; if (!$("list").open) say(error); }
 }
 
 const CLICKS = {
-  "open-list": () => files.list(), undo: () => ask("undo"), redo: () => ask("redo"),
+  "open-list": () => { files.list(); }, undo: () => ask("undo"), redo: () => ask("redo"),
   "help-button": () => $("help").showModal(), "help-close": () => $("help").close(),
   "message-close": quiet, "new-target": () => setNew(!stage.isNew), absent: markAbsent, "clear-box": removeBox, interpolate,
   cut: cutHere, accept: acceptAll, "delete-target": () => frameTool("delete_target", {}),
   first: () => go(0), back: () => go(model.frame - 1), forth: () => go(model.frame + 1), play,
   track: () => track("forward"), "track-back": () => track("backward"), "track-both": () => track("both"),
   stop: () => ask("stop"), doubtful: nextDoubtful,
-  pause: () => { const isPaused = $("pause").textContent === "Pause"; $("pause").textContent = isPaused ? "Go on" : "Pause"; ask(isPaused ? "pause" : "resume"); },
+  pause: () => {
+    const isPaused = $("pause").textContent === "Pause";
+    $("pause").textContent = isPaused ? "Go on" : "Pause";
+    return ask(isPaused ? "pause" : "resume");
+  },
 };
-for (const [id, run] of Object.entries(CLICKS)) $(id).addEventListener("click", run);
-$("frame").addEventListener("change", () => go(Number($("frame").value)));
-$("join").addEventListener("change", () => { if ($("join").value) frameTool("join", { other: Number($("join").value) }); });
+for (const [id, run] of Object.entries(CLICKS)) $(id).addEventListener("click", () => actions.add(run));
+$("frame").addEventListener("change", () => { const frame = Number($("frame").value); actions.add(() => go(frame)); });
+$("join").addEventListener("change", () => {
+  const other = Number($("join").value);
+  if ($("join").value) actions.add(() => frameTool("join", { other }));
+});
 $("keys").replaceChildren(...KEYS.flatMap(([key, what]) => {
   const term = document.createElement("dt");
   term.textContent = key;
@@ -364,5 +371,5 @@ if (start) {
     for (const each of $("overlay").querySelectorAll("[data-torch]")) { each.disabled = true; each.textContent += " (needs PyTorch)"; }
     $("overlay").title = 'Maps need PyTorch: pip install "starktrack[torch]"';
   }
-  if (wanted) open(wanted); else files.list();
+  if (wanted) actions.add(() => open(wanted)); else files.list();
 }

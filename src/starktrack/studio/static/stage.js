@@ -7,8 +7,8 @@ const TOUCH_HANDLE = 22;
 const MOST_BITMAPS = 48;
 
 export class Stage {
-  constructor(canvas, model, { onBox, onNew, onError }) {
-    Object.assign(this, { canvas, model, onBox, onNew, onError });
+  constructor(canvas, model, actions, { onBox, onChoose, onError }) {
+    Object.assign(this, { canvas, model, actions, onBox, onChoose, onError });
     this.overlay = null;
     this.pointers = new Map();
     this.pinch = null;
@@ -23,7 +23,7 @@ export class Stage {
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => this.up(event));
-    canvas.addEventListener("pointercancel", (event) => { this.pointers.delete(event.pointerId); this.pinch = null; this.drag = null; this.draw(); });
+    canvas.addEventListener("pointercancel", (event) => { this.pointers.delete(event.pointerId); this.pinch = null; this.forgetDrag(); });
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     new ResizeObserver(() => this.resize()).observe(canvas);
@@ -202,19 +202,52 @@ export class Stage {
       this.drag = { kind: "pan", start: [event.clientX, event.clientY], pan: [...this.pan] };
       return;
     }
-    const hit = this.isNew || this.model.tracking ? null : this.hit(start, event.pointerType === "touch");
+    this.actions.add(() => this.beginBox(start, event.pointerType === "touch"));
+  }
+
+  /** Take hold of the box under a point, or begin a new one. */
+  beginBox(start, isTouch) {
+    if (!this.model.video || this.model.tracking) return;
+    const hit = this.isNew ? null : this.hit(start, isTouch);
     if (hit) {
-      this.onBox({ choose: hit.target.id });
+      this.onChoose(hit.target.id);
       this.drag = { kind: hit.part, target: hit.target.id, start, from: hit.box, box: hit.box, isMoved: false };
-    } else if (!this.model.tracking) {
-      const chosen = this.isNew ? null : this.model.chosen;
-      this.drag = { kind: "draw", target: chosen, start, box: null, isMoved: false };
+    } else {
+      this.drag = { kind: "draw", target: this.isNew ? null : this.model.chosen, start, box: null, isMoved: false };
     }
+  }
+
+  /** Drag the box to a point of the image; a box that is there already moves from where it is now. */
+  dragBox(point) {
+    const { drag } = this;
+    if (!drag || drag.kind === "pan") return;
+    const [dx, dy] = [point[0] - drag.start[0], point[1] - drag.start[1]];
+    if (Math.hypot(dx, dy) * this.map.scale < 3 && !drag.isMoved) return;
+    drag.isMoved = true;
+    const held = this.model.targets.get(drag.target);
+    const from = drag.from = (held && this.model.box(held)) ?? drag.from;
+    drag.box = drag.kind === "draw" ? spanned(drag.start, point)
+      : drag.kind === "in" ? [from[0] + dx, from[1] + dy, from[2], from[3]]
+        : resized(from, drag.kind, point);
+    this.draw();
+  }
+
+  endBox(point) {
+    this.dragBox(point);
+    const { drag } = this;
+    this.drag = null;
+    this.draw();
+    if (!drag || !drag.isMoved || drag.box[2] < 1 || drag.box[3] < 1) return undefined;
+    return this.onBox(drag.target, drag.box.map((each) => Math.round(each * 100) / 100));
+  }
+
+  forgetDrag() {
+    this.actions.add(() => { this.drag = null; this.draw(); });
   }
 
   /** Two fingers zoom and pan; what the first one had begun to draw is forgotten. */
   beginPinch() {
-    this.drag = null;
+    this.forgetDrag();
     const [a, b] = [...this.pointers.values()];
     const middle = { clientX: (a[0] + b[0]) / 2, clientY: (a[1] + b[1]) / 2 };
     this.pinch = { distance: Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1])), zoom: this.zoom, at: this.toImage(middle) };
@@ -243,38 +276,25 @@ export class Stage {
   move(event) {
     if (this.pointers.has(event.pointerId)) this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
     if (this.pinch) { if (this.pointers.size === 2) this.movePinch(); return; }
-    if (!this.drag) return;
-    if (this.drag.kind === "pan") {
+    if (this.drag?.kind === "pan") {
       const ratio = window.devicePixelRatio || 1;
       this.pan = [
         this.drag.pan[0] + (event.clientX - this.drag.start[0]) * ratio,
         this.drag.pan[1] + (event.clientY - this.drag.start[1]) * ratio,
       ];
       this.draw();
-      return;
+    } else if (this.pointers.has(event.pointerId)) {
+      const point = this.toImage(event);
+      this.actions.add(() => this.dragBox(point));
     }
-    const [x, y] = this.toImage(event);
-    const [dx, dy] = [x - this.drag.start[0], y - this.drag.start[1]];
-    if (Math.hypot(dx, dy) * this.map.scale < 3 && !this.drag.isMoved) return;
-    this.drag.isMoved = true;
-    this.drag.box = this.drag.kind === "draw" ? spanned(this.drag.start, [x, y])
-      : this.drag.kind === "in" ? [this.drag.from[0] + dx, this.drag.from[1] + dy, this.drag.from[2], this.drag.from[3]]
-        : resized(this.drag.from, this.drag.kind, [x, y]);
-    this.draw();
   }
 
   up(event) {
-    this.pointers.delete(event.pointerId);
+    if (!this.pointers.delete(event.pointerId)) return;
     if (this.pinch) { if (!this.pointers.size) this.pinch = null; return; }
-    const drag = this.drag;
-    this.drag = null;
-    if (!drag || drag.kind === "pan" || !drag.isMoved || !drag.box) { this.draw(); return; }
-    const [x, y, w, h] = drag.box;
-    if (w >= 1 && h >= 1) {
-      const box = [x, y, w, h].map((each) => Math.round(each * 100) / 100);
-      if (drag.target === null) this.onNew(box); else this.onBox({ target: drag.target, box });
-    }
-    this.draw();
+    if (this.drag?.kind === "pan") { this.drag = null; return; }
+    const point = this.toImage(event);
+    this.actions.add(() => this.endBox(point));
   }
 
   wheel(event) {
