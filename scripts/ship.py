@@ -2,7 +2,8 @@
 
     python scripts/ship.py RUN/weights.safetensors --data DATA_ROOT [--plot reliability.png]
 
-The thresholds are chosen on the recipe's validation sequences, whole, which no training sees. How true the states are
+All settings of tracking but the thresholds of the states are those of the preset of the network's name. The thresholds
+are chosen on the recipe's validation sequences, whole, which no training sees. How true the states are
 is printed for these, and for two more sorts of runs that take no part in the choice: with the target of another
 sequence, which is never there, and synthetic video in which targets cut from sequences with masks move over the
 others and leave. The figures go into the model card (`src/starktrack/pretrained/NAME.md`).
@@ -16,6 +17,7 @@ from pathlib import Path
 import torch
 
 from starktrack.config.data import SyntheticConfig
+from starktrack.config.presets import preset
 from starktrack.config.recipes import read_recipe
 from starktrack.data.synthetic.videos import SyntheticVideos
 from starktrack.data.video_sequence import SequenceCollection, VideoSequence
@@ -51,6 +53,7 @@ def main() -> None:
     if not config.model.score_head:
         raise ConfigError(f"pretrained weights must have a score, {config.name} has none")
     engine = TorchEngine(network, config, device=torch.device("cpu"))
+    config = replace(config, tracking=preset(config.name).tracking)
     tracking = replace(config.tracking, search_growth=1.0, redetect=0)
     collections = open_collections(read_recipe("mobile").validation.datasets, options.data, 0)
     held_out = [each[index] for each in collections.values() for index in range(len(each))]

@@ -62,6 +62,7 @@ def test_every_setting_of_tracking_is_reachable(small_checkpoint, pictures):
         "lost_after": 2,
         "search_growth": 2.0,
         "redetect": 10,
+        "box_fit": 0.5,
     }
     tracker = starktrack.load(weights=small_checkpoint, settings=changed)
     assert dataclasses.asdict(tracker.settings) == changed

@@ -122,6 +122,21 @@ def test_the_search_region_of_a_lost_target_grows_only_when_asked(
     assert tracked["plain"][:3] == tracked["on"][:3] and tracked["plain"][3] != tracked["on"][3]
 
 
+def test_the_share_of_the_box_fit_is_an_option(starktrack, clip_file, small_checkpoint, out):
+    tracked = {}
+    for share in (None, 0, 1):
+        option = () if share is None else ("--box-fit", share)
+        path = out / f"{share}.csv"
+        done = starktrack(
+            "track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", path, *option
+        )
+        assert done.code == 0, done.err
+        tracked[share] = rows_of(path.read_text())
+    assert tracked[None] == tracked[0]
+    done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--box-fit", 2)
+    assert done.code == 1 and "box_fit" in done.err
+
+
 def test_a_search_region_that_shrinks_is_refused(starktrack, clip_file, small_checkpoint):
     done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--search-growth", 0.5)
     assert done.code == 1 and "search_growth" in done.err

@@ -109,6 +109,14 @@ def track(
             metavar="FRAMES", min=0, help="Look for a lost target in the whole picture every so many frames."
         ),
     ] = None,
+    box_fit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Draw boxes as the given one is drawn: 0 as the network does, 1 as in the first frame. [default: as "
+            "stored with the weights]",
+        ),
+    ] = None,
     select: Annotated[
         bool, typer.Option("--select", help="Draw the box with the mouse in a window.")
     ] = False,
@@ -143,7 +151,7 @@ def track(
     from starktrack.workflows.rotation import Rotation
     from starktrack.workflows.track import track_to_files
 
-    settings = {"search_growth": search_growth, "redetect": redetect}
+    settings = {"search_growth": search_growth, "redetect": redetect, "box_fit": box_fit}
     with interruptible(), FrameProgress() as on_frame:
         run = track_to_files(
             video,

@@ -234,8 +234,10 @@ class TrackingConfig:
             `tracking.search_growth`; 1 leaves it as it is.
         redetect: Frames between searches of the whole picture for a lost target, see `tracking.redetection`; 0 never
             searches it.
+        box_fit: Share of the difference between the given box and the network's own box in the first frame by which
+            later boxes are corrected, see `tracking.box_fit`; 0 corrects none.
 
-    Source: section 4.1 (T_u = 200, tau = 0.5); the last five are ours, and by default change no box.
+    Source: section 4.1 (T_u = 200, tau = 0.5); the last six are ours, and by default change no box.
 
     Example:
         >>> import starktrack
@@ -252,6 +254,7 @@ class TrackingConfig:
     lost_after: PositiveInt = 5
     search_growth: Annotated[float, Field(ge=1, le=10)] = 1.0
     redetect: Annotated[int, Field(ge=0)] = 0
+    box_fit: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> "TrackingConfig":

@@ -62,7 +62,8 @@ class NetworkTracker:
     def start(self, image: Image, box_xywh: Box) -> Target:
         """Return a new target; BoxError when the box cannot be tracked in this image."""
         checked = check_box(box_xywh, image.shape[:2])
-        return begin(self.engine, BoxQueries([image], np.zeros(1, np.int64), checked[None]))[0]
+        queries = BoxQueries([image], np.zeros(1, np.int64), checked[None])
+        return begin(self.engine, queries, settings=self.settings)[0]
 
     def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[TrackOutput]:
         """Find every target in one forward pass."""

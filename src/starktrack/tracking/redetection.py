@@ -12,8 +12,9 @@ from starktrack.arrays import Box, Boxes, Image
 from starktrack.config.schema import TrackingConfig
 from starktrack.errors import InputError
 from starktrack.geometry.boxes import clip_xywh, cxcywh_to_xywh, xywh_to_cxcywh
-from starktrack.geometry.crop import decode_transform
+from starktrack.tracking.box_fit import BoxFit
 from starktrack.tracking.protocol import BoxQueries, Engine, Template
+from starktrack.tracking.search import predict_boxes
 
 COARSE = 2.0
 """Width of the windows of the first pass over that of the tracker's search region."""
@@ -84,7 +85,12 @@ def windows(size_hw: tuple[int, int], seen_xywh: Box, factor: float, num_searche
 
 
 def search_picture(
-    engine: Engine, image: Image, seen_xywh: Box, initial: Template, num_searches: int
+    engine: Engine,
+    image: Image,
+    seen_xywh: Box,
+    initial: Template,
+    num_searches: int,
+    fit: BoxFit | None = None,
 ) -> tuple[Box, float]:
     """Return the box that looks most like the target of the first frame, and its score.
 
@@ -96,36 +102,37 @@ def search_picture(
         seen_xywh: The last sure box; image pixels.
         initial: The template of the first frame.
         num_searches: Searches before this one.
+        fit: The correction of the target's boxes.
     """
     size_hw, factor = image.shape[:2], engine.config.model.search.factor
     boxes, scores = _predict(
-        engine, image, windows(size_hw, seen_xywh, factor, num_searches), seen_xywh, initial
+        engine, image, windows(size_hw, seen_xywh, factor, num_searches), seen_xywh, initial, fit
     )
     best = np.argsort(-scores, kind="stable")[:NUM_FINALISTS]
     best = best[scores[best] >= 0]
     if not len(best):
         return seen_xywh, -1.0
-    boxes, scores = _predict(engine, image, boxes[best], seen_xywh, initial)
+    boxes, scores = _predict(engine, image, boxes[best], seen_xywh, initial, fit)
     at = int(np.argmax(scores))
     return boxes[at], float(scores[at])
 
 
 def _predict(
-    engine: Engine, image: Image, around: Boxes, seen_xywh: Box, initial: Template
+    engine: Engine, image: Image, around: Boxes, seen_xywh: Box, initial: Template, fit: BoxFit | None
 ) -> tuple[Boxes, Float[np.ndarray, " windows"]]:
     """Return the box in each window and its score, -1 for a box that cannot be the target."""
     model = engine.config.model
     queries = BoxQueries([image], np.zeros(len(around), np.int64), around)
-    found = engine.predict(queries, [[initial] * model.num_templates] * len(around))
-    if found.scores is None:
+    raw, scores = predict_boxes(engine, queries, [[initial] * model.num_templates] * len(around))
+    if scores is None:
         raise InputError(
             f"redetect needs a network with a score, {engine.config.name} has none; leave it out"
         )
-    transform = decode_transform(around, model.search.factor, model.search.side, model.geometry)
+    if fit is not None:
+        raw = np.stack([fit.apply(box) for box in raw])
     height, width = (np.full(len(around), length) for length in image.shape[:2])
-    raw = transform.to_image(found.boxes_cxcywh.astype(np.float64))
     boxes = clip_xywh(np.nan_to_num(raw), (height, width), np.full((len(around), 2), CLIP_MARGIN))
     # A box as large as its window, or a grain in it, is no target: the size changes little while a target is away.
     area = boxes[:, 2:].prod(axis=1) / seen_xywh[2:].prod()
-    is_possible = np.isfinite(raw).all(axis=1) & np.isfinite(found.scores) & (area > 0.1) & (area < 10)
-    return boxes, np.where(is_possible, found.scores, -1.0)
+    is_possible = np.isfinite(raw).all(axis=1) & np.isfinite(scores) & (area > 0.1) & (area < 10)
+    return boxes, np.where(is_possible, scores, -1.0)

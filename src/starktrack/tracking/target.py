@@ -14,10 +14,11 @@ from starktrack.config.schema import TrackingConfig
 from starktrack.data.track_output import TargetState, TrackOutput
 from starktrack.errors import StarktrackError
 from starktrack.geometry.boxes import clip_xywh
-from starktrack.geometry.crop import decode_transform
+from starktrack.tracking.box_fit import BoxFit, fit_boxes
 from starktrack.tracking.presence import Presence
 from starktrack.tracking.protocol import BoxQueries, Engine, Template
 from starktrack.tracking.redetection import Redetection, search_picture
+from starktrack.tracking.search import predict_boxes
 from starktrack.tracking.search_growth import SearchGrowth
 from starktrack.tracking.template_memory import TemplateMemory
 
@@ -31,6 +32,7 @@ class Target:
         memory: Its templates.
         growth: Its last sure box, around which a lost target is searched.
         first_wh: Width and height of the box that was given.
+        fit: The correction that draws the network's boxes like the box that was given; None for no correction.
         num_updates: Frames since it was given.
         presence: Whether it is tracked, uncertain or lost.
         redetection: How the search of the whole picture for it stands.
@@ -41,21 +43,27 @@ class Target:
     memory: TemplateMemory
     growth: SearchGrowth
     first_wh: Float[np.ndarray, "2"]
+    fit: BoxFit | None = None
     num_updates: int = 0
     presence: Presence = field(default_factory=Presence)
     redetection: Redetection = field(default_factory=Redetection)
     refiner_template: Template | None = None
 
 
-def begin(engine: Engine, queries: BoxQueries) -> list[Target]:
+def begin(engine: Engine, queries: BoxQueries, *, settings: TrackingConfig) -> list[Target]:
     """Return new targets, one for each box."""
     boxes = queries.boxes_xywh.copy()
     boxes.setflags(write=False)
     num_templates = engine.config.model.num_templates
-    return [
+    targets = [
         Target(box, TemplateMemory.start(template, num_templates), SearchGrowth(box), box[2:])
         for box, template in zip(boxes, engine.embed(queries), strict=True)
     ]
+    if settings.box_fit:
+        found_xywh, _ = predict_boxes(engine, queries, [target.memory.templates() for target in targets])
+        for target, found in zip(targets, found_xywh, strict=True):
+            target.fit = fit_boxes(target.box_xywh, found, settings.box_fit)
+    return targets
 
 
 def advance(
@@ -81,24 +89,28 @@ def advance(
         for target, (height, width) in zip(targets, sizes_hw.tolist(), strict=True)
     ]
     windows = BoxQueries(images, index, np.stack(around))
-    prediction = engine.predict(windows, [target.memory.templates() for target in targets])
-    if not np.isfinite(prediction.boxes_cxcywh).all():
+    found_xywh, network_scores = predict_boxes(
+        engine, windows, [target.memory.templates() for target in targets]
+    )
+    if not np.isfinite(found_xywh).all():
         raise StarktrackError(
             "a network's boxes must be finite, got NaN; the weights are damaged or overflow in half precision"
         )
-    transform = decode_transform(windows.boxes_xywh, model.search.factor, model.search.side, model.geometry)
+    for position, target in enumerate(targets):
+        if target.fit is not None:
+            found_xywh[position] = target.fit.apply(found_xywh[position])
     margins_wh = np.full((len(targets), 2), settings.clip_margin)
     if model.geometry == "exact":  # the published rule makes a target of 4 pixels one of 10
         margins_wh = np.minimum(margins_wh, np.stack([target.first_wh for target in targets]))
     boxes: Boxes = clip_xywh(
-        transform.to_image(prediction.boxes_cxcywh.astype(np.float64)),
+        found_xywh,
         (sizes_hw[:, 0], sizes_hw[:, 1]),
         margins_wh,
     )
     boxes.setflags(write=False)  # outputs and the state share them
     scores: list[float | None] = [None] * len(targets)
-    if prediction.scores is not None:
-        scores = prediction.scores.tolist()
+    if network_scores is not None:
+        scores = network_scores.tolist()
     for target, box in zip(targets, boxes, strict=True):
         target.box_xywh = box
         target.num_updates += 1
@@ -159,7 +171,7 @@ def _search_picture(
     """Go over to a box elsewhere in the picture that scores better; return the score of the box that counts."""
     search = target.redetection
     box, found = search_picture(
-        engine, image, target.growth.seen_xywh, target.memory.initial, search.num_searches
+        engine, image, target.growth.seen_xywh, target.memory.initial, search.num_searches, target.fit
     )
     target.redetection = Redetection(search.num_searches + 1)
     if found < max(settings.tracked_score, score):

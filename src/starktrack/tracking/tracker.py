@@ -312,7 +312,7 @@ class Tracker:
             if not isinstance(target_id, int | np.integer) or isinstance(target_id, bool) or target_id < 0:
                 raise InputError(f"a target id must be a whole number from 0 on, got {target_id!r}")
         queries = _queries(image, [check_box(box, image.shape[:2]) for box in boxes.values()])
-        targets = begin(self.engine, queries)
+        targets = begin(self.engine, queries, settings=self.settings)
         if self.refiner is not None:
             for target, template in zip(targets, self.refiner.embed(queries), strict=True):
                 target.refiner_template = template

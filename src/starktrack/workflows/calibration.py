@@ -108,7 +108,7 @@ def follow(
         raise InputError(f"calibration needs frames after the first visible one, {sequence.name} has none")
     start = int(np.flatnonzero(shown.visible)[0])
     view = BoxQueries([shown.frames.read(start)], np.zeros(1, np.int64), shown.boxes_xywh[[start]])
-    (target,) = begin(engine, view)
+    (target,) = begin(engine, view, settings=settings)
     target.box_xywh = sequence.boxes_xywh[first]
     scores, found = [], []
     for index in range(first + 1, len(sequence)):
