@@ -53,6 +53,15 @@ def test_a_declared_size_is_refused_before_memory_is_taken(tmp_path, name, make)
     check_video(tmp_path / name)
 
 
+def test_a_track_of_an_unknown_codec_is_an_error_of_ours(tmp_path, square_clip):
+    content = bytearray(square_clip.read_bytes())
+    at = content.index(b"avc1", content.index(b"stsd"))
+    content[at : at + 4] = b"zzzz"
+    (tmp_path / "strange.mp4").write_bytes(content)
+    with pytest.raises(VideoError):
+        Session(tmp_path / "strange.mp4", tmp_path, BrightTracker)
+
+
 SECRET = "secret.mp4"
 
 

@@ -1,6 +1,7 @@
 """Videos that the studio refuses before it decodes a frame of them: declared sizes that would fill the memory."""
 
 from pathlib import Path
+from typing import cast
 
 import av
 import PIL.Image
@@ -39,7 +40,12 @@ def check_video(place: Path) -> None:
             options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"},
             metadata_errors="replace",  # titles in other encodings
         ) as opened:
-            sizes = [(video.width, video.height) for video in opened.streams.video]
+            # A stream of a codec that this FFmpeg lacks says no size; whoever decodes it says so.
+            sizes = [
+                (video.width, video.height)
+                for video in opened.streams.video
+                if cast(object, video.codec_context) is not None
+            ]
     except FFmpegError as error:
         raise VideoError(
             f"{place.name} must be a whole video that FFmpeg can read, got something else; copy or download it again"
