@@ -32,7 +32,8 @@ def read_checkpoint(folder: Path, name: str, dice: random.Random) -> None:
     elif name.startswith("step-"):
         load_snapshot(path)
     else:
-        tracker = load(weights=path, device="cpu")
+        engine = dice.choice(("onnx", "openvino")) if name.endswith(".onnx") else "torch"
+        tracker = load(weights=path, device="cpu", engine=engine)
         image = np.zeros((48, 64, 3), np.uint8)
         tracker.start(image, (10, 10, 20, 20))
         tracker.update(image)
@@ -156,8 +157,8 @@ def read_data_set(folder: Path, name: str, dice: random.Random) -> None:
                 sequence = data_set[number]
                 if sequence.masks is not None:
                     sequence.masks.read(0)
-                if sequence.name in data_set.names:
-                    data_set.benchmark_info(sequence.name)
+                if len(sequence.frames):
+                    sequence.frames.read(0)
 
 
 def read_result(folder: Path, name: str, dice: random.Random) -> None:

@@ -4,6 +4,7 @@ import sys
 
 import jaxtyping
 import numpy as np
+import onnx
 import pytest
 
 import starktrack
@@ -59,6 +60,48 @@ def test_a_device_that_this_onnx_runtime_was_not_built_for(exported):
         DeviceError, match=r"cuda needs an ONNX Runtime with CUDAExecutionProvider, this one has .* use cpu"
     ):
         starktrack.load(weights=exported[0], device="cuda")
+
+
+def cut_a_reshape(graph):
+    """Reshape to a size that the values do not divide into."""
+    constants = {each.name: each for each in graph.initializer}
+    for node in graph.node:
+        shape = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+        if shape is not None and shape.dims[0] > 1:
+            shape.raw_data = shape.raw_data[:-8] + (7).to_bytes(8, "little")
+
+
+def forget_the_batch(graph):
+    """Answer about every crop with the first row alone."""
+    for name in [each.name for each in graph.output]:
+        for node in graph.node:
+            node.output[:] = [f"{each}.all" if each == name else each for each in node.output]
+        graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(1, np.int64), f"{name}.first"))
+        graph.node.append(onnx.helper.make_node("Gather", [f"{name}.all", f"{name}.first"], [name]))
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize("damage", [cut_a_reshape, forget_the_batch])
+def test_a_graph_that_opens_but_cannot_be_run_is_an_error_of_ours(exported, tmp_path, engine, damage):
+    """Found by fuzzing: runtimes check many things only when they run a graph."""
+    model = onnx.load(exported[0])
+    damage(model.graph)
+    onnx.save(model, tmp_path / "damaged.onnx")
+    image = np.zeros((240, 320, 3), np.uint8)
+    with pytest.raises(CheckpointError):
+        tracker = starktrack.load(weights=tmp_path / "damaged.onnx", device="cpu", engine=engine)
+        tracker.start(image, boxes_xywh=[BOX, BOX])
+        tracker.update_all(image)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_a_graph_that_lacks_an_output_names_it(exported, tmp_path, engine):
+    model = onnx.load(exported[0])
+    lost = next(each for each in model.graph.output if each.name == "score")
+    model.graph.output.remove(lost)
+    onnx.save(model, tmp_path / "less.onnx")
+    with pytest.raises(CheckpointError, match=r"less\.onnx lacks score; write it anew"):
+        starktrack.load(weights=tmp_path / "less.onnx", device="cpu", engine=engine)
 
 
 def test_an_exported_network_of_another_model_is_refused(exported):

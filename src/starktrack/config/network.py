@@ -31,7 +31,7 @@ class CropConfig:
     """
 
     side: Pixels
-    factor: Annotated[float, Field(gt=0)]
+    factor: Annotated[float, Field(gt=0, le=100)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

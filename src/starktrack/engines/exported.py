@@ -1,15 +1,17 @@
 """An exported network behind the protocols of trackers and refiners, whichever runtime runs its graph."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Shaped, UInt8
 
 from starktrack.config.schema import Config, CropConfig
 from starktrack.engines.process import OwnProcess
+from starktrack.errors import CheckpointError
 from starktrack.geometry.crop import CropTransform, crop_transform, cut
 from starktrack.kinds import kind_of
 from starktrack.tracking.protocol import BoxQueries, Runtime
@@ -31,10 +33,15 @@ class ExportedEngine(ABC):
 
     The names in the graph are those of `kinds.kind.Graph`.
 
+    Attributes:
+        failures: What the runtime raises where a graph that it could open cannot be run.
+
     Args:
         config: The network's configuration.
         runtime: What runs it.
     """
+
+    failures: ClassVar[tuple[type[Exception], ...]]
 
     def __init__(self, config: Config, runtime: Runtime) -> None:
         self._config, self._runtime, self._kind = config, runtime, kind_of(config)
@@ -60,7 +67,7 @@ class ExportedEngine(ABC):
         self._process.check()
         inputs = self.template_inputs(queries)
         names = self.template_half.outputs
-        kept = self.run(self.template_half, inputs)
+        kept = self._checked(self.template_half, inputs)
         return [dict(zip(names, rows, strict=True)) for rows in zip(*kept, strict=True)]
 
     def template_inputs(self, queries: BoxQueries) -> dict[str, np.ndarray]:
@@ -85,7 +92,32 @@ class ExportedEngine(ABC):
     ) -> Any:
         """Return the network's answer about search crops that were cut already."""
         inputs = self.search_inputs(crops, masks, templates)
-        return self._kind.answer(*self.run(self.search_half, inputs))
+        answer = self._kind.answer(*self._checked(self.search_half, inputs))
+        if answer.boxes_cxcywh.shape != (len(crops), 4):
+            raise self._broken(f"boxes of shape {answer.boxes_cxcywh.shape}")
+        return answer
+
+    def _checked(self, half: Half, inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+        """Return the outputs of one half of the graph, a row for each crop.
+
+        Raises:
+            CheckpointError: The graph of a damaged file cannot be run, or answers something else.
+        """
+        try:
+            outputs = self.run(half, inputs)
+        except self.failures as error:
+            raise self._broken(first_line(error)) from error
+        (count,) = {len(values) for values in inputs.values()}
+        for name, values in zip(half.outputs, outputs, strict=True):
+            if values.shape[:1] != (count,):
+                raise self._broken(f"{name} of shape {values.shape} for {count} crops")
+        return outputs
+
+    def _broken(self, what: str) -> CheckpointError:
+        return CheckpointError(
+            f"an exported network must run on every crop, {self.config.name} on {self.runtime} gives: {what}; write "
+            "the file anew: starktrack export"
+        )
 
     def search_inputs(
         self,
@@ -115,6 +147,30 @@ def halves(config: Config) -> tuple[Half, Half]:
     return (
         Half(tuple(kind.graph.template_inputs), kind.graph.template_outputs),
         Half(tuple(kind.graph.search_inputs), kind.outputs(config.model)),
+    )
+
+
+def check_names(present: Collection[str], config: Config, path: Path) -> None:
+    """Check that a graph has all inputs and outputs of its kind.
+
+    Raises:
+        CheckpointError: It lacks some.
+    """
+    missing = [
+        name for half in halves(config) for name in (*half.inputs, *half.outputs) if name not in present
+    ]
+    if missing:
+        raise CheckpointError(
+            f"an exported network must have inputs and outputs of its kind, {path} lacks {', '.join(missing)}; "
+            "write it anew: starktrack export"
+        )
+
+
+def first_line(error: BaseException) -> str:
+    """Return what a runtime says went wrong, without where in its own source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next(
+        (line for line in lines if not line.startswith(("Exception from", "Check '"))), "no reason given"
     )
 
 

@@ -9,8 +9,8 @@ import onnxruntime
 from starktrack.config.metadata import from_metadata
 from starktrack.config.precision import Precision, check_precision, precision_in
 from starktrack.config.schema import Config
-from starktrack.engines.exported import ExportedEngine, Half
-from starktrack.engines.onnx_session import empty_inputs, open_session
+from starktrack.engines.exported import ExportedEngine, Half, check_names
+from starktrack.engines.onnx_session import RUN_ERRORS, empty_inputs, open_session
 from starktrack.tracking.protocol import Runtime
 
 
@@ -22,6 +22,8 @@ class OnnxEngine(ExportedEngine):
         config: The network's configuration.
         runtime: What runs it.
     """
+
+    failures = RUN_ERRORS
 
     def __init__(
         self,
@@ -63,4 +65,5 @@ def open_onnx(
     session, metadata = open_session(path, threads=threads, device=device)
     config = from_metadata(path, metadata, kind)
     found = check_precision(path, precision, precision_in(path, metadata), engine="onnx")
+    check_names({each.name for each in (*session.get_inputs(), *session.get_outputs())}, config, path)
     return OnnxEngine(session, config, Runtime("onnx", found, device))

@@ -32,6 +32,14 @@ Provider = tuple[str, dict[str, Any]]
 runtime_errors = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 """A compiled module, into which type checkers cannot look."""
 
+RUN_ERRORS = (
+    runtime_errors.Fail,
+    runtime_errors.InvalidArgument,
+    runtime_errors.NotImplemented,
+    runtime_errors.RuntimeException,
+)
+"""What ONNX Runtime raises where a graph cannot be run."""
+
 _DTYPES = {"tensor(uint8)": np.uint8, "tensor(bool)": np.bool_, "tensor(float)": np.float32}
 
 
@@ -125,5 +133,18 @@ def open_session(
 
 
 def empty_inputs(session: onnxruntime.InferenceSession) -> dict[str, np.ndarray]:
-    """Return an empty batch for every input, which is fed to the unused half of a graph."""
-    return {each.name: np.zeros((0, *each.shape[1:]), _DTYPES[each.type]) for each in session.get_inputs()}
+    """Return an empty batch for every input, which is fed to the unused half of a graph.
+
+    Raises:
+        CheckpointError: An input is of a type or a shape that no exported network has.
+    """
+    empty = {}
+    for each in session.get_inputs():
+        sides = each.shape[1:]
+        if each.type not in _DTYPES or not all(isinstance(side, int) for side in sides):
+            raise CheckpointError(
+                f"an exported network must have inputs of its kind, got {each.name} of {each.type} {each.shape}; write "
+                "the file anew: starktrack export"
+            )
+        empty[each.name] = np.zeros((0, *sides), _DTYPES[each.type])
+    return empty

@@ -11,8 +11,8 @@ import numpy as np
 from starktrack.config.metadata import from_metadata
 from starktrack.config.precision import Precision, check_precision, precision_in
 from starktrack.config.schema import Config
-from starktrack.engines.exported import ExportedEngine, Half
-from starktrack.engines.openvino_models import check_bfloat16, check_names, compiled, read_graph
+from starktrack.engines.exported import ExportedEngine, Half, check_names
+from starktrack.engines.openvino_models import check_bfloat16, compiled, read_graph
 from starktrack.tracking.protocol import Runtime
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class OpenVinoEngine(ExportedEngine):
         runtime: What runs it.
         threads: Threads of one call; 0 takes a thread for each core.
     """
+
+    failures = (RuntimeError,)
 
     def __init__(
         self, model: "openvino.Model", digest: str, config: Config, runtime: Runtime, *, threads: int = 0
@@ -91,6 +93,5 @@ def open_openvino(
         check_bfloat16()
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    engine = OpenVinoEngine(model, digest, config, Runtime("openvino", found, "cpu"), threads=threads)
-    check_names(model, (engine.template_half, engine.search_half), path)
-    return engine
+    check_names({port.any_name for port in (*model.inputs, *model.outputs)}, config, path)
+    return OpenVinoEngine(model, digest, config, Runtime("openvino", found, "cpu"), threads=threads)

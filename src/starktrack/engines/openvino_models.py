@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from starktrack.config.metadata import METADATA_KEY, REFINER_KEY
 from starktrack.config.precision import PRECISION_KEY
 from starktrack.data.sources.cache import cache_folder, write_cache
+from starktrack.engines.exported import Half, first_line
 from starktrack.errors import CheckpointError, DeviceError, MissingExtraError
 
 if TYPE_CHECKING:
     import openvino
-
-    from starktrack.engines.exported import Half
 
 MOST_KEPT = 24
 """Compiled models in the cache; the oldest make room. A tracker of one target takes two, of several three."""
@@ -49,7 +47,7 @@ def processor() -> "openvino.Core":
         devices = core.available_devices
     except (ImportError, OSError, RuntimeError) as error:
         raise DeviceError(
-            f"engine openvino needs an OpenVINO that can be loaded, got: {_first_line(error)}; use engine onnx"
+            f"engine openvino needs an OpenVINO that can be loaded, got: {first_line(error)}; use engine onnx"
         ) from error
     if "CPU" not in devices:
         raise DeviceError(
@@ -91,7 +89,7 @@ def read_graph(path: Path) -> tuple["openvino.Model", dict[str, str]]:
         model = core.read_model(path)
     except (RuntimeError, UnicodeDecodeError) as error:  # the latter of names in a damaged graph
         raise CheckpointError(
-            f"weights ending in .onnx must be an ONNX graph, {path} is not or is truncated ({_first_line(error)}); "
+            f"weights ending in .onnx must be an ONNX graph, {path} is not or is truncated ({first_line(error)}); "
             "write it anew: starktrack export"
         ) from error
     keys = (METADATA_KEY, REFINER_KEY, PRECISION_KEY)
@@ -103,22 +101,7 @@ def read_graph(path: Path) -> tuple["openvino.Model", dict[str, str]]:
     return model, metadata
 
 
-def check_names(model: "openvino.Model", halves: Iterable["Half"], path: Path) -> None:
-    """Check that a graph has all inputs and outputs of its kind.
-
-    Raises:
-        CheckpointError: It lacks some.
-    """
-    present = {port.any_name for port in (*model.inputs, *model.outputs)}
-    missing = [name for half in halves for name in (*half.inputs, *half.outputs) if name not in present]
-    if missing:
-        raise CheckpointError(
-            f"an exported network must have inputs and outputs of its kind, {path} lacks {', '.join(missing)}; "
-            "write it anew: starktrack export"
-        )
-
-
-def half_of(model: "openvino.Model", half: "Half", batch: int | None) -> "openvino.Model":
+def half_of(model: "openvino.Model", half: Half, batch: int | None) -> "openvino.Model":
     """Return one half of a graph as a model of its own.
 
     The other half is left out, which is faster to compile and to run than to feed it a batch of none.
@@ -145,7 +128,7 @@ def half_of(model: "openvino.Model", half: "Half", batch: int | None) -> "openvi
 
 
 def compiled(
-    model: "openvino.Model", digest: str, half: "Half", batch: int | None, precision: str, threads: int
+    model: "openvino.Model", digest: str, half: Half, batch: int | None, precision: str, threads: int
 ) -> "openvino.CompiledModel":
     """Return a half of a graph, ready to run: from the cache, else compiled and kept there.
 
@@ -175,7 +158,7 @@ def compiled(
     return made
 
 
-def _key(digest: str, half: "Half", batch: int | None, options: dict[str, Any]) -> str:
+def _key(digest: str, half: Half, batch: int | None, options: dict[str, Any]) -> str:
     import openvino
 
     device = processor().get_property("CPU", "FULL_DEVICE_NAME")
@@ -208,10 +191,3 @@ def _discard_oldest(folder: Path) -> None:
             file.unlink(missing_ok=True)
     except OSError:  # another process tidies at the same time, or the folder cannot be changed
         return
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next(
-        (line for line in lines if not line.startswith(("Exception from", "Check '"))), "no reason given"
-    )
