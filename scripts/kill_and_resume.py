@@ -1,15 +1,16 @@
-"""Kill a small training run at random moments, again and again, and compare it with one that never stopped.
+"""Kill small training runs at random moments, again and again, and compare them with one that was never stopped.
 
-    python scripts/kill_and_resume.py --kills 10
+    python scripts/kill_and_resume.py --kills 100
 
-The run has all that a real one has: loader workers, two stages, averaged weights, validation. Kills are spread
-over all of it; every start goes on from the newest checkpoint. Losses, validations and weights must end up the
-same, bit for bit.
+A run is killed until it gets to its end, then the next begins, until there were enough kills. A run has all that a
+real one has: loader workers, two stages, averaged weights, validation. Every start goes on from the newest
+checkpoint. Losses, validations and weights of every run must be those of the run that was never stopped, bit for bit.
 """
 
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -32,15 +33,18 @@ from starktrack.training.metrics_log import read_metrics
 COMPARED = ("kind", "stage", "epoch", "step", "loss", "success", "best")
 
 
-def recipe_of(epochs: int) -> Recipe:
-    """Return a run of two stages, each with so many epochs of three steps."""
-    workers = {"num_workers": 2}
+def make_recipe() -> Recipe:
+    """Return a run of two stages, each with two epochs of three steps."""
+    workers = {"num_workers": 1}
     return tiny_recipe(
         config=tiny_config(score_head=True),
         stages={
-            "localise": stage(epochs=epochs, loader=workers, optim=OptimConfig(lr=1e-3, ema_decay=0.9)),
-            "score": stage(epochs=epochs, trains="score", loader=workers, sampling={"negative_share": 0.5}),
+            "localise": stage(loader=workers, optim=OptimConfig(lr=1e-3, ema_decay=0.9)),
+            "score": stage(trains="score", loader=workers, sampling={"negative_share": 0.5}),
         },
+        batch_size=2,
+        micro_batch=1,
+        samples_per_epoch=6,
         checkpoint_every=1,
         validation={"every": 1},
     )
@@ -61,24 +65,28 @@ def start(recipe: Recipe, out: Path) -> int:
     return child
 
 
-def run_killed(recipe: Recipe, out: Path, num_kills: int, chance: random.Random) -> tuple[list[int], int]:
-    """Kill the run so often; return after which record each kill came, and how many hit a validation."""
-    total = sum(stage.epochs for stage in recipe.stages.values()) * (recipe.run.steps_per_epoch + 1)
-    hits, num_in_validation = [], 0
-    for number in range(num_kills):
+def run_killed(recipe: Recipe, out: Path, most_kills: int, dice: random.Random) -> tuple[list[int], int]:
+    """Kill one run until it ends; return after which record each kill came, and how many hit a validation."""
+    hits: list[int] = []
+    num_in_validation = 0
+    while True:
         child = start(recipe, out)
-        aim = max(num_records(out) + 1, round(total * (number + chance.uniform(0, 0.8)) / num_kills))
-        while num_records(out) < aim:
-            if os.waitpid(child, os.WNOHANG) != (0, 0):
-                raise SystemExit(f"the run ended by itself after {hits}; this machine is fast, add epochs")
+        aim = num_records(out) + dice.randrange(1, 5)
+        ended = (0, 0)
+        while (num_records(out) < aim or len(hits) == most_kills) and ended == (0, 0):
             time.sleep(0.002)
-        time.sleep(chance.uniform(0, 0.08))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+            ended = os.waitpid(child, os.WNOHANG)
+        if ended == (0, 0):
+            time.sleep(dice.uniform(0, 0.08))
+            os.kill(child, signal.SIGKILL)
+            ended = os.waitpid(child, 0)
+        if ended[1] == 0:
+            return hits, num_in_validation
+        if os.WTERMSIG(ended[1]) != signal.SIGKILL:
+            raise SystemExit(f"a start after kills at {hits} ended with {ended[1]}")
         hits.append(num_records(out))
         saved = load_newest(out / "checkpoints")
         num_in_validation += saved is not None and saved.progress.validation_due
-    return hits, num_in_validation
 
 
 def num_records(out: Path) -> int:
@@ -99,24 +107,33 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
-    recipe = recipe_of(epochs=2 * options.kills)
+    recipe, dice = make_recipe(), random.Random(options.seed)
+    hits: list[int] = []
+    in_validation = num_runs = 0
     with tempfile.TemporaryDirectory() as folder:
-        straight, pieces = Path(folder, "straight"), Path(folder, "pieces")
+        straight = Path(folder, "straight")
         os.waitpid(start(recipe, straight), 0)
-        hits, in_validation = run_killed(recipe, pieces, options.kills, random.Random(options.seed))
-        os.waitpid(start(recipe, pieces), 0)
-        same_records = records(straight) == records(pieces)
-        same_weights = all(
-            value.equal(load_file(pieces / name)[key])
-            for name in ("weights.safetensors", "best.safetensors")
-            for key, value in load_file(straight / name).items()
-        )
+        while len(hits) < options.kills:
+            pieces = Path(folder, f"pieces{num_runs}")
+            found, in_this = run_killed(recipe, pieces, options.kills - len(hits), dice)
+            hits, in_validation, num_runs = hits + found, in_validation + in_this, num_runs + 1
+            if records(straight) != records(pieces) or not same_weights(straight, pieces):
+                raise SystemExit(f"seed {options.seed}: the run that was killed after {found} differs")
+            shutil.rmtree(pieces)
         print(
-            f"seed {options.seed}: killed {len(hits)} times, after {hits} of {num_records(straight)} records, "
-            f"{in_validation} times in a validation"
+            f"seed {options.seed}: killed {len(hits)} times in {num_runs} runs, after {hits} of "
+            f"{num_records(straight)} records, {in_validation} times in a validation"
         )
-        print(f"same records: {same_records}, same weights: {same_weights}")
-        sys.exit(0 if same_records and same_weights else 1)
+        print("the same records and weights as a run that was never stopped")
+
+
+def same_weights(straight: Path, pieces: Path) -> bool:
+    """Return whether two runs ended with the same weights, bit for bit."""
+    return all(
+        value.equal(load_file(pieces / name)[key])
+        for name in ("weights.safetensors", "best.safetensors")
+        for key, value in load_file(straight / name).items()
+    )
 
 
 if __name__ == "__main__":
