@@ -6,6 +6,7 @@ import random
 import socket
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from scripts.fuzz import seeds, text_seeds
 from scripts.fuzz.campaign import Kind
@@ -274,9 +275,10 @@ def use_studio(folder: Path, name: str, dice: random.Random) -> None:
                 _must((work / "new.mp4").exists() is False, "a refused upload stays")
         elif name == "requests":
             for request in _objects(work / "requests.json"):
-                path, query = str(request.get("path", "/")), request.get("query")
+                query = request.get("query")
                 query = query if isinstance(query, dict) else {}
                 with contextlib.suppress(ValueError):  # no address at all: the client refuses it
+                    path = quote(str(request.get("path", "/")), safe="/%:")  # as a browser would
                     if "post" in request:
                         client.post(
                             path, params=query, content=str(request["post"]).encode("utf-8", "replace")

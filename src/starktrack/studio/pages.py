@@ -116,7 +116,7 @@ def _do(session: Session, text: str) -> Mapping[str, Any] | None:
             result = session.apply(str(action), message)
     except StarktrackError as error:
         return {"type": "error", "number": number, "message": str(error)}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # the last of 1e999, which JSON may hold
         return {
             "type": "error",
             "number": number,
