@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from starktrack.cli.annotations import annotations
 from starktrack.interchange import FORMATS, KEEPS
 
 PAGE = Path(__file__).parents[2] / "docs" / "annotations.md"
@@ -23,6 +24,11 @@ def table() -> str:
 def test_the_page_has_the_table_of_the_code():
     found = re.search(r"<!-- table -->\n(.*)<!-- end -->", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found[1].strip() == table()
+
+
+def test_the_help_of_the_command_names_every_format():
+    words = " ".join((annotations.__doc__ or "").split())
+    assert f"Formats: {', '.join(FORMATS)}." in words
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ def annotations(
 ) -> None:
     """Show annotated tracks, or write them in another format.
 
-    Formats: csv, json, got10k, otb, mot, coco, coco_video, yolo, cvat, label_studio, labelme, datumaro, voc, via.
-    What each keeps is in docs/annotations.md; a notice names what is lost.
+    Formats: csv, json, jsonl, got10k, otb, mot, coco, coco_video, yolo, cvat, label_studio, labelme, datumaro, voc,
+    via. What each keeps is in docs/annotations.md; a notice names what is lost.
     """
     from starktrack.workflows.annotations import read_annotations, write_annotations
 

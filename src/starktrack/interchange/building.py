@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from starktrack.errors import AnnotationError
-from starktrack.interchange.tracks import Observation, Polygon, Real, Rectangle, Track, VideoTracks
+from starktrack.interchange.tracks import Observation, Polygon, Real, Rectangle, Shape, Track, VideoTracks
 from starktrack.interchange.values import LARGEST_FRAME, Value
 
 UNNAMED = "object"
@@ -95,6 +96,19 @@ class TrackBuilder:
         if min(observation.box_xywh[2:]) > 0:
             draft.observations[observation.frame] = observation
 
+    def add_run(self, key: Hashable, run: Iterable[tuple[Observation, str]], label: str) -> None:
+        """Add the key boxes of a target with their places, and the boxes between them, on straight lines.
+
+        Raises:
+            AnnotationError: As `add`.
+        """
+        keys = TrackBuilder()
+        for observation, where in run:
+            keys.add(key, observation, where, label)
+        for track in keys.build().tracks:
+            for observation in track.interpolated().observations:
+                self.add(key, observation, "a run of boxes", label)
+
     def build(
         self,
         *,
@@ -102,13 +116,8 @@ class TrackBuilder:
         size_hw: tuple[int, int] | None = None,
         num_frames: int | None = None,
         frame_rate: float | None = None,
-        interpolate: bool = False,
     ) -> VideoTracks:
-        """Return the targets with at least one box.
-
-        Args:
-            interpolate: Fill in between key boxes, for tools that write these alone.
-        """
+        """Return the targets with at least one box."""
         taken = {draft.id for draft in self._drafts.values()}
         free = (number for number in range(LARGEST_FRAME) if number not in taken)
         tracks = []
@@ -117,7 +126,7 @@ class TrackBuilder:
             observations = tuple(draft.observations[frame] for frame in sorted(draft.observations))
             track = Track(number, draft.label, observations, draft.colour)
             if observations:
-                tracks.append(track.interpolated() if interpolate else track)
+                tracks.append(track)
         return VideoTracks(tuple(tracks), name, size_hw, num_frames, frame_rate)
 
 
@@ -131,6 +140,56 @@ class LabelCounter:
         """Return the key of the next box with this label."""
         self._counts[label] = self._counts.get(label, -1) + 1
         return label, self._counts[label]
+
+
+KEY = "keyframe"
+"""The name under which most tools say whether a box is a key box."""
+
+
+def described(
+    frame: int,
+    shape: Shape,
+    further: Mapping[str, Value],
+    *,
+    score: Value | None = None,
+    key: str = KEY,
+    known: Collection[str | None] = (),
+) -> Observation:
+    """Return where a target is, with what further values by name say of it.
+
+    Args:
+        further: `visibility`, `occluded` and the key box under their names, and attributes.
+        score: The score; it lies elsewhere in some formats.
+        key: The name under which `further` says whether the box is a key box.
+        known: Further names that are no attributes.
+    """
+    visibility, occluded, is_key = (further.get(name) for name in ("visibility", "occluded", key))
+    own = {"visibility", "occluded", key, *known}
+    return Observation(
+        frame,
+        shape,
+        score=None if score is None else score.number(0, 1),
+        visibility=None if visibility is None else visibility.number(0, 1),
+        occluded=None if occluded is None else occluded.flag(),
+        key=is_key is None or is_key.flag(),
+        attributes={
+            name: value.raw if isinstance(value.raw, str) else json.dumps(value.raw, ensure_ascii=False)
+            for name, value in further.items()
+            if name not in own
+        },
+    )
+
+
+def description(seen: Observation, key: str = KEY) -> dict[str, Any]:
+    """Return the values by name that `described` takes, except the score."""
+    values: dict[str, Any] = dict(seen.attributes)
+    if seen.occluded is not None:
+        values["occluded"] = seen.occluded
+    if seen.visibility is not None:
+        values["visibility"] = rounded(seen.visibility)
+    if not seen.key:
+        values[key] = False
+    return values
 
 
 def rectangle(x: Real, y: Real, w: Real, h: Real, rotation: Real = 0.0) -> Rectangle:
@@ -191,14 +250,6 @@ def frame_number(name: str, where: str, info: VideoInfo) -> int:
 def frame_name(frame: int) -> str:
     """Return the name of the file of a frame, without a suffix."""
     return f"frame_{frame:0{DIGITS}d}"
-
-
-def text_of(attributes: Mapping[str, object]) -> dict[str, str]:
-    """Return further values as text: true and false as JSON has them."""
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in attributes.items()
-    }
 
 
 def every_frame(video: VideoTracks) -> Iterable[tuple[int, list[tuple[Track, Observation]]]]:

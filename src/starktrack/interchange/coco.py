@@ -4,32 +4,30 @@ The first is COCO's own file with `videos`, `tracks` and the key `track_id`, as 
 list of boxes in each annotation, as YouTube-VIS. Segmentations are polygons, or run lengths.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from starktrack.errors import AnnotationError
-from starktrack.files import atomic_write
 from starktrack.interchange.building import (
     LabelCounter,
     TrackBuilder,
     VideoInfo,
+    described,
+    description,
     every_frame,
     frame_name,
     frame_number,
     polygon,
     rectangle,
     rounded,
-    text_of,
 )
 from starktrack.interchange.format import Format
 from starktrack.interchange.run_lengths import coco_of_mask, filled, mask_of_coco
 from starktrack.interchange.tracks import Mask, Observation, Polygon, Shape, VideoTracks
-from starktrack.interchange.values import Value, read_json
+from starktrack.interchange.values import Value, read_json, write_json
 
 _TRACK_KEYS = ("track_id", "instance_id")
 _FRAME_KEYS = ("frame_index", "frame_id")
-_OWN = ("occluded", "visibility", "keyframe", "track_id", "rotation")
 
 
 def read_coco(path: Path, info: VideoInfo) -> VideoTracks:
@@ -96,14 +94,7 @@ def write_coco(path: Path, video: VideoTracks) -> None:
             }
             if seen.score is not None:
                 annotation["score"] = rounded(seen.score)
-            attributes: dict[str, Any] = dict(seen.attributes)
-            if seen.occluded is not None:
-                attributes["occluded"] = seen.occluded
-            if seen.visibility is not None:
-                attributes["visibility"] = rounded(seen.visibility)
-            if not seen.key:
-                attributes["keyframe"] = False
-            if attributes:
+            if attributes := description(seen):
                 annotation["attributes"] = attributes
             annotations.append(annotation)
     tracks = [{"id": each.id, "video_id": 1, "category_id": numbers[each.label]} for each in video.tracks]
@@ -181,17 +172,7 @@ def _add_boxes(
         shape = _shape(annotation)
         if shape is None:
             continue
-        occluded, visibility, keyframe = (further.get(name) for name in _OWN[:3])
-        score = annotation.get("score")
-        seen = Observation(
-            frame,
-            shape,
-            score=None if score is None else score.number(0, 1),
-            visibility=None if visibility is None else visibility.number(0, 1),
-            occluded=None if occluded is None else occluded.flag(),
-            key=keyframe is None or keyframe.flag(),
-            attributes=text_of({name: value.raw for name, value in further.items() if name not in _OWN}),
-        )
+        seen = described(frame, shape, further, score=annotation.get("score"), known=("track_id", "rotation"))
         builder.add(key, seen, annotation.where, label)
 
 
@@ -281,8 +262,7 @@ def _rate(video: VideoTracks) -> dict[str, float]:
 def _write(path: Path, first: dict[str, Any], annotations: list[Any], numbers: dict[str, int]) -> None:
     categories = [{"id": number, "name": label} for label, number in numbers.items()]
     content = {"info": {}, "licenses": [], **first, "annotations": annotations, "categories": categories}
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_json(path, content)
 
 
 def _is_coco(path: Path, content: Value | None) -> bool:

@@ -9,12 +9,11 @@ skeletons are left out. CVAT for images is read too: its `image` elements have n
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from starktrack.files import atomic_write
 from starktrack.interchange.building import LabelCounter, TrackBuilder, VideoInfo, polygon, rectangle, rounded
-from starktrack.interchange.format import Format
+from starktrack.interchange.format import KEEPS, Format
 from starktrack.interchange.run_lengths import LARGEST_AREA, LARGEST_SIDE
 from starktrack.interchange.tracks import Mask, Observation, Polygon, Rectangle, Shape, VideoTracks
-from starktrack.interchange.values import Element, Value, read_text, read_xml
+from starktrack.interchange.values import Element, Value, read_text, read_xml, write_text
 
 _SHAPES = ("box", "polygon", "mask")
 
@@ -31,16 +30,14 @@ def read_cvat(path: Path, info: VideoInfo) -> VideoTracks:
         colour = colours.get(label)
         builder.target(number, label, colour.text() if colour else None)
         # A shape that is outside ends the boxes before it: nothing is filled in up to it.
-        run = TrackBuilder()
+        run: list[tuple[Observation, str]] = []
         for element in sorted(track.all(*_SHAPES), key=lambda each: each.attribute("frame").frame()):
             if element.attribute("outside", "0").flag():
-                _close(run, builder, number, label)
-                run = TrackBuilder()
-                continue
-            seen = _observation(element, element.attribute("frame").frame())
-            if seen is not None:
-                run.add(number, seen, element.where, label)
-        _close(run, builder, number, label)
+                builder.add_run(number, run, label)
+                run = []
+            elif (seen := _observation(element, element.attribute("frame").frame())) is not None:
+                run.append((seen, element.where))
+        builder.add_run(number, run, label)
     for image in root.all("image"):
         frame, counter = image.attribute("id").frame(), LabelCounter()
         for element in image.all(*_SHAPES):
@@ -87,8 +84,7 @@ def write_cvat(path: Path, video: VideoTracks) -> None:
             lines.append(_shape_text(last, last.frame + 1, outside=True))
         lines.append("</track>")
     lines.append("</annotations>\n")
-    with atomic_write(path) as partial:
-        partial.write_text("\n".join(lines), encoding="utf-8")
+    write_text(path, "\n".join(lines))
 
 
 def _labels(root: Element) -> list[Element]:
@@ -97,12 +93,6 @@ def _labels(root: Element) -> list[Element]:
         if labels is not None:
             return labels.all("label")
     return []
-
-
-def _close(run: TrackBuilder, builder: TrackBuilder, number: int, label: str) -> None:
-    for track in run.build(interpolate=True).tracks:
-        for seen in track.observations:
-            builder.add(number, seen, "", label)
 
 
 def _observation(element: Element, frame: int) -> Observation | None:
@@ -193,23 +183,7 @@ CVAT = Format(
     "cvat",
     "CVAT for video 1.1",
     (".xml",),
-    frozenset(
-        {
-            "several targets",
-            "ids",
-            "labels",
-            "colours",
-            "occluded",
-            "key boxes",
-            "rotation",
-            "polygons",
-            "masks",
-            "attributes",
-            "name",
-            "size",
-            "length",
-        }
-    ),
+    frozenset(KEEPS) - {"scores", "times", "visibility", "frame rate"},
     0,
     "pixels, 0-based",
     "A colour belongs to a label. CVAT for images is read.",

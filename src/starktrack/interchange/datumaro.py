@@ -4,30 +4,30 @@ A turned box is written as CVAT writes it: the box before the turn, with the att
 `rotated_bbox` is read as well.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from starktrack.errors import AnnotationError
-from starktrack.files import atomic_folder, atomic_write
+from starktrack.files import atomic_folder
 from starktrack.interchange.building import (
     LabelCounter,
     TrackBuilder,
     VideoInfo,
+    described,
+    description,
     every_frame,
     frame_name,
     frame_number,
     polygon,
     rectangle,
     rounded,
-    text_of,
 )
-from starktrack.interchange.format import Format
+from starktrack.interchange.format import KEEPS, Format
 from starktrack.interchange.run_lengths import coco_of_mask, mask_of_coco
 from starktrack.interchange.tracks import Mask, Observation, Polygon, Shape, Track, VideoTracks
-from starktrack.interchange.values import Value, read_json
+from starktrack.interchange.values import Value, read_json, write_json
 
-_OWN = ("track_id", "occluded", "visibility", "keyframe", "rotation", "score")
+_OWN = ("track_id", "rotation", "score")
 
 
 def read_datumaro(path: Path, info: VideoInfo) -> VideoTracks:
@@ -86,14 +86,12 @@ def write_datumaro(path: Path, video: VideoTracks) -> None:
         "categories": {"label": {"labels": names, "attributes": []}},
         "items": items,
     }
-    text = json.dumps(content, ensure_ascii=False)
     if path.suffix.lower() == ".json":
-        with atomic_write(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_json(path, content)
     else:
         with atomic_folder(path, "a folder of annotations") as folder:
             (folder / "annotations").mkdir()
-            (folder / "annotations" / "default.json").write_text(text, encoding="utf-8")
+            write_json(folder / "annotations" / "default.json", content)
 
 
 def _file(path: Path) -> Path:
@@ -112,7 +110,7 @@ def _add(
     number = annotation.get("label_id")
     label = "" if number is None else labels[number.integer(0, len(labels) - 1)]
     further = dict((annotation.get("attributes") or Value({}, "")).entries())
-    track, occluded, visibility, keyframe, rotation, score = (further.get(name) for name in _OWN)
+    track, rotation, score = (further.get(name) for name in _OWN)
     shape: Shape | None
     if kind == "bbox":
         x, y, w, h = annotation["bbox"].numbers(4)
@@ -126,27 +124,14 @@ def _add(
         shape = mask_of_coco(annotation["rle"])
     if shape is None:
         return
-    seen = Observation(
-        frame,
-        shape,
-        score=None if score is None else score.number(0, 1),
-        visibility=None if visibility is None else visibility.number(0, 1),
-        occluded=None if occluded is None else occluded.flag(),
-        key=keyframe is None or keyframe.flag(),
-        attributes=text_of({name: value.raw for name, value in further.items() if name not in _OWN}),
-    )
+    seen = described(frame, shape, further, score=score, known=_OWN)
     builder.add(counter.key(label) if track is None else track.integer(0), seen, annotation.where, label)
 
 
 def _annotation(track: Track, seen: Observation, video: VideoTracks) -> dict[str, Any]:
-    attributes: dict[str, Any] = {**seen.attributes, "track_id": track.id}
-    if seen.occluded is not None:
-        attributes["occluded"] = seen.occluded
-    for name, number in (("visibility", seen.visibility), ("score", seen.score)):
-        if number is not None:
-            attributes[name] = rounded(number)
-    if not seen.key:
-        attributes["keyframe"] = False
+    attributes = {**description(seen), "track_id": track.id}
+    if seen.score is not None:
+        attributes["score"] = rounded(seen.score)
     shape, place = seen.shape, dict[str, Any]()
     if isinstance(shape, Polygon):
         place = {
@@ -177,25 +162,7 @@ DATUMARO = Format(
     "datumaro",
     "Datumaro",
     (".json", ""),
-    frozenset(
-        {
-            "several targets",
-            "ids",
-            "labels",
-            "scores",
-            "visibility",
-            "occluded",
-            "key boxes",
-            "rotation",
-            "polygons",
-            "masks",
-            "attributes",
-            "name",
-            "size",
-            "length",
-            "frame rate",
-        }
-    ),
+    frozenset(KEEPS) - {"colours", "times"},
     0,
     "pixels, 0-based",
     "Masks need the size of the frames.",

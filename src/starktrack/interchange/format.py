@@ -1,5 +1,6 @@
 """The record of a format: a reader, a writer, and the properties of tracks that it keeps."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,9 @@ KEEPS = {
     "frame rate": "the frame rate",
 }
 """The properties of tracks that a format may keep, with their names in sentences."""
+
+_NOT_IN_FILES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that UTF-8 or XML 1.0 cannot hold; JSON can, so labels may have them."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ def reduced(
 
     Convention: a turned box becomes a polygon where the format keeps those, else the upright box around it; a
     polygon or a mask becomes the upright box around it. Without ids the targets are numbered in their order.
-    A target without a label is called `object`. A length that is not known becomes the one that the boxes
-    need.
+    A target without a label is called `object`. A character that no text file can hold becomes U+FFFD. A length
+    that is not known becomes the one that the boxes need.
 
     Example:
         >>> video = VideoTracks((Track(7, "duck", (Observation(0, Rectangle((1, 2, 3, 4)), score=0.5),)),))
@@ -88,7 +92,7 @@ def reduced(
     tracks = tuple(
         Track(
             track.id if "ids" in keeps else number,
-            (track.label or UNNAMED) if "labels" in keeps else "",
+            _clean(track.label or UNNAMED) if "labels" in keeps else "",
             tuple(_reduced(observation, keeps, own_attributes) for observation in track.observations),
             track.colour if "colours" in keeps else None,
         )
@@ -96,7 +100,7 @@ def reduced(
     )
     return VideoTracks(
         tracks,
-        video.name if "name" in keeps else "",
+        _clean(video.name) if "name" in keeps else "",
         video.size_hw if "size" in keeps else None,
         video.length if "length" in keeps else None,
         video.frame_rate if "frame rate" in keeps else None,
@@ -147,8 +151,14 @@ def _reduced(observation: Observation, keeps: frozenset[str], own: frozenset[str
         visibility=observation.visibility if "visibility" in keeps else None,
         occluded=observation.occluded if "occluded" in keeps else None,
         key=observation.key or "key boxes" not in keeps,
-        attributes={name: text for name, text in attributes if "attributes" in keeps or name in own},
+        attributes={
+            _clean(name): _clean(text) for name, text in attributes if "attributes" in keeps or name in own
+        },
     )
+
+
+def _clean(text: str) -> str:
+    return _NOT_IN_FILES.sub("\ufffd", text)
 
 
 def _reduced_shape(shape: Shape, keeps: frozenset[str]) -> Shape:

@@ -5,16 +5,14 @@ top-left corner. `enabled: false` ends a run of boxes after the frame in which i
 of a run the boxes lie on straight lines.
 """
 
-import json
 import math
 from pathlib import Path
 
 from starktrack.errors import AnnotationError
-from starktrack.files import atomic_write
 from starktrack.interchange.building import TrackBuilder, VideoInfo, rectangle, rounded
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, Rectangle, VideoTracks
-from starktrack.interchange.values import Value, read_json
+from starktrack.interchange.values import Value, read_json, write_json
 
 _KIND = "videorectangle"
 
@@ -45,14 +43,14 @@ def read_label_studio(path: Path, info: VideoInfo) -> VideoTracks:
             length = count.frame()
         if (seconds := value.get("duration")) is not None:
             duration = seconds.number(0)
-        run = TrackBuilder()
+        run: list[tuple[Observation, str]] = []
         for entry in sorted(value["sequence"].items(), key=lambda each: each["frame"].frame(1)):
-            run.add(0, _observation(entry, size_hw), entry.where, label)
+            run.append((_observation(entry, size_hw), entry.where))
             enabled = entry.get("enabled")
             if enabled is not None and not enabled.flag():
-                _close(run, builder, key, label)
-                run = TrackBuilder()
-        _close(run, builder, key, label)
+                builder.add_run(key, run, label)
+                run = []
+        builder.add_run(key, run, label)
     return builder.build(
         name=_video_name(task),
         size_hw=size_hw,
@@ -82,8 +80,7 @@ def write_label_studio(path: Path, video: VideoTracks) -> None:
         }
         regions.append({**region, "value": value})
     task = {"id": 1, "data": {"video": video.name}, "annotations": [{"id": 1, "result": regions}]}
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps([task], ensure_ascii=False), encoding="utf-8")
+    write_json(path, [task])
 
 
 def _task(tasks: list[Value], path: Path, info: VideoInfo) -> Value:
@@ -101,12 +98,6 @@ def _video_name(task: Value) -> str:
     data = task.get("data")
     video = None if data is None else data.get("video")
     return "" if video is None else video.text()
-
-
-def _close(run: TrackBuilder, builder: TrackBuilder, key: object, label: str) -> None:
-    for track in run.build(interpolate=True).tracks:
-        for seen in track.observations:
-            builder.add(key, seen, "a region", label)
 
 
 def _observation(entry: Value, size_hw: tuple[int, int]) -> Observation:

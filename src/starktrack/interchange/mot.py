@@ -5,16 +5,14 @@ ignored), a class and a visible share follow the box. Ten are results: a score f
 is none. Our files have the class and the visible share in either form, -1 where there is none.
 """
 
-import configparser
 from collections.abc import Sequence
 from pathlib import Path
 
-from starktrack.errors import AnnotationError
-from starktrack.files import atomic_folder, atomic_write
+from starktrack.files import atomic_folder
 from starktrack.interchange.building import UNNAMED, TrackBuilder, VideoInfo, rectangle, rounded
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, VideoTracks
-from starktrack.interchange.values import Value, read_text
+from starktrack.interchange.values import Value, read_ini, read_text, write_text
 
 CLASSES = (
     "pedestrian",
@@ -67,19 +65,15 @@ def read_mot(path: Path, info: VideoInfo) -> VideoTracks:
             attributes={_IGNORED: "true"} if not is_result and conf == 0 else {},
         )
         builder.add(target, seen, where, label)
-    entries: dict[str, str] = (
-        _info(folder / "seqinfo.ini") if path.is_dir() or file.parent.name == "gt" else {}
-    )
-    where = f"{folder / 'seqinfo.ini'}:"
-    size = [
-        Value(entries[key], f"{where} {key}").integer(1) for key in ("imheight", "imwidth") if key in entries
-    ]
-    length, rate = entries.get("seqlength"), entries.get("framerate")
+    has_info = path.is_dir() or file.parent.name == "gt"
+    entries = read_ini(folder / "seqinfo.ini", "Sequence") if has_info else {}
+    size = [entries[key].integer(1) for key in ("imheight", "imwidth") if key in entries]
+    name, length, rate = (entries.get(key) for key in ("name", "seqlength", "framerate"))
     return builder.build(
-        name=entries.get("name", ""),
+        name="" if name is None else name.raw,
         size_hw=(size[0], size[1]) if len(size) == 2 else None,
-        num_frames=None if length is None else Value(length, f"{where} seqLength").integer(0),
-        frame_rate=None if rate is None else Value(rate, f"{where} frameRate").number(0.001),
+        num_frames=None if length is None else length.integer(0),
+        frame_rate=None if rate is None else rate.number(0.001),
     )
 
 
@@ -98,9 +92,7 @@ def write_mot(path: Path, video: VideoTracks) -> None:
             values += [-1 if seen.visibility is None else seen.visibility, *([-1] if has_scores else [])]
             lines.append(",".join(str(rounded(value)) for value in values) + "\n")
     if path.suffix.lower() == ".txt":
-        with atomic_write(path) as partial:
-            partial.write_text("".join(lines), encoding="utf-8")
-        return
+        return write_text(path, "".join(lines))
     with atomic_folder(path, "a folder of annotations") as folder:
         (folder / "gt").mkdir()
         (folder / "gt" / "gt.txt").write_text("".join(lines), encoding="utf-8")
@@ -113,17 +105,6 @@ def write_mot(path: Path, video: VideoTracks) -> None:
         if video.size_hw is not None:
             info += [f"imWidth={video.size_hw[1]}", f"imHeight={video.size_hw[0]}"]
         (folder / "seqinfo.ini").write_text("[Sequence]\n" + "\n".join(info) + "\n", encoding="utf-8")
-
-
-def _info(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
-    try:
-        parser.read_string(read_text(path))
-        return {key: value or "" for key, value in parser["Sequence"].items()}
-    except (configparser.Error, KeyError) as error:
-        raise AnnotationError(f"{path} must hold [Sequence], got: {str(error).splitlines()[0]}") from error
 
 
 def _is_mot(path: Path, content: Value | None) -> bool:

@@ -4,7 +4,6 @@ Convention: a line of zeros or of NaN is a frame without the target. Several tar
 folder, `NAME_ID`.
 """
 
-import configparser
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import numpy as np
 from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_boxes, parse_numbers
 from starktrack.errors import AnnotationError
-from starktrack.files import atomic_folder, atomic_write
+from starktrack.files import atomic_folder
 from starktrack.interchange.building import TrackBuilder, VideoInfo, places, rectangle
 from starktrack.interchange.format import Format
 from starktrack.interchange.tracks import Observation, Track, VideoTracks
-from starktrack.interchange.values import Value, read_text
+from starktrack.interchange.values import Value, read_ini, read_text, write_text
 
 GOT10K_FILE, OTB_FILE = "groundtruth.txt", "groundtruth_rect.txt"
 _COVERS = 8
@@ -40,13 +39,15 @@ def read_got10k(path: Path, info: VideoInfo) -> VideoTracks:
     )
     if absent is not None:
         boxes[absent > 0] = np.nan
-    meta = _meta(folder / "meta_info.ini")
-    rate, size = meta.get("anno_fps", "").removesuffix("Hz").strip(), meta.get("resolution")
+    meta = read_ini(folder / "meta_info.ini", "METAINFO")
+    rate, size, label = (meta.get(key) for key in ("anno_fps", "resolution", "object_class"))
+    hertz = "" if rate is None else rate.raw.removesuffix("Hz").strip()
     known = VideoInfo(
-        None if size is None else _size(size, folder / "meta_info.ini"),
-        Value(rate, f"{folder / 'meta_info.ini'}: anno_fps").number(0.001) if rate else None,
+        None if size is None else _size(size),
+        Value(hertz, rate.where).number(0.001) if rate is not None and hertz else None,
     )
-    return _video(boxes, None if covers is None else covers / _COVERS, known, meta.get("object_class", ""))
+    label_text = "" if label is None else label.raw
+    return _video(boxes, None if covers is None else covers / _COVERS, known, label_text)
 
 
 def read_otb(path: Path, info: VideoInfo) -> VideoTracks:
@@ -61,8 +62,7 @@ def write_got10k(path: Path, video: VideoTracks) -> None:
     for track, place in places(path, video):
         lines = _lines(track, video.length, 0)
         if path.suffix.lower() == ".txt":
-            with atomic_write(place) as partial:
-                partial.write_text(lines, encoding="utf-8")
+            write_text(place, lines)
             continue
         with atomic_folder(place, "a folder of annotations") as folder:
             write_got10k_labels(folder, track, video)
@@ -86,8 +86,7 @@ def write_otb(path: Path, video: VideoTracks) -> None:
     for track, place in places(path, video):
         lines = _lines(track, video.length, 1)
         if path.suffix.lower() == ".txt":
-            with atomic_write(place) as partial:
-                partial.write_text(lines, encoding="utf-8")
+            write_text(place, lines)
         else:
             with atomic_folder(place, "a folder of annotations") as folder:
                 (folder / OTB_FILE).write_text(lines, encoding="utf-8")
@@ -120,22 +119,11 @@ def _labels(path: Path, count: int) -> np.ndarray | None:
     return values
 
 
-def _meta(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
-    try:
-        parser.read_string(read_text(path))
-        return {key: value or "" for key, value in parser["METAINFO"].items()}
-    except (configparser.Error, KeyError) as error:
-        raise AnnotationError(f"{path} must hold [METAINFO], got: {str(error).splitlines()[0]}") from error
-
-
-def _size(text: str, path: Path) -> tuple[int, int]:
-    words = text.strip(" ()").split(",")
+def _size(value: Value) -> tuple[int, int]:
+    words = value.raw.strip(" ()").split(",")
     if len(words) != 2:
-        raise AnnotationError(f"{path}: resolution must be (width, height), got {text!r}")
-    width, height = (Value(word.strip(), f"{path}: resolution").integer(1) for word in words)
+        raise value.wrong("be (width, height)")
+    width, height = (Value(word.strip(), value.where).integer(1) for word in words)
     return height, width
 
 

@@ -1,5 +1,6 @@
 """Values from untrusted files: each records its place, so that errors can name it."""
 
+import configparser
 import json
 import math
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 from xml.parsers import expat
 
 from starktrack.errors import AnnotationError
+from starktrack.files import atomic_write
 
 LARGEST_FILE = 512 * 2**20
 """Bytes of a file that is read; ten hours of a densely annotated video take less."""
@@ -126,6 +128,33 @@ def read_text(path: Path) -> str:
         raise AnnotationError(
             f"{path} must be a text in UTF-8, got the byte {error.start} of another"
         ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8, whole or not at all."""
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    write_text(path, json.dumps(content, ensure_ascii=False))
+
+
+def read_ini(path: Path, section: str) -> dict[str, Value]:
+    """Return the entries of one section of an INI file, by names in small letters; none where there is no file.
+
+    Raises:
+        AnnotationError: As `read_text`, no INI file, or one without the section.
+    """
+    if not path.is_file():
+        return {}
+    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
+    try:
+        parser.read_string(read_text(path))
+        return {key: Value(text or "", f"{path}: {key}") for key, text in parser[section].items()}
+    except (configparser.Error, KeyError) as error:
+        raise AnnotationError(f"{path} must hold [{section}], got: {str(error).splitlines()[0]}") from error
 
 
 def read_json(path: Path) -> Value:

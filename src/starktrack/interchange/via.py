@@ -5,30 +5,29 @@ what a region is of; `score`, `visibility`, `occluded` and `key` are ours. Ellip
 are left out.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
-from starktrack.files import atomic_write
 from starktrack.interchange.building import (
     LabelCounter,
     TrackBuilder,
     VideoInfo,
+    described,
+    description,
     every_frame,
     frame_name,
     frame_number,
     polygon,
     rectangle,
     rounded,
-    text_of,
 )
-from starktrack.interchange.format import Format
+from starktrack.interchange.format import KEEPS, Format
 from starktrack.interchange.tracks import Observation, Polygon, Track, VideoTracks
-from starktrack.interchange.values import Value, read_json
+from starktrack.interchange.values import Value, read_json, write_json
 
 _PROJECT = "_via_img_metadata"
-_LABEL_KEYS, _TRACK_KEYS = ("label", "name", "class", "type"), ("track", "track_id", "id")
 _OWN = ("score", "visibility", "occluded", "key")
+_LABEL_KEYS, _TRACK_KEYS = ("label", "name", "class", "type"), ("track", "track_id", "id")
 
 
 def read_via(path: Path, info: VideoInfo) -> VideoTracks:
@@ -80,8 +79,7 @@ def write_via(path: Path, video: VideoTracks) -> None:
         "_via_data_format_version": "2.0.10",
         "_via_image_id_list": list(pictures),
     }
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_json(path, content)
 
 
 def _add(builder: TrackBuilder, region: Value, frame: int, counter: LabelCounter) -> None:
@@ -100,19 +98,9 @@ def _add(builder: TrackBuilder, region: Value, frame: int, counter: LabelCounter
     track_key = next((key for key in _TRACK_KEYS if key in further and further[key].raw != ""), None)
     label = "" if label_key is None else further[label_key].text()
     # An attribute that its project asks for and nobody filled in is an empty text.
-    score, visibility, occluded, key = (
-        further[name] if name in further and further[name].raw != "" else None for name in _OWN
-    )
-    known = (label_key, track_key, *_OWN)
-    seen = Observation(
-        frame,
-        shape,
-        score=None if score is None else score.number(0, 1),
-        visibility=None if visibility is None else visibility.number(0, 1),
-        occluded=None if occluded is None else occluded.flag(),
-        key=key is None or key.flag(),
-        attributes=text_of({name: value.raw for name, value in further.items() if name not in known}),
-    )
+    filled_in = {name: value for name, value in further.items() if value.raw != "" or name not in _OWN}
+    known = (label_key, track_key, "score")
+    seen = described(frame, shape, filled_in, score=filled_in.get("score"), key="key", known=known)
     target = counter.key(label) if track_key is None else further[track_key].integer(0)
     builder.add(target, seen, region.where, label)
 
@@ -128,15 +116,13 @@ def _region(track: Track, seen: Observation) -> dict[str, Any]:
     else:
         x, y, w, h = (rounded(number) for number in seen.shape.bounds_xywh)
         place = {"name": "rect", "x": x, "y": y, "width": w, "height": h}
-    attributes = {**seen.attributes, "label": track.label, "track": str(track.id)}
-    for name, number in (("score", seen.score), ("visibility", seen.visibility)):
-        if number is not None:
-            attributes[name] = str(rounded(number))
-    if seen.occluded is not None:
-        attributes["occluded"] = str(int(seen.occluded))
-    if not seen.key:
-        attributes["key"] = "0"
-    return {"shape_attributes": place, "region_attributes": attributes}
+    attributes = {**description(seen, "key"), "label": track.label, "track": track.id}
+    if seen.score is not None:
+        attributes["score"] = rounded(seen.score)
+    texts = {
+        name: str(int(value) if isinstance(value, bool) else value) for name, value in attributes.items()
+    }
+    return {"shape_attributes": place, "region_attributes": texts}
 
 
 def _is_via(path: Path, content: Value | None) -> bool:
@@ -152,21 +138,7 @@ VIA = Format(
     "via",
     "VGG Image Annotator 2",
     (".json",),
-    frozenset(
-        {
-            "several targets",
-            "ids",
-            "labels",
-            "scores",
-            "visibility",
-            "occluded",
-            "key boxes",
-            "polygons",
-            "attributes",
-            "name",
-            "length",
-        }
-    ),
+    frozenset(KEEPS) - {"colours", "times", "rotation", "masks", "size", "frame rate"},
     0,
     "pixels, 0-based",
     "The frame is the last number in a picture's name.",
