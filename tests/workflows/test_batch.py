@@ -179,7 +179,7 @@ def test_a_broken_video_and_one_that_kills_its_worker_stop_no_other(work):
     run = starktrack.batch(manifest, work / "out", tracker="mine:Deadly", workers=2, retries=1)
     states = {each.id: (each.state, each.tries) for each in run.rows}
     assert states == {"r0": ("done", 1), "r1": ("failed", 2), "r2": ("done", 1), "r3": ("failed", 2)}
-    assert run.has_failed and "VideoError" in run.rows[1].error
+    assert run.has_failed and "v1.mp4 must be" in run.rows[1].error and "\n" not in run.rows[1].error
     assert run.rows[3].error == "the worker process ended with code 9 (a crash, or out of memory)"
     assert "Traceback" in (work / "out/failed/r1.txt").read_text()
     # Mended, they are done by the next run, and nothing else is.
@@ -295,6 +295,27 @@ def test_a_run_that_is_stopped_goes_on_and_gives_the_same_files(work, how):
     assert {name: data for name, data in written.items() if name.startswith("r")}.items() <= tracks_of(
         work / "out"
     ).items()
+
+
+def test_a_failure_is_one_line_with_its_reason_and_the_remedy_comes_once(work):
+    (work / "none.csv").write_text("frame,target,x,y,w,h\n0,0,1,2,3\n")
+    write_manifest(work, [row(0), row(7), row(1, boxes="none.csv")])
+    ended = subprocess.run(
+        command(work, "--weights", "mine:Still", "--workers", "1", "--retries", "0"),
+        cwd=work,
+        env=environment(work),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1 and ended.stdout == ""
+    # A slow machine shows lines of progress in between.
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("videos.jsonl: ")]
+    assert len(lines) == 3, ended.stderr
+    assert lines[0].startswith("failed: r7: ") and lines[0].count("v7.mp4") == 1
+    assert lines[1].startswith("failed: r1: ") and "none.csv line 2: must hold 6 values" in lines[1]
+    assert lines[2].startswith("1 of 3 videos are done; 2 failed, the same command tries them again; ")
+    assert lines[2].endswith("wrote out/summary.csv")
 
 
 def test_a_journal_that_was_cut_and_half_written_files_are_no_results(work):

@@ -93,13 +93,15 @@ def batch(
             address=address,
             on_status=table,
         )
-    for row in run.rows:
-        if row.state == "failed":
-            print_error(
-                f"failed: {row.id}, try {row.tries}: {row.error}; all of it: {run.folder}/failed/{row.id}.txt"
-            )
-    done = sum(row.state == "done" for row in run.rows)
+    failed = [row for row in run.rows if row.state == "failed"]
+    # On a terminal the table with the latest failures is gone by now; elsewhere each had its line when it happened.
+    for row in failed if table.is_live else ():
+        print_error(f"failed: {row.id}: {row.error}")
+    done = len(run.rows) - len(failed)
     before = f", {run.finished_before} of them before" if run.finished_before else ""
-    print_error(f"{done} of {len(run.rows)} videos are done{before}; {table.speed}; wrote {run.summary}")
+    again = f"; {len(failed)} failed, the same command tries them again" if failed else ""
+    print_error(
+        f"{done} of {len(run.rows)} videos are done{before}{again}; {table.speed}; wrote {run.summary}"
+    )
     if run.has_failed:
         raise typer.Exit(1)

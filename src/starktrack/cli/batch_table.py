@@ -26,6 +26,11 @@ class BatchTable:
         self._num_failures = 0
 
     @property
+    def is_live(self) -> bool:
+        """Whether the status is a table on a terminal, rather than lines."""
+        return self._live is not None
+
+    @property
     def speed(self) -> str:
         """Return the frames of this run and their rate."""
         frames = self._status.frames if self._status else 0
@@ -60,7 +65,7 @@ class BatchTable:
         # Without a table every failure is a line of its own, when it happens.
         new, self._num_failures = status.failed - self._num_failures, status.failed
         for name, reason in status.failures[-new:] if new else ():
-            sys.stderr.write(f"{self._title}: {name} failed: {reason}\n")
+            sys.stderr.write(f"failed: {name}: {reason}\n")
         now = time.monotonic()
         if now - self._last_line >= PLAIN_INTERVAL_SECONDS:
             self._last_line = now

@@ -142,7 +142,7 @@ def batch(
         >>> [(row.id, row.state, row.frames) for row in run.rows]
         [('dog', 'done', 2), ('lost', 'failed', 0)]
         >>> print(run.rows[1].error)
-        frame 0: VideoError: ...nowhere.mp4 must be a video file, ..., got no such file
+        ...nowhere.mp4 must be a video file, ..., got no such file
     """
     for name, value, least in (
         ("workers", workers, 0),

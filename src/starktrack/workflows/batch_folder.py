@@ -20,7 +20,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -278,7 +278,7 @@ class BatchFolder:
         ):
             writer = csv.DictWriter(file, names, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(asdict(each) for each in summaries)
+            writer.writerows(vars(each) for each in summaries)
         if as_parquet:
             require_pyarrow("a Parquet summary")
             import pyarrow
@@ -293,7 +293,7 @@ class BatchFolder:
             )
             with atomic_write(self.path / "summary.parquet") as partial:
                 parquet.write_table(
-                    pyarrow.Table.from_pylist([asdict(each) for each in summaries], schema), partial
+                    pyarrow.Table.from_pylist([vars(each) for each in summaries], schema), partial
                 )
         return self.path / "summary.csv"
 
@@ -301,7 +301,7 @@ class BatchFolder:
         return self.path / "tracks" / f"{name}{self._suffix}"
 
     def _add(self, summary: RowSummary) -> None:
-        ended = {**asdict(summary), "key": self._keys[summary.id]}
+        ended = {**vars(summary), "key": self._keys[summary.id]}
         with named_write(self.path / "journal.jsonl"):
             self._journal.write(json.dumps(ended) + "\n")
             self._sync_journal()

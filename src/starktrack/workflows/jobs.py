@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from starktrack.data.formats.result_folder import ResultFolder
+from starktrack.errors import StarktrackError
 from starktrack.files import discard_leftovers
 from starktrack.tracking.batch_runner import BatchProgress, Failed, Finished, Task, run_batch
 from starktrack.tracking.batch_tracker import BatchTracker
@@ -193,8 +194,11 @@ def open_refined_tracker(
 
 
 def reason_of(failed: Failed) -> str:
-    """Return why a clip failed, in one line."""
-    return f"frame {failed.frame}: {type(failed.error).__name__}: {failed.error}"
+    """Return why a clip failed, in one line: an error of this package as it is, another with its type."""
+    text = " ".join(str(failed.error).split())
+    if not isinstance(failed.error, StarktrackError):
+        return f"frame {failed.frame}: {type(failed.error).__name__}: {text}"
+    return f"frame {failed.frame}: {text}" if failed.frame else text
 
 
 def trace_of(failed: Failed) -> str:
