@@ -1,5 +1,6 @@
 """What several test folders share: the golden recipe, the reference data, networks filled by the recipe."""
 
+import fcntl
 import importlib.util
 import os
 from functools import lru_cache
@@ -24,8 +25,10 @@ SLOW = (
     "test_export.py::test_a_preset_with_weights_in_the_package_is_exported_with_them",
     "test_export.py::test_a_refiner_is_exported_by_name_and_by_file[name]",
     "test_batch_ray.py::test_a_node_that_is_killed_loses_doubles_and_changes_nothing",
+    "test_export.py::test_every_head_can_be_exported[parts0]",
     "test_export.py::test_every_head_can_be_exported[parts1]",
     "test_export.py::test_every_head_can_be_exported[parts3]",
+    "test_onnx_refiner.py::test_a_refiner_whose_cells_look_at_their_own_alone_is_exported",
     "fuzz/test_campaign.py::test_a_short_run",
     "test_overfit.py::test_a_tiny_network_overfits_a_real_sequence",
     "test_finetune.py::",
@@ -115,6 +118,25 @@ def golden_video() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Return the function that returns a file which `make(path)` writes once for all processes of a test run."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+    def once(name: str, make) -> Path:
+        path = folder / name
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                partial = folder / f"partial-{name}"
+                make(partial)
+                partial.rename(path)
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """Return the folder of reference data; skip where it is absent."""
     if not SHARED.is_dir():
@@ -162,6 +184,26 @@ def small_checkpoint(small_model, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_weights(path, build_network(model).state_dict(), config)
     return path
+
+
+@pytest.fixture(scope="session")
+def exported(made_once) -> Path:
+    """Return the ONNX file of `tests.small_networks.sharp_tracker(0)`; an export takes many seconds."""
+    from tests.small_networks import TRACKER, sharp_tracker
+
+    from starktrack.engines.export import export_onnx
+
+    return made_once("tiny.onnx", lambda path: export_onnx(sharp_tracker(0), TRACKER, path))
+
+
+@pytest.fixture(scope="session")
+def exported_refiner(made_once) -> Path:
+    """Return the ONNX file of `tests.small_networks.sharp_refiner(0)`."""
+    from tests.small_networks import REFINER, sharp_refiner
+
+    from starktrack.engines.export import export_onnx
+
+    return made_once("small.onnx", lambda path: export_onnx(sharp_refiner(0), REFINER, path))
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,15 @@ from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.track_output import TrackOutput
 from starktrack.errors import CheckpointError, InputError, StarktrackError
 from starktrack.evaluation.vot_results import anchor_frames, read_run, read_sequences, run_path
+from starktrack.pretrained import pretrained_weights
 from starktrack.tracking.tracker import Tracker
 from starktrack.vot import ToolkitTracker
 from starktrack.workflows.vot_check import check_tracker
 
 needs_trax = pytest.mark.skipif(find_spec("trax") is None, reason="vot-trax is not installed")
 NUM_FRAMES = 8
+EXPORTED = pretrained_weights("stark_mobile", "onnx")
+"""A file for processes that need not import PyTorch, which takes most of their time."""
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +136,9 @@ def test_weights_of_the_package_are_told_by_name(workspace):
 
 
 @pytest.mark.parametrize("entry", [pytest.param("fox", marks=needs_trax), "fox_python"])
-def test_settings_reach_the_tracker(workspace, weights, entry):
+def test_settings_reach_the_tracker(workspace, entry):
     told = ("--set", "tracking.search_growth = 2", "--set", "tracking.update_interval=7")
-    invoke("init", workspace, "--weights", weights, "--name", "fox", "--device", "cpu", *told)
+    invoke("init", workspace, "--weights", EXPORTED, "--name", "fox", "--device", "cpu", *told)
     text = (workspace / "trackers.ini").read_text()
     assert "works: 5 frames over" in invoke("check", workspace, entry).stdout
     (workspace / "trackers.ini").write_text(text.replace("search_growth=2", "search_growth=11"))
@@ -202,8 +205,8 @@ def test_an_unknown_entry_is_named(workspace, weights):
     assert "must have an entry 'fix'; did you mean 'fox'?" in str(ended.exception)
 
 
-def test_the_python_protocol_is_checked_in_a_process_of_its_own(workspace, weights):
-    invoke("init", workspace, "--weights", weights, "--name", "fox", "--device", "cpu")
+def test_the_python_protocol_is_checked_in_a_process_of_its_own(workspace):
+    invoke("init", workspace, "--weights", EXPORTED, "--name", "fox", "--device", "cpu")
     ended = invoke("check", workspace, "fox_python")
     assert ended.exit_code == 0, ended.exception
     assert "works: 5 frames over python" in ended.stdout
@@ -212,7 +215,8 @@ def test_the_python_protocol_is_checked_in_a_process_of_its_own(workspace, weigh
 @needs_trax
 @pytest.mark.parametrize(("output", "answer"), [("box", "Rectangle"), ("mask", "Mask of size")])
 def test_our_server_speaks_trax_over_a_socket(workspace, weights, output, answer):
-    invoke("init", workspace, "--weights", weights, "--name", "fox", "--device", "cpu", "--output", output)
+    file = weights if output == "box" else EXPORTED
+    invoke("init", workspace, "--weights", file, "--name", "fox", "--device", "cpu", "--output", output)
     ended = invoke("check", workspace, "fox")
     assert ended.exit_code == 0, ended.exception
     assert "works: 5 frames over trax" in ended.stdout
@@ -426,9 +430,10 @@ def refiner(tmp_path_factory):
 
 
 @needs_trax
-def test_our_server_submits_outlines(workspace, weights, refiner):
+def test_our_server_submits_outlines(workspace):
+    refiner = pretrained_weights("refine_mobile", "onnx")
     options = ("--name", "fox", "--device", "cpu", "--output", "mask", "--refine", refiner)
-    assert invoke("init", workspace, "--weights", weights, *options).exit_code == 0
+    assert invoke("init", workspace, "--weights", EXPORTED, *options).exit_code == 0
     assert f"--refine {refiner}" in (workspace / "trackers.ini").read_text()
     ended = invoke("check", workspace, "fox")
     assert ended.exit_code == 0, ended.exception

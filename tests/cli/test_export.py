@@ -1,16 +1,19 @@
+import shutil
+
 import pytest
 import typer
-from tests.data.samples.test_outline import MODEL
+from tests.small_networks import REFINER, TRACKER, sharp_refiner, sharp_tracker
 from typer.testing import CliRunner
 
 import starktrack
 from starktrack.api import load_refiner
 from starktrack.cli.export import export
-from starktrack.config.schema import Config
+from starktrack.config.presets import PRESETS
+from starktrack.engines import export as engines_export
 from starktrack.engines.exported import ExportedEngine
 from starktrack.engines.parity import compare
 from starktrack.errors import CheckpointError, ConfigError, InputError
-from starktrack.models.refine import build_refiner
+from starktrack.kinds.tracker import TrackerKind
 from starktrack.models.weights import save_weights
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -21,13 +24,25 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_a_preset_becomes_a_file_that_can_be_loaded(tmp_path):
+@pytest.fixture
+def writes(monkeypatch):
+    """Return the function that lets the next export write a file that is there, which takes a second, not twenty.
+
+    Whether it holds the network that is exported is checked all the same, by the export itself.
+    """
+    return lambda file: monkeypatch.setattr(
+        engines_export, "_write", lambda network, config, partial: shutil.copy(file, partial)
+    )
+
+
+def test_a_preset_becomes_a_file_that_can_be_loaded(tmp_path, exported, writes, monkeypatch):
+    writes(exported)
+    monkeypatch.setitem(PRESETS, "stark_lightning", lambda: TRACKER)
+    monkeypatch.setattr(TrackerKind, "build", lambda *_, **__: sharp_tracker(0))
     result = run("stark_lightning", tmp_path / "lightning.onnx", "--format", "onnx")
     assert result.exit_code == 0, result.output
-    assert (
-        "stark_lightning is stark_lightning with RANDOM weights, which find nothing: wrote" in result.output
-    )
-    engine = starktrack.load("stark_lightning", weights=tmp_path / "lightning.onnx").engine
+    assert "stark_lightning is tiny with RANDOM weights, which find nothing: wrote" in result.output
+    engine = starktrack.load(weights=tmp_path / "lightning.onnx").engine
     assert isinstance(engine, ExportedEngine)
 
 
@@ -41,11 +56,12 @@ def test_a_preset_with_weights_in_the_package_is_exported_with_them(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["name", "file"])
-def test_a_refiner_is_exported_by_name_and_by_file(form, tmp_path):
+def test_a_refiner_is_exported_by_name_and_by_file(form, tmp_path, exported_refiner, writes):
     source, name = "refine_mobile", "refine_mobile with the weights of the package"
     if form == "file":
         source, name = tmp_path / "small.safetensors", "small"
-        save_weights(source, build_refiner(MODEL).state_dict(), Config(name="small", model=MODEL))
+        save_weights(source, sharp_refiner(0).state_dict(), REFINER)
+        writes(exported_refiner)
     result = run(source, tmp_path / "refiner.onnx")
     assert result.exit_code == 0, result.output
     assert f"is {name}: wrote" in result.output and "probabilities of the outline within" in result.output

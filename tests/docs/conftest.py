@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,10 @@ from tests.docs.pages import DOCS, ROOT
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory) -> Path:
-    """Return the folder of the built site; processes of one test run share it."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    folder, result = shared / "site", shared / "site.txt"
-    try:
-        (shared / "site.lock").touch(exist_ok=False)
-    except FileExistsError:
-        while not result.exists():
-            time.sleep(0.2)
-    else:
+def site(made_once) -> Path:
+    """Return the folder of the built site."""
+
+    def build(folder):
         run = subprocess.run(
             [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", DOCS, folder],
             cwd=ROOT,
@@ -31,9 +23,7 @@ def site(tmp_path_factory) -> Path:
             check=False,
             timeout=300,
         )
-        complete = result.with_suffix(".partial")
-        complete.write_text(f"{run.returncode}\n{run.stdout}{run.stderr}")
-        complete.rename(result)
-    code, _, shown = result.read_text().partition("\n")
-    assert code == "0" and not shown.strip(), f"sphinx ended with {code}:\n{shown}"
-    return folder
+        shown = run.stdout + run.stderr
+        assert run.returncode == 0 and not shown.strip(), f"sphinx ended with {run.returncode}:\n{shown}"
+
+    return made_once("site", build)

@@ -38,7 +38,7 @@ def video(tmp_path_factory):
 @pytest.mark.parametrize("engine", ["auto", "onnx"])
 def test_an_exported_file_runs_without_torch(exported, engine):
     expected = OnnxEngine if engine == "onnx" else ExportedEngine
-    assert isinstance(starktrack.load(weights=exported[0], engine=engine).engine, expected)
+    assert isinstance(starktrack.load(weights=exported, engine=engine).engine, expected)
 
 
 @pytest.mark.parametrize("engine", ["auto", "torch"])
@@ -52,14 +52,14 @@ def test_an_engine_that_cannot_run_the_file_says_what_to_do(exported, checkpoint
     with pytest.raises(
         CheckpointError, match=r"torch engine cannot run .*tiny\.onnx; give it the \.safetensors"
     ):
-        starktrack.load(weights=exported[0], engine="torch")
+        starktrack.load(weights=exported, engine="torch")
 
 
 def test_a_device_that_this_onnx_runtime_was_not_built_for(exported):
     with pytest.raises(
         DeviceError, match=r"cuda needs an ONNX Runtime with CUDAExecutionProvider, this one has .* use cpu"
     ):
-        starktrack.load(weights=exported[0], device="cuda")
+        starktrack.load(weights=exported, device="cuda")
 
 
 def cut_a_reshape(graph):
@@ -108,13 +108,13 @@ def test_an_exported_network_of_another_model_is_refused(exported):
     with pytest.raises(
         CheckpointError, match=r"must be of stark_s50, .* is of tiny; leave the model out, or give tiny"
     ):
-        starktrack.load("stark_s50", weights=exported[0])
+        starktrack.load("stark_s50", weights=exported)
 
 
 def test_an_unknown_engine_is_refused(exported, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as users see it
     with pytest.raises(ConfigError, match="must be auto, torch, onnx or openvino, got 'tensorrt'"):
-        starktrack.load(weights=exported[0], engine="tensorrt")
+        starktrack.load(weights=exported, engine="tensorrt")
 
 
 def run(program, *arguments):
@@ -131,7 +131,7 @@ def test_tracking_with_an_exported_network_imports_no_torch(exported, checkpoint
     )
     saved = tmp_path / "boxes.txt"
     box = ",".join(map(str, BOX))
-    done = run(program, "track", video, "--box", box, "--weights", exported[0], "--save", saved)
+    done = run(program, "track", video, "--box", box, "--weights", exported, "--save", saved)
     assert done.returncode == 0, done.stderr
     found = np.loadtxt(saved, delimiter=",")
     frames = starktrack.track(video, BOX, weights=checkpoint, device="cpu")

@@ -13,7 +13,7 @@ from starktrack.tracking.tracker import Tracker
 
 @pytest.fixture(scope="module")
 def engine(exported):
-    return open_onnx(exported[0], threads=1)
+    return open_onnx(exported, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("keep", [0, 100, 5000, -1000])
 def test_a_truncated_file_is_refused(exported, tmp_path, keep):
     path = tmp_path / "cut.onnx"
-    path.write_bytes(exported[0].read_bytes()[:keep])
+    path.write_bytes(exported.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"cut\.onnx is not or is truncated"):
         open_onnx(path)
 

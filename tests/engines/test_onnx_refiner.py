@@ -1,9 +1,10 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 import torch
-from tests.data.samples.test_outline import MODEL
+from tests.small_networks import REFINER, sharp_refiner
 
 from starktrack.api import load_refiner
 from starktrack.config.schema import Config
@@ -14,22 +15,9 @@ from starktrack.engines.onnx_engine import OnnxEngine, open_onnx
 from starktrack.engines.parity import Parity, compare
 from starktrack.engines.torch_engine import TorchEngine
 from starktrack.errors import CheckpointError, DeviceError
-from starktrack.models.refine import build_refiner
 from starktrack.tracking.protocol import BoxQueries, Refiner
 
-CONFIG = Config(name="small", model=MODEL)
 BOXES = np.array([[40.0, 30.0, 20.0, 24.0], [70.5, 20.25, 30.0, 18.0], [-5.0, 80.0, 22.0, 30.0]])
-
-
-def sharp_refiner(seed, model=MODEL):
-    """Return a random refiner whose corner maps have peaks, so that its boxes depend on what it sees."""
-    torch.manual_seed(seed)
-    network = build_refiner(model).eval()
-    with torch.no_grad():
-        for tower in (network.corners.top_left, network.corners.bottom_right):
-            for block in tower[:-1]:
-                block[0].weight.mul_(4)
-    return network
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +25,25 @@ def network():
     return sharp_refiner(0)
 
 
-@pytest.fixture(scope="module")
-def exported(network, tmp_path_factory):
-    path = tmp_path_factory.mktemp("exported") / "small.onnx"
-    return path, export_onnx(network, CONFIG, path)
-
-
 def on_torch(network):
-    return TorchEngine(network, CONFIG, device=torch.device("cpu"))
+    return TorchEngine(network, REFINER, device=torch.device("cpu"))
 
 
 def queries(clip, *indices):
     return BoxQueries([clip[0].image], np.zeros(len(indices), np.int64), BOXES[list(indices)])
 
 
-def test_the_exported_refiner_agrees_with_torch_on_every_crop(exported):
-    path, parity = exported
+def test_the_exported_refiner_agrees_with_torch_on_every_crop(exported_refiner, network):
+    engine = open_onnx(exported_refiner)
+    parity = compare(on_torch(network), engine)
     assert parity.num_crops == 12 and parity.overlap == 1
     assert parity.corner_difference < 1e-5 and parity.probability_difference < 1e-5
-    assert isinstance(open_onnx(path), Refiner) and open_onnx(path).config == CONFIG
+    assert isinstance(engine, Refiner) and engine.config == REFINER
 
 
-def test_both_answer_the_same_of_boxes_in_and_over_the_edge_of_a_frame(exported, network, small_clip):
+def test_both_answer_the_same_of_boxes_in_and_over_the_edge_of_a_frame(exported_refiner, network, small_clip):
     asked = queries(small_clip, 0, 1, 2)
-    theirs, ours = on_torch(network), open_onnx(exported[0], threads=1)
+    theirs, ours = on_torch(network), open_onnx(exported_refiner, threads=1)
     looks = theirs.embed(asked), ours.embed(asked)
     np.testing.assert_allclose(
         torch.cat(looks[0]).numpy(), np.stack([look["template_features"] for look in looks[1]]), atol=1e-4
@@ -73,8 +56,8 @@ def test_both_answer_the_same_of_boxes_in_and_over_the_edge_of_a_frame(exported,
     np.testing.assert_allclose(first.mask_logits, second.mask_logits, atol=1e-4)
 
 
-def test_targets_get_the_same_alone_and_together(exported, small_clip):
-    refiner = open_onnx(exported[0], threads=1)
+def test_targets_get_the_same_alone_and_together(exported_refiner, small_clip):
+    refiner = open_onnx(exported_refiner, threads=1)
     looks = refiner.embed(queries(small_clip, 0, 1, 2))
     together = refiner.predict(queries(small_clip, 0, 1, 2), [[look] for look in looks])
     for index in range(3):
@@ -83,8 +66,8 @@ def test_targets_get_the_same_alone_and_together(exported, small_clip):
         np.testing.assert_allclose(alone.boxes_cxcywh[0], together.boxes_cxcywh[index], atol=1e-6)
 
 
-def test_the_check_sees_that_two_refiners_differ(exported):
-    parity = compare(on_torch(sharp_refiner(1)), open_onnx(exported[0]))
+def test_the_check_sees_that_two_refiners_differ(exported_refiner):
+    parity = compare(on_torch(sharp_refiner(1)), open_onnx(exported_refiner))
     assert parity.probability_difference > 1e-2 and not parity.holds
 
 
@@ -103,28 +86,27 @@ def test_refiners_are_the_same_by_overlap_and_by_outline(change, holds):
     assert dataclasses.replace(good, **change).holds is holds
 
 
-def test_a_refiner_that_differs_is_not_written(network, tmp_path, monkeypatch):
-    write = exporting._write
-    monkeypatch.setattr(exporting, "_write", lambda _, *rest: write(sharp_refiner(1), *rest))
+def test_a_refiner_that_differs_is_not_written(exported_refiner, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "_write", lambda *given: shutil.copy(exported_refiner, given[-1]))
     with pytest.raises(CheckpointError, match=r"must answer as PyTorch does .* was not written"):
-        export_onnx(network, CONFIG, tmp_path / "small.onnx")
+        export_onnx(sharp_refiner(1), REFINER, tmp_path / "small.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refiner_whose_cells_look_at_their_own_alone_is_exported(tmp_path):
-    assert MODEL.non_local  # as the others here, and as published; refine_mobile is not
-    model = dataclasses.replace(MODEL, non_local=False)
+    assert REFINER.model.non_local  # as the others here, and as published; refine_mobile is not
+    model = dataclasses.replace(REFINER.model, non_local=False)
     config = Config(name="own", model=model)
     parity = export_onnx(sharp_refiner(0, model), config, tmp_path / "own.onnx")
     assert parity.holds and parity.probability_difference < 1e-5
 
 
-def test_the_file_and_the_device_decide_the_engine(exported):
-    assert isinstance(load_refiner(exported[0], engine="onnx"), OnnxEngine)
+def test_the_file_and_the_device_decide_the_engine(exported_refiner):
+    assert isinstance(load_refiner(exported_refiner, engine="onnx"), OnnxEngine)
     assert isinstance(load_refiner("refine_mobile"), ExportedEngine)
     assert isinstance(load_refiner("refine_mobile", device="cpu", engine="torch"), TorchEngine)
     with pytest.raises(DeviceError, match="device cuda needs an ONNX Runtime with CUDAExecutionProvider"):
-        load_refiner(exported[0], device="cuda")
+        load_refiner(exported_refiner, device="cuda")
 
 
 def test_what_is_no_refiner_is_refused(tmp_path):

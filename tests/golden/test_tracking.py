@@ -37,21 +37,24 @@ def run(golden, golden_network):
     return build
 
 
+# The first frames hold the first three template updates; the whole run takes 40 s for each ResNet.
+@pytest.mark.parametrize("num_frames", [16, pytest.param(39, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("model", MODELS)
-def test_closed_loop_boxes_equal_the_authors_box_by_box(model, device, run, golden_video):
+def test_closed_loop_boxes_equal_the_authors_box_by_box(model, device, num_frames, run, golden_video):
     numbers, engine = run(model, device)
     frames, _ = golden_video
     tracker = Tracker(engine)
     tracker.start(frames[0], box_xywh=numbers["states"][0])
-    outputs = [tracker.update(frame) for frame in frames[1:]]
+    outputs = [tracker.update(frame) for frame in frames[1 : num_frames + 1]]
     boxes = np.array([output.box_xywh for output in outputs])
-    assert boxes.shape == (39, 4)
-    assert np.abs(boxes - numbers["states"][1:]).max() <= 0.05
+    assert boxes.shape == (num_frames, 4) and len(numbers["states"]) == 40
+    assert np.abs(boxes - numbers["states"][1 : num_frames + 1]).max() <= 0.05
     if model == "stark_st50":
-        assert np.abs(np.array([output.score for output in outputs]) - numbers["conf"]).max() <= 1e-4
+        scores = np.array([output.score for output in outputs])
+        assert np.abs(scores - numbers["conf"][:num_frames]).max() <= 1e-4
         updated = [index for index, output in enumerate(outputs, start=1) if output.template_updated]
-        assert updated == [5, 10, 15, 20, 25, 30]
+        assert updated == [each for each in (5, 10, 15, 20, 25, 30) if each <= num_frames]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -57,21 +57,6 @@ def installed(tmp_path_factory):
     return binaries
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    import torch
-
-    from starktrack.config.presets import preset
-    from starktrack.engines.export import export_onnx
-    from starktrack.models.build import build_network
-
-    torch.manual_seed(0)
-    config = preset("stark_lightning")
-    path = tmp_path_factory.mktemp("exported") / "lightning.onnx"
-    export_onnx(build_network(config.model), config, path)
-    return path
-
-
 def write_otb(folder, frames):
     (folder / "img").mkdir(parents=True)
     for number, frame in enumerate(frames, start=1):

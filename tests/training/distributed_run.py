@@ -1,12 +1,15 @@
-"""A tiny run for torchrun: `distributed_run.py OUT [--dies-at STEP] [--asked-at CALL]`.
+"""A tiny run of two processes: `distributed_run.py OUT [--dies-at STEP] [--asked-at CALL] [--forks]`.
 
 At STEP process 1 dies, in the first attempt. In its validation CALL process 1 alone is asked to end.
 Each process notes in OUT/ended-RANK which signal it ended on, or 0.
+
+torchrun starts the processes, or with `--forks` this one does, which has PyTorch already: it takes seconds to import.
 """
 
 import argparse
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -64,10 +67,27 @@ def main(out: Path, dies_at: int | None, asked_at: int | None) -> None:
     (out / f"ended-{processes.rank}").write_text(str(int(stopped)))
 
 
+def fork(out: Path, dies_at: int | None, asked_at: int | None) -> None:
+    """Run two processes as torchrun would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = []
+    for rank in (0, 1):
+        children.append(os.fork())
+        if children[-1] == 0:
+            names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in names.items()}}
+            main(out, dies_at, asked_at)
+            os._exit(0)
+    sys.exit(max(os.waitpid(child, 0)[1] for child in children))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("--dies-at", type=int)
     parser.add_argument("--asked-at", type=int)
+    parser.add_argument("--forks", action="store_true")
     options = parser.parse_args()
-    main(options.out, options.dies_at, options.asked_at)
+    (fork if options.forks else main)(options.out, options.dies_at, options.asked_at)
