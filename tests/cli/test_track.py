@@ -92,6 +92,19 @@ def test_until_lost_stops_where_the_target_counts_as_lost(starktrack, clip_file,
     assert [entry["state"] for entry in entries] == [None, *["uncertain"] * 4, "lost"]
 
 
+def test_until_lost_with_redetect_stops_when_the_search_has_not_found_the_target_either(
+    starktrack, clip_file, small_checkpoint, out
+):
+    config, state = read_weights(small_checkpoint)
+    never_sure = replace(config.tracking, tracked_score=1.0, lost_score=1.0)
+    save_weights(out / "w.safetensors", state, replace(config, tracking=never_sure))
+    arguments = ("--weights", out / "w.safetensors", "--save", out / "b.json", "--until-lost")
+    done = starktrack("track", clip_file, "--box", BOX, *arguments, "--redetect", 4)
+    entries = json.loads((out / "b.json").read_text())
+    assert done.code == 0 and "lost in frame 8" in done.err
+    assert [entry["state"] for entry in entries] == [None, *["uncertain"] * 4, *["lost"] * 4]
+
+
 @pytest.mark.parametrize("option", [("--until-lost",), ("--search-growth", "2")])
 def test_what_depends_on_the_state_needs_a_model_with_a_score(
     starktrack, clip_file, tmp_path, small_model, option
@@ -444,7 +457,7 @@ def heed_signals():
 
 
 def process(*arguments):
-    """Start the command as a process of its own."""
+    """Start the command as a process of its own; exported networks spare it the import of PyTorch, which takes long."""
     return subprocess.Popen(
         [sys.executable, "-m", "starktrack", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])},
@@ -455,11 +468,11 @@ def process(*arguments):
     )
 
 
-def test_nothing_but_our_own_lines_is_said_of_half_a_picture(image_folder, small_checkpoint, out):
+def test_nothing_but_our_own_lines_is_said_of_half_a_picture(image_folder, out):
     frame = image_folder / "0005.png"
     frame.write_bytes(frame.read_bytes()[:500])
     files = ("--save", out / "boxes.txt")
-    running = process("track", image_folder, "--box", BOX, "--weights", small_checkpoint, *files)
+    running = process("track", image_folder, "--box", BOX, *files)
     _, err = running.communicate(timeout=120)
     told, error = err.splitlines()
     assert running.returncode == 1 and told.startswith("tracked 5 frames, ")
@@ -472,9 +485,9 @@ def test_nothing_but_our_own_lines_is_said_of_half_a_picture(image_folder, small
 @pytest.mark.parametrize(
     ("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_an_interrupt_keeps_what_was_tracked(asked, code, small_checkpoint, small_clip, out, tmp_path):
+def test_an_interrupt_keeps_what_was_tracked(asked, code, exported, small_clip, out, tmp_path):
     many = many_pictures(small_clip, tmp_path)
-    running = process("track", many, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.csv")
+    running = process("track", many, "--box", BOX, "--weights", exported, "--save", out / "boxes.csv")
     wait_for_output(out)
     running.send_signal(asked)
     _, err = running.communicate(timeout=60)
@@ -486,9 +499,7 @@ def test_an_interrupt_keeps_what_was_tracked(asked, code, small_checkpoint, smal
 
 
 @pytest.mark.parametrize("saves", [True, False])
-def test_a_signal_ends_a_silent_pipe_and_keeps_what_was_tracked(
-    saves, small_checkpoint, small_clip, out, tmp_path
-):
+def test_a_signal_ends_a_silent_pipe_and_keeps_what_was_tracked(saves, small_clip, out, tmp_path):
     video, pipe = tmp_path / "clip.mkv", tmp_path / "pipe"
     with av.open(str(video), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
@@ -500,7 +511,7 @@ def test_a_signal_ends_a_silent_pipe_and_keeps_what_was_tracked(
         container.mux(stream.encode(None))
     os.mkfifo(pipe)
     files = ("--save", out / "boxes.csv") if saves else ()
-    running = process("track", pipe, "--box", BOX, "--weights", small_checkpoint, *files)
+    running = process("track", pipe, "--box", BOX, *files)
     with pipe.open("wb", buffering=0) as writer:
         writer.write(video.read_bytes()[:-1000])  # ends in the last frame
         if saves:
@@ -544,10 +555,10 @@ def test_a_later_signal_ends_a_command_that_hangs():
         running.kill()
 
 
-def test_a_second_ctrl_c_leaves_whole_files(small_checkpoint, small_clip, out, tmp_path):
+def test_a_second_ctrl_c_leaves_whole_files(exported, small_clip, out, tmp_path):
     many = many_pictures(small_clip, tmp_path)
     files = ("--save", out / "boxes.csv", "--video", out / "shown.mp4")
-    running = process("track", many, "--box", BOX, "--weights", small_checkpoint, *files)
+    running = process("track", many, "--box", BOX, "--weights", exported, *files)
     wait_for_output(out)
     for _ in range(20):
         running.send_signal(signal.SIGINT)
@@ -559,7 +570,7 @@ def test_a_second_ctrl_c_leaves_whole_files(small_checkpoint, small_clip, out, t
         assert sum(1 for _ in container.decode(video=0)) >= 1
 
 
-def test_a_closed_terminal_keeps_what_was_tracked(small_checkpoint, small_clip, out, tmp_path):
+def test_a_closed_terminal_keeps_what_was_tracked(exported, small_clip, out, tmp_path):
     many = many_pictures(small_clip, tmp_path)
     terminal, inside = pty.openpty()
 
@@ -568,7 +579,7 @@ def test_a_closed_terminal_keeps_what_was_tracked(small_checkpoint, small_clip, 
         fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-    arguments = ("track", many, "--box", BOX, "--weights", small_checkpoint, "--save", out / "boxes.csv")
+    arguments = ("track", many, "--box", BOX, "--weights", exported, "--save", out / "boxes.csv")
     running = subprocess.Popen(
         [sys.executable, "-m", "starktrack", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])},

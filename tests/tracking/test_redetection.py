@@ -1,5 +1,7 @@
 """A lost target is looked for in the whole picture, and what is found must be confirmed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,16 @@ def test_what_the_next_frames_do_not_confirm_is_given_up():
     went_over = [output for output in outputs if output.state is TargetState.UNCERTAIN][1:]
     assert went_over and all(np.allclose(output.box_xywh, FAR, atol=0.5) for output in went_over)
     np.testing.assert_array_equal(outputs[7].box_xywh, outputs[5].box_xywh)
+
+
+def test_a_template_that_a_search_discards_at_once_does_not_count_as_an_update():
+    engine = SquareEngine(redetect=3)
+    settings = replace(engine.config.tracking, update_interval=7, update_score=0.0)
+    tracker = Tracker(engine, settings=settings)
+    tracker.start(square(FIRST), FIRST)
+    outputs = [tracker.update(picture) for picture in [square(None)] * 4 + [square(FAR)] * 11]
+    np.testing.assert_allclose(outputs[6].box_xywh, FAR, atol=0.5)  # found where the update was due
+    assert [index for index, output in enumerate(outputs) if output.template_updated] == [13]
 
 
 def test_the_search_is_coarse_then_fine_and_uses_the_first_template_alone():

@@ -95,7 +95,11 @@ def track(
         int, typer.Option(metavar="N", min=0, help="Frame in which the boxes were drawn, from 0.")
     ] = 0,
     until_lost: Annotated[
-        bool, typer.Option("--until-lost", help="Stop once every target counts as lost.")
+        bool,
+        typer.Option(
+            "--until-lost",
+            help="Stop once every target counts as lost; with --redetect N, once that lasted N frames.",
+        ),
     ] = False,
     search_growth: Annotated[
         float | None,

@@ -137,6 +137,8 @@ def advance(
             continue
         if target.growth.num_lost % settings.redetect == 0:
             scores[position] = _search_picture(engine, target, images[index[position]], score, settings)
+            if target.redetection.is_pending:  # the memory is that of the first frame again
+                is_due[position] = False
     return [
         TrackOutput(
             box_xywh=target.box_xywh,

@@ -33,7 +33,7 @@ class TrackRun:
         paths: The files that were written.
         runtime: Engine, precision and device, in words; empty for an engine that does not say.
         health: How a live source was; None for a file.
-        lost_in: The frame in which every target counted as lost, where that ended the run.
+        lost_in: The frame that ended the run, where `until_lost` did.
         ended_by: What ended the run early, a video that breaks off or an interrupt; what was done until then is kept.
     """
 
@@ -91,7 +91,8 @@ def track_to_files(
         masks: Folder of outlines.
         refine: As for `starktrack.load`; the default refiner where masks are asked for.
         start_frame: Frame in which the boxes were drawn, from 0.
-        until_lost: Stop once every target counts as lost.
+        until_lost: Stop once every target counts as lost. With the setting `redetect`, stop after they were lost for
+            so many frames in a row: the whole picture was searched for each of them then, and none was found.
         settings: Changes to how to track, such as `{"redetect": 10}`, see `TrackingConfig`.
         intensity_range: As for `starktrack.open_frames`.
         live: How to read a camera, a stream or a pipe.
@@ -176,25 +177,26 @@ def track_to_files(
                 rotation, save, annotated, masks, frames, save_format=save_format, labels=labels
             )
         )
-        is_pipelined = not frames.is_live and not (
-            on_line and save is None and annotated is None and masks is None
-        )
         note = on_frame or (lambda name, done, total: None)
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         note(frames.name, 0, total)
         lost_in, ended_by = None, None
+        # With redetection every target is searched in the whole picture before tracking stops.
+        num_lost, most_lost = 0, max(1, tracker.settings.redetect)
         try:
             with ExitStack() as threads:
                 source: Iterable[Frame] = frames
                 write: Callable[[TrackedFrame], object] = outputs.write
-                if is_pipelined:
+                # Lines and live frames must not wait for those behind them.
+                if not frames.is_live and (save or annotated or masks or not on_line):
                     source = threads.enter_context(ReadAhead(frames, cancel=frames.cancel))
                     write = threads.enter_context(WriteBehind(outputs.write))
                 for done, tracked in enumerate(tracker.track(source, iter(starts.items())), start=1):
                     write(tracked)
                     note(frames.name, done, total)
                     are_lost = all(output.state is TargetState.LOST for output in tracked.outputs.values())
-                    if until_lost and are_lost and tracked.index >= max(starts):
+                    num_lost = num_lost + 1 if are_lost else 0
+                    if until_lost and num_lost >= most_lost and tracked.index >= max(starts):
                         lost_in = tracked.index
                         break
         except (VideoBrokenError, KeyboardInterrupt) as reason:
