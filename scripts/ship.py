@@ -3,10 +3,10 @@
     python scripts/ship.py RUN/weights.safetensors --data DATA_ROOT [--plot reliability.png]
 
 All settings of tracking but the thresholds of the states are those of the preset of the network's name. The thresholds
-are chosen on the recipe's validation sequences, whole, which no training sees. How true the states are
-is printed for these, and for two more sorts of runs that take no part in the choice: with the target of another
-sequence, which is never there, and synthetic video in which targets cut from sequences with masks move over the
-others and leave. The figures go into the model card (`src/starktrack/pretrained/NAME.md`).
+are chosen on the recipe's validation sequences, whole, which no training sees. The script prints how often the states
+are right on these, and on two more sorts of runs that take no part in the choice: with the target of another sequence,
+which is never there, and synthetic video in which targets cut from sequences with masks move over the others and
+leave. The figures go into the model card (`src/starktrack/pretrained/NAME.md`).
 """
 
 import argparse
@@ -32,7 +32,7 @@ from starktrack.workflows.calibration import (
     follow,
     plot_reliability,
     reliability,
-    state_shares,
+    state_accuracy,
 )
 
 FOLDER = Path(__file__).parents[1] / "src" / "starktrack" / "pretrained"
@@ -59,13 +59,13 @@ def main() -> None:
     held_out = [each[index] for each in collections.values() for index in range(len(each))]
     runs = [follow(engine, sequence, tracking) for sequence in held_out]
     chosen = choose_thresholds(runs, tracking)
-    print(f"{sum(map(len, runs))} frames: {chosen}\n  {state_shares(runs, chosen)}")
+    print(f"{sum(map(len, runs))} frames: {chosen}\n  {state_accuracy(runs, chosen)}")
     for score, on_target, count in reliability(runs):
         print(f"  score {score:.3f}: {on_target:.3f} of {count} frames on the target")
     never = [follow(engine, each, tracking, other=held_out[index - 1]) for index, each in enumerate(held_out)]
-    print(f"target never there:\n  {state_shares(never, chosen)}")
+    print(f"target never there:\n  {state_accuracy(never, chosen)}")
     left = [follow(engine, each, tracking) for each in absences(collections["davis"], collections["dev"])]
-    print(f"target leaves:\n  {state_shares(left, chosen)}")
+    print(f"target leaves:\n  {state_accuracy(left, chosen)}")
     if options.plot:
         plot_reliability(runs, chosen, options.plot)
     config = replace(

@@ -1,4 +1,4 @@
-"""Thresholds are chosen for what states are worth, and the many at once are those of one at a time."""
+"""Thresholds are chosen by how often states are right; states of many settings at once are those of one by one."""
 
 import numpy as np
 import pytest
@@ -10,17 +10,14 @@ from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import InputError
 from starktrack.tracking.presence import TargetState
 from starktrack.workflows.calibration import (
-    LOST_PRECISION,
-    OFF_RECALL,
-    ON_RECALL,
-    TRACKED_PRECISION,
+    GOALS,
     ScoredRun,
     _states_of_each,
     choose_thresholds,
     follow,
     plot_reliability,
     reliability,
-    state_shares,
+    state_accuracy,
     states_of,
 )
 
@@ -38,18 +35,22 @@ def made_runs(seed=0, separation=1.0, count=12) -> list[ScoredRun]:
     return runs
 
 
-def test_shares_by_hand():
+def test_accuracy_by_hand():
     run = ScoredRun("run", np.array([0.9, 0.4, 0.1, 0.1, 0.1, 0.9]), np.array([0.8, 0.6, 0.0, 0.0, 0.7, 0.3]))
     settings = TrackingConfig(tracked_score=0.5, lost_score=0.2, lost_after=2)
     assert [state.value[0] for state in states_of(run.scores, settings)] == list("tuullt")
-    shares = state_shares([run], settings)
-    assert shares.lost_is_off == 1 / 2  # frames 3 and 4
-    assert shares.off_is_doubted == 1.0  # frames 2 and 3
-    assert shares.tracked_is_on == 1 / 2  # frames 0 and 5, which is neither on nor off
-    assert shares.on_is_tracked == 1 / 3  # frames 0, 1 and 4
-    assert shares.off_is_lost == 1 / 2
-    missed = (LOST_PRECISION - 0.5) + (TRACKED_PRECISION - 0.5) + (ON_RECALL - 1 / 3)
-    assert shares.shortfall == pytest.approx(missed)
+    accuracy = state_accuracy([run], settings)
+    assert accuracy.lost_precision == 1 / 2  # frames 3 and 4
+    assert accuracy.flagged_recall == 1.0  # frames 2 and 3
+    assert accuracy.tracked_precision == 1 / 2  # frames 0 and 5, which is neither on nor off
+    assert accuracy.tracked_recall == 1 / 3  # frames 0, 1 and 4
+    assert accuracy.lost_recall == 1 / 2
+    missed = (
+        (GOALS["lost_precision"] - 0.5)
+        + (GOALS["tracked_precision"] - 0.5)
+        + (GOALS["tracked_recall"] - 1 / 3)
+    )
+    assert accuracy.shortfall == pytest.approx(missed)
 
 
 def test_many_settings_at_once_give_the_states_of_each_by_itself():
@@ -64,18 +65,16 @@ def test_many_settings_at_once_give_the_states_of_each_by_itself():
 
 def test_goals_that_can_be_reached_are_reached():
     runs = made_runs(separation=2.5)
-    shares = state_shares(runs, choose_thresholds(runs, TrackingConfig()))
-    assert shares.shortfall == 0
-    assert shares.lost_is_off >= LOST_PRECISION
-    assert shares.off_is_doubted >= OFF_RECALL
-    assert shares.tracked_is_on >= TRACKED_PRECISION
-    assert shares.on_is_tracked > 0.8
+    accuracy = state_accuracy(runs, choose_thresholds(runs, TrackingConfig()))
+    assert accuracy.shortfall == 0
+    assert all(getattr(accuracy, name) >= goal for name, goal in GOALS.items())
+    assert accuracy.tracked_recall > 0.8
 
 
 def test_where_goals_cannot_be_reached_the_nearest_settings_are_taken():
     runs = made_runs(separation=-0.5)
     chosen = choose_thresholds(runs, TrackingConfig())
-    assert 0 < state_shares(runs, chosen).shortfall <= state_shares(runs, TrackingConfig()).shortfall
+    assert 0 < state_accuracy(runs, chosen).shortfall <= state_accuracy(runs, TrackingConfig()).shortfall
 
 
 def test_only_the_thresholds_change():

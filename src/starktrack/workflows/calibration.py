@@ -1,4 +1,4 @@
-"""Thresholds of the states (tracked, uncertain, lost) from tracked sequences, and how true the states are then."""
+"""Chooses the thresholds between the states tracked, uncertain and lost, and measures how often a state is right."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,20 +19,21 @@ from starktrack.tracking.protocol import BoxQueries, Engine
 from starktrack.tracking.target import advance, begin
 
 ON_TARGET, OFF_TARGET = 0.5, 0.1
-"""A box that overlaps the true one by more than the first is on the target, by less than the second off it."""
+"""A box is on the target if it overlaps the true box by more than the first, and off it if by less than the second."""
 
-LOST_PRECISION, OFF_RECALL, TRACKED_PRECISION, ON_RECALL = 0.80, 0.80, 0.95, 0.50
-"""What states must be worth, see `StateShares`; the last one so that `tracked` is not kept for a few frames."""
+GOALS = {"lost_precision": 0.80, "flagged_recall": 0.80, "tracked_precision": 0.95, "tracked_recall": 0.50}
+"""The least that each share of `StateAccuracy` should be. Without the last one, thresholds that call hardly any frame
+`tracked` would reach the others."""
 
 LOST_AFTER = (1, 2, 3, 5, 8, 12, 20)
-"""Frames in a row with a low score after which a target counts as lost, that are tried."""
+"""Values of `TrackingConfig.lost_after` to try."""
 
 NUM_THRESHOLDS = 20
-"""Thresholds that are tried: so many quantiles of all scores, and as many of the lowest fifth, which tell most."""
+"""Thresholds to try: this many quantiles of all scores, and as many of the lowest fifth, where the best ones lie."""
 
 
 _ORDER = (TargetState.TRACKED, TargetState.UNCERTAIN, TargetState.LOST)
-"""States are counted by their numbers here: a thousand times quicker than by their names."""
+"""Arrays hold states as positions in this tuple: comparing numbers is a thousand times faster than comparing names."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class ScoredRun:
     """One target, tracked through one sequence.
 
     Attributes:
-        name: Of the sequence.
-        scores: Of every frame after the first.
-        overlaps: Of the box with the true one; 0 where the target is not there.
+        name: The name of the sequence.
+        scores: The score of each frame after the first.
+        overlaps: The overlap of each box with the true one; 0 in frames without the target.
     """
 
     name: str
@@ -50,54 +51,49 @@ class ScoredRun:
     overlaps: Float[np.ndarray, " frames"]
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.scores)
 
 
 @dataclass(frozen=True)
-class StateShares:
-    """How true states are; each is a share of frames from 0 to 1, NaN where there is no frame to share.
+class StateAccuracy:
+    """How often states are right: shares of frames, from 0 to 1. A share of no frames is NaN.
 
     Attributes:
-        lost_is_off: Of the frames in state `lost`, those off the target.
-        off_is_doubted: Of the frames off the target, those in state `lost` or `uncertain`.
-        tracked_is_on: Of the frames in state `tracked`, those on the target.
-        on_is_tracked: Of the frames on the target, those in state `tracked`.
-        off_is_lost: Of the frames off the target, those in state `lost`.
+        lost_precision: Of the frames in state `lost`, the share with the box off the target.
+        flagged_recall: Of the frames with the box off the target, the share in state `lost` or `uncertain`.
+        tracked_precision: Of the frames in state `tracked`, the share with the box on the target.
+        tracked_recall: Of the frames with the box on the target, the share in state `tracked`.
+        lost_recall: Of the frames with the box off the target, the share in state `lost`.
     """
 
-    lost_is_off: float
-    off_is_doubted: float
-    tracked_is_on: float
-    on_is_tracked: float
-    off_is_lost: float
+    lost_precision: float
+    flagged_recall: float
+    tracked_precision: float
+    tracked_recall: float
+    lost_recall: float
 
     @property
     def shortfall(self) -> float:
-        """How far the goals are missed, summed; 0 where all are reached. A share of no frames misses none."""
-        pairs = (
-            (self.lost_is_off, LOST_PRECISION),
-            (self.off_is_doubted, OFF_RECALL),
-            (self.tracked_is_on, TRACKED_PRECISION),
-            (self.on_is_tracked, ON_RECALL),
+        """The sum over `GOALS` of how far a share is below its goal; a share of no frames adds nothing."""
+        return sum(
+            max(0.0, goal - share) for name, goal in GOALS.items() if (share := getattr(self, name)) >= 0
         )
-        return sum(max(0.0, goal - share) for share, goal in pairs if not np.isnan(share))
 
 
 def follow(
     engine: Engine, sequence: VideoSequence, settings: TrackingConfig, *, other: VideoSequence | None = None
 ) -> ScoredRun:
-    """Track a sequence from its first visible frame on.
+    """Track the target of a sequence from the first frame that shows it.
 
     Args:
         engine: A network with a score.
-        sequence: What is tracked.
+        sequence: The sequence.
         settings: How to track.
-        other: Where given, the target of this other sequence is looked for instead, which is never there.
+        other: Another sequence. Its target is searched in the frames of `sequence`, so it is never there.
 
     Raises:
         DatasetError: A frame cannot be read.
-        InputError: The network has no score, or the sequence ends with the first visible frame.
+        InputError: The network has no score, or the sequence has no frame after the first visible one.
     """
     shown = other or sequence
     for each in (sequence, shown):
@@ -122,7 +118,7 @@ def follow(
 
 
 def states_of(scores: Float[np.ndarray, " frames"], settings: TrackingConfig) -> list[TargetState]:
-    """Return the state after every frame of one target."""
+    """Return the state of one target in each frame."""
     presence, states = Presence(), []
     for score in scores.tolist():
         presence = presence.after(score, settings)
@@ -130,59 +126,63 @@ def states_of(scores: Float[np.ndarray, " frames"], settings: TrackingConfig) ->
     return states
 
 
-def state_shares(runs: Sequence[ScoredRun], settings: TrackingConfig) -> StateShares:
-    """Return how true the states of these runs would be with other thresholds.
+def state_accuracy(runs: Sequence[ScoredRun], settings: TrackingConfig) -> StateAccuracy:
+    """Return how often the states of these runs are right with the thresholds of `settings`.
 
     Example:
         >>> run = ScoredRun("run", np.array([0.9, 0.9, 0.1, 0.1]), np.array([0.8, 0.7, 0.0, 0.0]))
-        >>> shares = state_shares([run], TrackingConfig(lost_after=1))
-        >>> shares.lost_is_off, shares.off_is_doubted, shares.tracked_is_on
+        >>> accuracy = state_accuracy([run], TrackingConfig(lost_after=1))
+        >>> accuracy.lost_precision, accuracy.flagged_recall, accuracy.tracked_precision
         (1.0, 1.0, 1.0)
     """
     states = np.array(
         [_ORDER.index(state) for run in runs for state in states_of(run.scores, settings)], dtype=np.int8
     )
-    return _shares(np.concatenate([run.overlaps for run in runs]), states)
+    return _accuracy(np.concatenate([run.overlaps for run in runs]), states)
 
 
-def _shares(found: Float[np.ndarray, " frames"], states: Int8[np.ndarray, " frames"]) -> StateShares:
+def _accuracy(found: Float[np.ndarray, " frames"], states: Int8[np.ndarray, " frames"]) -> StateAccuracy:
     tracked, lost = (states == _ORDER.index(state) for state in (TargetState.TRACKED, TargetState.LOST))
     on, off = found > ON_TARGET, found < OFF_TARGET
-    return StateShares(
-        lost_is_off=_share(off, lost),
-        off_is_doubted=_share(~tracked, off),
-        tracked_is_on=_share(on, tracked),
-        on_is_tracked=_share(tracked, on),
-        off_is_lost=_share(lost, off),
+    return StateAccuracy(
+        lost_precision=_share(off, lost),
+        flagged_recall=_share(~tracked, off),
+        tracked_precision=_share(on, tracked),
+        tracked_recall=_share(tracked, on),
+        lost_recall=_share(lost, off),
     )
 
 
-def choose_thresholds(runs: Sequence[ScoredRun], settings: TrackingConfig) -> TrackingConfig:
-    """Return settings whose states come nearest to the goals of `StateShares.shortfall`.
+def _share(which: Bool[np.ndarray, " frames"], among: Bool[np.ndarray, " frames"]) -> float:
+    return float(which[among].mean()) if among.any() else float("nan")
 
-    Of those that come equally near, the settings that call the most frames on the target `tracked` and the most
-    frames off it `lost`. Boxes and scores stay as they are, so the runs must not depend on states: track them with
-    `search_growth=1` and `redetect=0`.
+
+def choose_thresholds(runs: Sequence[ScoredRun], settings: TrackingConfig) -> TrackingConfig:
+    """Return settings with the thresholds that come nearest to the goals, by `StateAccuracy.shortfall`.
+
+    If several come equally near, the one with the highest sum of `tracked_recall` and `lost_recall` wins. Only the
+    states are computed again, not the boxes. So track the runs with `search_growth=1` and `redetect=0`: then boxes
+    do not depend on states.
 
     Args:
-        runs: Real sequences, whole; they decide, so nothing else may be trained or measured on them.
-        settings: What is changed.
+        runs: Whole real sequences. Do not use them for training, nor to measure the result.
+        settings: All other settings.
 
     Raises:
-        InputError: There is no frame on the target, or none off it.
+        InputError: No frame has its box on the target, or none has it off.
     """
     found = np.concatenate([run.overlaps for run in runs]) if runs else np.empty(0)
     for name, frames in (("on the target", found > ON_TARGET), ("off the target", found < OFF_TARGET)):
         if not frames.any():
             raise InputError(f"calibration needs frames {name}, got none among {len(frames)}")
     scores = np.concatenate([run.scores for run in runs])
-    shares_of_scores = (np.arange(NUM_THRESHOLDS) + 0.5) / NUM_THRESHOLDS
-    levels = np.unique(np.quantile(scores, np.append(shares_of_scores, shares_of_scores / 5))).tolist()
+    levels_of_all = (np.arange(NUM_THRESHOLDS) + 0.5) / NUM_THRESHOLDS
+    levels = np.unique(np.quantile(scores, np.append(levels_of_all, levels_of_all / 5))).tolist()
     tried = np.array([each for each in product(levels, levels, LOST_AFTER) if each[1] <= each[0]])
     states = np.concatenate([_states_of_each(run.scores, *tried.T) for run in runs])
-    shares = [_shares(found, states[:, number]) for number in range(len(tried))]
-    best = max(shares, key=lambda each: (-round(each.shortfall, 3), each.on_is_tracked + each.off_is_lost))
-    tracked, lost, after = tried[shares.index(best)].tolist()
+    results = [_accuracy(found, states[:, number]) for number in range(len(tried))]
+    best = max(results, key=lambda each: (-round(each.shortfall, 3), each.tracked_recall + each.lost_recall))
+    tracked, lost, after = tried[results.index(best)].tolist()
     return replace(settings, tracked_score=tracked, lost_score=lost, lost_after=int(after))
 
 
@@ -192,7 +192,7 @@ def _states_of_each(
     lost: Float[np.ndarray, " settings"],
     after: Float[np.ndarray, " settings"],
 ) -> Int8[np.ndarray, "frames settings"]:
-    """Return what `states_of` returns, for many settings at once: a thousand settings in the time of ten."""
+    """Return the states of `states_of` for many settings at once, which takes a hundredth of the time."""
     num_low, is_lost = np.zeros(len(after), np.int64), np.zeros(len(after), bool)
     states = np.empty((len(scores), len(after)), dtype=np.int8)
     for frame, score in enumerate(scores.tolist()):
@@ -204,9 +204,9 @@ def _states_of_each(
 
 
 def reliability(runs: Iterable[ScoredRun], num_bins: int = 10) -> list[tuple[float, float, int]]:
-    """Return for bins of the score: the mean score, the share of frames on the target, and the number of frames.
+    """Return of each bin of the score: its mean score, its share of frames on the target, its number of frames.
 
-    Bins hold equally many frames, since most scores lie near 0 or 1.
+    All bins hold the same number of frames, because most scores lie near 0 or 1.
     """
     runs = list(runs)
     scores = np.concatenate([run.scores for run in runs])
@@ -216,7 +216,7 @@ def reliability(runs: Iterable[ScoredRun], num_bins: int = 10) -> list[tuple[flo
 
 
 def plot_reliability(runs: Sequence[ScoredRun], settings: TrackingConfig, path: Path) -> None:
-    """Draw the share of frames on the target over the score, with the two thresholds.
+    """Draw the share of frames with the box on the target over the score, and both thresholds.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -239,7 +239,3 @@ def plot_reliability(runs: Sequence[ScoredRun], settings: TrackingConfig, path: 
     axes.set_title(f"{len(runs)} sequences, {sum(map(len, runs)):,} frames", color=INK)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     save_figure(figure, path)
-
-
-def _share(which: Bool[np.ndarray, " frames"], among: Bool[np.ndarray, " frames"]) -> float:
-    return float(which[among].mean()) if among.any() else float("nan")
