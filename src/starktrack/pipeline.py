@@ -4,9 +4,12 @@ Decoding, networks, drawing and encoding leave Python's lock, so that threads us
 those of the loop without threads. An error comes out where items are taken or given, at most `DEPTH` items late.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice, repeat
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -15,7 +18,62 @@ DEPTH = 4
 """Items that wait between two stages: enough to level out uneven work, few enough to hold in memory."""
 
 
-class ReadAhead(Iterator[Item]):
+class Prefetcher(Iterator[Item]):
+    """Gives the results of calls in their order, each made in the background before it is asked for.
+
+    Args:
+        calls: What is called; `StopIteration` of one of them ends the iteration.
+        pool: Makes the calls.
+        depth: Results that are ready or in work at a time.
+
+    Attributes:
+        work_seconds: Time that the calls of the results given so far took.
+        wait_seconds: Time for which `next` had to wait.
+    """
+
+    def __init__(self, calls: Iterable[Callable[[], Item]], pool: Executor, *, depth: int = DEPTH) -> None:
+        self.work_seconds = self.wait_seconds = 0.0
+        self._calls, self._pool = iter(calls), pool
+        self._waiting: deque[Future[tuple[Item, float]]] = deque()
+        for _ in range(depth):
+            self._ask()
+
+    def __next__(self) -> Item:
+        """Return the next result.
+
+        Raises:
+            Exception: What the call raised, after all results before it; it ends the iteration.
+        """
+        if not self._waiting:
+            raise StopIteration
+        begun = time.perf_counter()
+        try:
+            result, seconds = self._waiting.popleft().result()
+        except BaseException:
+            self.close()
+            raise
+        self.wait_seconds += time.perf_counter() - begun
+        self.work_seconds += seconds
+        self._ask()
+        return result
+
+    def close(self) -> None:
+        """Drop the results that wait, and the calls that have not begun."""
+        for future in self._waiting:
+            future.cancel()
+        self._waiting.clear()
+
+    def _ask(self) -> None:
+        for call in islice(self._calls, 1):
+            self._waiting.append(self._pool.submit(_timed, call))
+
+
+def _timed(call: Callable[[], Item]) -> tuple[Item, float]:
+    begun = time.perf_counter()
+    return call(), time.perf_counter() - begun
+
+
+class ReadAhead(Prefetcher[Item]):
     """Iterates in a thread of its own, a few items ahead of whoever takes them.
 
     Args:
@@ -32,53 +90,22 @@ class ReadAhead(Iterator[Item]):
     def __init__(
         self, items: Iterable[Item], depth: int = DEPTH, *, cancel: Callable[[], object] | None = None
     ) -> None:
-        self._items = iter(items)
         self._cancel = cancel
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
-        self._waiting: deque[Future[tuple[Item] | None]] = deque()
-        for _ in range(depth):
-            self._ask()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        super().__init__(repeat(partial(next, iter(items))), self._thread, depth=depth)
 
     def __enter__(self) -> "ReadAhead[Item]":
-        """Return itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the thread."""
         self.close()
-
-    def __next__(self) -> Item:
-        """Return the next item.
-
-        Raises:
-            Exception: What the iteration raised, after all items before it.
-        """
-        if not self._waiting:
-            raise StopIteration
-        try:
-            got = self._waiting.popleft().result()
-        except BaseException:
-            self.close()
-            raise
-        if got is None:
-            self.close()
-            raise StopIteration
-        self._ask()
-        return got[0]
 
     def close(self) -> None:
         """End the thread once it has finished the item that it is at; items that wait are dropped."""
-        self._waiting.clear()
+        super().close()
         if self._cancel is not None:
             self._cancel()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _ask(self) -> None:
-        self._waiting.append(self._pool.submit(self._next))
-
-    def _next(self) -> tuple[Item] | None:
-        # A tuple tells an item from the end, which a future cannot raise.
-        return next(((item,) for item in self._items), None)
+        self._thread.shutdown(wait=True, cancel_futures=True)
 
 
 class WriteBehind(Generic[Item]):
@@ -107,7 +134,6 @@ class WriteBehind(Generic[Item]):
         self._has_failed = False
 
     def __enter__(self) -> "WriteBehind[Item]":
-        """Return itself."""
         return self
 
     def __exit__(self, *error: object) -> None:

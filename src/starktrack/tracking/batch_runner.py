@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -17,13 +18,13 @@ from starktrack.data.track_output import TrackOutput
 from starktrack.data.track_rows import RowsBuilder, TrackRows
 from starktrack.data.trajectory import Trajectory
 from starktrack.data.video.frame_stream import Frame
-from starktrack.data.video.prefetch import Prefetcher, StreamPrefetcher
 from starktrack.data.video_sequence import FrameSource
 from starktrack.errors import BoxError
+from starktrack.pipeline import Prefetcher, ReadAhead
 from starktrack.tracking.batch_tracker import BatchTracker
 
 NUM_DECODERS = 4
-"""Number of threads that decode; OpenCV releases the interpreter's lock meanwhile."""
+"""Threads that read frames of clips; OpenCV releases the interpreter's lock meanwhile. A stream has one of its own."""
 
 PREFETCH_FRAMES = 8
 """Number of prefetched frames of all targets together; each has at least two."""
@@ -125,6 +126,10 @@ def run_batch(tracker: BatchTracker, tasks: Iterable[Task]) -> Iterator[Finished
         yield from runner.run(tasks, tracker.capacity)
 
 
+def _read_frame(frames: FrameSource, index: int) -> Frame:
+    return Frame(frames.read(index), index, None)
+
+
 class _RunningClip:
     """A clip between its first frame and its last."""
 
@@ -132,16 +137,15 @@ class _RunningClip:
         self.task = task
         self.targets: dict[int, Any] = {}
         self.num_done = 0
-        self._frames: Prefetcher | StreamPrefetcher
+        self._clip = clip
+        self._frames: Prefetcher[Frame]
         if isinstance(clip, Clip):
-            self._frames = Prefetcher(clip.frames, clip.order, decoders, depth=depth)
-            self._images: Iterator[Frame] = (
-                Frame(image, index, None) for index, image in zip(clip.order, self._frames, strict=False)
-            )
+            reads = (partial(_read_frame, clip.frames, index) for index in clip.order)
+            self._frames = Prefetcher(reads, decoders, depth=depth)
             self._starts: dict[int, Mapping[int, Box]] = {clip.order.start: {0: clip.box_xywh}}
             self._length, self._length_is_known = len(clip.order), True
         else:
-            self._images = self._frames = StreamPrefetcher(clip.frames, decoders, depth=depth)
+            self._frames = ReadAhead(clip.frames, depth)
             self._starts = dict(clip.starts)
             self._length, self._length_is_known = clip.num_frames or 0, False
         self._rows = RowsBuilder()
@@ -163,7 +167,7 @@ class _RunningClip:
         Raises:
             BoxError: The stream ends before the frame in which a target starts.
         """
-        frame = next(self._images, None)
+        frame = next(self._frames, None)
         if frame is None and self._starts:
             raise BoxError(
                 f"boxes must lie on frames of the video, which has {self.num_done} from the first box on, got one "
@@ -206,7 +210,7 @@ class _RunningClip:
         self.close()
         seconds = np.array(self._seconds)
         own = {
-            "decode": self._frames.decode_seconds,
+            "decode": self._frames.work_seconds,
             "wait": self._frames.wait_seconds,
             "track": float(seconds.sum()),
         }
@@ -219,6 +223,8 @@ class _RunningClip:
 
     def close(self) -> None:
         self._frames.close()
+        if isinstance(self._clip, VideoClip):
+            self._clip.frames.close()
 
 
 class _Runner:
