@@ -28,10 +28,11 @@ from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.data.video.frame_stream import Frame
 from starktrack.tracking.batch_runner import BatchProgress, Clip, Task, run_batch
 from starktrack.tracking.batch_tracker import NetworkTracker
-from starktrack.tracking.sharding import Shard, run_shards
+from starktrack.tracking.sharding import Shard
 from starktrack.tracking.tracker import Tracker
 from starktrack.workflows.evaluate import DataPlace, EvaluationJob
 from starktrack.workflows.jobs import ItemDone, run_shard
+from starktrack.workflows.local_workers import run_shards
 from starktrack.workflows.trackers import RunSettings, TrackerSpec
 
 RUNS = 3

@@ -80,7 +80,7 @@ def test_a_crash_of_one_sequence_is_reported_and_the_others_are_finished(work, w
 def test_workers_that_die_are_reported(work):
     ended = run(work, "--tracker", "mine:deadly", "--workers", "2")
     assert ended.returncode == 1
-    assert "worker 0: the process ended with code 9" in ended.stderr
+    assert "worker 0: the worker process ended with code 9" in ended.stderr
     assert "unfinished: Basketball, Bird1" in ended.stderr
 
 
@@ -223,31 +223,26 @@ def test_a_network_gives_the_same_results_batched_one_by_one_and_with_workers(
         ),
     ],
 )
-def test_a_wrong_request_is_one_line(work, arguments, message):
-    ended = run(work, *arguments)
-    assert ended.returncode == 1
-    assert message in ended.stderr
-    assert ended.stderr.count("\n") == 1
+def test_a_wrong_request_is_one_line(starktrack, work, monkeypatch, arguments, message):
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    ended = starktrack(*command(*arguments)[3:])
+    assert ended.code == 1
+    assert message in ended.err
+    assert ended.err.count("\n") == 1
 
 
-def test_an_unknown_data_set_and_a_missing_sequence_are_one_line(work):
+def test_an_unknown_data_set_and_a_missing_sequence_are_one_line(starktrack, work, monkeypatch):
+    monkeypatch.chdir(work)
     for arguments, message in (
         (["otb1", "--root", "data"], "unknown data set 'otb1'; did you mean 'otb'?"),
         (["otb", "--root", "data"], "must hold all 100 sequences of otb test, 96 are missing"),
         (["otb", "--root", "nowhere"], "nowhere is neither"),
     ):
-        ended = subprocess.run(
-            [sys.executable, "-m", "starktrack", "evaluate", *arguments, "--tracker", "mil"],
-            cwd=work,
-            env=environment(work),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert ended.returncode == 1
-        assert message in ended.stderr
-        assert ended.stderr.count("\n") == 1
+        ended = starktrack("evaluate", *arguments, "--tracker", "mil")
+        assert ended.code == 1
+        assert message in ended.err
+        assert ended.err.count("\n") == 1
 
 
 def test_a_preset_among_the_trackers_stands_for_its_weights_of_the_package(work):

@@ -1,17 +1,10 @@
-"""Divides work among processes and machines, and collects the events of the workers."""
+"""Divides work among processes and machines."""
 
-import multiprocessing
 import os
-import queue
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from starktrack.errors import ConfigError
-
-POLL_SECONDS = 0.5
-"""Seconds without an event before a check that the workers are alive."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +17,6 @@ class Shard:
     def of(self, names: Sequence[str]) -> list[str]:
         """Return every `count`-th name: the same in every process, whatever is finished."""
         return list(names[self.index :: self.count])
-
-
-@dataclass(frozen=True)
-class LostWorker:
-    """A worker died with its shard undone; `reason` says why."""
-
-    shard: Shard
-    reason: str
-
-
-Work: TypeAlias = Callable[[Shard], Iterable[Any]]
-"""Does a shard and yields events."""
 
 
 def local_shards(workers: int, environment: Mapping[str, str]) -> list[Shard]:
@@ -55,72 +36,6 @@ def local_shards(workers: int, environment: Mapping[str, str]) -> list[Shard]:
     if not 0 <= rank < world:
         raise ConfigError(f"RANK must be from 0 to WORLD_SIZE - 1, got {rank} of {world}; unset them")
     return [Shard(rank * workers + index, world * workers) for index in range(workers)]
-
-
-def run_shards(work: Work, shards: Sequence[Shard]) -> Iterator[tuple[Shard, Any]]:
-    """Yield the events of the work on these shards; a worker that dies gives a `LostWorker`.
-
-    Args:
-        work: Can be sent to another process.
-        shards: A single one is done in this process, several in one of their own each.
-    """
-    if len(shards) == 1:
-        for event in work(shards[0]):
-            yield shards[0], event
-        return
-    context = multiprocessing.get_context("spawn")
-    events = context.Queue()
-    processes = {
-        shard: context.Process(target=_run_worker, args=(work, shard, events), daemon=True)
-        for shard in shards
-    }
-    for process in processes.values():
-        process.start()
-    try:
-        yield from _listen(processes, events)
-    finally:
-        for process in processes.values():
-            process.terminate()
-            process.join()
-
-
-class _End:
-    """The last event of a worker that ended by itself."""
-
-
-def _run_worker(work: Work, shard: Shard, events: Any) -> None:
-    # Ctrl-C reaches the whole group of processes; the parent handles it and ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        for event in work(shard):
-            events.put((shard, event))
-    except Exception as error:
-        events.put((shard, LostWorker(shard, f"{type(error).__name__}: {error}")))
-        raise
-    finally:
-        events.put((shard, _End()))
-
-
-def _listen(processes: Mapping[Shard, Any], events: Any) -> Iterator[tuple[Shard, Any]]:
-    running = set(processes)
-    while running:
-        # Checked before the queue, so that an empty queue means that all events of a dead worker were read.
-        dead = {shard for shard in running if not processes[shard].is_alive()}
-        try:
-            shard, event = events.get(timeout=POLL_SECONDS)
-        except queue.Empty:
-            for shard in dead:
-                code = processes[shard].exitcode
-                yield (
-                    shard,
-                    LostWorker(shard, f"the process ended with code {code} (killed, or out of memory)"),
-                )
-            running -= dead
-            continue
-        if isinstance(event, _End):
-            running.discard(shard)
-        else:
-            yield shard, event
 
 
 def threads_each(workers: int) -> int:

@@ -161,6 +161,7 @@ def dispatch(
     failed_in_a_row = 0  # of all workers, while none is ready
     while waiting or any(hand.attempts for hand in hands.values()):
         given_up = {worker for worker, times in failed_starts.items() if times >= MOST_FAILED_STARTS}
+        # No number is left: all get another chance, and `failed_in_a_row` ends a run that starts no worker.
         if given_up.issuperset(range(workers.count)):
             failed_starts.clear()
             given_up = set()
@@ -191,6 +192,7 @@ def dispatch(
                         raise StarktrackError(
                             f"workers must start, {failed_in_a_row} in a row died at once: {event.reason}"
                         )
+            # An event that was on its way when its worker was lost.
             elif worker not in hands or event.id not in hands[worker].attempts:
                 continue
             elif isinstance(event, Moved):
@@ -231,6 +233,7 @@ def _take_back(
     attempts = list(hand.attempts.values())
     for attempt in attempts:
         attempt.alone = True
+        # Of several items nobody knows which one killed the worker, so it counts as no try of theirs.
         if len(attempts) == 1:
             attempt.tries += 1
         if attempt.tries > retries:

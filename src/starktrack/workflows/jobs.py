@@ -19,8 +19,10 @@ from starktrack.files import discard_leftovers
 from starktrack.tracking.batch_runner import BatchProgress, Failed, Finished, Task, run_batch
 from starktrack.tracking.batch_tracker import BatchTracker
 from starktrack.tracking.refined_batch_tracker import OutlineBatchTracker, RefinedBatchTracker
-from starktrack.tracking.sharding import POLL_SECONDS, LostWorker, Shard, local_shards, run_shards
+from starktrack.tracking.sharding import Shard, local_shards
+from starktrack.workflows.dispatch import POLL_SECONDS, Lost
 from starktrack.workflows.launch import is_first, is_launched, meet
+from starktrack.workflows.local_workers import run_shards
 from starktrack.workflows.trackers import RunSettings, TrackerSpec, open_batch_tracker, open_refiner
 
 
@@ -144,7 +146,8 @@ def run_jobs(jobs: Sequence[Job], on_progress: OnProgress | None = None) -> Jobs
     problems = [problem for job in jobs for problem in _run(job, on_progress or (lambda progress: None))]
     if is_launched() and is_first():
         for job in jobs:
-            while not all(_is_over(job, item) for item in job.items):
+            failures = ResultFolder(job.folder)
+            while not all(job.is_finished(item) or failures.has_failed(item) for item in job.items):
                 time.sleep(POLL_SECONDS)
     # torchrun ends every process after an exit with an error, so only the first, which ends last, exits so.
     if is_launched():
@@ -229,7 +232,7 @@ def _run(job: Job, on_progress: OnProgress) -> list[str]:
             problems.append(
                 f"{name} on {event.name}, {event.reason}; all of it: {job.folder}/failed/{event.name}.txt"
             )
-        elif isinstance(event, LostWorker):
+        elif isinstance(event, Lost):
             lost = [item for item in shard.of(job.items) if not job.is_finished(item)]
             for item in lost:
                 ResultFolder(job.folder).write_failure(item, event.reason)
@@ -237,7 +240,3 @@ def _run(job: Job, on_progress: OnProgress) -> list[str]:
                 f"{name}, worker {shard.index}: {event.reason.strip()}; unfinished: {', '.join(lost[:5])}"
             )
     return problems
-
-
-def _is_over(job: Job, item: str) -> bool:
-    return job.is_finished(item) or ResultFolder(job.folder).has_failed(item)

@@ -5,12 +5,14 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeAlias
 
 from starktrack.errors import StarktrackError
-from starktrack.workflows.dispatch import Event, Lost, Message
+from starktrack.tracking.sharding import Shard
+from starktrack.workflows.dispatch import POLL_SECONDS, Event, Lost, Message
 
 Serve: TypeAlias = Callable[[int, Callable[[], Message], Callable[[Event], None]], None]
 """The life of a worker: its number, what gives the next message, and what takes its events."""
@@ -37,7 +39,7 @@ class LocalWorkers:
             if number not in self._processes:
                 here, there = self._context.Pipe()
                 process = self._context.Process(
-                    target=_live, args=(self._serve, number, there), daemon=True, name=f"batch-{number}"
+                    target=_live, args=(self._serve, number, there), daemon=True, name=f"worker-{number}"
                 )
                 process.start()
                 there.close()
@@ -51,14 +53,14 @@ class LocalWorkers:
         except OSError:
             return
 
-    def receive(self, seconds: float) -> list[tuple[int, Event]]:
-        """Return what happened, waiting so long at most for something."""
+    def receive(self, seconds: float) -> list[tuple[int, Any]]:
+        """Return what happened, waiting so long at most for something: events of `serve`, and `Lost`."""
         numbers: dict[Any, int] = {pipe: number for number, pipe in self._pipes.items()}
-        events: list[tuple[int, Event]] = []
+        events: list[tuple[int, Any]] = []
         for pipe in wait(list(numbers), seconds):
             number = numbers[pipe]
             try:
-                event: Event = self._pipes[number].recv()
+                event = self._pipes[number].recv()
             except (EOFError, OSError):  # it died; what it had sent was read before
                 events.append((number, Lost(self._bury(number))))
                 continue
@@ -109,3 +111,48 @@ def _live(serve: Serve, number: int, pipe: Connection) -> None:
     except Exception as error:
         pipe.send(Lost(f"{type(error).__name__}: {error}"))
         raise
+
+
+def run_shards(
+    work: Callable[[Shard], Iterable[Any]], shards: Sequence[Shard]
+) -> Iterator[tuple[Shard, Any]]:
+    """Yield the events of the work on these shards; a worker that dies gives a `Lost`.
+
+    Args:
+        work: Does a shard and yields events; can be sent to another process.
+        shards: A single one is done in this process, several in one of their own each.
+    """
+    if len(shards) == 1:
+        for event in work(shards[0]):
+            yield shards[0], event
+        return
+    workers = LocalWorkers(partial(_do_shard, work, shards), len(shards))
+    running = set(range(len(shards)))
+    try:
+        workers.fill(len(shards))
+        while running:
+            for number, event in workers.receive(POLL_SECONDS):
+                if number not in running:  # its process ended, after its last event
+                    continue
+                if isinstance(event, _Over | Lost):
+                    running.discard(number)
+                if not isinstance(event, _Over):
+                    yield shards[number], event
+    finally:
+        workers.close()
+
+
+class _Over:
+    """The last event of a worker that did its shard."""
+
+
+def _do_shard(
+    work: Callable[[Shard], Iterable[Any]],
+    shards: Sequence[Shard],
+    number: int,
+    next_message: Callable[[], Message],
+    emit: Callable[[Any], None],
+) -> None:
+    for event in work(shards[number]):
+        emit(event)
+    emit(_Over())
