@@ -104,5 +104,4 @@ if not TYPE_CHECKING:  # a type checker would take every name to exist, and to b
 
 
 def __dir__() -> list[str]:
-    """Return the public names."""
     return __all__

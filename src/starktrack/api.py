@@ -196,8 +196,6 @@ def load_refiner(
 def weights_file(weights: str | Path, kind: str, device: str = "auto", engine: str = "auto") -> Path:
     """Return the file of weights, which may be given by the name of a preset whose weights come with the package.
 
-    For a CPU those are the exported network, which needs no PyTorch and is faster.
-
     Args:
         kind: `tracker` or `refiner`: which presets count.
 
@@ -212,7 +210,9 @@ def weights_file(weights: str | Path, kind: str, device: str = "auto", engine: s
             f"a {kind}'s weights must be a file or come with the package, got {str(weights)!r}"
             f"{nearest_name(str(weights), known)}"
         )
-    found = pretrained_weights(file.name, _suiting(device, engine))
+    if engine == "auto":  # on a CPU the exported network needs no PyTorch and is faster
+        engine = "torch" if device.partition(":")[0] in ("cuda", "mps") else "onnx"
+    found = pretrained_weights(file.name, engine)
     if found is None:
         with_weights = (name for name in known if pretrained_weights(name, "torch"))
         raise CheckpointError(
@@ -221,14 +221,6 @@ def weights_file(weights: str | Path, kind: str, device: str = "auto", engine: s
             f"those of {', '.join(with_weights)} come with the package"
         )
     return found
-
-
-def _suiting(device: str, engine: str) -> str:
-    """Return which engine runs weights of the package: on a CPU the one that needs no PyTorch and is faster."""
-    if engine != "auto":
-        return engine
-    is_torch_device = device.partition(":")[0] in ("cuda", "mps")
-    return "torch" if is_torch_device else "onnx"
 
 
 def _check_model(model: str | None) -> None:

@@ -19,7 +19,7 @@ from starktrack.cli.progress import JobsProgress
 from starktrack.cli.tables import Form, print_error, show, write_json
 from starktrack.evaluation import report, tables
 from starktrack.workflows import evaluate as workflow
-from starktrack.workflows.trackers import TrackerSpec, named_tracker
+from starktrack.workflows.trackers import TrackerSpec, tracker_spec
 
 
 def evaluate(
@@ -84,7 +84,7 @@ def evaluate(
     """
     specs = [TrackerSpec(name or Path(value).stem, Path(value)) for name, value in map(named, weights or [])]
     specs += [
-        named_tracker(value, device.value, name, engine=engine.value)
+        tracker_spec(value, device.value, name=name, engine=engine.value)
         for name, value in map(named, tracker or [])
     ]
     finished = "{progress.title}: all {progress.finished_before} sequences were finished before\n"

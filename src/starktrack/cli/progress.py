@@ -69,13 +69,11 @@ class FrameProgress:
             self._progress = self._bars.enter_context(progress_of(total, name))
 
     def __enter__(self) -> "FrameProgress":
-        """Return the callback."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the bar."""
         self._bars.close()
 
 
@@ -112,7 +110,6 @@ class JobsProgress:
         self._show(progress.items, f"{done}, {rate:.1f} frames/s, {left} left")
 
     def __enter__(self) -> "JobsProgress":
-        """Return the callback."""
         return self
 
     def __exit__(

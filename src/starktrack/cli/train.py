@@ -102,7 +102,6 @@ class IndexBars:
             self._bars.close()
 
     def __enter__(self) -> "IndexBars":
-        """Return the callback."""
         return self
 
     def __exit__(

@@ -1,14 +1,9 @@
 """`starktrack train --dry-run`: data sets, shapes, steps, memory, time, as tables."""
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.table import Table
 
 from starktrack.workflows.train import TrainingPlan
-
-if TYPE_CHECKING:
-    from starktrack.training.estimate import Estimate
 
 
 def show_plan(plan: TrainingPlan) -> None:
@@ -54,7 +49,8 @@ def _stage_table(plan: TrainingPlan) -> Table:
     for name, estimate in plan.estimates.items():
         stage = plan.recipe.stages[name]
         num_samples = stage.epochs * run.steps_per_epoch * run.batch_size
-        rate = _rate(estimate, max(1, stage.data.loader.num_workers)) * plan.num_processes
+        load_seconds = estimate.load_seconds / max(1, stage.data.loader.num_workers)
+        rate = plan.num_processes / max(estimate.step_seconds, load_seconds)
         table.add_row(
             name,
             f"{stage.epochs}",
@@ -66,10 +62,6 @@ def _stage_table(plan: TrainingPlan) -> Table:
             _duration(num_samples / rate),
         )
     return table
-
-
-def _rate(estimate: "Estimate", num_workers: int) -> float:
-    return 1 / max(estimate.step_seconds, estimate.load_seconds / num_workers)
 
 
 def _duration(seconds: float) -> str:

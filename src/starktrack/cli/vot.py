@@ -12,7 +12,7 @@ from starktrack.cli.progress import JobsProgress
 from starktrack.cli.tables import print_error
 from starktrack.errors import ConfigError
 from starktrack.pretrained import DEFAULT
-from starktrack.workflows.trackers import TrackerSpec, named_tracker
+from starktrack.workflows.trackers import TrackerSpec, tracker_spec
 from starktrack.workflows.vot import Experiment, run_vot
 from starktrack.workflows.vot_entry import add_entry, read_entry
 
@@ -84,7 +84,7 @@ def run(
     spec = (
         TrackerSpec(name or weights.stem, weights, refine=refine or "")
         if weights
-        else named_tracker(tracker, device.value, name, refine or "")
+        else tracker_spec(tracker, device.value, name=name, refine=refine or "")
     )
     with JobsProgress() as on_progress:
         runs = run_vot(

@@ -39,7 +39,6 @@ class Parts:
         return classes_of(self.whole)
 
     def __len__(self) -> int:
-        """Return how many there are."""
         return len(self.whole)
 
     def __getitem__(self, index: int, /) -> VideoSequence:

@@ -30,7 +30,6 @@ class Selection:
         return replace(classes, number=classes.number[self.positions]) if classes.names else classes
 
     def __len__(self) -> int:
-        """Return how many were chosen."""
         return len(self.positions)
 
     def __getitem__(self, index: int, /) -> VideoSequence:

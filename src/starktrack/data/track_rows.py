@@ -34,7 +34,6 @@ class TrackRows:
     values: Float[np.ndarray, "num_rows 10"]
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self.values)
 
     def __iter__(self) -> Iterator[TrackOutput]:

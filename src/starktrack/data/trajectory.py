@@ -21,5 +21,4 @@ class Trajectory:
     seconds: Float[np.ndarray, " num_frames"]
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.boxes_xywh)

@@ -16,9 +16,7 @@ from starktrack.data.formats.regions import Region
 class FrameSource(Protocol):
     """Frames that can be read in any order, from any thread or process."""
 
-    def __len__(self) -> int:
-        """Return the number of frames."""
-        ...
+    def __len__(self) -> int: ...
 
     def read(self, index: int) -> Image:
         """Return frame `index` (from 0).
@@ -33,9 +31,7 @@ class FrameSource(Protocol):
 class MaskSource(Protocol):
     """The target's outline in every frame, for data sets that have it."""
 
-    def __len__(self) -> int:
-        """Return the number of frames."""
-        ...
+    def __len__(self) -> int: ...
 
     def read(self, index: int) -> Bool[np.ndarray, "height width"]:
         """Return the mask of frame `index` (True on the target), as large as the frame.
@@ -118,7 +114,6 @@ class VideoSequence:
     benchmark: BenchmarkInfo = field(default_factory=BenchmarkInfo)
 
     def __len__(self) -> int:
-        """Return the number of annotated frames."""
         return len(self.boxes_xywh)
 
     @cached_property
@@ -177,9 +172,7 @@ class SequenceCollection(Protocol):
         """Return the name of every sequence."""
         ...
 
-    def __len__(self) -> int:
-        """Return the number of sequences."""
-        ...
+    def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> VideoSequence:
         """Return sequence `index` (from 0)."""

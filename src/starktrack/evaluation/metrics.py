@@ -56,6 +56,8 @@ def success_curve(
         rule: Whether an overlap equal to a threshold fails (`>`) or passes (`>=`).
         num_frames: Divisor of the counts; the length of `overlap` if None.
     """
+    # Count the thresholds that each frame passes, then sum from the strictest threshold down: this compares no
+    # frame with every threshold.
     values = np.where(np.isnan(overlap), -np.inf, overlap)
     num_passed = np.searchsorted(thresholds, values, side="left" if rule == ">" else "right")
     passes = np.bincount(num_passed, minlength=len(thresholds) + 1)

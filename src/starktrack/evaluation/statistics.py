@@ -10,13 +10,16 @@ from starktrack.evaluation.scoring import Evaluation, weighted_mean
 
 NUM_SAMPLES = 2000
 
+LEVEL = 0.95
+"""Share of the samples that an interval holds."""
+
 PerSequence = Float[np.ndarray, " num_sequences"]
 PerSample = Float[np.ndarray, " num_samples"]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the interval that holds it with the given confidence."""
+    """A value and the interval that holds it with a confidence of `LEVEL`."""
 
     value: float
     low: float
@@ -40,44 +43,40 @@ class Comparison:
     reversal: float
 
 
-def draw(num_sequences: int, seed: int = 0, num_samples: int = NUM_SAMPLES) -> Int[np.ndarray, "_ _"]:
+def draw(num_sequences: int) -> Int[np.ndarray, "_ _"]:
     """Return sequences drawn with replacement: their indices, [num_samples, num_sequences]."""
-    return np.random.default_rng(seed).integers(0, num_sequences, (num_samples, num_sequences))
+    return np.random.default_rng(0).integers(0, num_sequences, (NUM_SAMPLES, num_sequences))
 
 
-def draw_counts(num_sequences: int, seed: int = 0) -> Float[np.ndarray, "num_samples num_sequences"]:
+def draw_counts(num_sequences: int) -> Float[np.ndarray, "num_samples num_sequences"]:
     """Return how often each sequence is drawn in each sample; the same draws as `draw`."""
-    draws = draw(num_sequences, seed)
+    draws = draw(num_sequences)
     return np.stack([np.bincount(one, minlength=num_sequences) for one in draws]).astype(float)
 
 
-def bootstrap_means(
-    values: PerSequence, weights: PerSequence, seed: int = 0, num_samples: int = NUM_SAMPLES
-) -> PerSample:
+def bootstrap_means(values: PerSequence, weights: PerSequence) -> PerSample:
     """Return weighted means over sequences drawn with replacement."""
-    draws = draw(len(values), seed, num_samples)
+    draws = draw(len(values))
     drawn = weights[draws]
     return (values[draws] * drawn).sum(axis=1) / np.maximum(drawn.sum(axis=1), np.finfo(float).tiny)
 
 
-def interval(values: PerSequence, weights: PerSequence, level: float = 0.95, seed: int = 0) -> Interval:
+def interval(values: PerSequence, weights: PerSequence) -> Interval:
     """Return the weighted mean with its bootstrap percentile interval."""
-    return percentile_interval(weighted_mean(values, weights), bootstrap_means(values, weights, seed), level)
+    return percentile_interval(weighted_mean(values, weights), bootstrap_means(values, weights))
 
 
-def percentile_interval(value: float, samples: PerSample, level: float = 0.95) -> Interval:
-    """Return a value with the interval that holds that share of its bootstrap samples.
+def percentile_interval(value: float, samples: PerSample) -> Interval:
+    """Return a value with the interval that holds `LEVEL` of its bootstrap samples.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     low, high = np.quantile(samples, [tail, 1 - tail])
     return Interval(value, float(low), float(high))
 
 
-def compare(
-    first: Evaluation, second: Evaluation, key: str, level: float = 0.95, seed: int = 0
-) -> Comparison:
+def compare(first: Evaluation, second: Evaluation, key: str) -> Comparison:
     """Return the difference of two trackers in one measure, sequence by sequence.
 
     Raises:
@@ -90,24 +89,21 @@ def compare(
             f"{second.tracker} on {len(second.names)} ({second.dialect.name})"
         )
     differences, weights = first.values[key] - second.values[key], first.weights[key]
-    means = bootstrap_means(differences, weights, seed)
-    return comparison_of(weighted_mean(differences, weights), means, differences, level)
+    means = bootstrap_means(differences, weights)
+    return comparison_of(weighted_mean(differences, weights), means, differences)
 
 
-def comparison_of(
-    value: float, samples: PerSample, differences: PerSequence | None, level: float = 0.95
-) -> Comparison:
+def comparison_of(value: float, samples: PerSample, differences: PerSequence | None) -> Comparison:
     """Return the comparison that a difference and its bootstrap samples make.
 
     Args:
         value: Difference of the overall scores.
         samples: The same over sequences drawn with replacement.
         differences: Of each sequence, where sequences have a score of their own.
-        level: Share of the samples that the interval holds.
     """
     known = differences is not None
     return Comparison(
-        percentile_interval(value, samples, level),
+        percentile_interval(value, samples),
         int((differences > 0).sum()) if known else None,
         int((differences < 0).sum()) if known else None,
         float((samples * np.sign(value) <= 0).mean()),

@@ -77,6 +77,7 @@ def rectangle_overlaps(a_xywh: Boxes, b_xywh: Boxes, size_wh: tuple[int, int]) -
     a, b = _windows(a_xywh), _windows(b_xywh)
     start, stop = np.minimum(a[:, :2], b[:, :2]), np.maximum(a[:, 2:], b[:, 2:])
     equal = (start >= stop).any(axis=1)
+    # In the order of `region_overlap`: the window of both decides first, then what the image leaves of it.
     start, stop = np.maximum(start, 0), np.minimum(stop, np.array(size_wh) - 1)
     apart = (start >= stop).any(axis=1)
     area_a, area_b = _cut_area(a[:, :2], a[:, 2:], start, stop), _cut_area(b[:, :2], b[:, 2:], start, stop)

@@ -14,7 +14,6 @@ from starktrack.engines.torch_engine import TorchEngine
 from starktrack.explanation.attention import layer_weights, recording
 from starktrack.geometry.crop import crop_transform, cut
 from starktrack.models.features import Features
-from starktrack.models.stark import StarkOutput
 from starktrack.tracking.protocol import BoxQueries, Prediction
 
 
@@ -101,17 +100,19 @@ class ExplainingEngine:
         """Return the box, and record its explanation."""
         with recording(self._engine.network) as asked:
             output = self._engine.output(*self._engine.crop(queries, self.config.model.search), templates)
-        position_xy = self._position_xy or _clipped_centre(output)
-        cell = self._cell(position_xy)
+        x, y = self._position_xy or output.box_cxcywh[0, :2].clamp(0, 1).tolist()
+        column, row = (min(self._cells - 1, int(value * self._cells)) for value in (x, y))
+        cell = row * self._cells + column - self._cells**2  # counted from the end: search tokens are last
+        corners, centre = output.corner_logits, output.centre
         self.last = Explanation(
             search=self._pictures(queries, self.config.model.search)[0],
             templates=[template.picture for template in templates[0]],
             cells=self._cells,
-            position_xy=position_xy,
+            position_xy=(x, y),
             encoder=layer_weights(asked, ".attention", slice(cell, cell + 1 or None)),
             decoder=layer_weights(asked, ".cross_attention", slice(None)),
-            corners=_corner_maps(output),
-            centre=_centre_map(output),
+            corners=None if corners is None else _squared(corners[0].float().softmax(dim=-1)),
+            centre=None if centre is None else _squared(centre.heat_logits[0].float().sigmoid()),
             box_cxcywh=output.box_cxcywh[0].double().cpu().numpy(),
             score=None if output.score_logit is None else float(output.score_logit[0].sigmoid()),
         )
@@ -122,26 +123,6 @@ class ExplainingEngine:
         images = [queries.images[index] for index in queries.image_index]
         geometry = self.config.model.geometry
         return [cut(image, transform, geometry, row).image for row, image in enumerate(images)]
-
-    def _cell(self, position_xy: tuple[float, float]) -> int:
-        """Return the token of a search position, counted from the end: search tokens are last."""
-        column, row = (min(self._cells - 1, int(value * self._cells)) for value in position_xy)
-        return row * self._cells + column - self._cells**2
-
-
-def _clipped_centre(output: StarkOutput) -> tuple[float, float]:
-    x, y = output.box_cxcywh[0, :2].clamp(0, 1).tolist()
-    return x, y
-
-
-def _corner_maps(output: StarkOutput) -> Float[np.ndarray, "2 cells cells"] | None:
-    if output.corner_logits is None:
-        return None
-    return _squared(output.corner_logits[0].float().softmax(dim=-1))
-
-
-def _centre_map(output: StarkOutput) -> Float[np.ndarray, "cells cells"] | None:
-    return None if output.centre is None else _squared(output.centre.heat_logits[0].float().sigmoid())
 
 
 def _squared(values: Float[Tensor, "*maps cells_squared"]) -> Float[np.ndarray, "*maps cells cells"]:

@@ -67,7 +67,8 @@ class NetworkTracker:
 
     def advance(self, targets: Sequence[Target], images: Sequence[Image]) -> list[TrackOutput]:
         """Find every target in one forward pass."""
-        distinct = list({id(image): image for image in images}.values())  # a frame reaches a device once
+        # Targets of one video share its frame, which is to reach a device once.
+        distinct = list({id(image): image for image in images}.values())
         places = {id(image): place for place, image in enumerate(distinct)}
         return advance(
             self.engine, targets, distinct, [places[id(image)] for image in images], settings=self.settings

@@ -30,7 +30,6 @@ class BoxQueries:
     boxes_xywh: Float[np.ndarray, "batch 4"]
 
     def __len__(self) -> int:
-        """Return the number of boxes."""
         return len(self.boxes_xywh)
 
 

@@ -51,8 +51,10 @@ def refine(refiner: Refiner, found: BoxQueries, templates: Sequence[Template]) -
         raise StarktrackError("a refiner's answer must be finite, got NaN; the weights are damaged")
     windows = crop_transform(found.boxes_xywh, crop.factor, crop.side)
     sizes = np.array([found.images[image].shape[:2] for image in found.image_index])
+    threshold = refiner.config.model.mask_threshold
+    least = float(np.log(threshold / (1 - threshold)))
     masks = [
-        paste_mask(logits, (int(left), int(top)), int(side), (int(height), int(width)), _least(refiner))
+        paste_mask(logits, (int(left), int(top)), int(side), (int(height), int(width)), least)
         for logits, (left, top), side, (height, width) in zip(
             answer.mask_logits, windows.origin_xy, windows.side, sizes, strict=True
         )
@@ -62,11 +64,6 @@ def refine(refiner: Refiner, found: BoxQueries, templates: Sequence[Template]) -
     boxes = clip_xywh(boxes, (sizes[:, 0], sizes[:, 1]), CLIP_MARGIN)
     boxes.setflags(write=False)
     return [Refined(box, mask) for box, mask in zip(boxes, masks, strict=True)]
-
-
-def _least(refiner: Refiner) -> float:
-    threshold = refiner.config.model.mask_threshold
-    return float(np.log(threshold / (1 - threshold)))
 
 
 def mask_region(mask: Bool[np.ndarray, "height width"], box_xywh: Box) -> Mask:

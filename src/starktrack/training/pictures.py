@@ -19,10 +19,13 @@ from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
 TRUE_COLOUR, PREDICTED_COLOUR, ABSENT_COLOUR = (0, 255, 0), (255, 0, 0), (128, 128, 128)
 """RGB: green for the true box, red for the predicted box, grey for the true box of a sample without the target."""
 
+COLUMNS = 4
+"""Samples side by side."""
+
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
-def draw_batch(batch: Batch, answer: Mapping[str, Tensor], *, columns: int = 4) -> Picture:
+def draw_batch(batch: Batch, answer: Mapping[str, Tensor]) -> Picture:
     """Return the samples side by side: templates on top of each other, the search region with both boxes.
 
     A predicted outline is a tint, the true outline a line.
@@ -33,8 +36,8 @@ def draw_batch(batch: Batch, answer: Mapping[str, Tensor], *, columns: int = 4) 
     """
     tiles = [_draw_sample(batch, answer, index) for index in range(len(batch))]
     blank = np.zeros_like(tiles[0])
-    tiles += [blank] * (-len(tiles) % columns)
-    rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]
+    tiles += [blank] * (-len(tiles) % COLUMNS)
+    rows = [np.concatenate(tiles[start : start + COLUMNS], axis=1) for start in range(0, len(tiles), COLUMNS)]
     return np.concatenate(rows)
 
 

@@ -125,7 +125,9 @@ def import_video(
                     f"{annotations} must end with the video, which has {index + 1} frames, got a box in frame {last}"
                 )
             for folder, track in folders:
-                shifted = _shifted(track)
+                first = track.observations[0].frame
+                observations = tuple(replace(seen, frame=seen.frame - first) for seen in track.observations)
+                shifted = replace(track, observations=observations)
                 about = replace(tracks, tracks=(shifted,), num_frames=shifted.observations[-1].frame + 1)
                 write_got10k_labels(folder, shifted, about)
     return [ImportedTarget(place, track.label, len(_frames_of(track)), len(track)) for place, track in places]
@@ -141,13 +143,6 @@ def _cut(track: Track, start: int, end: int | None, *, interpolate: bool) -> Tra
 
 def _frames_of(track: Track) -> range:
     return range(track.observations[0].frame, track.observations[-1].frame + 1)
-
-
-def _shifted(track: Track) -> Track:
-    first = track.observations[0].frame
-    return replace(
-        track, observations=tuple(replace(seen, frame=seen.frame - first) for seen in track.observations)
-    )
 
 
 def _write_frame(image: "cv2.typing.MatLike", index: int, folders: list[tuple[Path, Track]]) -> None:

@@ -112,7 +112,6 @@ class RotatingOutputs:
         self._number = 0
 
     def __enter__(self) -> "RotatingOutputs":
-        """Return itself."""
         return self
 
     def __exit__(

@@ -43,13 +43,13 @@ class TrackerSpec:
     refine: str = ""
 
 
-def named_tracker(
-    tracker: str, device: str, name: str = "", refine: str = "", engine: str = "auto"
+def tracker_spec(
+    tracker: str, device: str = "auto", *, name: str = "", refine: str = "", engine: str = "auto"
 ) -> TrackerSpec:
-    """Return a tracker by name; the name of a preset means its weights in the package.
+    """Return a tracker by the file of its weights, or else by its name.
 
     Args:
-        tracker: A preset, or what `tracking.plugin.load_factory` knows.
+        tracker: A file, a preset for its weights in the package, or what `tracking.plugin.load_factory` knows.
         device: Where the network of a preset runs.
         name: In tables and folders; the tracker's own by default.
         refine: See `TrackerSpec`.
@@ -57,25 +57,17 @@ def named_tracker(
 
     Raises:
         CheckpointError: The preset has no weights in the package.
-    """
-    label = name or tracker.replace(":", ".")
-    if tracker not in presets_of("tracker"):
-        return TrackerSpec(label, plugin=tracker, refine=refine)
-    return TrackerSpec(label, weights=weights_file(tracker, "tracker", device, engine), refine=refine)
-
-
-def tracker_spec(
-    tracker: str, device: str = "auto", *, refine: str = "", engine: str = "auto"
-) -> TrackerSpec:
-    """Return a tracker by the file of its weights, or else by its name; errors as `named_tracker`.
 
     Example:
         >>> tracker_spec("runs/mine/weights.safetensors").name
         'weights'
     """
     if Path(tracker).suffix in (".safetensors", ".onnx"):
-        return TrackerSpec(Path(tracker).stem, Path(tracker), refine=refine)
-    return named_tracker(tracker, device, refine=refine, engine=engine)
+        return TrackerSpec(name or Path(tracker).stem, Path(tracker), refine=refine)
+    label = name or tracker.replace(":", ".")
+    if tracker not in presets_of("tracker"):
+        return TrackerSpec(label, plugin=tracker, refine=refine)
+    return TrackerSpec(label, weights_file(tracker, "tracker", device, engine), refine=refine)
 
 
 @dataclass(frozen=True)

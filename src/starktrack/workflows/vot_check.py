@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from starktrack.data.synthetic.clip import ClipFrame, synthetic_clip
+from starktrack.data.synthetic.clip import synthetic_clip
 from starktrack.errors import InputError
 from starktrack.workflows.vot_check_python import check_python
 from starktrack.workflows.vot_check_trax import check_trax
@@ -38,7 +38,9 @@ def check_tracker(entry: Mapping[str, str], workspace: Path, timeout: float | No
     seconds = _timeout(entry) if timeout is None else timeout
     clip = list(synthetic_clip(NUM_FRAMES))
     with tempfile.TemporaryDirectory() as folder:
-        paths = [_write(Path(folder) / f"{index:08d}.jpg", frame) for index, frame in enumerate(clip)]
+        paths = [str(Path(folder) / f"{index:08d}.jpg") for index in range(len(clip))]
+        for path, frame in zip(paths, clip, strict=True):
+            cv2.imwrite(path, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
         answers = PROTOCOLS[protocol](entry, workspace, seconds, paths, clip[0].box_xywh)
     return f"works: {len(answers)} frames over {protocol}; the last answer is {answers[-1]}"
 
@@ -49,8 +51,3 @@ def _timeout(entry: Mapping[str, str]) -> float:
         return float(seconds)
     except ValueError as error:
         raise InputError(f"an entry's timeout must be seconds, got {seconds!r}") from error
-
-
-def _write(path: Path, frame: ClipFrame) -> str:
-    cv2.imwrite(str(path), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
-    return str(path)

@@ -129,17 +129,13 @@ def _talk(
         client = Client(server.fileno(), timeout=round(timeout), log=lambda text: None)  # pyright: ignore[reportArgumentType]
         images = [{trax.ImageChannel.COLOR: trax.FileImage.create(path)} for path in paths]
         wants_box = trax.Region.RECTANGLE in client.region_formats
-        region = _rectangle(trax, box_xywh) if wants_box else _mask(trax, box_xywh)
+        region = trax.Rectangle.create(*box_xywh.tolist()) if wants_box else _mask(trax, box_xywh)
         answers = [client.initialize(images[0], [(region, {})], {})[0]]
         answers += [client.frame(image, {}, [])[0] for image in images[1:]]
         client.quit()
     except (trax.TraxException, OSError) as error:
         return StarktrackError(f"the tracker failed: {error}")
     return [", ".join(f"{region} {properties}" for region, properties in answer) for answer in answers]
-
-
-def _rectangle(trax: Any, box_xywh: Box) -> Any:
-    return trax.Rectangle.create(*box_xywh.tolist())
 
 
 def _mask(trax: Any, box_xywh: Box) -> Any:

@@ -60,7 +60,6 @@ class Batch:
     others: Float[Tensor, "batch num_others 4"] | None = None
 
     def __len__(self) -> int:
-        """Return the number of samples."""
         return len(self.label)
 
 
@@ -123,7 +122,13 @@ class FrameBatch(NamedTuple):
 
 def join_crops(samples: list[Sample], geometry: Geometry) -> CropBatch:
     """Return the samples as crops, cut here."""
-    crops = [_cut_sample(sample, geometry) for sample in samples]
+    crops = [
+        [
+            cut(sample.frames[index], window, geometry)
+            for index, window in zip(sample.frame_index, sample.windows, strict=True)
+        ]
+        for sample in samples
+    ]
     return CropBatch(
         _join_crops([crop for row in crops for crop in row[:-1]], _template_augmentations(samples)),
         _join_crops([row[-1] for row in crops], join_augmentations([s.augmentations[-1] for s in samples])),
@@ -170,13 +175,6 @@ def _template_augmentations(samples: list[Sample]) -> Augmentations:
     return join_augmentations(
         [augmentation for sample in samples for augmentation in sample.augmentations[:-1]]
     )
-
-
-def _cut_sample(sample: Sample, geometry: Geometry) -> list[Crop]:
-    return [
-        cut(sample.frames[index], window, geometry)
-        for index, window in zip(sample.frame_index, sample.windows, strict=True)
-    ]
 
 
 def _join_crops(crops: list[Crop], augmentations: Augmentations) -> CropSet:

@@ -139,6 +139,7 @@ def draw_triplet(
     # A setting that is off draws no number, so that the samples of other recipes do not change.
     if config.mistake_share and rng.random() < config.mistake_share:
         return _draw_mistake(mixture, config, mistakes, rng, num_templates=num_templates)
+    # As in the authors' sampler: more than twice as many visible frames as the sample has.
     min_visible = 2 * (1 + num_templates) + 1
     home, sequence = _draw_sequence(mixture, config, min_visible, rng)
     searched = None
@@ -195,6 +196,8 @@ def draw_neighbour(
         both = np.flatnonzero(sequence.visible & other.visible)
         theirs, own = other.boxes_xywh[both], sequence.boxes_xywh[both]
         away = np.abs(theirs[:, :2] + theirs[:, 2:] / 2 - own[:, :2] - own[:, 2:] / 2)
+        # The region leaves out the own target if their centres are further apart, along x or along y, than half
+        # the region and half the own box together.
         reach = search_factor * np.sqrt(theirs[:, 2:].prod(axis=1, keepdims=True)) / 2 + own[:, 2:] / 2 + 1
         clear = (away > reach).any(axis=1)
         frames.append(both[clear])
@@ -263,6 +266,7 @@ def causal_frames(
             later = between[between >= template]
             return (template, *(_pick(later, rng) for _ in range(num_templates - 1))), search
     steps = np.diff(shown)
+    # The first gap on the way up in steps at which two visible frames are close enough.
     gap = max_gap + GAP_STEP * max(0, math.ceil((steps.min() + 1 - max_gap) / GAP_STEP))
     template = _pick(shown[:-1][steps < gap], rng)
     search = _pick(shown[(shown > template) & (shown < template + gap)], rng)

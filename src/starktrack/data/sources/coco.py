@@ -90,7 +90,6 @@ class CocoDataset:
         return self.columns["image"][self._rows]
 
     def __len__(self) -> int:
-        """Return the number of objects with an existing picture."""
         return len(self._rows)
 
     def __getitem__(self, key: int | str) -> VideoSequence:

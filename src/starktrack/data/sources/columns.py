@@ -23,11 +23,9 @@ class Texts:
         self.offsets = offsets
 
     def __len__(self) -> int:
-        """Return the number of texts."""
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> str:
-        """Return one text."""
         return self.content[self.offsets[index] : self.offsets[index + 1]].tobytes().decode()
 
 

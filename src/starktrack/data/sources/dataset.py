@@ -93,7 +93,6 @@ class VideoDataset:
         return tuple(self._positions)
 
     def __len__(self) -> int:
-        """Return the number of sequences."""
         return len(self.entries)
 
     def __getitem__(self, key: int | str) -> VideoSequence:
@@ -101,7 +100,6 @@ class VideoDataset:
         return self.reader.read(self.entry(key))
 
     def __iter__(self) -> Iterator[VideoSequence]:
-        """Yield the sequences in order."""
         return (self.reader.read(entry) for entry in self.entries)
 
     def entry(self, key: int | str) -> Entry:

@@ -37,7 +37,6 @@ class LabelMasks:
     label: int | None
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.labels)
 
     def read(self, index: int) -> Bool[np.ndarray, "height width"]:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +22,31 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".JPG", ".JPEG", ".PNG")
 
 
 @dataclass(frozen=True)
-class NumberedFrames:
+class _FramesOfFolder(ABC):
+    """Pictures in a folder or a zip; of more than 8 bits by the scale that the first one fixes."""
+
+    folder: Folder
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """Return the file name of frame `index`."""
+
+    def read(self, index: int) -> Image:
+        """Return frame `index` (from 0), RGB."""
+        image = _read(self.folder, self.name(index))
+        if image.dtype != np.uint8:
+            return self._scale.to_rgb(image)
+        return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+    @cached_property
+    def _scale(self) -> IntensityScale:
+        scale = IntensityScale(str(self.folder))
+        scale.to_rgb(_read(self.folder, self.name(0)))
+        return scale
+
+
+@dataclass(frozen=True)
+class NumberedFrames(_FramesOfFolder):
     """Frames `first`, `first + 1`, ... whose file names follow a pattern, in a folder or a zip.
 
     Attributes:
@@ -31,52 +56,30 @@ class NumberedFrames:
         count: How many there are.
     """
 
-    folder: Folder
     pattern: str
     first: int
     count: int
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return self.count
 
     def name(self, index: int) -> str:
         """Return the file name of frame `index`."""
         return self.pattern.format(self.first + _checked(index, self.count))
 
-    def read(self, index: int) -> Image:
-        """Return frame `index` (from 0), RGB; of more than 8 bits by the scale that the first frame fixes."""
-        image = _read(self.folder, self.name(index))
-        return _grey_to_rgb(image) if image.dtype == np.uint8 else self._scale.to_rgb(image)
-
-    @cached_property
-    def _scale(self) -> IntensityScale:
-        return _scale_of_first(self.folder, self.name(0))
-
 
 @dataclass(frozen=True)
-class NamedFrames:
+class NamedFrames(_FramesOfFolder):
     """Pictures listed by name: a still image, or a video whose file names follow no pattern."""
 
-    folder: Folder
     names: tuple[str, ...]
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.names)
 
     def name(self, index: int) -> str:
         """Return the file name of frame `index`."""
         return self.names[_checked(index, len(self.names))]
-
-    def read(self, index: int) -> Image:
-        """Return frame `index` (from 0), RGB; of more than 8 bits by the scale that the first frame fixes."""
-        image = _read(self.folder, self.name(index))
-        return _grey_to_rgb(image) if image.dtype == np.uint8 else self._scale.to_rgb(image)
-
-    @cached_property
-    def _scale(self) -> IntensityScale:
-        return _scale_of_first(self.folder, self.name(0))
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,6 @@ class MissingFrames:
     count: int
 
     def __len__(self) -> int:
-        """Return the number of annotated frames."""
         return self.count
 
     def read(self, index: int) -> Image:
@@ -146,16 +148,6 @@ def read_image(folder: Folder, name: str) -> Image:
 
 def _read(folder: Folder, name: str) -> np.ndarray:
     return decode(folder.read(name), folder.label(name))
-
-
-def _grey_to_rgb(image: np.ndarray) -> Image:
-    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-
-
-def _scale_of_first(folder: Folder, name: str) -> IntensityScale:
-    scale = IntensityScale(str(folder))
-    scale.to_rgb(_read(folder, name))
-    return scale
 
 
 def read_labels(folder: Folder, name: str) -> UInt8[np.ndarray, "height width"]:

@@ -64,7 +64,6 @@ class IndexedDataset:
         return TargetClasses(tuple(known), np.array([known[name] for name in names], np.int64))
 
     def __len__(self) -> int:
-        """Return the number of sequences."""
         return len(self._dataset)
 
     def __getitem__(self, key: int | str) -> VideoSequence:
@@ -185,10 +184,12 @@ def _read_row(reader: Reader, entry: Entry) -> _Row:
 
 def group_by_marks(marks: Sequence[frozenset[str]]) -> Int64[np.ndarray, " num_sequences"]:
     """Return for each sequence the first one that it is connected with by marks that sequences share."""
+    # Sets are joined as trees: `parent` leads to the first sequence of a set, `owner` from a mark to a member.
     parent, owner = list(range(len(marks))), {}
 
     def first_of(index: int) -> int:
         while parent[index] != index:
+            # Every step halves the way for the next question.
             parent[index] = index = parent[parent[index]]
         return index
 

@@ -44,7 +44,6 @@ class UnionDataset:
         return tuple(self._positions)
 
     def __len__(self) -> int:
-        """Return the number of sequences."""
         return len(self._owners)
 
     def __getitem__(self, key: int | str) -> VideoSequence:

@@ -68,7 +68,6 @@ class VideoFileFrames:
     count: int
 
     def __len__(self) -> int:
-        """Return the number of frames that the annotation speaks of."""
         return self.count
 
     @property
@@ -152,7 +151,6 @@ class TracksDataset:
         return TargetClasses(tuple(known), np.array([known[name] for name in names], np.int64))
 
     def __len__(self) -> int:
-        """Return the number of tracks."""
         return len(self._tracks)
 
     def __getitem__(self, key: int | str) -> VideoSequence:

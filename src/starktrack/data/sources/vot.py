@@ -45,7 +45,6 @@ class RegionMasks:
     size_hw: tuple[int, int]
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.regions)
 
     def read(self, index: int) -> Bool[np.ndarray, "height width"]:

@@ -43,7 +43,6 @@ class ZipTable:
         self._names = rows["name"]
 
     def __len__(self) -> int:
-        """Return the number of members."""
         return len(self._rows)
 
     def has(self, name: str) -> bool:
@@ -130,7 +129,11 @@ def _open_zip(path: Path, size: int, modified_ns: int) -> ZipTable:
 def _parse(path: Path) -> np.ndarray:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if _is_file(member)]
+            members = [
+                each
+                for each in archive.infolist()
+                if each.filename and not each.is_dir() and not is_leftover(each.filename)
+            ]
         names = [member.filename.encode() for member in members]
         width = max(map(len, names), default=1)
         fields = [
@@ -165,10 +168,6 @@ def is_leftover(path: str) -> bool:
     return any(part == "__MACOSX" or part.startswith("._") for part in path.split("/"))
 
 
-def _is_file(member: zipfile.ZipInfo) -> bool:
-    return bool(member.filename) and not member.is_dir() and not is_leftover(member.filename)
-
-
 def _unpack(content: bytes, method: int, length: int) -> bytes:
     """Return what is packed in the content.
 
@@ -180,13 +179,13 @@ def _unpack(content: bytes, method: int, length: int) -> bytes:
     if method == zipfile.ZIP_STORED:
         return content
     unpackers = {
-        zipfile.ZIP_DEFLATED: _inflated,
-        zipfile.ZIP_BZIP2: _unpacked_bzip2,
+        zipfile.ZIP_DEFLATED: zlib.decompressobj(-zlib.MAX_WBITS).decompress,
+        zipfile.ZIP_BZIP2: bz2.BZ2Decompressor().decompress,
         zipfile.ZIP_LZMA: _unpacked_lzma,
     }
     if method not in unpackers:
         raise ValueError(f"compression method {method} is unknown; repack the files with plain zip")
-    unpacked = unpackers[method](content, length)
+    unpacked = unpackers[method](content, length + 1)  # one byte too many shows that there are more
     if len(unpacked) > length:
         raise ValueError(
             f"it unpacks to more than the {length:,} bytes that the zip declares; fetch the zip again"
@@ -194,21 +193,13 @@ def _unpack(content: bytes, method: int, length: int) -> bytes:
     return unpacked
 
 
-def _inflated(content: bytes, length: int) -> bytes:
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, length + 1)
-
-
-def _unpacked_bzip2(content: bytes, length: int) -> bytes:
-    return bz2.BZ2Decompressor().decompress(content, length + 1)
-
-
-def _unpacked_lzma(content: bytes, length: int) -> bytes:
+def _unpacked_lzma(content: bytes, limit: int) -> bytes:
     # The one reader of ZIP's own LZMA header; the stubs leave it out. It has no limit, so it gets small pieces.
     packer = zipfile.LZMADecompressor()  # pyright: ignore[reportAttributeAccessIssue]
     parts, size = [], 0
     for start in range(0, len(content), _LZMA_PIECE):
         parts.append(packer.decompress(content[start : start + _LZMA_PIECE]))
         size += len(parts[-1])
-        if size > length or packer.eof:
+        if size >= limit or packer.eof:
             break
     return b"".join(parts)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from starktrack.arrays import Box, Image, SquareImage
+from starktrack.geometry.boxes import box_of_mask
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,7 @@ def _paste(
     mask = cv2.warpAffine(ellipse, turn, (width, height), flags=cv2.INTER_LINEAR)
     share = mask[..., None] / np.float32(255)
     image[:] = (image * (1 - share) + drawn * share).astype(np.uint8)
-    columns, rows = np.flatnonzero((mask > 127).any(axis=0)), np.flatnonzero((mask > 127).any(axis=1))
-    return np.array(
-        [columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]], dtype=np.float64
-    )
+    return np.array(box_of_mask(mask > 127))
 
 
 def _object(side: int, seed: int) -> SquareImage:

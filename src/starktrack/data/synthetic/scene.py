@@ -78,7 +78,8 @@ def draw_scene(
         DatasetError: A picture cannot be read.
         NothingUsableError: No object in reach is large enough.
     """
-    behind, background = _draw_background(backgrounds, rng)
+    behind = backgrounds[int(rng.integers(len(backgrounds)))]
+    background = behind.frames.read(int(rng.integers(len(behind))))
     size_wh = _frame_size(background, config.side)
     smallest, largest = np.log([config.smallest, config.largest])
     side = float(np.exp(rng.uniform(smallest, largest)) * np.sqrt(size_wh[0] * size_wh[1]))
@@ -89,6 +90,7 @@ def draw_scene(
         path = path + excursion(config.num_frames, size_wh, 2 * side, rng)
     layers = [*_copies(target, path, size_wh, config, rng), *_draw_beside(others, side, size_wh, config, rng)]
     layers = [layers[position] for position in rng.permutation(len(layers))]
+    # The target is in front of some objects and behind others.
     place = int(rng.integers(len(layers) + 1))
     layers.insert(place, Layer(target, _follow(target, path, rng)))
     if rng.random() < config.occlusion:
@@ -102,7 +104,7 @@ def draw_scene(
         _light(config.num_frames, rng),
         float(rng.uniform(0, config.exposure)),
         size_wh,
-        behind.union(*(layer.cutout.origins for layer in layers)),
+        behind.origins.union(*(layer.cutout.origins for layer in layers)),
     )
 
 
@@ -125,13 +127,6 @@ def visible_share(scene: Scene) -> Float[np.ndarray, " num_frames"]:
     for other in scene.layers[scene.target + 1 :]:
         seen &= ~other.cutout.covers(other.poses.to_cutout(seeds))
     return seen.mean(axis=1)
-
-
-def _draw_background(
-    backgrounds: SequenceCollection, rng: np.random.Generator
-) -> tuple[frozenset[str], Image]:
-    sequence = backgrounds[int(rng.integers(len(backgrounds)))]
-    return sequence.origins, sequence.frames.read(int(rng.integers(len(sequence))))
 
 
 @dataclass(frozen=True)

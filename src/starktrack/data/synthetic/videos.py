@@ -30,7 +30,6 @@ class SceneFrames:
     scene: Scene
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.scene.light)
 
     def read(self, index: int) -> Image:
@@ -49,7 +48,6 @@ class SceneMasks:
     scene: Scene
 
     def __len__(self) -> int:
-        """Return the number of frames."""
         return len(self.scene.light)
 
     def read(self, index: int) -> Bool[np.ndarray, "height width"]:
@@ -97,7 +95,6 @@ class SyntheticVideos:
         return _Names(self.seed, self.config.num_videos)
 
     def __len__(self) -> int:
-        """Return the number of videos."""
         return self.config.num_videos
 
     def __getitem__(self, index: int) -> VideoSequence:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box
 from starktrack.data.samples.distractors import MAX_INSIDE, SearchView, share_inside
-from starktrack.geometry.boxes import overlap, xywh_to_xyxy
+from starktrack.geometry.boxes import box_of_mask, overlap, xywh_to_xyxy
 from starktrack.geometry.crop import LARGEST_PADDED_SIDE, CropTransform
 
 TURN, ASPECT, SHEAR = 0.15, 0.12, 0.08
@@ -52,6 +52,7 @@ def warped(view: SearchView, rng: np.random.Generator) -> SearchView:
     """
     side = int(view.window.side[0])
     origin = view.window.origin_xy[0]
+    # From pixels of the frame to pixels of the region.
     box = view.box_xywh - [*origin, 0, 0]
     seen = (np.minimum(box[:2] + box[2:], side) - np.maximum(box[:2], 0)).clip(0)
     if (
@@ -61,10 +62,13 @@ def warped(view: SearchView, rng: np.random.Generator) -> SearchView:
     ):
         return view
     bend = _draw_bend(box, side, rng)
-    new_box = _box_of(_on_target(bend.places(FINE), box, _telling_mask(view), origin), side)
-    if new_box is None:
+    # On a fine grid of its own: the grid of the crop may be too coarse for a small target.
+    shown = _on_target(bend.places(FINE), box, _telling_mask(view), origin)
+    if not shown.any():
         return view
+    new_box = np.array(box_of_mask(shown)) * side / FINE
     count = min(side, MAX_ENLARGED * view.window.size)  # more is not seen in the crop
+    # OpenCV counts from the middle of a pixel, `places` from its edge.
     places = (bend.places(count) + origin - 0.5).astype(np.float32)
     # One map of both coordinates; OpenCV's stubs do not know that the second may be None.
     frame = cv2.remap(view.frame, places, None, cv2.INTER_LINEAR, borderValue=MEAN_COLOUR)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -77,9 +81,8 @@ def _telling_mask(view: SearchView) -> Bool[np.ndarray, "height width"] | None:
     """Return the mask where its extent is the box."""
     if view.mask is None or not view.mask.any():
         return None
-    rows, columns = np.flatnonzero(view.mask.any(axis=1)), np.flatnonzero(view.mask.any(axis=0))
-    extent = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float)
-    return view.mask if overlap(extent[None], xywh_to_xyxy(view.box_xywh[None]))[0] >= MIN_AGREEMENT else None
+    extent, box = (xywh_to_xyxy(np.array([each])) for each in (box_of_mask(view.mask), view.box_xywh))
+    return view.mask if overlap(extent, box)[0] >= MIN_AGREEMENT else None
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class _Bend:
 def _draw_bend(box_xywh: Box, side: int, rng: np.random.Generator) -> _Bend:
     angle, ratio, shear = rng.normal(0, [TURN, ASPECT / 2, SHEAR])
     cos, sin = np.cos(angle), np.sin(angle)
+    # The sides change by opposite factors, so that the target keeps its area.
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.array([[np.exp(ratio), shear], [0, np.exp(-ratio)]])
     target = float(np.sqrt(box_xywh[2:].prod()))
     num_knots = int(np.clip(np.ceil(KNOTS_PER_TARGET * side / target), 3, MAX_KNOTS))
@@ -132,11 +136,3 @@ def _on_target(
         return _sampled(mask, (places + origin_xy - 0.5).astype(np.float32))
     away = np.abs((places - box_xywh[:2]) * 2 / box_xywh[2:] - 1) ** ROUNDNESS
     return away.sum(axis=-1) <= 1
-
-
-def _box_of(shown: Bool[np.ndarray, "count count"], side: int) -> Box | None:
-    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
-    if not len(rows):
-        return None
-    low, high = np.array([columns[0], rows[0]]), np.array([columns[-1], rows[-1]]) + 1
-    return np.concatenate([low, high - low]) * side / len(shown)

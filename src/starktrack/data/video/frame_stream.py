@@ -95,11 +95,9 @@ class FrameStream:
         self.size_hw: tuple[int, int] = self._held.image.shape[:2]
 
     def __iter__(self) -> "FrameStream":
-        """Return itself; an iterator gives its frames once."""
         return self
 
     def __next__(self) -> Frame:
-        """Return the next frame."""
         if self._held is not None:
             frame, self._held = self._held, None
             return frame
@@ -134,13 +132,11 @@ class FrameStream:
         return None if self._health is None else self._health()
 
     def __enter__(self) -> "FrameStream":
-        """Return itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the source."""
         self.close()
 
     def cancel(self) -> None:
@@ -162,14 +158,12 @@ class FrameStream:
                 self._advance()
             return self._read()
         except StopIteration:
-            raise self._nothing_to_give(start_frame) from None
-
-    def _nothing_to_give(self, start_frame: int) -> VideoError:
-        if self._next_index == 0:
-            return VideoError(f"{self.name} must hold at least one frame, got none")
-        return VideoError(
-            f"start_frame must be below the {self._next_index} frames of {self.name}, got {start_frame}"
-        )
+            count = self._next_index
+            if count == 0:
+                raise VideoError(f"{self.name} must hold at least one frame, got none") from None
+            raise VideoError(
+                f"start_frame must be below the {count} frames of {self.name}, got {start_frame}"
+            ) from None
 
     def _read(self) -> Frame:
         seconds, decode = self._advance()

@@ -239,6 +239,7 @@ class LiveReader:
     # What the thread that reads does.
 
     def _run(self, connection: Connection | None) -> None:
+        # Raised where the thread ends by an error that nobody foresaw.
         end: VideoError | SourceWarning | None = VideoError("reading it failed; please report this")
         try:
             outage: _Outage | None = None

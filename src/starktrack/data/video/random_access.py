@@ -131,6 +131,7 @@ class RandomFrames:
     def again(self, *, cache_bytes: int = CACHE_BYTES) -> "RandomFrames":
         """Return the same frames with a decoder and a cache of their own; the file is not indexed again."""
         with self._lock:
+            # Without `__init__`, which would open the file and index it again.
             twin = object.__new__(RandomFrames)
             twin.__dict__.update(self.__dict__)
             twin._lock, twin._cache, twin._latest = threading.Lock(), OrderedDict(), 0
@@ -153,11 +154,9 @@ class RandomFrames:
             self._cache.clear()
 
     def __enter__(self) -> "RandomFrames":
-        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the source."""
         self.close()
 
 
@@ -283,10 +282,12 @@ class _Seeking:
     def _decode_to(self, index: int, most: int) -> list[tuple[int, av.VideoFrame]] | None:
         wanted = self._index.times[index]
         key = self._index.keys[max(0, bisect_right(self._index.keys, wanted) - 1)]
+        # Seek to go back, and where a key frame lies between here and the frame; else decode on.
         if not self._next <= index or self._index.times[self._next] < key:
             self._container.seek(key, stream=self._video)
             self._frames = self._decoded()
             self._next = index + 1  # the first frame after a seek is not known
+        # Nothing on the way is kept, so frames that no other refers to need no decoding.
         if most == 1 and index != self._next:
             self._skipped_before = wanted
             self._video.codec_context.skip_frame = "NONREF"
@@ -352,6 +353,7 @@ def _read_index(source: Path | str) -> _Index | None:
                 return None  # its packets say when they are decoded
             video = first_video(container)
             for packet in container.demux(video):
+                # The demuxer's own last packet, which only flushes a decoder.
                 if packet.size == 0 and packet.dts is None:
                     break
                 if packet.pts is None or packet.is_corrupt:
@@ -363,6 +365,7 @@ def _read_index(source: Path | str) -> _Index | None:
                     keys.append(packet.pts)
     except (OSError, FFmpegError):
         return None
+    # Packets come in the order of decoding.
     times.sort()
     if len(set(times)) < len(times) or not keys or min(keys) > times[0]:
         return None

@@ -88,7 +88,6 @@ class VideoWriter:
             raise VideoError(f"{shown} cannot be written, got: {error}") from error
 
     def __enter__(self) -> "VideoWriter":
-        """Return itself."""
         return self
 
     def __exit__(
