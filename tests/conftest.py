@@ -34,6 +34,7 @@ SLOW = (
     "test_finetune.py::",
     "test_everything_on_the_page_runs[docs/how-to/export.md]",
     "test_everything_on_the_page_runs[docs/how-to/train-on-my-videos.md]",
+    "test_verbs.py::test_the_demo_tracks_a_real_helicopter_that_grows_fivefold_to_the_end",
     "test_vot.py::test_under_torchrun_a_failed_run_does_not_end_the_others",
 )
 """Tests that take 20 to 150 seconds on two old cores: whole exports and trainings. Others of their kind are quicker.
