@@ -60,7 +60,7 @@ def track_to_files(
     refine: str | None = None,
     start_frame: int = 0,
     until_lost: bool = False,
-    settings: Mapping[str, float] | None = None,
+    settings: Mapping[str, int | float] | None = None,
     intensity_range: tuple[float, float] | None = None,
     live: LiveSettings | None = None,
     rotation: Rotation | None = None,
