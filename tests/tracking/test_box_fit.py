@@ -80,7 +80,9 @@ def test_many_videos_are_corrected_as_one():
     np.testing.assert_array_equal(boxes, follow(BiasedEngine(box_fit=0.75)))
 
 
-@pytest.mark.parametrize("found", [[300.0, 200, 40, 60], [100.0, 80, 160, 60], [np.nan] * 4, [100.0, 80, 0, 0]])
+@pytest.mark.parametrize(
+    "found", [[300.0, 200, 40, 60], [100.0, 80, 160, 60], [np.nan] * 4, [100.0, 80, 0, 0]]
+)
 def test_a_box_of_something_else_corrects_nothing(found):
     assert fit_boxes(GIVEN, np.array(found), 1.0) is None
 
