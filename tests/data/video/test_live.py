@@ -395,6 +395,34 @@ def fake_stream(first, connect=None, **settings):
     return FrameStream("fake", reader.pictures(), health=reader.health)
 
 
+@pytest.mark.parametrize(
+    ("latest", "expected"), [(False, [2 * step for step in range(1, 11)]), (True, [0] * 10)]
+)
+def test_the_lag_in_frames_grows_without_latest_and_stays_at_none_with_it(latest, expected):
+    """Three frames are taken by the camera for each that is tracked; counted, not timed."""
+    taken, put = threading.Semaphore(0), []
+
+    def camera():
+        for index in range(31):
+            taken.acquire()
+            yield index / 25, (4, 4), partial(np.zeros, (4, 4, 3), np.uint8)
+            put.append(index)
+
+    taken.release()  # the first frame, which opening reads
+    connection, lags = Connection(camera(), 25.0, 10.0), []
+    with fake_stream(connection, lambda: fake_connection(1), latest=latest) as frames:
+        assert next(frames).index == 0
+        for step in range(1, 11):
+            taken.release(3)
+            newest = 3 * step
+            # All are with the reader, or as many as it lets wait.
+            wanted = newest if latest else min(newest, step - 1 + 8)
+            while not put or put[-1] < wanted:
+                time.sleep(0.001)
+            lags.append(newest - next(frames).index)
+    assert lags == expected
+
+
 def test_each_wait_is_twice_as_long_up_to_the_longest():
     tried = []
 
