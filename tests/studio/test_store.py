@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+import threading
 import time
 
 import numpy as np
@@ -10,8 +12,9 @@ from tests.studio.conftest import rows_of
 
 from starktrack.errors import InputError, ResultFileError
 from starktrack.studio import store as store_module
-from starktrack.studio.project import Kind, Project, State
+from starktrack.studio.project import Kind, Project, State, Target
 from starktrack.studio.project_file import read_project
+from starktrack.studio.rows import decode_rows, encode_rows
 from starktrack.studio.store import ProjectStore
 
 NAME = "clip.mp4"
@@ -147,6 +150,36 @@ def test_saving_costs_what_changed_and_not_what_there_is(tmp_path):
     assert store._journal.tell() - before < whole / 100 and seconds < 1
     store._journal.close()
     assert content_of(opened(tmp_path)) == content_of(project)
+
+
+def test_rows_are_whole_while_a_tracker_writes_them():
+    target, is_over = Target.empty(0, "", "#000000", 20_000), threading.Event()
+
+    def track():
+        while not is_over.is_set():
+            for frame in range(20_000):
+                target.put(frame, Kind.TRACKED, (1, 2, 3, 4), 0.5, State.TRACKED)
+            target.kinds[:] = Kind.NONE
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    writer = threading.Thread(target=track)
+    writer.start()
+    try:
+        counts = set()
+        for _ in range(100):
+            found = Target.empty(0, "", "#000000", 20_000)
+            decode_rows(found, 0, 19_999, encode_rows(target, 0, 19_999))
+            rows = found.kinds == Kind.TRACKED
+            counts.add(int(rows.sum()))
+            assert (found.boxes_xywh[rows] == (1, 2, 3, 4)).all() and (
+                found.states[rows] == State.TRACKED
+            ).all()
+        assert len(counts) > 10
+    finally:
+        is_over.set()
+        writer.join()
+        sys.setswitchinterval(interval)
 
 
 def test_a_project_is_open_in_one_process_only(tmp_path):

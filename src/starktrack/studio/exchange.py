@@ -35,13 +35,14 @@ def tracks_of(session: Session) -> VideoTracks:
     """Return the targets of a project as annotated tracks; targets without a box are left out."""
     tracks = []
     for target in session.project.targets.values():
+        is_key = (target.kinds == Kind.KEY).tolist()
         observations = tuple(
             Observation(
                 frame,
                 rectangle(*target.boxes_xywh[frame].tolist()),
                 seconds=session.frames.seconds(frame),
                 score=None if np.isnan(target.scores[frame]) else float(target.scores[frame]),
-                key=bool(target.kinds[frame] == Kind.KEY),
+                key=is_key[frame],
                 attributes=_attributes(State(target.states[frame])),
             )
             for frame in frames_of(target)

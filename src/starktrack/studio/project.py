@@ -99,8 +99,8 @@ class Target:
         """Write one frame, in place."""
         self.boxes_xywh[frame] = np.nan if box_xywh is None else box_xywh
         self.scores[frame] = score
-        self.kinds[frame] = kind
         self.states[frame] = state
+        self.kinds[frame] = kind  # last: another thread that finds it finds the rest too
 
     def clear(self, frames: slice) -> None:
         """Take every box of these frames away, in place."""

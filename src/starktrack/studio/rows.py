@@ -18,15 +18,16 @@ _FARTHEST = 1e9
 
 
 def encode_rows(target: Target, first: int, last: int) -> bytes:
-    """Return the rows of the frames `first` to `last`."""
-    frames = np.flatnonzero(target.kinds[first : last + 1])
+    """Return the rows of the frames `first` to `last`; a tracker may write into the target meanwhile."""
+    kinds = target.kinds[first : last + 1].copy()  # NumPy refuses to count what another thread changes
+    frames = np.flatnonzero(kinds)
     held = frames + first
     return b"".join(
         (
             target.boxes_xywh[held].astype("<f4").tobytes(),
             target.scores[held].astype("<f4").tobytes(),
             frames.astype("<u4").tobytes(),
-            target.kinds[held].tobytes(),
+            kinds[frames].tobytes(),
             target.states[held].tobytes(),
         )
     )

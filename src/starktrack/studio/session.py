@@ -208,12 +208,13 @@ class Session:
             revision, written = self.project.revision, self._unsaved
             if revision == self._saved_revision and not written:
                 return
-            self._unsaved = {}
+            self._unsaved, is_saved = {}, False
             try:
                 await asyncio.to_thread(self.store.save, self.project.snapshot(), written)
-            except StarktrackError:
-                _widen(self._unsaved, written)
-                raise
+                is_saved = True
+            finally:
+                if not is_saved:
+                    _widen(self._unsaved, written)
             self._saved_revision = revision
             if self.run is None and self.store.is_long():
                 await asyncio.to_thread(self.store.fold, self.project.snapshot())
