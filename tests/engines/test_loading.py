@@ -84,7 +84,7 @@ def forget_the_batch(graph):
 @pytest.mark.parametrize("damage", [cut_a_reshape, forget_the_batch])
 def test_a_graph_that_opens_but_cannot_be_run_is_an_error_of_ours(exported, tmp_path, engine, damage):
     """Found by fuzzing: runtimes check many things only when they run a graph."""
-    model = onnx.load(exported[0])
+    model = onnx.load(exported)
     damage(model.graph)
     onnx.save(model, tmp_path / "damaged.onnx")
     image = np.zeros((240, 320, 3), np.uint8)
@@ -96,7 +96,7 @@ def test_a_graph_that_opens_but_cannot_be_run_is_an_error_of_ours(exported, tmp_
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_a_graph_that_lacks_an_output_names_it(exported, tmp_path, engine):
-    model = onnx.load(exported[0])
+    model = onnx.load(exported)
     lost = next(each for each in model.graph.output if each.name == "score")
     model.graph.output.remove(lost)
     onnx.save(model, tmp_path / "less.onnx")
