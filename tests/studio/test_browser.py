@@ -1,11 +1,14 @@
 """The page in a real browser, driven as a person would: pointer, fingers, keys, reloads, and a server that dies."""
 
 import json
+import re
 import shutil
 import signal
 import time
 import zipfile
+from urllib.parse import parse_qs, urlsplit
 
+import cv2
 import numpy as np
 import pytest
 from tests.studio.conftest import NUM_FRAMES, NUM_LONG, SIZE_HW, rows_on_disk, servers, true_box
@@ -103,8 +106,8 @@ class Person:
         self.page.locator("#frame").fill(str(frame))
         self.page.keyboard.press("Enter")
 
-    def track(self):
-        self.press("t")
+    def track(self, key="t"):
+        self.press(key)
         self.page.wait_for_function("!document.getElementById('stop').disabled")
         self.page.wait_for_function("document.getElementById('stop').disabled")
 
@@ -155,7 +158,13 @@ def wait_for_rows(video, is_wanted, target=0):
         targets = rows_on_disk(video.parent, video.name)
         return targets[target] if target < len(targets) else {}
 
-    return wait_until(rows, is_wanted)
+    def is_there(now):
+        try:
+            return is_wanted(now)
+        except KeyError:  # a frame that has no row yet
+            return False
+
+    return wait_until(rows, is_there)
 
 
 def test_a_person_points_tracks_corrects_and_undoes(person, studio, video):
@@ -189,11 +198,107 @@ def test_a_person_points_tracks_corrects_and_undoes(person, studio, video):
     assert wait_for_rows(video, lambda now: now[30][1] == TRACKED)[30] == rows[30]
     person.press("Control+y")
     assert wait_for_rows(video, lambda now: now[30][1] == KEY)[30] == moved[30]
-    # The outline of a refiner over the frame.
+    # The outline of a refiner over the frame, and what the network looks at where PyTorch is there to show it.
     with person.page.expect_response("**/api/insight**") as outlined:
         person.press("o")
     assert outlined.value.ok and outlined.value.json()["outline"]
+    if person.page.locator("#overlay option[value=corners]").is_enabled():
+        before = person.colours_at([(x + w / 2, y + h / 2)])
+        with person.page.expect_response("**/api/insight**") as mapped:
+            person.page.locator("#overlay").select_option("corners")
+        assert mapped.value.ok and mapped.value.json()["maps"]
+        person.page.wait_for_function(
+            "/top-left|no corner/.test(document.getElementById('overlay-note').textContent)"
+        )
+        person.page.locator("#overlay").select_option("attention")
+        wait_until(lambda: person.colours_at([(x + w / 2, y + h / 2)]), lambda now: now != before)
     assert person.troubles == []
+
+
+def test_several_targets_are_named_coloured_and_tracked_both_ways(person, studio, video):
+    person.open(studio.address, video)
+    person.go(20)
+    person.draw(20)
+    person.press("n")
+    person.drag((100, 10), (140, 40))
+    person.page.wait_for_function("document.querySelectorAll('#targets li').length === 2")
+    # The second box by a corner, its name and its colour.
+    person.drag((140, 40), (150, 50))
+    rows = wait_for_rows(video, lambda now: now[20][6] > 45, target=1)
+    assert np.abs(np.array(rows[20][4:]) - (100, 10, 50, 40)).max() < 1.5
+    second = person.page.locator("#targets li").nth(1)
+    second.locator("input[type=text]").fill("Ente 鸭")
+    second.locator("input[type=text]").press("Enter")
+    second.locator("input[type=color]").fill("#ff8800")
+    second.locator("input[type=color]").blur()
+    person.page.evaluate(
+        """() => { window.said = []; const speed = document.getElementById('speed');
+             new MutationObserver(() => said.push(speed.textContent)).observe(speed, { childList: true }); }"""
+    )
+    person.track("b")
+    for target in (0, 1):
+        rows = wait_for_rows(video, lambda now: len(now) == NUM_FRAMES, target)
+        assert [frame for frame, row in rows.items() if row[1] == KEY] == [20]
+    said = person.page.evaluate("said")
+    assert any(re.fullmatch(r"[\d.]+ frames/s, \d+ (s|min) left", words) for words in said), said
+    # Joined to one, taken apart again, and one deleted.
+    person.press("1")
+    person.page.locator("#join").select_option(label="Ente 鸭")
+    person.page.wait_for_function("document.querySelectorAll('#targets li').length === 1")
+    person.page.locator("#undo").click()
+    person.page.wait_for_function("document.querySelectorAll('#targets li').length === 2")
+    assert person.page.locator("#targets input[type=color]").nth(1).input_value() == "#ff8800"
+    person.press("1")
+    person.page.locator("#delete-target").click()
+    person.page.wait_for_function("document.querySelectorAll('#targets li').length === 1")
+    assert person.page.locator("#targets input[type=text]").input_value() == "Ente 鸭"
+    assert person.troubles == []
+
+
+def test_frames_of_4k_are_asked_for_in_the_size_that_is_shown_and_ahead(person, studio):
+    folder = studio.folder / "four_k"
+    folder.mkdir()
+    for frame in range(5):
+        image = np.full((2160, 3840, 3), 40 * frame, np.uint8)
+        image[:, : 700 * (frame + 1)] = (30, 60, 200)
+        assert cv2.imwrite(str(folder / f"{frame}.jpg"), image)
+
+    def asked(key):
+        names = person.page.evaluate("performance.getEntriesByType('resource').map((each) => each.name)")
+        frames = [parse_qs(urlsplit(name).query) for name in names if "/api/frame" in name]
+        return {int(frame[key][0]) for frame in frames}
+
+    person.open(studio.address, folder)
+    wait_until(lambda: asked("index"), {0, 1, 2, 3}.issubset)
+    assert asked("width") <= {640, 960, 1280}
+    # Zoomed by the wheel at a pointer, the frame's own pixels are asked for.
+    person.page.mouse.move(*person.on_screen(SIZE_HW[1] / 2, SIZE_HW[0] / 2))
+    person.page.mouse.wheel(0, -2000)
+    wait_until(lambda: asked("width"), lambda widths: 0 in widths)
+
+
+def test_the_wheel_zooms_and_alt_drags_the_picture(person, studio, video):
+    person.open(studio.address, video)
+    x, y, w, h = true_box(0)
+    square = (x + w / 2, y + h / 2)
+
+    def red(*place):
+        return max(
+            red for red, *_ in person.colours_at([(place[0], place[1] + d) for d in (-2, -1, 0, 1, 2)])
+        )
+
+    beside = (square[0] + 20, square[1])
+    assert wait_until(lambda: red(*square), lambda value: value > 150) and red(*beside) < 100
+    person.page.mouse.move(*person.on_screen(*square))
+    person.page.mouse.wheel(0, -800)  # three times as large, about the pointer
+    wait_until(lambda: red(*beside), lambda value: value > 150)
+    person.page.keyboard.down("Alt")
+    person.drag(square, (square[0] + 60, square[1]))
+    person.page.keyboard.up("Alt")
+    wait_until(lambda: red(square[0] + 60, square[1]), lambda value: value > 150)
+    assert red(*square) < 100 and rows_on_disk(video.parent, video.name) == []
+    person.press("0")
+    wait_until(lambda: red(*square), lambda value: value > 150)
 
 
 SLOW_ANSWERS = """(() => { const Real = window.WebSocket;
@@ -313,8 +418,15 @@ def test_reloading_and_killing_the_server_in_the_middle_lose_nothing(
     person.open(server.address)
     person.draw(0)
     person.press("t")
-    before = wait_for_rows(video, lambda now: len(now) > 5)
-    assert len(before) > 5
+    wait_for_rows(video, lambda now: len(now) > 5)
+    person.page.locator("#pause").click()
+    person.page.wait_for_function("document.getElementById('pause').textContent === 'Go on'")
+    time.sleep(1.5)  # the frame under way, and its save
+    paused = rows_on_disk(video.parent, video.name)[0]
+    time.sleep(1)
+    assert rows_on_disk(video.parent, video.name)[0] == paused
+    person.page.locator("#pause").click()
+    before = wait_for_rows(video, lambda now: len(now) > len(paused))
     person.page.reload()
     person.page.wait_for_selector("#targets li")
     assert person.page.locator("#stop").is_enabled()

@@ -121,11 +121,15 @@ function controls(standing) {
   $("saved").textContent = "";
   $("overlay").disabled = !hasTargets;
   hint();
+  joinChoices();
   const list = $("targets");
   if (list.contains(document.activeElement) && document.activeElement.type === "text" && list.children.length === model.targets.size) return;
   list.replaceChildren(...[...model.targets.values()].map((target, number) => targetRow(target, number)));
-  const join = $("join");
-  join.replaceChildren(option("", "another target"), ...[...model.targets.values()]
+}
+
+/** Offer every target but the chosen one to be joined with it. */
+function joinChoices() {
+  $("join").replaceChildren(option("", "another target"), ...[...model.targets.values()]
     .filter((each) => each.id !== model.chosen).map((each) => option(String(each.id), each.name)));
 }
 
@@ -172,6 +176,7 @@ function choose_(id) {
     row.className = isChosen ? "chosen" : "";
     row.firstElementChild.setAttribute("aria-pressed", String(isChosen));
   }
+  joinChoices();
   $("frame-tools").disabled = model.tracking;
   overlay.ask();
   redraw();
