@@ -165,6 +165,11 @@ def test_the_nearest_name_is_suggested_or_all_are_listed():
 
     assert nearest_name("serch", ["search", "template"]) == "; did you mean 'search'?"
     assert nearest_name("zzz", ["search", "template"]) == "; known: search, template"
+    assert nearest_name("OTB", ["lasot", "otb"]) == "; did you mean 'otb'?"
+    # A short word is far from the names that it is a part of.
+    names = ["label_studio", "labelme", "voc"]
+    assert nearest_name("la", names) == "; did you mean 'label_studio' or 'labelme'?"
+    assert nearest_name("l", names) == "; known: label_studio, labelme, voc"
 
 
 def test_a_file_in_the_place_of_a_model_is_told_where_files_go(small_checkpoint):

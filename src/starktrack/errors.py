@@ -227,7 +227,17 @@ class TrainingError(StarktrackError):
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the closest known name, or the list of all when none is close."""
+    """Return `; did you mean 'x'?` for the closest known name, or the list of all when none is close.
+
+    Capitals do not count. A short word is far from a long name that it is a part of (`s50`, `mobile`), so that parts
+    of names count as close.
+    """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
+    by_word = {each.casefold(): each for each in names}
+    word = name.casefold()
+    close = difflib.get_close_matches(word, by_word, n=1, cutoff=0.5)
+    if not close and len(word) > 1:
+        close = [each for each in by_word if word in each]
+    if not close or len(close) > 3:
+        return f"; known: {', '.join(names)}"
+    return f"; did you mean {' or '.join(repr(by_word[each]) for each in close)}?"

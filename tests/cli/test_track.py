@@ -147,12 +147,12 @@ def test_the_share_of_the_box_fit_is_an_option(starktrack, clip_file, small_chec
         tracked[share] = rows_of(path.read_text())
     assert tracked[None] == tracked[0]
     done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--box-fit", 2)
-    assert done.code == 1 and "box_fit" in done.err
+    assert done.code == 1 and "--box-fit must be" in done.err
 
 
 def test_a_search_region_that_shrinks_is_refused(starktrack, clip_file, small_checkpoint):
     done = starktrack("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--search-growth", 0.5)
-    assert done.code == 1 and "search_growth" in done.err
+    assert done.code == 1 and done.err == "error: --search-growth must be at least 1, got 0.5\n"
 
 
 def test_json_holds_the_same_as_csv(starktrack, clip_file, small_checkpoint, out):
@@ -306,7 +306,7 @@ BAD_INPUT = {
     "glob of nothing": ({"video": "{bad}/*.png"}, "*.png"),
     "start frame beyond the end": (
         {"--start-frame": "12"},
-        "start_frame must be below the 12 frames of clip.mp4, got 12",
+        "error: --start-frame must be below the 12 frames of clip.mp4, got 12",
     ),
     "box outside": (
         {"--box": "500,5,10,10"},
@@ -623,6 +623,39 @@ def test_long_names_of_outputs_work_or_are_refused_before_the_work(
         assert done.code == 0 and files_in(out) == [path.name]
     else:
         assert done.code == 1 and "a result file must have a name of at most 250 bytes, got 304" in done.err
+
+
+def test_an_output_that_was_there_before_is_replaced_with_a_word(
+    starktrack, clip_file, small_checkpoint, out
+):
+    arguments = ("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", out / "b.csv")
+    assert "replaced" not in starktrack(*arguments).err
+    assert starktrack(*arguments).err.endswith(f"replaced an older {out / 'b.csv'}\n")
+    # Where nothing was written nothing is said.
+    assert "replaced" not in starktrack(*arguments, "--start-frame", 12).err
+
+
+def test_one_of_two_files_is_never_left_out_silently(starktrack, clip_file, small_checkpoint, out):
+    arguments = ("track", clip_file, "--box", BOX, "--weights", small_checkpoint, "--save", out / "b.csv")
+    done = starktrack(*arguments, "--save", out / "b.json")
+    assert done.code == 2 and "--save takes one place, got 2; leave out the others" in done.err
+    assert files_in(out) == []
+    assert starktrack(*arguments, "--start-frame", 50, "--start-frame", 11).code == 0, "the last one counts"
+    assert len(rows_of((out / "b.csv").read_text())) == 1
+
+
+def test_a_pattern_that_the_shell_expanded_is_met_with_a_hint(starktrack, image_folder):
+    pictures = sorted(image_folder.iterdir())
+    done = starktrack("track", *pictures, "--box", BOX)
+    assert done.code == 2 and "got too many arguments" in done.err and "and 8 more" in done.err
+    assert "put a pattern in quotes" in done.err.replace("\n", " ")
+    done = starktrack("track", pictures[0], "more", "--box", BOX)
+    assert done.code == 2 and "got too many arguments: more" in done.err and "quotes" not in done.err
+
+
+def test_errors_name_options_and_not_what_python_calls_them(starktrack, clip_file):
+    done = starktrack("track", clip_file, "--box", BOX, "--latest", "--timeout", "-1")
+    assert done.err == "error: --timeout must be a number of seconds above 0, got -1.0\n"
 
 
 def test_a_source_whose_name_is_too_long_is_one_clear_line(starktrack):

@@ -98,12 +98,19 @@ def test_values_that_only_fit_together_can_be_given_together():
         ("model.serch.side=256", "unknown key 'model.serch'; did you mean 'search'?"),
         ("model.search.sid=256", "unknown key 'model.search.sid'; did you mean 'side'?"),
         ("zzz=1", "unknown key 'zzz'; known: model, name, tracking"),
+        ("lost_after=1", "unknown key 'lost_after'; did you mean 'tracking.lost_after'?"),
+        (
+            "model.side=64",
+            "unknown key 'model.side'; did you mean 'model.search.side' or 'model.template.side'?",
+        ),
+        ("tracking.lost_after=2.5", "tracking.lost_after must be a whole number, got 2.5"),
+        ("model.score_head=3", "model.score_head must be true or false, got 3"),
         ("=1", "unknown key ''; known: model, name, tracking"),
         ("name.x=3", "name has no keys below it, got 'name.x'; give name=value"),
         ("model.search.side=321", "search.side must be a multiple of 16 (backbone.stride), got 321; use 320"),
-        ("model.backbone.name=18", "model.backbone.name: Input should be a valid string, got 18"),
-        ("model.search=256", "model.search: Input should be a dictionary"),
-        ("tracking.update_score=nan", "tracking.update_score: Input should be"),
+        ("model.backbone.name=18", "model.backbone.name must be text, got 18"),
+        ("model.search=256", "model.search must be a table of settings, got 256"),
+        ("tracking.update_score=nan", "tracking.update_score must be a finite number, got nan"),
     ],
 )
 def test_a_wrong_override_is_refused_with_the_rule(assignment, text):

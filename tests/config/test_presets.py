@@ -44,7 +44,9 @@ def test_spatio_temporal_is_spatial_with_a_template_and_a_score_more():
     ("name", "ending"),
     [
         ("stark_s5", "got 'stark_s5'; did you mean 'stark_s50'?"),
-        ("STARK_ST101", "known: stark_lightning, stark_mobile, stark_s50, stark_st101, stark_st50"),
+        ("STARK_ST101", "got 'STARK_ST101'; did you mean 'stark_st101'?"),
+        ("mobile", "got 'mobile'; did you mean 'stark_mobile'?"),
+        ("zzz", "known: stark_lightning, stark_mobile, stark_s50, stark_st101, stark_st50"),
     ],
 )
 def test_an_unknown_preset_is_refused_with_a_suggestion(name, ending):

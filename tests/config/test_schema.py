@@ -59,25 +59,28 @@ SCHEMA_REFUSALS = {
     ),
     "a choice": (
         {"transformer": {"position": "sinus"}},
-        "should be 'sine', 'learned' or 'none', got 'sinus'",
+        "must be 'sine', 'learned' or 'none', got 'sinus'",
     ),
     "all dropped": (
         {"transformer": {"dropout": 1.0}},
-        "transformer.dropout: Input should be less than 1, got 1.0",
+        "transformer.dropout must be below 1, got 1.0",
     ),
-    "negative layers": ({"transformer": {"num_encoder_layers": -1}}, "greater than or equal to 0, got -1"),
-    "no template": ({"num_templates": 0}, "num_templates: Input should be greater than 0, got 0"),
+    "negative layers": (
+        {"transformer": {"num_encoder_layers": -1}},
+        "num_encoder_layers must be at least 0, got -1",
+    ),
+    "no template": ({"num_templates": 0}, "num_templates must be above 0, got 0"),
     "infinite": (
         {"search": {"side": 320, "factor": float("inf")}},
-        "search.factor: Input should be a finite number",
+        "search.factor must be a finite number",
     ),
     "a fraction of a pixel": (
         {"search": {"side": 320.5, "factor": 5}},
-        "search.side: Input should be a valid integer",
+        "search.side must be a whole number",
     ),
     "no table": (
         {"backbone": 5},
-        "backbone: Input should be a dictionary or an instance of BackboneConfig, got 5",
+        "backbone must be a table of settings, got 5",
     ),
 }
 
@@ -104,10 +107,10 @@ def test_all_errors_are_told_at_once():
     for part in (
         "name must be given",
         "unknown key 'modell'; did you mean 'model'?",
-        "model.search.side: Input should be a valid integer, unable to parse string as an integer, got 'big'",
-        "model.search.factor: Input should be greater than 0, got -5",
+        "model.search.side must be a whole number, got 'big'",
+        "model.search.factor must be above 0, got -5",
         "unknown key 'model.num_template'; did you mean 'num_templates'?",
-        "tracking.update_interval: Input should be greater than 0, got 0",
+        "tracking.update_interval must be above 0, got 0",
         "unknown key 'tracking.update_scores'; did you mean 'update_score'?",
     ):
         assert part in text

@@ -56,6 +56,7 @@ PRINTING = {
     "progress",
     "tables",
     "train_plan",
+    "verb_command",
 }
 """Files of `cli/` that are no verb: options and signals that verbs share, and what they print."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from starktrack.cli.verb_command import VerbCommand
 from starktrack.errors import SourceWarning, StarktrackError
 
 VERBS = {
@@ -92,4 +93,6 @@ def load_verb(name: str) -> Any:
     if verb is None:
         verb = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=SETTINGS)
         verb.command(name)(getattr(module, name))
+    for command in verb.registered_commands:
+        command.cls = VerbCommand
     return typer.main.get_command(verb)

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -27,6 +27,28 @@ RENAMED: dict[str, dict[str, str]] = {
 """Former names of settings, by table, so that older recipes and runs keep working."""
 
 _LOG = logging.getLogger(__name__)
+
+_RULES = {
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "dict_type": "a table of settings",
+    "dataclass_type": "a table of settings",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+"""What a value must be, by the kind of pydantic's error."""
 
 _DEFAULT_KIND = ("kind", ModelConfig.kind)
 
@@ -134,7 +156,19 @@ def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _unknown_key(key: str, siblings: Mapping[str, Any]) -> ConfigError:
-    return ConfigError(f"unknown key {key!r}{nearest_name(key.rsplit('.', 1)[-1], siblings)}")
+    table, dot, name = key.rpartition(".")
+    deeper = [f"{table}{dot}{path}" for path in _paths(siblings) if path.endswith(f".{name}")]
+    hint = nearest_name(name, siblings)
+    if deeper and "did you mean" not in hint:
+        hint = f"; did you mean {' or '.join(map(repr, deeper[:3]))}?"
+    return ConfigError(f"unknown key {key!r}{hint}")
+
+
+def _paths(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        yield name
+        if isinstance(value, Mapping):
+            yield from (f"{name}.{path}" for path in _paths(value))
 
 
 def _explain(schema: type, details: Iterable[Mapping[str, Any]], below: tuple[str, ...] = ()) -> str:
@@ -152,6 +186,13 @@ def _explain_one(schema: type, detail: Mapping[str, Any], below: tuple[str, ...]
         return f"{key} must be given"
     if detail["type"] == "value_error":
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
+    if detail["type"] in _RULES:
+        limits = {
+            name: f"{value:g}" if isinstance(value, float) else value
+            for name, value in detail.get("ctx", {}).items()
+        }
+        rule = _RULES[detail["type"]].format(**limits)
+        return f"{key} must be {rule}, got {detail['input']!r}"
     return f"{key}: {detail['msg']}, got {detail['input']!r}"
 
 

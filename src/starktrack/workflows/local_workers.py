@@ -103,13 +103,19 @@ def _live(serve: Serve, number: int, pipe: Connection) -> None:
             except (EOFError, OSError):  # the parent is gone, and nobody wants the results
                 os._exit(1)
 
+    def send(event: Event) -> None:
+        try:
+            pipe.send(event)
+        except OSError:  # the parent is gone
+            os._exit(1)
+
     threading.Thread(target=read, daemon=True).start()
     try:
-        serve(number, messages.get, pipe.send)
+        serve(number, messages.get, send)
     except StarktrackError as error:  # its text says all; the driver raises it where no worker can start
-        pipe.send(Lost(f"{type(error).__name__}: {error}", error))
+        send(Lost(f"{type(error).__name__}: {error}", error))
     except Exception as error:
-        pipe.send(Lost(f"{type(error).__name__}: {error}"))
+        send(Lost(f"{type(error).__name__}: {error}"))
         raise
 
 

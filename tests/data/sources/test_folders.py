@@ -244,3 +244,12 @@ def test_a_picture_that_asks_for_all_memory_is_refused(build):
     (build.root / "a.pgm").write_bytes(b"P5 100000 100000 255 ")
     with pytest.raises(DatasetError, match=r"a.pgm must have at most 67,108,864 pixels"):
         read_image(open_folder(build.root), "a.pgm")
+
+
+def test_a_link_that_leads_to_itself_is_no_folder(build):
+    build.lines("cat/groundtruth.txt", ["1,2,3,4"])
+    (build.root / "loop").symlink_to(build.root / "loop")
+    root = open_folder(build.root)
+    assert list(root.folders()) == ["cat"]
+    assert list(find_folders(root, re.compile("cat"))) == ["cat"]
+    assert root.files() == ["loop"]

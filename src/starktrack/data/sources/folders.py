@@ -91,7 +91,7 @@ class Folder:
             start = len(self.inside)
             below = (name[start:] for name in open_zip(self.path).names(self.inside))
             return sorted(name for name in below if "/" not in name)
-        return sorted(entry.name for entry in _scan(self.path) if not entry.is_dir())
+        return sorted(entry.name for entry in _scan(self.path) if not _is_folder(entry))
 
     def folders(self) -> "dict[str, Folder]":
         """Return the folders directly here by name, sorted; on disk `x.zip` counts as a folder `x`."""
@@ -102,7 +102,7 @@ class Folder:
             return {name: self.below(name) for name in names}
         found = {}
         for entry in sorted(_scan(self.path), key=lambda entry: entry.name):
-            if entry.is_dir():
+            if _is_folder(entry):
                 found[entry.name] = Folder(self.path / entry.name)
             elif entry.name.endswith(".zip"):
                 found.setdefault(entry.name[:-4], Folder(self.path / entry.name, ""))
@@ -170,6 +170,13 @@ def _walk(root: Folder, is_sequence: re.Pattern[str], depth: int) -> Iterator[tu
             yield name, folder
         elif depth > 1:
             yield from _walk(folder, is_sequence, depth - 1)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or into a place that may not be looked at
+        return False
 
 
 def _scan(path: Path) -> list[os.DirEntry[str]]:
