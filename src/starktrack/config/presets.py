@@ -78,8 +78,8 @@ def stark_mobile() -> Config:
             template=CropConfig(side=128, factor=2.0),
             geometry="exact",
         ),
-        # Chosen on sequences kept out of training (docs/lab-notes.md, 2026-11-29); the paper's networks keep T_u = 200.
-        tracking=TrackingConfig(update_interval=25, update_score=0.8),
+        # Chosen on sequences kept out of training (docs/lab-notes.md, 2026-11-29 and 30); the paper keeps T_u = 200.
+        tracking=TrackingConfig(update_interval=25, update_score=0.8, box_fit=0.75),
     )
 
 
