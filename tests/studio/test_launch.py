@@ -2,6 +2,7 @@
 
 import asyncio
 import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from typer.testing import CliRunner
@@ -30,7 +31,9 @@ def test_the_page_is_served_on_this_machine_alone_and_opened_where_asked(tmp_pat
 
     monkeypatch.setattr(uvicorn.Server, "serve", serve_shortly)
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    serve(tmp_path, port=0, open_browser=opens, notify=printed.append)
+    # In a thread of its own: tests with a browser leave a running event loop in theirs.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(serve, tmp_path, port=0, open_browser=opens, notify=printed.append).result()
     ((host, port),) = served
     assert host == "127.0.0.1" and printed == [f"http://127.0.0.1:{port}/"]
     assert opened == (printed if opens else [])

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from starktrack import interchange
+from starktrack.data.formats.result_folder import STAGES
 from starktrack.data.sources.frames_on_disk import MissingFrames
 from starktrack.data.sources.plain import PICTURE_FOLDERS
 from starktrack.data.video_sequence import BenchmarkInfo, VideoSequence
@@ -107,7 +108,13 @@ def find_results(
         names: Of the sequences.
         plain: Gives the name by which all spellings of a sequence agree.
     """
-    below = [Path(folder, name) for folder, *inner in os.walk(root) for names in inner for name in names]
+    below = [
+        Path(folder, name)
+        for folder, *inner in os.walk(root)
+        if Path(folder).name != STAGES  # what `evaluate` notes about its own text files
+        for names in inner
+        for name in names
+    ]
     places: dict[str, list[Path]] = {}
     for path in (root, *sorted(below)):
         places.setdefault(plain(_own_name(path)), []).append(path)
