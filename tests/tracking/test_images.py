@@ -1,5 +1,8 @@
 """Pictures as users have them become RGB frames, or are refused with what to call."""
 
+import sys
+import types
+
 import jaxtyping
 import numpy as np
 import pytest
@@ -75,3 +78,11 @@ def test_another_order_is_refused(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(InputError, match="color must be rgb or bgr, got 'gray'"):
         as_rgb(PICTURE, "gray")
+
+
+@pytest.mark.parametrize("module", ["PIL.Image", "torch"])
+def test_a_library_that_another_thread_imports_right_now_does_no_harm(monkeypatch, module):
+    half = types.ModuleType(module)  # In sys.modules from the start of its import, its classes not yet in it.
+    monkeypatch.setitem(sys.modules, module, half)
+    image = np.zeros((2, 3, 3), np.uint8)
+    assert as_rgb(image) is image

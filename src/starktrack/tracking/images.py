@@ -35,11 +35,9 @@ def as_rgb(image: Any, color: Color = "rgb") -> Image:
     """
     if color not in ("rgb", "bgr"):
         raise InputError(f"color must be rgb or bgr, got {color!r}; grey pictures need no color")
-    # An object of a library that is not imported cannot exist, so the check imports neither library.
-    pil, torch = sys.modules.get("PIL.Image"), sys.modules.get("torch")
-    if pil is not None and isinstance(image, pil.Image):
+    if _is_a("PIL.Image", "Image", image):
         return _from_pil(image, color)
-    if torch is not None and isinstance(image, torch.Tensor):
+    if _is_a("torch", "Tensor", image):
         image = _from_tensor(image)
     if not isinstance(image, np.ndarray):
         raise _refusal(image, "call numpy.asarray(picture) on a picture, starktrack.track on a video")
@@ -57,6 +55,16 @@ def as_rgb(image: Any, color: Color = "rgb") -> Image:
             image, "call numpy.moveaxis(image, 0, -1)" if channels_first else "give three channels"
         )
     return np.ascontiguousarray(image[..., ::-1]) if color == "bgr" else image
+
+
+def _is_a(module: str, name: str, value: Any) -> bool:
+    """Whether `value` is an instance of a class of a library, without an import of the library.
+
+    A value of the class cannot exist before the library is imported. While another thread imports the library,
+    the module is there and the class is not yet.
+    """
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(value, kind)
 
 
 def _from_pil(image: Any, color: Color) -> Image:
