@@ -162,6 +162,47 @@ def servers():
             process.wait()
 
 
+@pytest.fixture(scope="session")
+def browser():
+    """Return Chromium; without it the tests of the page skip."""
+    from tests.studio.person import CHROMIUM, FLAGS
+
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def studio(browser, tmp_path_factory):
+    """Return a running studio and its folder, which all tests share; each has a video of its own in it."""
+    folder = tmp_path_factory.mktemp("studio")
+    with servers() as start:
+        server = start(folder)
+        server.folder = folder
+        yield server
+
+
+@pytest.fixture
+def video(studio, square_clip, request):
+    """Return a copy of the clip in the studio's folder."""
+    name = "".join(c if c.isalnum() else "_" for c in request.node.name)[-60:]
+    return shutil.copy(square_clip, studio.folder / f"{name}.mp4")
+
+
+@pytest.fixture
+def person(browser):
+    """Return somebody at a page of their own."""
+    from tests.studio.person import Person, contexts
+
+    context = contexts(browser)
+    yield Person(context.new_page())
+    context.close()
+
+
 @pytest.fixture
 def free_port():
     with socket.socket() as probe:

@@ -11,160 +11,22 @@ from urllib.parse import parse_qs, urlsplit
 import cv2
 import numpy as np
 import pytest
-from tests.studio.conftest import NUM_FRAMES, NUM_LONG, SIZE_HW, rows_on_disk, servers, true_box
+from tests.studio.conftest import NUM_FRAMES, NUM_LONG, SIZE_HW, rows_on_disk, true_box
+from tests.studio.person import (
+    ABSENT,
+    DESK,
+    INTERPOLATED,
+    KEY,
+    TRACKED,
+    Person,
+    contexts,
+    wait_for_rows,
+    wait_until,
+)
 
 from starktrack import interchange
 from starktrack.data.video.random_access import RandomFrames
 from starktrack.geometry.boxes import overlap, xywh_to_xyxy
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-DESK = {"width": 1280, "height": 720}
-KEY, TRACKED, INTERPOLATED, ABSENT = 1, 2, 3, 4
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"
-)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="session")
-def studio(tmp_path_factory):
-    """Return a running studio and its folder, which all tests share; each has a video of its own in it."""
-    folder = tmp_path_factory.mktemp("studio")
-    with servers() as start:
-        server = start(folder)
-        server.folder = folder
-        yield server
-
-
-@pytest.fixture
-def video(studio, square_clip, request):
-    """Return a copy of the clip in the studio's folder."""
-    name = "".join(c if c.isalnum() else "_" for c in request.node.name)[-60:]
-    return shutil.copy(square_clip, studio.folder / f"{name}.mp4")
-
-
-class Person:
-    """Somebody at the page."""
-
-    def __init__(self, page):
-        self.page = page
-        self.troubles = []
-        page.set_default_timeout(120_000)
-        page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        page.on("requestfailed", lambda request: self.troubles.append(request.url))
-
-    def open(self, address, video=None):
-        self.page.goto(address if video is None else f"{address}#{video.name}")
-        self.page.wait_for_function("document.getElementById('of').textContent.startsWith('of ')")
-        self.wait_for_picture()
-
-    def wait_for_picture(self):
-        self.page.wait_for_function(
-            """() => { const c = document.getElementById('picture');
-              return c.getContext('2d').getImageData(c.width / 2 | 0, c.height / 2 | 0, 1, 1).data[3] > 0; }"""
-        )
-
-    def on_screen(self, x, y):
-        area = self.page.locator("#picture").bounding_box()
-        scale = min(area["width"] / SIZE_HW[1], area["height"] / SIZE_HW[0])
-        left = area["x"] + (area["width"] - SIZE_HW[1] * scale) / 2
-        top = area["y"] + (area["height"] - SIZE_HW[0] * scale) / 2
-        return left + x * scale, top + y * scale
-
-    def drag(self, start, end):
-        self.page.mouse.move(*self.on_screen(*start))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.on_screen((start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
-        self.page.mouse.move(*self.on_screen(*end))
-        self.page.mouse.up()
-
-    def draw(self, frame):
-        x, y, w, h = true_box(frame)
-        self.drag((x, y), (x + w, y + h))
-        self.page.wait_for_selector("#targets li")
-
-    def press(self, *keys):
-        self.page.locator("#picture").focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def go(self, frame):
-        self.page.locator("#frame").fill(str(frame))
-        self.page.keyboard.press("Enter")
-
-    def track(self, key="t"):
-        self.press(key)
-        self.page.wait_for_function("!document.getElementById('stop').disabled")
-        self.page.wait_for_function("document.getElementById('stop').disabled")
-
-    def frame(self):
-        return int(self.page.locator("#frame").input_value())
-
-    def message(self):
-        self.page.wait_for_function("!document.getElementById('message').hidden")
-        return self.page.locator("#message span").inner_text()
-
-    def colours_at(self, places):
-        """Return what is painted on the canvas at places of the video."""
-        area = self.page.locator("#picture").bounding_box()
-        screen = [self.on_screen(x, y) for x, y in places]
-        return self.page.evaluate(
-            """([places, width, height]) => { const c = document.getElementById('picture');
-               return places.map(([x, y]) => [...c.getContext('2d').getImageData(
-                 x * c.width / width, y * c.height / height, 1, 1).data]); }""",
-            [[[x - area["x"], y - area["y"]] for x, y in screen], area["width"], area["height"]],
-        )
-
-
-def contexts(browser, **options):
-    # The tests look into the page with code of their own, which its policy forbids.
-    return browser.new_context(**{"viewport": DESK, "accept_downloads": True, "bypass_csp": True, **options})
-
-
-@pytest.fixture
-def person(browser):
-    context = contexts(browser)
-    yield Person(context.new_page())
-    context.close()
-
-
-def wait_until(find, is_wanted, seconds=60):
-    """Return what `find` gives as soon as it is wanted; fail with what it gives at the end."""
-    deadline = time.monotonic() + seconds
-    while not is_wanted(found := find()):
-        assert time.monotonic() < deadline, f"not what was waited for after {seconds} s: {found}"
-        time.sleep(0.05)
-    return found
-
-
-def wait_for_rows(video, is_wanted, target=0):
-    """Return the rows of a target as soon as the files hold what is wanted; fail with what they hold at the end."""
-
-    def rows():
-        targets = rows_on_disk(video.parent, video.name)
-        return targets[target] if target < len(targets) else {}
-
-    def is_there(now):
-        try:
-            return is_wanted(now)
-        except KeyError:  # a frame that has no row yet
-            return False
-
-    return wait_until(rows, is_there)
 
 
 def test_a_person_points_tracks_corrects_and_undoes(person, studio, video):
@@ -546,9 +408,29 @@ def test_the_page_keeps_its_own_policy(browser, studio, video):
     assert all(url.startswith((studio.address, "blob:", "data:")) for url in foreign)
 
 
-NAMELESS = """() => [...document.querySelectorAll('button, select, input, canvas, dialog, progress')].filter((e) =>
-    !(e.textContent.trim() && e.matches('button')) && !e.getAttribute('aria-label')
-    && !e.getAttribute('aria-labelledby') && !e.labels?.length).map((e) => e.outerHTML)"""
+CONTROLS = frozenset(
+    [
+        *("button", "checkbox", "ColorWell", "combobox", "dialog", "link", "option", "progressbar"),
+        *("ProgressIndicator", "slider", "spinbutton", "textbox"),
+    ]
+)
+
+
+def nameless(page):
+    """Return the controls without a name in what the browser tells a screen reader, and how many it has seen."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    controls = []
+    for node in tree:
+        role = node.get("role", {}).get("value", "")
+        can_focus = any(
+            each["name"] == "focusable" and each["value"]["value"] for each in node.get("properties", ())
+        )
+        if not node.get("ignored") and (role in CONTROLS or (can_focus and role != "RootWebArea")):
+            controls.append((role, node.get("name", {}).get("value", "").strip()))
+    return [role for role, name in controls if not name], len(controls)
+
+
+VISIBLE_CONTROLS = ":is(button, select, input, canvas):visible"
 
 OUTSIDE = """() => [...document.querySelectorAll('header *, aside *, #transport *')]
     .map((e) => [e.id || e.tagName, e.getBoundingClientRect()])
@@ -577,7 +459,8 @@ def test_the_page_can_be_read_and_used_by_everybody(browser, studio, video, sche
     for width, height in ((1280, 720), (820, 1180), (1180, 820)):
         person.page.set_viewport_size({"width": width, "height": height})
         person.page.wait_for_timeout(300)
-        assert person.page.evaluate(NAMELESS) == []
+        without, seen = nameless(person.page)
+        assert without == [] and seen >= person.page.locator(VISIBLE_CONTROLS).count() > 30
         wide = person.page.evaluate(
             "[document.documentElement.scrollWidth, document.documentElement.scrollHeight, innerWidth, innerHeight]"
         )
@@ -586,6 +469,15 @@ def test_the_page_can_be_read_and_used_by_everybody(browser, studio, video, sche
         assert person.page.locator("#picture").bounding_box()["height"] > 200
     assert person.page.evaluate(CONTRASTS) == []
     person.press("?")
+    assert person.page.evaluate(CONTRASTS) == [] and nameless(person.page)[0] == []
+    person.page.keyboard.press("Escape")
+    person.page.locator("#open-list").click()
+    person.page.wait_for_selector("#list[open] #entries button")
+    person.page.evaluate("document.getElementById('upload-progress').hidden = false")
+    without, seen = nameless(person.page)
+    assert (
+        without == [] and seen >= person.page.locator("#list button, #list input, #list progress").count() > 4
+    )
     assert person.page.evaluate(CONTRASTS) == []
     assert person.page.evaluate("document.documentElement.lang") == "en"
     ids = person.page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")

@@ -21,9 +21,10 @@ export class Files {
       if (file) actions.add(() => { this.import(file); });
       $("import-file").value = "";
     });
-    for (const name of ["dragover", "drop"]) {
+    for (const name of ["dragover", "dragleave", "drop"]) {
       document.addEventListener(name, (event) => {
         event.preventDefault();
+        document.body.classList.toggle("drag", name === "dragover" && event.dataTransfer.types.includes("Files"));
         const [file] = name === "drop" ? event.dataTransfer.files : [];
         if (file) this.list().then(() => this.upload(file));
       });
@@ -36,8 +37,9 @@ export class Files {
     try {
       const content = await fetchJson(`/api/folder?path=${encodeURIComponent(folder)}`);
       this.mostBytes = content.most_upload_bytes;
-      $("limit").textContent = `at most ${Math.floor(this.mostBytes / 2 ** 20)} MiB`;
+      $("limit").textContent = `at most ${inUnits(this.mostBytes, Math.floor)}`;
       const crumbs = ["", ...content.folder.split("/").filter(Boolean).map((_, i, all) => all.slice(0, i + 1).join("/"))];
+      $("crumbs").hidden = crumbs.length === 1;
       $("crumbs").replaceChildren(...crumbs.map((each) => button(each.split("/").at(-1) || "All videos", () => this.list(each))));
       const rows = content.entries.map((entry) => {
         const item = document.createElement("li");
@@ -55,7 +57,11 @@ export class Files {
   upload(file) {
     const bar = $("upload-progress");
     const fail = (words) => { bar.hidden = true; $("list-error").textContent = words; };
-    if (file.size > this.mostBytes) { fail(`${file.name} has more than ${Math.floor(this.mostBytes / 2 ** 20)} MiB; put it into the studio's folder and reload.`); return; }
+    if (file.size > this.mostBytes) {
+      const [most, size] = [inUnits(this.mostBytes, Math.floor), inUnits(file.size, Math.ceil)];
+      fail(`${file.name} must have at most ${most}, got ${size}; put it into the studio's folder and open Videos again.`);
+      return;
+    }
     const request = new XMLHttpRequest();
     bar.hidden = false;
     bar.value = 0;
@@ -93,6 +99,12 @@ export class Files {
       this.onDone(`Imported ${content.targets} target${content.targets === 1 ? "" : "s"}`);
     } catch (error) { this.onError(error); }
   }
+}
+
+/** Return a size in MiB or GiB, with a tenth where it is not whole. */
+function inUnits(bytes, round) {
+  const [unit, name] = bytes >= 2 ** 30 ? [2 ** 30, "GiB"] : [2 ** 20, "MiB"];
+  return `${round(10 * bytes / unit) / 10} ${name}`;
 }
 
 function button(text, run) {

@@ -66,7 +66,11 @@ function take(message) {
     const wasTracking = model.tracking;
     model.list(message);
     controls(message);
-    if (wasTracking && !message.tracking) { followed = false; $("speed").textContent = ""; }
+    if (wasTracking && !message.tracking) {
+      followed = false;
+      $("speed").textContent = "";
+      $("spoken").textContent = `Tracking has ended. ${model.words}`;
+    }
   } else if (message.type === "rows") {
     model.rows(message.content);
     hint();
@@ -115,7 +119,7 @@ function controls(standing) {
   for (const id of ["stop", "pause"]) $(id).disabled = !model.tracking;
   if (!model.tracking) $("pause").textContent = "Pause";
   $("export").disabled = !hasTargets;
-  $("import-file").disabled = false;
+  for (const id of ["import-file", "new-target"]) $(id).disabled = false;
   $("doubtful").disabled = !hasTargets;
   $("frame-tools").disabled = model.chosen === null || model.tracking;
   $("saved").textContent = "";

@@ -165,8 +165,9 @@ export class Stage {
     context.fillText(text, left + 4 * ratio, above + 12.5 * ratio);
     if (isChosen) {
       context.fillStyle = target.colour;
+      const half = Math.max(2 * ratio, Math.min(4 * ratio, width / 6, height / 6)); // small targets stay visible
       for (const [cx, cy] of [[left, top], [left + width, top], [left, top + height], [left + width, top + height]]) {
-        context.fillRect(cx - 4 * ratio, cy - 4 * ratio, 8 * ratio, 8 * ratio);
+        context.fillRect(cx - half, cy - half, 2 * half, 2 * half);
       }
     }
   }
@@ -182,10 +183,13 @@ export class Stage {
       const box = this.model.box(target);
       if (!box) continue;
       const [bx, by, bw, bh] = box;
+      const isInside = point[0] > bx && point[0] < bx + bw && point[1] > by && point[1] < by + bh;
+      // A third of each side at most, so that the inside of a small box can be taken hold of.
+      const [across, down] = isInside ? [Math.min(reach, bw / 3), Math.min(reach, bh / 3)] : [reach, reach];
       for (const [part, cx, cy] of [["tl", bx, by], ["tr", bx + bw, by], ["bl", bx, by + bh], ["br", bx + bw, by + bh]]) {
-        if (Math.abs(point[0] - cx) < reach && Math.abs(point[1] - cy) < reach) return { target, part, box };
+        if (Math.abs(point[0] - cx) < across && Math.abs(point[1] - cy) < down) return { target, part, box };
       }
-      if (point[0] > bx && point[0] < bx + bw && point[1] > by && point[1] < by + bh) return { target, part: "in", box };
+      if (isInside) return { target, part: "in", box };
     }
     return null;
   }

@@ -109,7 +109,7 @@ export class Timeline {
     const columns = Math.min(Math.floor(span), count);
     const wide = span / columns;
     // Diamonds and crosses reach into the columns beside theirs.
-    const reach = Math.ceil(5 / wide);
+    const reach = Math.ceil(7 / wide);
     const begin = Math.max(0, Math.floor(lane.first * columns / count) - reach);
     const end = Math.min(columns - 1, Math.floor(lane.last * columns / count) + reach);
     context.save();
@@ -141,32 +141,40 @@ export class Timeline {
   }
 }
 
-/** A bar stands as high as the score; hatched is uncertain, a line at the bottom lost, a line in the middle interpolated. */
+/** A bar stands as high as the score; stripes are uncertain, dots at the bottom lost, a line in the middle interpolated. */
 function paintBar(context, colour, x, wide, kind, state, score) {
   const bottom = LANE - 3;
   const high = Number.isFinite(score) ? 3 + 8 * Math.min(1, Math.max(0, score)) : 11;
   context.fillStyle = colour;
   if (kind === KIND.INTERPOLATED) context.fillRect(x, LANE / 2 - 1.5, wide, 3);
-  else if (state === STATE.LOST) context.fillRect(x, bottom - 2, wide, 2);
-  else if (state === STATE.UNCERTAIN) {
-    for (let at = Math.floor(x); at < x + wide; at++) if (at % 5 < 2) context.fillRect(at, bottom - 11, 1, 11);
+  else if (state === STATE.LOST) {
+    for (let at = Math.floor(x); at < x + wide; at++) if (at % 6 < 3) context.fillRect(at, bottom - 3, 1, 3);
+  } else if (state === STATE.UNCERTAIN) {
+    for (let at = Math.floor(x); at < x + wide; at++) if (at % 5 < 2) context.fillRect(at, bottom - high, 1, high);
     context.fillRect(x, bottom - 2, wide, 2);
   } else context.fillRect(x, bottom - high, wide + 0.5, high);
 }
 
+/** A diamond is a key box, a cross not visible; each is cut out of the bar under it, so that it shows on every colour. */
 function paintMark(context, x, mark, colour) {
   const middle = LANE / 2;
-  context.fillStyle = context.strokeStyle = colour;
-  context.lineWidth = 1.5;
+  context.save();
   context.beginPath();
   if (mark === "key") {
     context.moveTo(x, middle - 6); context.lineTo(x + 4, middle); context.lineTo(x, middle + 6); context.lineTo(x - 4, middle);
-    context.fill();
+    context.closePath();
   } else {
     context.moveTo(x - 3, middle - 3); context.lineTo(x + 3, middle + 3);
     context.moveTo(x + 3, middle - 3); context.lineTo(x - 3, middle + 3);
-    context.stroke();
   }
+  context.globalCompositeOperation = "destination-out";
+  context.lineWidth = 5;
+  context.stroke();
+  context.globalCompositeOperation = "source-over";
+  context.fillStyle = context.strokeStyle = colour;
+  context.lineWidth = 1.5;
+  if (mark === "key") context.fill(); else context.stroke();
+  context.restore();
 }
 
 function niceStep(count, most) {
