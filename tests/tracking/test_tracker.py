@@ -112,10 +112,13 @@ def test_exact_geometry_decodes_on_the_window_that_was_cut():
     assert tracker.update(frame()).box_xywh.tolist() == pytest.approx([100.0, 100.0, 40.0, 40.0])
 
 
-@pytest.mark.parametrize(("geometry", "side"), [("exact", 4.0), ("published", 10.0)])
-def test_a_target_of_four_pixels_stays_so_but_for_the_published_networks(geometry, side):
+@pytest.mark.parametrize(
+    ("geometry", "given", "side"),
+    [("exact", 4, 4), ("exact", 6, 6), ("exact", 8, 8), ("published", 4, 10), ("published", 8, 10)],
+)
+def test_a_small_target_stays_so_but_for_the_published_networks(geometry, given, side):
     tracker, _ = started(geometry=geometry, boxes=[MIDDLE, (-2.0, 0.5, 0.25, 0.25)])
-    tracker.start(frame(), box_xywh=(100, 100, 4, 4))
+    tracker.start(frame(), box_xywh=(100, 100, given, given))
     assert tracker.update(frame()).box_xywh.tolist() == pytest.approx([100.0, 100.0, side, side])
     # What leaves the frame keeps so much in it.
     assert tracker.update(frame()).box_xywh[2] == side

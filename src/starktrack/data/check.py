@@ -73,7 +73,7 @@ class Finding:
 
 
 def check(
-    root: Path, name: str | None = None, progress: Progress = lambda step, done, total: None
+    root: str | Path, name: str | None = None, progress: Progress = lambda step, done, total: None
 ) -> list[Finding]:
     """Return what a folder holds, one finding per split; the data set is recognised by its layout.
 
@@ -89,7 +89,7 @@ def check(
     """
     if name is not None and name not in SOURCES:
         raise DatasetError(f"unknown data set {name!r}{nearest_name(name, SOURCES)}")
-    folder = open_folder(root)
+    folder = open_folder(Path(root))
     if name is not None:
         return _check_source(folder, SOURCES[name], progress)
     known = recognise(folder)

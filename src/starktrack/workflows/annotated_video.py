@@ -63,8 +63,8 @@ def read_for_video(
 
 def import_video(
     video: str | Path,
-    annotations: Path,
-    out: Path,
+    annotations: str | Path,
+    out: str | Path,
     *,
     annotation_format: str | None = None,
     start: int = 0,
@@ -95,7 +95,7 @@ def import_video(
         video ends. VideoError: The video cannot be read. InputError: A folder is there already and holds
         something, or cannot be written.
     """
-    stem = Path(video).stem
+    annotations, out, stem = Path(annotations), Path(out), Path(video).stem
     with open_frames(video, start_frame=start) as frames:
         tracks = read_for_video(annotations, frames, annotation_format, first_frame=first_frame)
         chosen = [cut for track in tracks.tracks if (cut := _cut(track, start, end, interpolate=interpolate))]

@@ -70,8 +70,8 @@ def evaluate(
     overrides: Sequence[str] = (),
     integer: bool = False,
     allow_missing: bool = False,
-    nanotrack: Path | None = None,
-    opencv_python: Path | None = None,
+    nanotrack: str | Path | None = None,
+    opencv_python: str | Path | None = None,
     on_progress: OnProgress | None = None,
     on_note: Note | None = None,
 ) -> EvaluationRun:
@@ -124,8 +124,8 @@ def evaluate(
         tuple(overrides),
         integer,
         workers,
-        nanotrack,
-        opencv_python,
+        Path(nanotrack) if nanotrack else None,
+        Path(opencv_python) if opencv_python else None,
         engine=engine,
         precision=precision,
     )

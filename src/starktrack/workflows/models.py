@@ -33,7 +33,7 @@ class ModelEntry:
     columns: Mapping[str, str]
 
 
-def list_models(folder: Path | None = None) -> list[ModelEntry]:
+def list_models(folder: str | Path | None = None) -> list[ModelEntry]:
     """Return every preset.
 
     Args:
@@ -47,6 +47,7 @@ def list_models(folder: Path | None = None) -> list[ModelEntry]:
         >>> [entry.config.name for entry in list_models() if entry.is_pretrained]
         ['stark_mobile', 'refine_mobile']
     """
+    folder = None if folder is None else Path(folder)
     if folder is not None and not folder.is_dir():
         raise InputError(f"--weights must be a folder, got {folder}")
     entries = []

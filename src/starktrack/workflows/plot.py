@@ -40,9 +40,9 @@ def plot(
     dataset: str = "",
     split: str | None = None,
     dialect: str = "",
-    sequences: Path | None = None,
+    sequences: str | Path | None = None,
     sequence: str = "",
-    frames: Path | None = None,
+    frames: str | Path | None = None,
     published: bool = True,
     form: str = "png",
     on_note: Note | None = None,
@@ -79,7 +79,7 @@ def plot(
     opened = open_annotations(name, annotations, split, note)
     if sequence:
         return [_draw_sequence(opened, sequence, places, dialect, frames, out / f"{sequence}.{form}")]
-    names = read_names(sequences) if sequences else None
+    names = read_names(Path(sequences)) if sequences else None
     truth = read_truth(opened, names, toolkit=dialect, on_note=on_note)
     evaluations = [score_results(who, place, truth, on_note=on_note) for who, place in places.items()]
     speed = _draw_speed(evaluations, name, out / f"{name}_speed.{form}", published=published)
@@ -146,7 +146,7 @@ def _draw_sequence(
     name: str,
     places: Mapping[str, Path],
     toolkit: str,
-    pictures: Path | None,
+    pictures: str | Path | None,
     path: Path,
 ) -> Path:
     if name not in dataset.names:
@@ -163,7 +163,7 @@ def _draw_sequence(
     shift = 1 if rules.first_frame == "left_out" else 0
     boxes = {"truth": next(iter(matched.values())).boxes_xywh, **found}
     lookups = {who: (lambda index, rows=rows: _row(rows, index + shift)) for who, rows in boxes.items()}
-    source = all_frames(Folder(pictures)) if pictures else dataset[name].frames
+    source = all_frames(Folder(Path(pictures))) if pictures else dataset[name].frames
     has_frames = not isinstance(source, MissingFrames)
     plot_sequence(
         name, overlaps, path, (lambda index: source.read(index + shift)) if has_frames else None, lookups

@@ -74,10 +74,10 @@ def report(
     dataset: str = "",
     split: str | None = None,
     dialect: str = "",
-    sequences: Path | None = None,
+    sequences: str | Path | None = None,
     drop_invalid: bool = False,
     per: Sequence[str] = (),
-    attributes: Path | None = None,
+    attributes: str | Path | None = None,
     measure: str = "",
     compare: bool = False,
     published: bool = False,
@@ -129,10 +129,10 @@ def report(
     )
     truth = read_truth(
         opened,
-        read_names(sequences) if sequences else None,
+        read_names(Path(sequences)) if sequences else None,
         toolkit=dialect,
         drop_invalid=drop_invalid,
-        attributes=attributes,
+        attributes=Path(attributes) if attributes else None,
         on_note=on_note,
     )
     evaluations = [score_results(who, place, truth, on_note=on_note) for who, place in places.items()]

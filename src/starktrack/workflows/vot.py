@@ -111,8 +111,8 @@ def run_vot(
     batch: int = 0,
     device: str = "auto",
     overrides: Sequence[str] = (),
-    nanotrack: Path | None = None,
-    opencv_python: Path | None = None,
+    nanotrack: str | Path | None = None,
+    opencv_python: str | Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> VotRuns:
     """Run or resume an experiment of a VOT workspace, and write the toolkit's result files.
@@ -143,7 +143,12 @@ def run_vot(
     folder = Path(workspace) / "results" / spec.name / chosen.value
     benchmark = "vot_longterm" if chosen == Experiment.longterm else "vot"
     settings = RunSettings(
-        device, batch, tuple(overrides), workers=workers, nanotrack=nanotrack, opencv_python=opencv_python
+        device,
+        batch,
+        tuple(overrides),
+        workers=workers,
+        nanotrack=Path(nanotrack) if nanotrack else None,
+        opencv_python=Path(opencv_python) if opencv_python else None,
     )
     check_overrides(settings, [spec])
     described = describe_tracker(spec, benchmark, settings)

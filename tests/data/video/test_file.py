@@ -155,9 +155,10 @@ def test_a_matroska_file_damaged_in_the_middle_breaks_off(make_clip, noise):
     assert "of 3.20 seconds" in str(error)
 
 
-@pytest.mark.parametrize("name", ["slow.mkv", "slow.mp4", "slow.avi"])
+@pytest.mark.parametrize("name", ["slow.mkv", "slow.webm", "slow.mp4", "slow.avi"])
 def test_a_video_slower_than_one_frame_a_second_is_whole(make_clip, name):
-    with open_frames(make_clip(name, rate=Fraction(1, 4))) as frames:
+    codec = "libvpx-vp9" if name == "slow.webm" else "libx264"
+    with open_frames(make_clip(name, codec=codec, rate=Fraction(1, 4))) as frames:
         np.testing.assert_allclose([frame.seconds for frame in frames], 4.0 * np.arange(20))
 
 
@@ -185,6 +186,45 @@ def test_broadcasts_that_are_joined_have_one_clock(make_clip, options, tmp_path)
         shown = list(frames)
     assert len(shown) == 40
     np.testing.assert_allclose([frame.seconds for frame in shown], 0.04 * np.arange(40), atol=1e-6)
+
+
+def moved(clip, name, milliseconds):
+    """Copy a clip into another file, all times so much later."""
+    path = clip.with_name(name)
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(clip)) as source, av.open(str(path), "w", options=options) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                packet.pts += milliseconds
+                packet.dts += milliseconds
+                target.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "milliseconds"),
+    [("moved.mkv", -60), ("moved.mkv", -20), ("moved.ts", -60), ("moved.mkv", 5000), ("moved.flv", 5000)],
+)
+@pytest.mark.filterwarnings("ignore:moved.mkv. frame 1 has no time")
+def test_a_clock_that_starts_before_or_after_zero_is_moved_there(make_clip, name, milliseconds):
+    clip = make_clip("clip.mkv", options={"bf": "0"})
+    with open_frames(moved(clip, name, milliseconds)) as frames:
+        np.testing.assert_allclose([frame.seconds for frame in frames], 0.04 * np.arange(20), atol=1e-6)
+
+
+def test_frames_at_the_start_without_a_time_are_said(make_clip):
+    clip = make_clip("clip.mkv", options={"bf": "0"})
+    with pytest.warns(SourceWarning, match=r"moved\.mkv: frame 1 has no time"):
+        list(open_frames(moved(clip, "moved.mkv", -60)))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.97])
+def test_an_flv_that_is_cut_breaks_off(make_clip, noise, cut, share):
+    clip = make_clip("clip.flv", noise, options={"bf": "0"}, container_options={"flvflags": "add_keyframe_index"})
+    frames, error = read_until_broken(cut(clip, share))
+    assert len(frames) == error.num_frames < 40
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
@@ -237,6 +277,13 @@ def test_a_pipe_without_a_video_is_refused(tmp_path):
     with pytest.raises(VideoError, match=r"pipe must bring a video that can be read forwards, got: Invalid"):
         open_frames(pipe)
     sender.join()
+
+
+def test_process_substitution_is_a_source(make_clip):
+    code = "import sys; from starktrack.data.frames import open_frames; print(len(list(open_frames(sys.argv[1]))))"
+    shell = f"{sys.executable} -c '{code}' <(cat {make_clip('clip.mkv')})"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"20\n"
 
 
 @pytest.mark.parametrize("source", ["-", "pipe:0", "/dev/stdin"])

@@ -41,7 +41,7 @@ SOURCES: dict[str, DatasetSpec] = {
 """In the order in which `starktrack data check` tries to recognise a folder: the plainest layout last."""
 
 
-def open_dataset(name: str, root: Path, split: str, *, allow_missing: bool = False) -> Dataset:
+def open_dataset(name: str, root: str | Path, split: str, *, allow_missing: bool = False) -> Dataset:
     """Return a data set whose sequences are read when they are asked for.
 
     Args:
@@ -58,7 +58,7 @@ def open_dataset(name: str, root: Path, split: str, *, allow_missing: bool = Fal
     source = SOURCES[name]
     if split not in source.splits and "*" not in source.splits:
         raise DatasetError(f"{name} has no split {split!r}{nearest_name(split, source.splits)}")
-    dataset = source.open(open_folder(root), split)
+    dataset = source.open(open_folder(Path(root)), split)
     if not len(dataset):
         raise DatasetError(
             f"{root} holds no sequence of {source.title} {split}; see: starktrack data check {root}"
@@ -68,7 +68,7 @@ def open_dataset(name: str, root: Path, split: str, *, allow_missing: bool = Fal
     return dataset
 
 
-def _missing_text(dataset: Dataset, root: Path) -> str:
+def _missing_text(dataset: Dataset, root: str | Path) -> str:
     shown = ", ".join(dataset.missing[:8]) + (", ..." if len(dataset.missing) > 8 else "")
     total = len(dataset) + len(dataset.missing)
     return (

@@ -163,6 +163,7 @@ def _pictures(
     is_avi = container.format.name == "avi"
     start = None if is_avi else video.start_time
     ticks: int | None = None
+    num_untimed: int | None = 0
     spans = _Spans()
     with closing(file) if file else nullcontext(), container:
         try:
@@ -179,6 +180,14 @@ def _pictures(
                     ticks = frame.pts
                 if start is None:
                     start = ticks
+                # Matroska loses times below zero. Other frames have one, so that these begin the clock.
+                if num_untimed is not None and start is not None:
+                    if ticks is not None:
+                        start -= num_untimed * _ticks_per_frame(frame, video)
+                        num_untimed = None
+                    else:
+                        ticks = start if num_untimed == 0 else None
+                        num_untimed += 1
                 if ticks is None or start is None or frame.time_base is None:
                     seconds = None
                 else:
@@ -189,6 +198,13 @@ def _pictures(
             raise VideoError(f"the data cannot be read there ({reason}); {remedy}") from error
         if container.format.name.startswith("matroska"):
             _check_matroska(video, path, spans)
+
+
+def _ticks_per_frame(frame: av.VideoFrame, video: av.VideoStream) -> int:
+    rate = video.guessed_rate
+    if frame.duration or not rate or frame.time_base is None:
+        return frame.duration
+    return round(1 / (rate * frame.time_base))
 
 
 class _Spans:
@@ -234,19 +250,22 @@ def _whole_packets(container: InputContainer, video: av.VideoStream) -> Iterator
     Raises:
         VideoError: The file ends within a packet, or before the last packet of its index.
     """
-    num_packets = 0
+    num_packets, begin = 0, 0
     damaged: av.Packet | None = None
     for packet in container.demux(video):
         if packet.size == 0 and packet.dts is None:
             yield packet  # flushes the decoder
             break
+        if num_packets == 0 and container.format.name == "flv":
+            begin = packet.pos or 0  # FLV's index counts the header of the codec before it
         num_packets += 1
         if damaged is not None:
             yield damaged
         damaged = packet if packet.is_corrupt else None
         if damaged is None:
             yield packet
-    if damaged is not None or num_packets < len(video.index_entries):
+    num_expected = sum(entry.pos >= begin for entry in video.index_entries)
+    if damaged is not None or num_packets < num_expected:
         raise _cut_short()
 
 
