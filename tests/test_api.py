@@ -143,6 +143,8 @@ def test_bad_videos_and_boxes_are_refused_when_the_first_output_is_asked_for(sma
         next(starktrack.track("nowhere.mp4", (1, 1, 5, 5), weights=small_checkpoint))
     with pytest.raises(BoxError, match="must overlap the frame of 128 x 96 pixels"):
         next(starktrack.track(pictures, (500, 1, 5, 5), weights=small_checkpoint))
+    with pytest.raises(BoxError, match="these are shares of the frame: multiply by 128 and 96"):
+        next(starktrack.track(pictures, (0.1, 0.2, 0.3, 0.4), weights=small_checkpoint))
 
 
 def test_every_error_is_of_one_tree():

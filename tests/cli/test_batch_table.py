@@ -38,6 +38,16 @@ def test_a_terminal_shows_speed_time_left_workers_and_failures(monkeypatch):
     assert "failed: lost: lost.mp4 must be a video file, got no such file" in shown
 
 
+def test_long_names_of_videos_are_folded(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    with BatchTable("videos.csv") as table:
+        table(BatchStatus(2, 0, running={0: "a_video_with_a_long_name_" * 4 + "end"}))
+    assert "…" not in terminal.getvalue() and "end" in terminal.getvalue()
+
+
 def test_without_a_terminal_a_failure_is_a_line_when_it_happens_and_progress_is_one_now_and_then(
     monkeypatch, capsys
 ):

@@ -312,6 +312,10 @@ BAD_INPUT = {
         {"--box": "500,5,10,10"},
         "a box must overlap the frame of 128 x 96 pixels, got 500,5,10,10",
     ),
+    "box in shares of the frame": (
+        {"--box": "0.1,0.2,0.3,0.4"},
+        "a box must be at least 1 pixel wide and high, got 0.1,0.2,0.3,0.4; these are shares of the frame",
+    ),
     "box of no size": ({"--box": "5,5,0,10"}, "a box must have positive width and height, got 5,5,0,10"),
     "box of negative size": (
         {"--box": "5,5,10,-3"},
@@ -669,6 +673,15 @@ def test_tables_are_folded_and_never_cut_in_a_window_of_80_columns(starktrack, m
     monkeypatch.setenv("COLUMNS", "80")
     shown = starktrack(verb).out
     assert "…" not in shown and max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_files_of_weights_are_never_cut(starktrack, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "80")
+    for suffix in (".safetensors", ".onnx"):
+        (tmp_path / f"stark_mobile{suffix}").touch()
+    shown = starktrack("models", "--weights", tmp_path).out
+    assert "…" not in shown and ".onnx" in "".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])

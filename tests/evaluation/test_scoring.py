@@ -268,6 +268,20 @@ def test_short_predictions_are_refused_padded_or_failed():
         score_sequence(predicted, annotation, dialect("stark", "lasot"))
 
 
+@pytest.mark.parametrize("name", ["stark", "stark-integer", "pytracking", "trackingnet"])
+def test_toolkits_that_fill_short_predictions_count_failures_and_it_is_said(name):
+    predicted, annotation = four_frames([[10, 10, 20, 20]] * 3)
+    with pytest.warns(SourceWarning, match=f"Four: 1 of 4 frames .* the {name} dialect"):
+        score_sequence(predicted, annotation, dialect(name, "otb"))
+
+
+@pytest.mark.parametrize("name", ["lasot", "got10k", "pysot"])
+def test_toolkits_that_refuse_short_predictions_are_followed(name):
+    predicted, annotation = four_frames([[10, 10, 20, 20]] * 3)
+    with pytest.raises(ResultFileError, match=f"the {name} dialect wants one box per annotated frame, got 3"):
+        score_sequence(predicted, annotation, dialect(name, "otb"))
+
+
 def test_long_predictions_are_cut_or_refused():
     predicted, annotation = four_frames([[10, 10, 20, 20]] * 6)
     assert len(score_sequence(predicted, annotation, dialect("lasot")).overlap) == 4

@@ -181,6 +181,7 @@ REFUSED = {
     "no width": ((1, 2, 0, 4), "must have positive width and height, got 1,2,0,4; the order is x,y,w,h"),
     "negative height": ((1, 2, 3, -4), "must have positive width and height, got 1,2,3,-4"),
     "right of the frame": ((100, 2, 3, 4), "must overlap the frame of 100 x 50 pixels, got 100,2,3,4"),
+    "a thousand pixels outside": ((1100, 2, 3, 4), "must overlap the frame of 100 x 50 pixels"),
     "left of the frame": ((-3, 2, 3, 4), "must overlap the frame of 100 x 50 pixels"),
     "above the frame": ((1, -4, 3, 4), "x,y is its top-left corner in pixels"),
     "below the frame": ((1, 50, 3, 4), "must overlap the frame of 100 x 50 pixels"),

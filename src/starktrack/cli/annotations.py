@@ -75,7 +75,7 @@ def _show(tracks: "VideoTracks") -> None:
 
     table = Table()
     for column in ("target", "label"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("boxes", "key boxes", "first frame", "last frame"):
         table.add_column(column, justify="right")
     for track in tracks.tracks:

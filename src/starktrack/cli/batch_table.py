@@ -87,6 +87,7 @@ class BatchTable:
         from rich.text import Text
 
         table = Table("worker", "video", box=None, pad_edge=False)
+        table.columns[1].overflow = "fold"
         for number, name in list(status.running.items())[:MOST_WORKERS]:
             table.add_row(str(number), Text(name))
         hidden = len(status.running) - MOST_WORKERS

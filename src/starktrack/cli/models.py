@@ -44,6 +44,6 @@ def models(
         if entry.table_title not in tables:
             tables[entry.table_title] = Table(title=entry.table_title, padding=0)
             for heading in columns:
-                tables[entry.table_title].add_column(heading, no_wrap=True)
+                tables[entry.table_title].add_column(heading, overflow="fold")
         tables[entry.table_title].add_row(*columns.values())
     Console().print(*tables.values(), sep="\n")
