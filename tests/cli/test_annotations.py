@@ -40,7 +40,9 @@ def test_tracks_are_shown_and_converted_with_what_is_lost(starktrack, two_target
 def test_long_labels_are_folded_and_never_cut(starktrack, monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "60")
     seen = (Observation(0, Rectangle((40.0, 30.0, 20.0, 24.0))),)
-    (path,) = interchange.write(tmp_path / "a.xml", VideoTracks((Track(0, "d" * 70, seen),), "clip", (96, 128), 1))
+    (path,) = interchange.write(
+        tmp_path / "a.xml", VideoTracks((Track(0, "d" * 70, seen),), "clip", (96, 128), 1)
+    )
     shown = starktrack("annotations", path).out
     assert "…" not in shown and shown.count("d" * 5) >= 5 and max(map(len, shown.splitlines())) <= 60
 

@@ -222,7 +222,9 @@ def test_frames_at_the_start_without_a_time_are_said(make_clip):
 
 @pytest.mark.parametrize("share", [0.5, 0.97])
 def test_an_flv_that_is_cut_breaks_off(make_clip, noise, cut, share):
-    clip = make_clip("clip.flv", noise, options={"bf": "0"}, container_options={"flvflags": "add_keyframe_index"})
+    clip = make_clip(
+        "clip.flv", noise, options={"bf": "0"}, container_options={"flvflags": "add_keyframe_index"}
+    )
     frames, error = read_until_broken(cut(clip, share))
     assert len(frames) == error.num_frames < 40
 
