@@ -13,7 +13,7 @@ from starktrack.tracking.tracker import Tracker
 
 SIZE_HW = (300, 400)
 GIVEN = np.array([100.0, 80.0, 40.0, 60.0])
-STEPS_XYWH = [np.array([100.0 + 4 * i, 80.0 + 3 * i, 40 * 1.02**i, 60 * 1.02**i]) for i in range(6)]
+STEPS_XYWH = [np.array([100.0 + 4 * i, 80.0 + 3 * i, 40, 60]) for i in range(6)]
 
 
 class BiasedEngine:
@@ -78,6 +78,25 @@ def test_many_videos_are_corrected_as_one():
     target = tracker.start(frame(0), GIVEN)
     boxes = [tracker.advance([target], [frame(index)])[0].box_xywh for index in range(1, len(STEPS_XYWH))]
     np.testing.assert_array_equal(boxes, follow(BiasedEngine(box_fit=0.75)))
+
+
+def test_the_correction_fades_as_size_and_shape_change():
+    fit = fit_boxes(GIVEN, np.array([100.0, 80, 50, 60]), 1.0)
+    assert fit is not None
+
+    def corrected(w, h):
+        return w / fit.apply(np.array([100.0, 80, w, h]))[2]
+
+    assert corrected(50, 60) == pytest.approx(1.25)
+    assert corrected(100, 120) == corrected(25, 30) == pytest.approx(1.25**0.5)  # half as much at twice the size
+    assert corrected(100, 60) == corrected(50, 120) == pytest.approx(1.25 ** (0.5 * 0.5**0.5))
+    assert 1 < corrected(5000, 60) < 1.001
+
+
+def test_a_box_without_an_area_stays_as_it_is():
+    fit = fit_boxes(GIVEN, np.array([100.0, 80, 50, 60]), 1.0)
+    for box in ([100.0, 80, 0, 60], [100.0, 80, 50, -1]):
+        np.testing.assert_array_equal(fit.apply(np.array(box)), box)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def stark_mobile() -> Config:
             geometry="exact",
         ),
         # Chosen on sequences kept out of training (docs/lab-notes.md, 2026-11-29 and 30); the paper keeps T_u = 200.
-        tracking=TrackingConfig(update_interval=25, update_score=0.8, box_fit=0.75),
+        tracking=TrackingConfig(update_interval=25, update_score=0.8, box_fit=1.0),
     )
 
 

@@ -235,7 +235,7 @@ class TrackingConfig:
         redetect: Frames between searches of the whole picture for a lost target, see `tracking.redetection`; 0 never
             searches it.
         box_fit: Share of the difference between the given box and the network's own box in the first frame by which
-            later boxes are corrected, see `tracking.box_fit`; 0 corrects none.
+            later boxes are corrected while they have its size and shape, see `tracking.box_fit`; 0 corrects none.
 
     Source: section 4.1 (T_u = 200, tau = 0.5); the last six are ours, and by default change no box.
 
