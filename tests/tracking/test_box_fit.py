@@ -88,7 +88,9 @@ def test_the_correction_fades_as_size_and_shape_change():
         return w / fit.apply(np.array([100.0, 80, w, h]))[2]
 
     assert corrected(50, 60) == pytest.approx(1.25)
-    assert corrected(100, 120) == corrected(25, 30) == pytest.approx(1.25**0.5)  # half as much at twice the size
+    assert (
+        corrected(100, 120) == corrected(25, 30) == pytest.approx(1.25**0.5)
+    )  # half as much at twice the size
     assert corrected(100, 60) == corrected(50, 120) == pytest.approx(1.25 ** (0.5 * 0.5**0.5))
     assert 1 < corrected(5000, 60) < 1.001
 
