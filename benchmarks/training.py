@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--crops", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     device = resolve_device(options.device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     print(f"{conditions()}, on {name}")
