@@ -1,16 +1,20 @@
-"""The wheel in a fresh environment without PyTorch, as `pip install starktrack` makes it."""
+"""The wheel in a fresh environment without PyTorch, as `pip install starktrack` makes it, and then with extras."""
 
 import csv
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
+import httpx
 import numpy as np
 import pytest
+from websockets.sync.client import connect
 
 from starktrack.data.formats.result_files import read_boxes
 from starktrack.data.synthetic.clip import synthetic_clip
@@ -22,15 +26,17 @@ ROOT = Path(__file__).resolve().parents[2]
 NO_INDEX = ("error sending request", "dns error", "failed to lookup", "Could not connect", "Failed to fetch")
 
 
+def clean_environment():
+    """Return the variables of a shell that knows nothing of this checkout."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return {**kept, "COLUMNS": "160"}  # narrow tables fold names
+
+
 def run(*command, cwd, allowed=(0,)):
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")
-    }
-    environment["COLUMNS"] = "160"  # narrow tables fold names
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=environment,
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -123,8 +129,84 @@ def test_what_needs_torch_names_the_extra(installed, tmp_path):
     assert 'pip install "starktrack[torch]"' in refused.stderr
 
 
+def test_the_studio_extra_goes_from_a_video_to_an_exported_track(installed, tmp_path):
+    clip = list(synthetic_clip(20, size_hw=(240, 320)))
+    with VideoWriter(tmp_path / "clip.mp4", (240, 320), 30.0) as writer:
+        for frame in clip:
+            writer.write(frame.image)
+    command = (installed / "starktrack", "studio", "clip.mp4", "--no-browser", "--port", "0")
+    refused = run(*command, cwd=tmp_path, allowed=(1,))
+    assert 'pip install "starktrack[studio]"' in refused.stderr
+    (wheel,) = (installed.parents[1] / "dist").glob("*.whl")
+    run(
+        shutil.which("uv"),
+        "pip",
+        "install",
+        "--python",
+        installed / "python",
+        f"{wheel}[studio]",
+        cwd=tmp_path,
+    )
+    with (tmp_path / "errors.txt").open("w") as errors:
+        server = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=tmp_path,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    try:
+        first = server.stdout.readline()
+        assert first.startswith("studio: http://127.0.0.1:"), (tmp_path / "errors.txt").read_text()
+        assert server.stdout.readline() == "stop it with Ctrl-C\n"
+        address = first.removeprefix("studio: ").strip()
+        with httpx.Client(base_url=address, timeout=120) as page:
+            exported = track_in_the_studio(page, address, clip[0].box_xywh.tolist())
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) in (0, 130), (tmp_path / "errors.txt").read_text()
+    finally:
+        server.kill()
+        server.wait()
+    rows = list(csv.DictReader(exported.splitlines()))
+    assert [int(row["frame"]) for row in rows] == list(range(len(clip)))
+    found = np.array([[float(row[name]) for name in ("x", "y", "w", "h")] for row in rows])
+    true = np.stack([frame.box_xywh for frame in clip])
+    assert overlap(xywh_to_xyxy(found), xywh_to_xyxy(true)).mean() > 0.6
+    assert (tmp_path / "clip.mp4.starktrack.json").is_file() and not (tmp_path / "errors.txt").read_text()
+
+
+def track_in_the_studio(page, address, box_xywh):
+    """Return a track of clip.mp4 as CSV, made by what the page itself sends."""
+    for part in sorted((ROOT / "src" / "starktrack" / "studio" / "static").iterdir()):
+        answer = page.get("/" if part.name == "index.html" else f"/static/{part.name}")
+        assert answer.status_code == 200 and answer.content == part.read_bytes(), part.name
+    assert page.get("/api/folder").json()["first_video"] == "clip.mp4"
+    assert page.get("/api/frame?path=clip.mp4&index=7&width=0").content[:3] == b"\xff\xd8\xff"
+    socket_address = f"ws{address.removeprefix('http')}api/socket?path=clip.mp4"
+    with connect(socket_address, origin=address.rstrip("/"), open_timeout=60) as socket:
+
+        def wait(is_wanted):
+            while True:
+                content = socket.recv(timeout=120)
+                if isinstance(content, str) and is_wanted(message := json.loads(content)):
+                    return message
+
+        def ask(number, action, **values):
+            socket.send(json.dumps({"action": action, "number": number, **values}))
+            answer = wait(lambda message: message.get("number") == number)
+            assert answer["type"] == "done", answer
+            return answer["result"]
+
+        target = ask(1, "add_target", frame=0, box_xywh=box_xywh, name="thing")
+        ask(2, "track", targets=[target], frame=0)
+        wait(lambda message: message["type"] == "targets" and not message["tracking"])
+    made = page.post("/api/export", params={"path": "clip.mp4", "format": "csv"}).json()
+    return page.get(f"/api/export/{made['ticket']}").text
+
+
 def test_the_openvino_extra_tracks_as_the_plain_install_does(installed, tmp_path):
-    """Last in this file: it adds to the environment of the others."""
+    """Last in this file: it changes what the others would track with."""
     clip = list(synthetic_clip(8, size_hw=(240, 320)))
     with VideoWriter(tmp_path / "clip.mp4", (240, 320), 30.0) as writer:
         for frame in clip:

@@ -11,7 +11,8 @@ from starktrack.cli.options import Device, DeviceOption, RefineOption
 
 def studio(
     place: Annotated[
-        Path, typer.Argument(metavar="VIDEO_OR_FOLDER", help="A video, or a folder of videos.")
+        Path,
+        typer.Argument(metavar="VIDEO_OR_FOLDER", help="A video, a folder of frames, or a folder of both."),
     ] = Path(),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
     host: Annotated[
@@ -29,9 +30,13 @@ def studio(
 ) -> None:
     """Open a page in the browser to draw boxes, watch them tracked, correct them and export the tracks.
 
-    The page runs on this machine and needs no network. It opens the videos below VIDEO_OR_FOLDER and nothing
-    outside it. Work is kept as it is done, in VIDEO.starktrack.json beside the video or in --store, and is there
-    again at the next start. Stop it with Ctrl-C in this terminal; closing the page does not stop it.
+    The page runs on this machine and needs no network. It opens the videos
+    below VIDEO_OR_FOLDER and nothing outside it.
+
+    Work is kept as it is done, in VIDEO.starktrack.json beside the video or in
+    --store, and is there again at the next start.
+
+    Stop it with Ctrl-C in this terminal; closing the page does not stop it.
     """
     from starktrack.studio.launch import serve
 
