@@ -100,6 +100,11 @@ def test_a_lane_shows_score_and_state_by_shape_as_well_as_by_colour(person, stud
         )
 
 
+WATCH_THE_LAYOUT = """() => { window.heights = new Set(); window.picture = document.getElementById('picture');
+    new MutationObserver(() => heights.add(picture.clientHeight))
+      .observe(document.getElementById('speed'), { childList: true }); }"""
+
+
 def test_tracking_ends_at_the_next_key_box_where_asked(person, studio, video):
     person.open(studio.address, video)
     for frame in (NUM_FRAMES - 1, 12, 0):
@@ -108,7 +113,10 @@ def test_tracking_ends_at_the_next_key_box_where_asked(person, studio, video):
         wait_for_rows(video, lambda now, frame=frame: frame in now)
     keys = {frame: row for frame, row in wait_for_rows(video, lambda now: len(now) == 3).items()}
     person.page.get_by_label("to the next key box").check()
+    person.page.evaluate(WATCH_THE_LAYOUT)
     person.track()
+    # What is said of the tracking moves nothing.
+    assert person.page.evaluate("[...heights]") == [person.page.evaluate("picture.clientHeight")]
     rows = wait_for_rows(video, lambda now: len(now) > 3)
     assert sorted(rows) == [*range(13), NUM_FRAMES - 1]
     assert [frame for frame, row in rows.items() if row[1] == TRACKED] == list(range(1, 12))

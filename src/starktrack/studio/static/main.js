@@ -238,7 +238,7 @@ function interpolate() {
   if (!target) return undefined;
   const first = model.nearestKey(-1, true);
   const last = target.kinds[model.frame] === KIND.KEY ? model.frame : model.nearestKey(1, true);
-  if (first === null || last === null) { say("Interpolation needs a key box before and one at or after this frame."); return undefined; }
+  if (first === null || last === null) { say("Interpolation needs a key box before this frame and one at or after it. Draw the one that is missing."); return undefined; }
   return frameTool("interpolate", { first, last });
 }
 

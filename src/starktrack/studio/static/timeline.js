@@ -109,7 +109,7 @@ export class Timeline {
     const columns = Math.min(Math.floor(span), count);
     const wide = span / columns;
     // Diamonds and crosses reach into the columns beside theirs.
-    const reach = Math.ceil(7 / wide);
+    const reach = Math.ceil(14 / wide);
     const begin = Math.max(0, Math.floor(lane.first * columns / count) - reach);
     const end = Math.min(columns - 1, Math.floor(lane.last * columns / count) + reach);
     context.save();
@@ -133,8 +133,9 @@ export class Timeline {
       }
       const x = column * wide;
       if (kind) paintBar(context, target.colour, x, wide, kind, state, score);
-      if (hasAbsent) marks.push([x + wide / 2, "absent"]);
-      else if (hasKey && count / columns < 40) marks.push([x + wide / 2, "key"]);
+      const middle = Math.min(span - 7, Math.max(7, x + wide / 2)); // whole at both ends too
+      if (hasAbsent) marks.push([middle, "absent"]);
+      else if (hasKey && count / columns < 40) marks.push([middle, "key"]);
     }
     for (const [x, mark] of marks) paintMark(context, x, mark, text);
     context.restore();
