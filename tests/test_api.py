@@ -131,7 +131,7 @@ def test_what_cannot_be_loaded_is_refused_with_the_rule(arguments, error, text, 
 
 
 def test_without_torch_the_extra_is_named(small_checkpoint, monkeypatch):
-    monkeypatch.setattr("starktrack.api.find_spec", lambda package: None if package == "timm" else True)
+    monkeypatch.setattr("starktrack.errors.find_spec", lambda package: None if package == "timm" else True)
     with pytest.raises(
         MissingExtraError, match=r'needs the package timm, .*pip install "starktrack\[torch\]"'
     ):

@@ -12,7 +12,7 @@ from starktrack.config.presets import preset, presets_of
 from starktrack.config.schema import TrackingConfig
 from starktrack.data.track_output import TrackedFrame
 from starktrack.data.video.live import LiveSettings, OnEvent, OnHealth
-from starktrack.errors import CheckpointError, ConfigError, DeviceError, MissingExtraError, nearest_name
+from starktrack.errors import CheckpointError, ConfigError, DeviceError, nearest_name, require_extra
 from starktrack.pretrained import DEFAULT, pretrained_weights
 from starktrack.tracking.images import Color
 from starktrack.tracking.protocol import Engine, Refiner
@@ -310,9 +310,7 @@ def require_torch(purpose: str) -> None:
     Raises:
         MissingExtraError: One of them is not; names the extra to install.
     """
-    for package in _TORCH_PACKAGES:
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "torch", purpose)
+    require_extra("torch", purpose, *_TORCH_PACKAGES)
 
 
 def track(

@@ -23,6 +23,7 @@ StarktrackError
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -224,6 +225,17 @@ class TrainingError(StarktrackError):
             ...
         starktrack.errors.TrainingError: the loss is NaN at step 12
     """
+
+
+def require_extra(extra: str, purpose: str, *packages: str) -> None:
+    """Check that packages of an extra are installed, without importing them.
+
+    Raises:
+        MissingExtraError: One of them is not.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra, purpose)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

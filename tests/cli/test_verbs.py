@@ -225,7 +225,7 @@ def test_doctor_names_the_extra_of_a_package_that_is_missing(starktrack, monkeyp
 def test_without_torch_the_verbs_that_need_it_name_the_extra(
     starktrack, clip_file, small_checkpoint, monkeypatch
 ):
-    monkeypatch.setattr("starktrack.api.find_spec", lambda package: None if package == "torch" else True)
+    monkeypatch.setattr("starktrack.errors.find_spec", lambda package: None if package == "torch" else True)
     for arguments in (
         ("track", clip_file, "--box", "1,1,9,9", "--weights", small_checkpoint),
         ("profile", "stark_mobile"),

@@ -8,7 +8,7 @@ import torch
 
 import starktrack
 from starktrack.config.schema import Config
-from starktrack.engines import export, onnx_graph
+from starktrack.engines import export
 from starktrack.engines.export import Parity, compare, export_onnx
 from starktrack.engines.onnx_engine import open_onnx
 from starktrack.engines.torch_engine import TorchEngine
@@ -83,7 +83,7 @@ def test_colours_are_normalised_as_in_training(network, config):
 
 
 def test_without_onnx_the_extra_is_named(network, config, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_graph, "find_spec", lambda name: None)
+    monkeypatch.setattr("starktrack.errors.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'needs the package onnx, .* "starktrack\[export\]"'):
         export_onnx(network, config, tmp_path / "tiny.onnx")
 

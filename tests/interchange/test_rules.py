@@ -195,7 +195,7 @@ def test_supervision_detections_come_and_go():
 
 
 def test_detections_without_the_package_name_what_to_install(monkeypatch):
-    monkeypatch.setattr("starktrack.interchange.detections.find_spec", lambda name: None)
+    monkeypatch.setattr("starktrack.errors.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "starktrack\[supervision\]"'):
         interchange.to_detections(one())
 

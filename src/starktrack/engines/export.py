@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from starktrack.config.schema import Config
 from starktrack.engines.onnx_engine import open_onnx
-from starktrack.engines.onnx_graph import GraphOfCrops, require_onnx, write_graph
+from starktrack.engines.onnx_graph import GraphOfCrops, write_graph
 from starktrack.engines.parity import LARGEST_DIFFERENCE, LEAST_OVERLAP, Parity, compare
 from starktrack.engines.torch_engine import TorchEngine
-from starktrack.errors import CheckpointError
+from starktrack.errors import CheckpointError, require_extra
 from starktrack.files import atomic_write
 from starktrack.kinds import kind_of
 from starktrack.models.folding import fold_for_export
@@ -26,7 +26,7 @@ def export_onnx(network: nn.Module, config: Config, path: Path) -> Parity:
         CheckpointError: The outputs of the exported network differ; no file is written then.
         MissingExtraError: ONNX's packages are not installed.
     """
-    require_onnx()
+    require_extra("export", "exporting a network", "onnx", "onnxscript")
     network = fold_for_export(copy.deepcopy(network).cpu().eval())
     with atomic_write(path) as partial:
         _write(network, config, partial)

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 
 from starktrack.config.metadata import to_metadata
 from starktrack.config.schema import Config
-from starktrack.errors import MissingExtraError
 from starktrack.models.crops import PIXEL_MEAN, PIXEL_STD
 
 OPSET = 18
@@ -37,17 +35,6 @@ class GraphOfCrops(nn.Module):
         than three on interleaved colours.
         """
         return crops.permute(0, 3, 1, 2).float() * self.scale + self.offset
-
-
-def require_onnx() -> None:
-    """Check that the packages that write ONNX files are installed.
-
-    Raises:
-        MissingExtraError: One is not.
-    """
-    for package in ("onnx", "onnxscript"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "export", "exporting a network")
 
 
 def write_graph(

@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,24 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from starktrack.errors import MissingExtraError
-
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 KEPT_TYPES = ("Softmax", "LogSoftmax", "LayerNormalization", "Sigmoid", "CumSum", "Sin", "Cos")
 """Operations that stay in float32 wherever they are: the softmax of attention, and what sums or bends small numbers."""
-
-
-def require_quantiser() -> None:
-    """Check that what quantises is installed.
-
-    Raises:
-        MissingExtraError: It is not.
-    """
-    for package in ("onnx", "nncf"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "quantise", "quantising a network")
 
 
 def write_int8(

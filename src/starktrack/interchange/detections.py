@@ -4,12 +4,11 @@ Source: https://supervision.roboflow.com/latest/detection/core
 """
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from starktrack.errors import AnnotationError, MissingExtraError
+from starktrack.errors import AnnotationError, require_extra
 from starktrack.interchange.building import TrackBuilder, rectangle
 from starktrack.interchange.tracks import Mask, Observation, Shape, VideoTracks
 
@@ -34,8 +33,7 @@ def to_detections(video: VideoTracks) -> "dict[int, supervision.Detections]":
         >>> list(found), found[3].xyxy.tolist(), found[3].tracker_id.tolist()
         ([3], [[10.0, 20.0, 40.0, 60.0]], [7])
     """
-    if find_spec("supervision") is None:
-        raise MissingExtraError("supervision", "supervision", "conversion to detections")
+    require_extra("supervision", "conversion to detections", "supervision")
     import supervision
 
     labels, detections = video.labels, {}

@@ -7,10 +7,9 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
-from starktrack.errors import InputError, MissingExtraError
+from starktrack.errors import InputError, require_extra
 
 MOST_PIXELS = 64 * 2**20
 """Of a picture or a frame of a video: 8192 x 8192, 192 MiB decoded."""
@@ -49,9 +48,7 @@ def serve(
     """
     # Read by OpenCV when it is loaded: larger pictures are refused before memory is taken for them.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
-    for package in ("starlette", "uvicorn", "websockets"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "studio", "the studio")
+    require_extra("studio", "the studio", "starlette", "uvicorn", "websockets")
     import uvicorn
 
     from starktrack.api import load

@@ -9,9 +9,9 @@ from typing import Literal
 
 from starktrack.api import EngineName
 from starktrack.data.formats.manifest import ManifestRow, read_manifest
-from starktrack.errors import AnnotationError, ConfigError
+from starktrack.errors import AnnotationError, ConfigError, require_extra
 from starktrack.pretrained import DEFAULT
-from starktrack.workflows.batch_folder import BatchFolder, RowSummary, require_pyarrow
+from starktrack.workflows.batch_folder import BatchFolder, RowSummary
 from starktrack.workflows.batch_worker import BatchJob, RowResult
 from starktrack.workflows.dispatch import Done, Ended, Workers, dispatch
 from starktrack.workflows.local_workers import LocalWorkers
@@ -157,7 +157,7 @@ def batch(
     if address is not None and on != "ray":
         raise ConfigError(f"an address is that of a Ray cluster, got {address!r} for {on}; add on='ray'")
     if parquet:
-        require_pyarrow("a Parquet summary")
+        require_extra("parquet", "a Parquet summary", "pyarrow")
     rows = read_manifest(manifest)
     base = Path(manifest).absolute().parent
     spec = tracker_spec(tracker, device, refine=refine or "", engine=engine)

@@ -29,7 +29,7 @@ import numpy as np
 
 from starktrack.data.formats.manifest import ManifestRow
 from starktrack.data.formats.result_files import ResultWriter
-from starktrack.errors import InputError, MissingExtraError
+from starktrack.errors import InputError, require_extra
 from starktrack.files import atomic_write, discard_all_leftovers, named_write, remove
 from starktrack.interchange.format import Format
 from starktrack.interchange.recording import TrackRecorder
@@ -280,7 +280,7 @@ class BatchFolder:
             writer.writeheader()
             writer.writerows(vars(each) for each in summaries)
         if as_parquet:
-            require_pyarrow("a Parquet summary")
+            require_extra("parquet", "a Parquet summary", "pyarrow")
             import pyarrow
             from pyarrow import parquet
 
@@ -325,18 +325,6 @@ class BatchFolder:
         if text and not text.endswith("\n"):
             self._journal.write("\n")
         return found
-
-
-def require_pyarrow(purpose: str) -> None:
-    """Check that pyarrow is installed.
-
-    Raises:
-        MissingExtraError: It is not.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None:
-        raise MissingExtraError("pyarrow", "parquet", purpose)
 
 
 def _digest_of(path: Path) -> str | None:

@@ -14,7 +14,7 @@ from starktrack.arrays import Boxes
 from starktrack.config.precision import PRECISION_KEY
 from starktrack.engines.exported import ExportedEngine
 from starktrack.engines.onnx_engine import open_onnx
-from starktrack.errors import CheckpointError, InputError
+from starktrack.errors import CheckpointError, InputError, require_extra
 from starktrack.evaluation.metrics import area_under, overlaps, success_curve
 from starktrack.files import atomic_write
 from starktrack.kinds import kind_of
@@ -143,10 +143,10 @@ def export_reduced(
             nothing is written then.
         MissingExtraError: What quantises is not installed.
     """
-    from starktrack.engines.quantise import require_quantiser, set_metadata, write_float16, write_int8
+    from starktrack.engines.quantise import set_metadata, write_float16, write_int8
 
     limits = limits or LIMITS
-    require_quantiser()
+    require_extra("quantise", "quantising a network", "onnx", "nncf")
     reference = open_onnx(source, kind="tracker", precision="float32")
     clips = open_clips(list(calibrate))
     if not clips:

@@ -159,7 +159,7 @@ def test_what_is_not_there_is_an_error_without_the_password(server):
 
 
 def test_without_fsspec_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("starktrack.data.video.remote.find_spec", lambda name: None)
+    monkeypatch.setattr("starktrack.errors.find_spec", lambda name: None)
     with pytest.raises(
         MissingExtraError, match=r"reading s3://b/a.mp4 needs the package fsspec.*starktrack\[remote"
     ):

@@ -1,6 +1,5 @@
 """Videos in object stores and other file systems, read through fsspec in pieces; the extra `remote`."""
 
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ from starktrack.data.video.container import formats_that_hold_video, open_source
 from starktrack.data.video.file import BinaryFile, stream_of
 from starktrack.data.video.frame_stream import FrameStream
 from starktrack.data.video.intensity import IntensityRange
-from starktrack.errors import MissingExtraError, VideoError
+from starktrack.errors import VideoError, require_extra
 
 _OF_FFMPEG = {
     *("ftp", "gopher", "http", "https", "mmsh", "mmst", "rtmp", "rtmpe", "rtmps", "rtmpt"),
@@ -46,8 +45,7 @@ def open_remote(address: str) -> BinaryFile:
         MissingExtraError: fsspec is not installed.
         VideoError: There is no such file, no such protocol, or the package for it is not installed.
     """
-    if find_spec("fsspec") is None:
-        raise MissingExtraError("fsspec", "remote", f"reading {name_of(address)}")
+    require_extra("remote", f"reading {name_of(address)}", "fsspec")
     import fsspec
 
     try:
