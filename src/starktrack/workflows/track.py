@@ -120,13 +120,8 @@ def track_to_files(
         ((PosixPath('dog.csv'),), None)
     """
     check_outputs(video, save, annotated, masks, save_format)
-    if (
-        live is not None
-        and live.latest
-        and save is not None
-        and save.suffix.lower() == ".txt"
-        and not save_format
-    ):
+    has_frame_numbers = save is None or save.suffix.lower() != ".txt" or bool(save_format)
+    if live is not None and live.latest and not has_frame_numbers:
         raise ConfigError(
             "--latest drops frames, and .txt does not number its lines; take .csv, .json or .jsonl"
         )
@@ -155,21 +150,16 @@ def track_to_files(
         for targets in starts.values():
             for box in targets.values():
                 check_box(box, frames.size_hw)  # before the network is loaded, which takes seconds
-        refiner = refine or (DEFAULT_REFINER if masks else None)
         tracker = load(
             model,
             weights=weights,
             device=device,
             engine=engine,
             precision=precision,
-            refine=refiner,
+            refine=refine or (DEFAULT_REFINER if masks else None),
             settings=settings,
         )
-        if until_lost:
-            _require_score(tracker, "until-lost")
-        for name in ("search_growth", "redetect"):
-            if settings and name in settings:
-                _require_score(tracker, name.replace("_", "-"))
+        _check_score(tracker, until_lost, settings or {})
         outputs = stack.enter_context(
             TrackOutputs(save, annotated, masks, frames, on_line, save_format=save_format, labels=labels)
             if rotation is None
@@ -181,37 +171,21 @@ def track_to_files(
         total = None if frames.num_frames is None else frames.num_frames - start_frame
         note(frames.name, 0, total)
         lost_in, ended_by = None, None
-        # With redetection every target is searched in the whole picture before tracking stops.
-        num_lost, most_lost = 0, max(1, tracker.settings.redetect)
         try:
-            with ExitStack() as threads:
-                source: Iterable[Frame] = frames
-                write: Callable[[TrackedFrame], object] = outputs.write
+            lost_in = _track_and_write(
+                tracker,
+                frames,
+                starts,
+                outputs.write,
                 # Lines and live frames must not wait for those behind them.
-                if not frames.is_live and (save or annotated or masks or not on_line):
-                    source = threads.enter_context(ReadAhead(frames, cancel=frames.cancel))
-                    write = threads.enter_context(WriteBehind(outputs.write))
-                for done, tracked in enumerate(tracker.track(source, iter(starts.items())), start=1):
-                    write(tracked)
-                    note(frames.name, done, total)
-                    are_lost = all(output.state is TargetState.LOST for output in tracked.outputs.values())
-                    num_lost = num_lost + 1 if are_lost else 0
-                    if until_lost and num_lost >= most_lost and tracked.index >= max(starts):
-                        lost_in = tracked.index
-                        break
+                in_threads=not frames.is_live and bool(save or annotated or masks or not on_line),
+                until_lost=until_lost,
+                on_frame=lambda done: note(frames.name, done, total),
+            )
         except (VideoBrokenError, KeyboardInterrupt) as reason:
             ended_by = reason
     runtime = str(tracker.engine.runtime) if isinstance(tracker.engine, HasRuntime) else ""
     return TrackRun(tuple(outputs.paths), runtime, frames.health(), lost_in, ended_by)
-
-
-def _require_score(tracker: Tracker, option: str) -> None:
-    config = tracker.engine.config
-    if not config.model.score_head:
-        raise ConfigError(
-            f"--{option} needs a model with a score, {config.name} has none; "
-            "leave it out, or take another model (starktrack models)"
-        )
 
 
 def _read_starts(
@@ -226,3 +200,52 @@ def _read_starts(
             "take a lower --start-frame"
         )
     return starts, {track.id: track.label for track in tracks.tracks}
+
+
+def _check_score(tracker: Tracker, until_lost: bool, settings: Mapping[str, Any]) -> None:
+    """Check that the model has a score where an option depends on it.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    options = ["until-lost"] if until_lost else []
+    options += [name.replace("_", "-") for name in ("search_growth", "redetect") if name in settings]
+    config = tracker.engine.config
+    if options and not config.model.score_head:
+        raise ConfigError(
+            f"--{options[0]} needs a model with a score, {config.name} has none; "
+            "leave it out, or take another model (starktrack models)"
+        )
+
+
+def _track_and_write(
+    tracker: Tracker,
+    frames: FrameStream,
+    starts: Mapping[int, Mapping[int, Any]],
+    write: Callable[[TrackedFrame], object],
+    *,
+    in_threads: bool,
+    until_lost: bool,
+    on_frame: Callable[[int], object],
+) -> int | None:
+    """Track every frame and write it; return the frame that ended the run, where `until_lost` did.
+
+    Args:
+        in_threads: Decode ahead of the tracker and write behind it.
+        on_frame: Takes the number of frames done.
+    """
+    # With redetection every target is searched in the whole picture before tracking stops.
+    num_lost, most_lost = 0, max(1, tracker.settings.redetect)
+    with ExitStack() as threads:
+        source: Iterable[Frame] = frames
+        if in_threads:
+            source = threads.enter_context(ReadAhead(frames, cancel=frames.cancel))
+            write = threads.enter_context(WriteBehind(write))
+        for done, tracked in enumerate(tracker.track(source, iter(starts.items())), start=1):
+            write(tracked)
+            on_frame(done)
+            are_lost = all(output.state is TargetState.LOST for output in tracked.outputs.values())
+            num_lost = num_lost + 1 if are_lost else 0
+            if until_lost and num_lost >= most_lost and tracked.index >= max(starts):
+                return tracked.index
+    return None
