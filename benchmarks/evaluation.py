@@ -30,8 +30,9 @@ from starktrack.tracking.batch_runner import BatchProgress, Clip, Task, run_batc
 from starktrack.tracking.batch_tracker import NetworkTracker
 from starktrack.tracking.sharding import Shard
 from starktrack.tracking.tracker import Tracker
+from starktrack.workflows.dispatch import Done
 from starktrack.workflows.evaluate import DataPlace, EvaluationJob
-from starktrack.workflows.jobs import ItemDone, run_shard
+from starktrack.workflows.jobs import run_shard
 from starktrack.workflows.local_workers import run_shards
 from starktrack.workflows.trackers import RunSettings, TrackerSpec
 
@@ -84,7 +85,7 @@ def _evaluate(options: argparse.Namespace, batch: int, workers: int) -> tuple[in
         start = time.perf_counter()
         shards = [Shard(index, workers) for index in range(workers)]
         events = run_shards(partial(run_shard, job), shards)
-        frames = sum(event.frames for _, event in events if isinstance(event, ItemDone))
+        frames = sum(event.result for _, event in events if isinstance(event, Done))
         return frames, time.perf_counter() - start
 
 

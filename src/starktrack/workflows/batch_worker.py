@@ -24,8 +24,14 @@ from starktrack.tracking.batch_runner import BatchProgress, Failed, Finished, Ta
 from starktrack.tracking.sharding import Shard
 from starktrack.workflows.annotated_video import read_for_video
 from starktrack.workflows.dispatch import Done, End, Event, Message, Moved, NotDone, Ready
-from starktrack.workflows.jobs import open_refined_tracker, reason_of, trace_of
-from starktrack.workflows.trackers import RunSettings, TrackerSpec, describe_tracker, digest, tracker_spec
+from starktrack.workflows.trackers import (
+    RunSettings,
+    TrackerSpec,
+    describe_tracker,
+    digest,
+    open_batch_tracker,
+    tracker_spec,
+)
 
 MOVED_SECONDS = 0.5
 """How often a worker says how far it is."""
@@ -71,7 +77,7 @@ class BatchJob:
         cv2.setNumThreads(self.settings.own_threads or -1)
         shard = Shard(number, max(number + 1, self.settings.workers))
         frames_before = 0
-        with open_refined_tracker(spec, "", self.settings, shard) as tracker:
+        with open_batch_tracker(spec, "", self.settings, shard) as tracker:
             send(Ready())
             while True:
                 opened: dict[str, OpenedRow] = {}
@@ -84,8 +90,7 @@ class BatchJob:
                             send(Moved(next(iter(opened)), frames_before + frames))
                     elif isinstance(event, Failed):
                         opened.pop(event.name, None)
-                        is_final = isinstance(event.error, _FINAL)
-                        send(NotDone(event.name, reason_of(event), trace_of(event), is_final))
+                        send(NotDone.of(event, is_final=isinstance(event.error, _FINAL)))
                     else:
                         send(Done(event.name, _result(event, opened.pop(event.name))))
                 frames_before += frames

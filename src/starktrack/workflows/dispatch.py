@@ -8,9 +8,11 @@ found, and only this one uses up its tries.
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from traceback import format_exception
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from starktrack.errors import StarktrackError
+from starktrack.tracking.batch_runner import Failed
 
 POLL_SECONDS = 0.5
 """How long to wait for an event."""
@@ -60,6 +62,16 @@ class NotDone:
     reason: str
     trace: str
     is_final: bool = False
+
+    @classmethod
+    def of(cls, failed: Failed, *, is_final: bool = False) -> "NotDone":
+        """Return the event for a clip that failed; an error of this package is its own reason, another has its type."""
+        text = " ".join(str(failed.error).split())
+        if not isinstance(failed.error, StarktrackError):
+            text = f"frame {failed.frame}: {type(failed.error).__name__}: {text}"
+        elif failed.frame:
+            text = f"frame {failed.frame}: {text}"
+        return cls(failed.name, text, "".join(format_exception(failed.error)), is_final)
 
 
 @dataclass(frozen=True)

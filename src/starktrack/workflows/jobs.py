@@ -1,29 +1,28 @@
 """The resumable job: items that are tracked once each, divided among processes, with results written item by item. A
 data set's evaluation and a VOT experiment are jobs. A job defines its items, how one is loaded, how its result is
 written, and whether it is finished.
+
+This scheduler stands beside `workflows.dispatch` because the processes of a `torchrun` have no common parent that could
+hand out items: each takes its shard by its rank, and they meet only in the folder of results. So an item stays with its
+process, and what a dead process leaves is done by the next run.
 """
 
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from starktrack.data.formats.result_folder import ResultFolder
-from starktrack.errors import StarktrackError
 from starktrack.files import discard_leftovers
 from starktrack.tracking.batch_runner import BatchProgress, Failed, Finished, Task, run_batch
-from starktrack.tracking.batch_tracker import BatchTracker
-from starktrack.tracking.refined_batch_tracker import OutlineBatchTracker, RefinedBatchTracker
 from starktrack.tracking.sharding import Shard, local_shards
-from starktrack.workflows.dispatch import POLL_SECONDS, Lost
+from starktrack.workflows.dispatch import POLL_SECONDS, Done, Lost, NotDone
 from starktrack.workflows.launch import is_first, is_launched, meet
 from starktrack.workflows.local_workers import run_shards
-from starktrack.workflows.trackers import RunSettings, TrackerSpec, open_batch_tracker, open_refiner
+from starktrack.workflows.trackers import RunSettings, TrackerSpec, open_batch_tracker
 
 
 @runtime_checkable
@@ -72,24 +71,11 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True)
-class ItemDone:
-    """An item is finished and written."""
-
-    name: str
-    frames: int
-
-
-@dataclass(frozen=True)
-class ItemFailed:
-    """An item failed: the reason in one line."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class JobProgress:
     """Progress of this process and its workers in a job.
+
+    It differs from `batch.BatchStatus`: a process sees only its own shards, in which sequences of known length progress
+    by fractions, one tracker after the other. The driver of a batch knows every row, worker and failure.
 
     Attributes:
         title: Name of the tracker.
@@ -157,8 +143,8 @@ def run_jobs(jobs: Sequence[Job], on_progress: OnProgress | None = None) -> Jobs
     return JobsOutcome(tuple(problems), is_first(), has_failed)
 
 
-def run_shard(job: Job, shard: Shard) -> Iterator[ItemDone | ItemFailed | BatchProgress]:
-    """Do the unfinished items of a shard in this process, write results, and yield events."""
+def run_shard(job: Job, shard: Shard) -> Iterator[Done | NotDone | BatchProgress]:
+    """Do the unfinished items of a shard in this process, write results, and yield events; `Done` has the frames."""
     left = [item for item in shard.of(job.items) if not job.is_finished(item)]
     if not left:
         return
@@ -167,7 +153,7 @@ def run_shard(job: Job, shard: Shard) -> Iterator[ItemDone | ItemFailed | BatchP
         # Checked again, since another process may have finished it meanwhile.
         tasks = (task for task in group if not job.is_finished(task.name))
         now = before
-        with open_refined_tracker(
+        with open_batch_tracker(
             job.tracker, benchmark, job.settings, shard, keeps_outlines=job.keeps_outlines
         ) as tracker:
             for event in run_batch(tracker, tasks):
@@ -175,38 +161,13 @@ def run_shard(job: Job, shard: Shard) -> Iterator[ItemDone | ItemFailed | BatchP
                     now = BatchProgress(before.clips + event.clips, before.frames + event.frames)
                     yield now
                 elif isinstance(event, Failed):
-                    ResultFolder(job.folder).write_failure(event.name, trace_of(event))
-                    yield ItemFailed(event.name, reason_of(event))
+                    not_done = NotDone.of(event)
+                    ResultFolder(job.folder).write_failure(event.name, not_done.trace)
+                    yield not_done
                 else:
                     job.write(event)
-                    yield ItemDone(event.name, len(event.frame_seconds))
+                    yield Done(event.name, len(event.frame_seconds))
         before = now
-
-
-@contextmanager
-def open_refined_tracker(
-    spec: TrackerSpec, benchmark: str, settings: RunSettings, shard: Shard, *, keeps_outlines: bool = False
-) -> Iterator[BatchTracker]:
-    """Give what tracks, with the refiner of the spec behind it, and end what it started."""
-    with open_batch_tracker(spec, benchmark, settings, shard) as tracker:
-        if not spec.refine:
-            yield tracker
-            return
-        kind = OutlineBatchTracker if keeps_outlines else RefinedBatchTracker
-        yield kind(tracker, open_refiner(spec, settings, shard))
-
-
-def reason_of(failed: Failed) -> str:
-    """Return why a clip failed, in one line: an error of this package as it is, another with its type."""
-    text = " ".join(str(failed.error).split())
-    if not isinstance(failed.error, StarktrackError):
-        return f"frame {failed.frame}: {type(failed.error).__name__}: {text}"
-    return f"frame {failed.frame}: {text}" if failed.frame else text
-
-
-def trace_of(failed: Failed) -> str:
-    """Return where a clip failed, for whoever looks into it."""
-    return "".join(traceback.format_exception(failed.error))
 
 
 def _items_here(job: Job) -> list[str]:
@@ -228,9 +189,9 @@ def _run(job: Job, on_progress: OnProgress) -> list[str]:
             items = sum((each.clips for each in latest.values()), 0.0)
             frames = sum(each.frames for each in latest.values())
             on_progress(JobProgress(name, left, len(here) - left, items, frames))
-        elif isinstance(event, ItemFailed):
+        elif isinstance(event, NotDone):
             problems.append(
-                f"{name} on {event.name}, {event.reason}; all of it: {job.folder}/failed/{event.name}.txt"
+                f"{name} on {event.id}, {event.reason}; all of it: {job.folder}/failed/{event.id}.txt"
             )
         elif isinstance(event, Lost):
             lost = [item for item in shard.of(job.items) if not job.is_finished(item)]

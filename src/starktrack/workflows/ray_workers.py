@@ -19,8 +19,8 @@ from starktrack.errors import ConfigError, MissingExtraError, StarktrackError
 from starktrack.workflows.dispatch import Event, Lost, Message
 from starktrack.workflows.local_workers import Serve
 
-POLL_SECONDS = 2.0
-"""How long a worker keeps a question for events open."""
+ANSWER_SECONDS = 2.0
+"""How long an actor keeps a question for events open."""
 
 COUNT_SECONDS = 5.0
 """How often the cluster is asked how large it is."""
@@ -85,7 +85,7 @@ class RayWorkers:
             if number not in self._actors:
                 actor = self._actor_class.remote(self._serve, number)
                 self._actors[number] = actor
-                self._polls[actor.poll.remote(POLL_SECONDS)] = number
+                self._polls[actor.poll.remote(ANSWER_SECONDS)] = number
 
     def send(self, worker: int, messages: Sequence[Message]) -> None:
         """Send to an actor; one that died meanwhile is found by `receive`."""
@@ -112,7 +112,7 @@ class RayWorkers:
             if any(isinstance(event, Lost) for event in found):
                 self._ray.kill(self._actors.pop(number))
             else:
-                self._polls[self._actors[number].poll.remote(POLL_SECONDS)] = number
+                self._polls[self._actors[number].poll.remote(ANSWER_SECONDS)] = number
         return events
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from starktrack.tracking.opencv import OpenCvFactory, opencv_version, require_na
 from starktrack.tracking.opencv_worker import CLASSES
 from starktrack.tracking.plugin import load_factory
 from starktrack.tracking.protocol import Refiner
+from starktrack.tracking.refined_batch_tracker import OutlineBatchTracker, RefinedBatchTracker
 from starktrack.tracking.sharding import Shard, threads_each
 
 BATCH_ON_CPU, BATCH_ON_GPU = 8, 16
@@ -120,27 +121,24 @@ def check_overrides(settings: RunSettings, trackers: Sequence[TrackerSpec]) -> N
 
 @contextmanager
 def open_batch_tracker(
-    spec: TrackerSpec, benchmark: str, settings: RunSettings, shard: Shard
+    spec: TrackerSpec, benchmark: str, settings: RunSettings, shard: Shard, *, keeps_outlines: bool = False
 ) -> Iterator[BatchTracker]:
-    """Yield the tracker, and end its processes afterwards."""
-    if spec.weights is not None:
-        yield _network_tracker(spec.weights, benchmark, settings, shard)
-        return
-    factory = load_factory(spec.plugin, nanotrack=settings.nanotrack, opencv_python=settings.opencv_python)
-    try:
-        yield PluginAdapter(factory)
-    finally:
-        if isinstance(factory, OpenCvFactory):
-            factory.close()
-
-
-def open_refiner(spec: TrackerSpec, settings: RunSettings, shard: Shard) -> Refiner:
-    """Return the refiner behind a spec that has one; errors as `starktrack.load`."""
-    file = weights_file(spec.refine, "refiner", settings.device)
-    if file.suffix == ".onnx":
-        engine = "openvino" if settings.engine == "openvino" else "onnx"
-        return load_refiner(file, device=settings.device, engine=engine, threads=settings.own_threads)
-    return load_refiner(file, device=_torch_device(settings, shard))
+    """Give what tracks, with the refiner of the spec behind it, and end its processes afterwards."""
+    with ExitStack() as stack:
+        tracker: BatchTracker
+        if spec.weights is not None:
+            tracker = _network_tracker(spec.weights, benchmark, settings, shard)
+        else:
+            factory = load_factory(
+                spec.plugin, nanotrack=settings.nanotrack, opencv_python=settings.opencv_python
+            )
+            if isinstance(factory, OpenCvFactory):
+                stack.callback(factory.close)
+            tracker = PluginAdapter(factory)
+        if spec.refine:
+            kind = OutlineBatchTracker if keeps_outlines else RefinedBatchTracker
+            tracker = kind(tracker, _refiner(spec, settings, shard))
+        yield tracker
 
 
 def resolve_config(weights: Path, benchmark: str, overrides: Sequence[str]) -> Config:
@@ -225,6 +223,14 @@ def _network_tracker(weights: Path, benchmark: str, settings: RunSettings, shard
     config = for_benchmark(engine.config, benchmark, overrides=settings.overrides)
     batch = settings.batch or (BATCH_ON_GPU if device.startswith("cuda") else BATCH_ON_CPU)
     return NetworkTracker(engine, batch, config.tracking)
+
+
+def _refiner(spec: TrackerSpec, settings: RunSettings, shard: Shard) -> Refiner:
+    file = weights_file(spec.refine, "refiner", settings.device)
+    if file.suffix == ".onnx":
+        engine = "openvino" if settings.engine == "openvino" else "onnx"
+        return load_refiner(file, device=settings.device, engine=engine, threads=settings.own_threads)
+    return load_refiner(file, device=_torch_device(settings, shard))
 
 
 def _torch_device(settings: RunSettings, shard: Shard) -> str:
