@@ -176,6 +176,9 @@ def load_refiner(
 ) -> Refiner:
     """Return the network that refines a tracker's boxes, to be shared by several trackers.
 
+    It differs from `load_engine` because it serves a tracker: the engine asked for is the tracker's, so a refiner whose
+    file does not fit it runs on another one, where `load_engine` refuses; and its precision is that of its file.
+
     Args:
         weights: A refiner's checkpoint or exported network, or the name of one that comes with the package.
         device: As `load`.

@@ -8,7 +8,7 @@ units are stated once, in docs/conventions.md.
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 Image: TypeAlias = UInt8[np.ndarray, "_height _width 3"]
 SquareImage: TypeAlias = UInt8[np.ndarray, "side side 3"]
@@ -16,6 +16,5 @@ PaddingMask: TypeAlias = Bool[np.ndarray, "side side"]
 Box: TypeAlias = Float[np.ndarray, "4"]
 Boxes: TypeAlias = Float[np.ndarray, "num_boxes 4"]
 Scores: TypeAlias = Float[np.ndarray, " num_boxes"]
-Indices: TypeAlias = Int[np.ndarray, " num_boxes"]
 AnyBoxes: TypeAlias = Float[Any, "*batch 4"]
 AnyValues: TypeAlias = Float[Any, "*batch"]

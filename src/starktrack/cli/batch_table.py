@@ -2,11 +2,10 @@
 
 import sys
 import time
-from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from starktrack.cli.progress import PLAIN_INTERVAL_SECONDS
+from starktrack.cli.progress import PLAIN_INTERVAL_SECONDS, time_left
 
 if TYPE_CHECKING:
     from starktrack.workflows.batch import BatchStatus
@@ -72,11 +71,7 @@ class BatchTable:
             sys.stderr.write(f"{self._title}: {self._line(status)}\n")
 
     def _line(self, status: "BatchStatus") -> str:
-        ended = status.done + status.failed
-        left = "?"
-        if ended:
-            elapsed = time.monotonic() - self._start
-            left = str(timedelta(seconds=round(elapsed * (status.total - ended) / ended)))
+        left = time_left(time.monotonic() - self._start, status.done + status.failed, status.total)
         before = f" ({status.finished_before} before)" if status.finished_before else ""
         return f"{status.done} of {status.total} videos{before}, {status.failed} failed, {self.speed}, {left} left"
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL_SECONDS = 10.0
 
 
+def time_left(elapsed: float, done: float, total: int) -> str:
+    """Return how long the rest takes at the rate so far, in words."""
+    return str(timedelta(seconds=round(elapsed * max(0.0, total / done - 1)))) if done else "?"
+
+
 class Progress:
     """Counts frames or another unit, and shows the count.
 
@@ -103,9 +108,7 @@ class JobsProgress:
                 _display(progress.title, progress.total, prefix=f"{progress.title}: ")
             )
         elapsed = time.monotonic() - self._start
-        rate, left = progress.frames / max(elapsed, 1e-9), "?"
-        if progress.items:
-            left = str(timedelta(seconds=round(elapsed * max(0.0, progress.total / progress.items - 1))))
+        rate, left = progress.frames / max(elapsed, 1e-9), time_left(elapsed, progress.items, progress.total)
         done = f"{progress.items:.1f} of {progress.total} sequences"
         self._show(progress.items, f"{done}, {rate:.1f} frames/s, {left} left")
 

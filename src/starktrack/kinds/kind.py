@@ -46,7 +46,8 @@ class Graph:
 class Kind(ABC):
     """A kind of network. It has no state: the settings, the network and its tensors come as arguments.
 
-    Methods whose signatures name tensors import PyTorch when they are called; the others need none.
+    Methods whose signatures name tensors import PyTorch when they are called; the others need none. Every kind writes
+    its signatures out again with types of its own, so that checkers hold it to this class.
 
     Attributes:
         model: The kind's settings.

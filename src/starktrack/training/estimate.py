@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from starktrack.data.samples.batch import Batch
 from starktrack.training.job import Job
-from starktrack.training.resolution import at_resolution
 from starktrack.training.step import Trainer
 
 MAX_STEPS = 5
@@ -43,14 +42,7 @@ class Estimate:
 def estimate_stage(job: Job, network: nn.Module, stage_name: str) -> Estimate:
     """Return the memory and time of a stage; the network's weights change."""
     stage = job.recipe.stages[stage_name]
-    trainer = Trainer(
-        at_resolution(network, job.recipe, stage),
-        job.recipe,
-        stage,
-        device=job.device,
-        processes=job.processes,
-        teacher=job.teacher,
-    )
+    trainer = Trainer.of(job, network, stage)
     loader = replace(stage.data.loader, num_workers=0)
     batches = job.open_batches(replace(stage, data=replace(stage.data, loader=loader)))
     next(batches(0, 0))  # opens files, so it is not timed

@@ -28,7 +28,6 @@ from starktrack.training.job import Job
 from starktrack.training.metrics_log import MetricsLog, Stopwatch
 from starktrack.training.optim import learning_rate_factor, set_learning_rate, update_average
 from starktrack.training.pictures import draw_batch, first_samples, write_picture
-from starktrack.training.resolution import at_resolution
 from starktrack.training.resume import checkpoint_to_go_on_from
 from starktrack.training.state import (
     LoopState,
@@ -95,14 +94,7 @@ def train(job: Job, network: nn.Module, *, resume: bool = False) -> int:
                 progress.validation_due and progress.stage == name
             )
             if is_open and not stop.agreed:
-                trainer = Trainer(
-                    at_resolution(network, job.recipe, stage),
-                    job.recipe,
-                    stage,
-                    device=job.device,
-                    processes=job.processes,
-                    teacher=job.teacher,
-                )
+                trainer = Trainer.of(job, network, stage)
                 _run_stage(Run(job, metrics_log, stop), enter_stage(trainer, progress, name, saved), start)
     if job.processes.is_first and not stop.agreed:
         save_weights(

@@ -21,8 +21,10 @@ from starktrack.training.distributed import (
     replicate,
     without_exchange,
 )
+from starktrack.training.job import Job
 from starktrack.training.losses import LossTerms
 from starktrack.training.optim import build_optimiser
+from starktrack.training.resolution import at_resolution
 from starktrack.training.trainable import prepare
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -66,6 +68,18 @@ class Trainer:
         self._replica = replicate(network, processes)
         trained = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
         self._statistics = [m.get_buffer(name) for m in trained for name in ("running_mean", "running_var")]
+
+    @classmethod
+    def of(cls, job: Job, network: nn.Module, stage: StageConfig) -> "Trainer":
+        """Return the trainer of a stage of a run, at that stage's resolution."""
+        return cls(
+            at_resolution(network, job.recipe, stage),
+            job.recipe,
+            stage,
+            device=job.device,
+            processes=job.processes,
+            teacher=job.teacher,
+        )
 
     def step(self, micro_batches: Sequence[Batch], seeds: Iterable[int]) -> StepResult:
         """Take one optimiser step on this process's micro-batches, each with its own seed.

@@ -29,7 +29,7 @@ from starktrack.data.video_sequence import BenchmarkInfo, FrameSource, VideoSequ
 from starktrack.errors import DatasetError
 
 NUM_TRAIN = 9335
-NUM_VAL = NUM_TEST = 180
+NUM_VAL = 180
 
 _SEQUENCE = re.compile(r"GOT-10k_(Train|Val|Test)_\d{6}")
 _GROUND_TRUTH = "groundtruth.txt"
