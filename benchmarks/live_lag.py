@@ -7,16 +7,18 @@ A thread sends MPEG-TS over TCP at the pace of a camera, and notes when each fra
 """
 
 import argparse
-import io
 import socket
+import sys
 import threading
 import time
-from fractions import Fraction
+from pathlib import Path
 
-import av
 import numpy as np
 
 import starktrack
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.data.video.live_servers import pictures, transport_stream
 
 SIZE_HW = (240, 320)
 SOCKET_BYTES = 65_536
@@ -31,7 +33,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=25)
     parser.add_argument("--busy", type=float, default=0.08)
     options = parser.parse_args()
-    pieces = transport_stream(options.seconds * options.rate, options.rate)
+    images = pictures(options.seconds * options.rate, size_hw=SIZE_HW, grain=8)
+    pieces = transport_stream(images, frame_rate=options.rate, g=str(options.rate))
     for latest in (False, True):
         frames, ages, dropped = run(pieces, options.rate, options.busy, latest=latest)
         marks = [next((age for at, age in zip(frames, ages, strict=True) if at >= share * len(pieces) - 1), ages[-1])
@@ -41,29 +44,6 @@ def main() -> None:
             f"latest {latest}: {len(frames)} of {len(pieces)} frames tracked, {dropped} dropped; age of a frame after "
             f"a quarter, a half, three quarters, at the end: {shown} s; median {np.median(ages):.2f} s"
         )
-
-
-def transport_stream(count: int, rate: int) -> list[bytes]:
-    """Return MPEG-TS of moving noise as pieces of bytes, one a frame."""
-    noise = np.random.default_rng(0).integers(0, 256, (SIZE_HW[0] // 8, SIZE_HW[1] // 8, 3), np.uint8)
-    noise = noise.repeat(8, 0).repeat(8, 1)
-    out, pieces = io.BytesIO(), []
-    with av.open(out, "w", format="mpegts", options={"flush_packets": "1"}) as container:
-        options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(rate)}
-        stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.height, stream.width = SIZE_HW
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = Fraction(1, rate)
-        for index in range(count):
-            frame = av.VideoFrame.from_ndarray(np.roll(noise, 2 * index, axis=1), format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, rate)
-            container.mux(stream.encode(frame))
-            pieces.append(out.getvalue())
-            out.seek(0)
-            out.truncate()
-        container.mux(stream.encode(None))
-    pieces[-1] += out.getvalue()
-    return pieces
 
 
 def run(pieces: list[bytes], rate: int, busy: float, *, latest: bool) -> tuple[list[int], list[float], int]:

@@ -1,38 +1,22 @@
 """Networks small enough to be exported in seconds, whose boxes have an area and depend on what they see."""
 
+from dataclasses import replace
+
 import torch
 from tests.data.samples.test_outline import MODEL
+from tests.training.tiny import tiny_config
 
-from starktrack.config.schema import (
-    BackboneConfig,
-    BoxHeadConfig,
-    Config,
-    CropConfig,
-    ModelConfig,
-    TransformerConfig,
-)
+from starktrack.config.schema import BackboneConfig, Config, CropConfig
 from starktrack.models.build import build_network
 from starktrack.models.refine import build_refiner
 
-TRACKER = Config(
-    name="tiny",
-    model=ModelConfig(
-        backbone=BackboneConfig(name="test_efficientnet", padding="same"),
-        transformer=TransformerConfig(
-            width=32,
-            num_heads=4,
-            ffn_width=64,
-            num_encoder_layers=1,
-            num_decoder_layers=1,
-            encoder_queries="search",
-        ),
-        box_head=BoxHeadConfig(width=32, cell_offset=0.5),
-        search=CropConfig(side=96, factor=4.0),
-        template=CropConfig(side=64, factor=2.0),
-        num_templates=2,
-        score_head=True,
-        geometry="exact",
-    ),
+TRACKER = tiny_config(
+    backbone=BackboneConfig(name="test_efficientnet", padding="same"),
+    transformer=replace(tiny_config().model.transformer, encoder_queries="search"),
+    search=CropConfig(side=96, factor=4.0),
+    template=CropConfig(side=64, factor=2.0),
+    num_templates=2,
+    score_head=True,
 )
 REFINER = Config(name="small", model=MODEL)
 

@@ -38,36 +38,11 @@ class Payload:
         return os.system, ("touch canary",)
 
 
-def tiny_config():  # noqa: ANN201 - imported late, for PyTorch is heavy
-    """Return the configuration of a network that runs in milliseconds."""
-    from starktrack.config.schema import (
-        BackboneConfig,
-        BoxHeadConfig,
-        Config,
-        CropConfig,
-        ModelConfig,
-        TransformerConfig,
-    )
-
-    return Config(
-        name="tiny",
-        model=ModelConfig(
-            backbone=BackboneConfig(name="test_efficientnet"),
-            transformer=TransformerConfig(
-                width=16, num_heads=2, ffn_width=16, num_encoder_layers=1, num_decoder_layers=1
-            ),
-            box_head=BoxHeadConfig(width=16, cell_offset=0.5),
-            search=CropConfig(side=64, factor=4.0),
-            template=CropConfig(side=32, factor=2.0),
-            geometry="exact",
-        ),
-    )
-
-
 def checkpoints() -> dict[str, Files]:
     """Return checkpoints of every form: two pickled ones, ours, a run's, exported; honest and hostile."""
     import safetensors.torch
     import torch
+    from tests.training.tiny import tiny_config
 
     from starktrack.config.metadata import to_metadata
     from starktrack.engines.export import export_onnx

@@ -41,7 +41,7 @@ def test_the_check_sees_that_two_networks_differ(exported, other_network, config
         ({"probability_difference": np.nan}, False),
     ],
 )
-def test_networks_are_the_same_by_overlap_and_by_score(change, holds):
+def test_networks_are_the_same_by_overlap_and_by_probability(change, holds):
     good = Parity(overlap=0.9995, corner_difference=1e-4, probability_difference=1e-4, num_crops=1)
     assert dataclasses.replace(good, **change).holds is holds
 

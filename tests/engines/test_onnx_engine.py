@@ -56,20 +56,24 @@ def test_several_targets_with_updated_templates_are_followed_as_by_torch(engine,
     assert np.abs(ours[..., 4] - theirs[..., 4]).max() <= 1e-4
 
 
+def assert_alone_as_together(engine, images, boxes):
+    """Check that targets get the same answers alone and as a batch."""
+    together = BoxQueries(images, np.arange(len(images)), boxes)
+    templates = [[template] * 2 for template in engine.embed(together)]
+    all_at_once = engine.predict(together, templates)
+    assert len(all_at_once.boxes_cxcywh) == len(images)
+    for index, image in enumerate(images):
+        alone = BoxQueries([image], np.zeros(1, np.int64), boxes[index : index + 1])
+        prediction = engine.predict(alone, [engine.embed(alone) * 2])
+        assert np.abs(prediction.boxes_cxcywh[0] - all_at_once.boxes_cxcywh[index]).max() <= 1e-5
+        assert np.abs(prediction.scores[0] - all_at_once.scores[index]) <= 1e-5
+
+
 def test_answers_do_not_depend_on_how_targets_are_grouped(engine, clip):
     images = [frame.image for frame in clip[:3]]
     boxes = np.stack([frame.box_xywh for frame in clip[:3]])
     boxes[2, :2] = -30
-    together = BoxQueries(images, np.arange(3), boxes)
-    templates = [[template] * 2 for template in engine.embed(together)]
-    all_at_once = engine.predict(together, templates)
-    assert len(all_at_once.boxes_cxcywh) == 3
-    for index in range(3):
-        alone = BoxQueries([images[index]], np.zeros(1, np.int64), boxes[index : index + 1])
-        own = [engine.embed(alone) * 2]
-        prediction = engine.predict(alone, own)
-        assert np.abs(prediction.boxes_cxcywh[0] - all_at_once.boxes_cxcywh[index]).max() <= 1e-5
-        assert np.abs(prediction.scores[0] - all_at_once.scores[index]) <= 1e-5
+    assert_alone_as_together(engine, images, boxes)
 
 
 def test_a_missing_file_is_named(tmp_path):

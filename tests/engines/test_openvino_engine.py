@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.engines.test_onnx_engine import assert_alone_as_together
 
 import starktrack
 from starktrack.api import load_engine, load_refiner
@@ -79,15 +80,7 @@ def test_answers_do_not_depend_on_how_targets_are_grouped(engine):
     clip = list(synthetic_clip(3, seed=3))
     images, boxes = [frame.image for frame in clip], np.stack([frame.box_xywh for frame in clip])
     boxes[2, :2] = -30
-    together = BoxQueries(images, np.arange(3), boxes)
-    templates = [[template] * 2 for template in engine.embed(together)]
-    all_at_once = engine.predict(together, templates)
-    assert len(all_at_once.boxes_cxcywh) == 3
-    for index in range(3):
-        alone = BoxQueries([images[index]], np.zeros(1, np.int64), boxes[index : index + 1])
-        prediction = engine.predict(alone, [engine.embed(alone) * 2])
-        assert np.abs(prediction.boxes_cxcywh[0] - all_at_once.boxes_cxcywh[index]).max() <= 1e-5
-        assert np.abs(prediction.scores[0] - all_at_once.scores[index]) <= 1e-5
+    assert_alone_as_together(engine, images, boxes)
 
 
 def test_three_models_serve_every_number_of_targets(monkeypatch):

@@ -11,21 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.models.test_pickled import ZIP_AND_LEGACY, assert_one_line, save
 
 from starktrack.errors import CheckpointError, UnsafeCheckpointError
 from starktrack.models.pickled import MAX_PICKLE_BYTES, read_pickled
-
-ZIP_AND_LEGACY = pytest.mark.parametrize("zip_form", [True, False], ids=["zip", "legacy"])
-
-
-def save(value, path, zip_form=True, **options):
-    torch.save(value, path, _use_new_zipfile_serialization=zip_form, **options)
-    return path
-
-
-def assert_one_line(refusal):
-    assert "\n" not in str(refusal.value)
-    assert len(str(refusal.value)) < 600
 
 
 def zip_of(pickle_bytes, path, storages=(), compression=zipfile.ZIP_STORED):

@@ -19,20 +19,20 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")
 
 
-def pictures(count, *, size_hw=(48, 64), seed=0):
+def pictures(count, *, size_hw=(48, 64), grain=4, seed=0):
     """Return pictures of noise that moves by two pixels a frame."""
     height, width = size_hw
-    noise = np.random.default_rng(seed).integers(0, 256, (height // 4, width // 4, 3), np.uint8)
-    noise = noise.repeat(4, 0).repeat(4, 1)
+    noise = np.random.default_rng(seed).integers(0, 256, (height // grain, width // grain, 3), np.uint8)
+    noise = noise.repeat(grain, 0).repeat(grain, 1)
     return [np.roll(noise, 2 * index, axis=1) for index in range(count)]
 
 
-def transport_stream(images, *, first_frame=0, frame_rate=FRAME_RATE):
-    """Return MPEG-TS as pieces of bytes, one a frame; every tenth frame is a key frame."""
+def transport_stream(images, *, first_frame=0, frame_rate=FRAME_RATE, **codec):
+    """Return MPEG-TS as pieces of bytes, one a frame, by default with a key frame in ten; `codec` is for libx264."""
     out = io.BytesIO()
     pieces = []
     with av.open(out, "w", format="mpegts", options={"flush_packets": "1"}) as container:
-        options = {"preset": "ultrafast", "tune": "zerolatency", "g": "10", "qp": "20"}
+        options = {"preset": "ultrafast", "tune": "zerolatency", **(codec or {"g": "10", "qp": "20"})}
         stream = container.add_stream("libx264", rate=frame_rate, options=options)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
