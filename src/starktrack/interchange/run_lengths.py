@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from starktrack.data.formats.regions import mask_of_runs, run_lengths
+from starktrack.data.sources.coco_masks import unpack_runs
 from starktrack.interchange.tracks import Mask
 from starktrack.interchange.values import Value
 
@@ -57,23 +58,10 @@ def unpacked(counts: Value) -> list[int]:
     Raises:
         AnnotationError: A letter that none of them may be, or a text that is cut off.
     """
-    runs: list[int] = []
-    number = shift = 0
-    for letter in counts.text():
-        group = ord(letter) - 48
-        if not 0 <= group < 64 or shift > 40:
-            raise counts.wrong("be run lengths packed in text")
-        number |= (group & 31) << shift
-        shift += 5
-        if group & 32:
-            continue
-        if group & 16:
-            number -= 1 << shift
-        runs.append(number + runs[-2] if len(runs) > 2 else number)
-        number = shift = 0
-    if shift or not runs or min(runs) < 0:
-        raise counts.wrong("be run lengths packed in text, whole ones")
-    return runs
+    try:
+        return unpack_runs(counts.text())
+    except ValueError as error:
+        raise counts.wrong("be run lengths packed in text, whole ones") from error
 
 
 def filled(polygons_xy: list[list[tuple[float, float]]]) -> Mask | None:

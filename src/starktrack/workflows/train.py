@@ -1,6 +1,7 @@
 """Training: from a recipe and data to weights; the same call resumes after any interruption."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,26 +102,22 @@ def train(
         >>> starktrack.load(weights=run.weights, device="cpu").engine.config.name
         'stark_mobile'
     """
-    plan = override(read_recipe(str(recipe)), list(overrides))
-    from starktrack.api import require_torch
+    with _opened_job(recipe, overrides, data, out, device, on_record, on_index) as (job, _):
+        from starktrack.training.checkpoint import snapshot_paths
+        from starktrack.training.loop import train as run
 
-    require_torch("training")
-    from starktrack.training.checkpoint import snapshot_paths
-    from starktrack.training.distributed import joined, processes_of_environment
-    from starktrack.training.loop import train as run
-
-    processes = processes_of_environment()
-    where = _device_of(device, processes)
-    with joined(processes, where):
-        job, _ = _job(plan, Path(data), Path(out), where, processes, on_record, on_index)
         has_begun = bool(snapshot_paths(job.checkpoints))
         if has_begun and not resume:
             raise ConfigError(f"--out must be a new folder, {out} holds a run; add --resume, or give another")
         start = None if weights is None else Path(weights)
         # A checkpoint fills the whole network, so a resumed run neither needs nor downloads initial weights.
-        network = _network(plan, where) if has_begun else _starting_network(plan, where, start)
+        network = (
+            _network(job.recipe, job.device)
+            if has_begun
+            else _starting_network(job.recipe, job.device, start)
+        )
         stopped = run(job, network, resume=resume)
-    return TrainingRun(job.weights, job.checkpoints, stopped, processes.is_first)
+    return TrainingRun(job.weights, job.checkpoints, stopped, job.processes.is_first)
 
 
 def plan_training(
@@ -133,17 +130,8 @@ def plan_training(
     on_index: OnIndex | None = None,
 ) -> TrainingPlan:
     """Return the plan of a run, with memory and time from a step of each stage; arguments as `train`."""
-    plan = override(read_recipe(str(recipe)), list(overrides))
-    from starktrack.api import require_torch
-
-    require_torch("training")
-    from starktrack.training.distributed import joined, processes_of_environment
-
-    processes = processes_of_environment()
-    where = _device_of(device, processes)
-    with joined(processes, where):
-        job, collections = _job(plan, Path(data), Path(out), where, processes, None, on_index)
-        return plan_job(job, _network(plan, where), collections)
+    with _opened_job(recipe, overrides, data, out, device, None, on_index) as (job, collections):
+        return plan_job(job, _network(job.recipe, job.device), collections)
 
 
 def plan_job(
@@ -162,35 +150,45 @@ def plan_job(
     )
 
 
-def _job(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    device: "torch.device",
-    processes: "Processes",
+@contextmanager
+def _opened_job(
+    recipe: str | Path,
+    overrides: Sequence[str],
+    data: str | Path,
+    out: str | Path,
+    device: str,
     on_record: "Callable[[Record], None] | None",
     on_index: OnIndex | None,
-) -> "tuple[Job, Mapping[str, SequenceCollection]]":
+) -> "Iterator[tuple[Job, Mapping[str, SequenceCollection]]]":
+    """Give the job of a recipe and its data sets, while this process is one of its `torchrun`."""
+    plan = override(read_recipe(str(recipe)), list(overrides))
+    from starktrack.api import require_torch
+
+    require_torch("training")
     from starktrack.training.batch_source import loader_batches
     from starktrack.training.datasets import mix
     from starktrack.training.distill import load_teacher
+    from starktrack.training.distributed import joined, processes_of_environment
     from starktrack.training.job import Job
 
-    collections = _open(recipe.datasets, data, recipe.run.seed, processes, on_index)
-    validate = _validation(recipe, data, device, processes, on_index)
-    mixture = mix(recipe.datasets, collections)
-    teacher = recipe.distillation.teacher
-    job = Job(
-        recipe,
-        out,
-        device,
-        lambda stage: loader_batches(mixture, recipe, stage, device=device, processes=processes),
-        processes,
-        validate,
-        load_teacher(Path(teacher), recipe.config.model).to(device) if teacher else None,
-        on_record if processes.is_first else None,
-    )
-    return job, collections
+    processes = processes_of_environment()
+    where = _device_of(device, processes)
+    with joined(processes, where):
+        collections = _open(plan.datasets, Path(data), plan.run.seed, processes, on_index)
+        validate = _validation(plan, Path(data), where, processes, on_index)
+        mixture = mix(plan.datasets, collections)
+        teacher = plan.distillation.teacher
+        job = Job(
+            plan,
+            Path(out),
+            where,
+            lambda stage: loader_batches(mixture, plan, stage, device=where, processes=processes),
+            processes,
+            validate,
+            load_teacher(Path(teacher), plan.config.model).to(where) if teacher else None,
+            on_record if processes.is_first else None,
+        )
+        yield job, collections
 
 
 def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":

@@ -123,9 +123,11 @@ def test_runs_of_pixels_become_a_mask(build, counts):
 
 def test_packed_runs_by_hand():
     # 35 = 3 + 32: low five bits 3 and a bit for more, then 1; the fourth is the difference to the second.
-    assert unpack_runs("52203").tolist() == [5, 2, 2, 2, 5]
-    assert unpack_runs("S11T3Wo0oL").tolist() == [35, 1, 100, 1000, 3]
-    assert unpack_runs("").tolist() == []
+    assert unpack_runs("52203") == [5, 2, 2, 2, 5]
+    assert unpack_runs("S11T3Wo0oL") == [35, 1, 100, 1000, 3]
+    for text in ("", "é", "5P", "0O"):
+        with pytest.raises(ValueError, match="runs must be packed"):
+            unpack_runs(text)
 
 
 def test_a_mask_of_runs_goes_down_columns():

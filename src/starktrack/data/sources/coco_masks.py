@@ -91,7 +91,7 @@ def runs_of(segmentation: Any, size_hw: tuple[int, int]) -> Int[np.ndarray, " nu
     if not isinstance(segmentation, dict):
         return np.zeros(0, np.int64)
     counts = segmentation["counts"]
-    runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.int64)
+    runs = np.array(unpack_runs(counts) if isinstance(counts, str) else counts, np.int64)
     if tuple(segmentation["size"]) != size_hw or runs.sum() != size_hw[0] * size_hw[1] or (runs < 0).any():
         raise ValueError(
             f"runs must fill the picture of {size_hw[1]} x {size_hw[0]}, got {runs.sum()} pixels of a mask of "
@@ -100,17 +100,22 @@ def runs_of(segmentation: Any, size_hw: tuple[int, int]) -> Int[np.ndarray, " nu
     return runs
 
 
-def unpack_runs(text: str) -> Int[np.ndarray, " num_runs"]:
+def unpack_runs(text: str) -> list[int]:
     """Return the runs that are packed into text.
 
+    Raises:
+        ValueError: A letter that none of them may be, or a text that is cut off.
+
     Example:
-        >>> unpack_runs("52203").tolist()
+        >>> unpack_runs("52203")
         [5, 2, 2, 2, 5]
     """
     runs: list[int] = []
     value = shift = 0
     for letter in text:
         bits = ord(letter) - 48
+        if not 0 <= bits < 64 or shift > 40:
+            raise ValueError(f"runs must be packed in letters from 0 to o, got {letter!r}")
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:
@@ -119,4 +124,6 @@ def unpack_runs(text: str) -> Int[np.ndarray, " num_runs"]:
             value -= 1 << shift
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
-    return np.array(runs, np.int64)
+    if shift or not runs or min(runs) < 0:
+        raise ValueError("runs must be packed in text as a whole, got a part")
+    return runs

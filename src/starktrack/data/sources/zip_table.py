@@ -55,10 +55,7 @@ class ZipTable:
         Raises:
             DatasetError: It is not there, damaged, encrypted or of an unknown compression.
         """
-        position = self._find(name)
-        if position is None:
-            raise DatasetError(f"{self.path} must hold {name}, which is missing")
-        row = self._rows[position]
+        row = self._row(name)
         try:
             with self.path.open("rb") as file:
                 file.seek(int(row["offset"]))
@@ -82,10 +79,7 @@ class ZipTable:
         Raises:
             DatasetError: It is not there.
         """
-        position = self._find(name)
-        if position is None:
-            raise DatasetError(f"{self.path} must hold {name}, which is missing")
-        row = self._rows[position]
+        row = self._row(name)
         return f"{row['size']} {row['crc']}"
 
     def names(self, prefix: str) -> list[str]:
@@ -94,6 +88,12 @@ class ZipTable:
         first = bisect.bisect_left(self._names, key)
         last = bisect.bisect_left(self._names, key + b"\xff")
         return [name.decode() for name in self._names[first:last]]
+
+    def _row(self, name: str) -> np.void:
+        position = self._find(name)
+        if position is None:
+            raise DatasetError(f"{self.path} must hold {name}, which is missing")
+        return self._rows[position]
 
     def _find(self, name: str) -> int | None:
         key = name.encode()
