@@ -3,7 +3,7 @@
 import io
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -192,11 +192,7 @@ def _put_in_order(graph: "GraphProto") -> None:
 
 
 def _drop_unused(graph: "GraphProto") -> None:
-    used = _names(graph.node) | {each.name for each in graph.output}
+    used = {name for node in graph.node for name in node.input} | {each.name for each in graph.output}
     kept = [each for each in graph.initializer if each.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-
-
-def _names(nodes: Iterable["NodeProto"]) -> set[str]:
-    return {name for node in nodes for name in node.input}

@@ -61,7 +61,8 @@ def region_overlap(a: Region, b: Region, size_wh: tuple[int, int]) -> float:
         >>> round(region_overlap(a, b, (40, 30)), 4)
         0.3333
     """
-    joint = _union(_window(a), _window(b))
+    of_a, of_b = _window(a), _window(b)
+    joint = (min(of_a[0], of_b[0]), min(of_a[1], of_b[1]), max(of_a[2], of_b[2]), max(of_a[3], of_b[3]))
     if _is_thin(joint):
         return 1.0
     joint = (max(joint[0], 0), max(joint[1], 0), min(joint[2], size_wh[0] - 1), min(joint[3], size_wh[1] - 1))
@@ -158,10 +159,6 @@ def _window(region: Region) -> Window:
 def _windows(boxes_xywh: Boxes) -> Int[np.ndarray, "num_boxes 4"]:
     whole = np.rint(boxes_xywh.astype(np.float32)).astype(np.int64)
     return np.concatenate([whole[:, :2], whole[:, :2] + whole[:, 2:] - 1], axis=1)
-
-
-def _union(a: Window, b: Window) -> Window:
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _is_thin(window: Window) -> bool:

@@ -104,7 +104,8 @@ class Value:
         shown = (
             self.raw if isinstance(self.raw, str) else json.dumps(self.raw, ensure_ascii=False, default=str)
         )
-        return AnnotationError(f"{self.where} must {rule}, got {_short(shown)}")
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        return AnnotationError(f"{self.where} must {rule}, got {shown!r}")
 
     @property
     def _joint(self) -> str:
@@ -290,7 +291,3 @@ def read_xml(path: Path) -> Element:
             f"{path} line {error.lineno} must be XML, got: {expat.ErrorString(error.code)}"
         ) from error
     return open_elements[0].children[0]
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")

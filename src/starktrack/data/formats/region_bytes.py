@@ -9,7 +9,7 @@ import struct
 import numpy as np
 
 from starktrack.data.formats.format_error import FormatError
-from starktrack.data.formats.regions import Mask, Polygon, Rectangle, Region, Special, mask_of_runs
+from starktrack.data.formats.regions import Polygon, Rectangle, Region, Special, mask_of_runs
 
 _CODE, _RECTANGLE, _POLYGON, _MASK = range(4)
 
@@ -42,12 +42,8 @@ def _decode(content: bytes, position: int) -> tuple[Region, int]:
         points = np.array(struct.unpack_from(f"<{2 * count}f", content, position + 2))
         return Polygon(points.reshape(-1, 2)), position + 2 + 8 * count
     if kind == _MASK:
-        return _decode_mask(content, position)
+        # A long run is written as several, with runs of no pixels between them.
+        x, y, width, height, count = struct.unpack_from("<2h3H", content, position)
+        runs = struct.unpack_from(f"<{count}H", content, position + 10)
+        return mask_of_runs(list(runs), (x, y), (width, height)), position + 10 + 2 * count
     raise ValueError(f"a region of kind {kind}")
-
-
-def _decode_mask(content: bytes, position: int) -> tuple[Mask, int]:
-    # A long run is written as several, with runs of no pixels between them.
-    x, y, width, height, count = struct.unpack_from("<2h3H", content, position)
-    runs = struct.unpack_from(f"<{count}H", content, position + 10)
-    return mask_of_runs(list(runs), (x, y), (width, height)), position + 10 + 2 * count

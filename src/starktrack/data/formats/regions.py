@@ -54,7 +54,8 @@ def parse_region(text: str) -> Region:
     """
     try:
         if text.startswith("m"):
-            return _parse_mask([int(word) for word in text[1:].split(",")])
+            x, y, width, height, *runs = (int(word) for word in text[1:].split(","))
+            return mask_of_runs(runs, (x, y), (width, height))
         values = np.array(text.split(","), dtype=np.float64)
     except ValueError as error:
         raise FormatError(_unknown(text)) from error
@@ -102,11 +103,6 @@ def mask_of_runs(runs: list[int], corner_xy: tuple[int, int], size_wh: tuple[int
     flat = np.zeros(width * height, bool)
     flat[: len(values)] = values
     return Mask(flat.reshape(height, width), corner_xy)
-
-
-def _parse_mask(numbers: list[int]) -> Mask:
-    x, y, width, height, *runs = numbers
-    return mask_of_runs(runs, (x, y), (width, height))
 
 
 def _unknown(text: str) -> str:

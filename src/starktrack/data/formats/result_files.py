@@ -131,10 +131,6 @@ def _box_text(box_xywh: Box) -> str:
     return ",".join(f"{value:.4f}" for value in box_xywh)
 
 
-def _box_line(output: TrackOutput) -> str:
-    return _box_text(output.box_xywh)
-
-
 def csv_line(output: TrackOutput) -> str:
     """Return an output as CSV in the order of `COLUMNS`, without a line end; what is not known is empty."""
     return ",".join("" if value is None else json.dumps(value) for value in _values(output))
@@ -165,7 +161,7 @@ class _Form:
 
 
 _FORMS = {
-    ".txt": _Form(_box_line, "", "\n", "\n", one_file_per_target=True),
+    ".txt": _Form(lambda output: _box_text(output.box_xywh), "", "\n", "\n", one_file_per_target=True),
     ".csv": _Form(csv_line, ",".join(COLUMNS) + "\n", "\n", "\n", one_file_per_target=False),
     ".json": _Form(json_line, "[\n", ",\n", "\n]\n", one_file_per_target=False),
     ".jsonl": _Form(json_line, "", "\n", "\n", one_file_per_target=False),

@@ -52,19 +52,15 @@ def _find(root: Folder, split: str) -> Found:
     # Masks alone can be scored; with pictures of some videos, only these videos are taken.
     pictures = masks.folders() if frames is None else frames.folders()
     videos = {name: folder for name, folder in masks.folders().items() if name in pictures}
-    wanted = sorted(pictures) if split == "all" else _listed(root, split)
+    year, _, part = split.rpartition("/")
+    listed = f"ImageSets/{year or '2017'}/{part}.txt"
+    wanted = sorted(pictures) if split == "all" else root.read_text(listed).split()
     place = frames or root.below("JPEGImages").below("480p")
     entries = [entry for name in wanted if name in videos for entry in _objects(name, place, videos[name])]
     return select(
         [entry.name for entry in entries] + [name for name in wanted if name not in videos],
         {entry.name: entry for entry in entries},
     )
-
-
-def _listed(root: Folder, split: str) -> list[str]:
-    year, _, part = split.rpartition("/")
-    name = f"ImageSets/{year or '2017'}/{part}.txt"
-    return root.read_text(name).split()
 
 
 def _objects(name: str, frames: Folder, masks: Folder) -> list[Entry]:

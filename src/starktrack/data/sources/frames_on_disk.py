@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from starktrack.arrays import Image
 from starktrack.data.sources.folders import Folder
-from starktrack.data.video.image_files import decode
+from starktrack.data.video.image_files import decode, natural_key
 from starktrack.data.video.intensity import IntensityScale
 from starktrack.data.video.picture_header import check_picture_header
 from starktrack.errors import DatasetError
@@ -125,7 +125,7 @@ def all_frames(folder: Folder) -> NumberedFrames | NamedFrames:
     Raises:
         DatasetError: There is no picture.
     """
-    names = sorted((name for name in folder.files() if name.endswith(EXTENSIONS)), key=_natural)
+    names = sorted((name for name in folder.files() if name.endswith(EXTENSIONS)), key=natural_key)
     if not names:
         raise DatasetError(f"{folder} must hold pictures ({', '.join(EXTENSIONS[:5])}), found none")
     digits, extension = re.fullmatch(r"(\d*).*?(\.\w+)", names[0]).groups()  # type: ignore[union-attr]
@@ -187,8 +187,3 @@ def _checked(index: int, count: int) -> int:
     if not 0 <= index < count:
         raise IndexError(f"frame index must be from 0 to {count - 1}, got {index}")
     return index
-
-
-def _natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Order by the numbers in a name, so that 10.jpg follows 9.jpg."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))

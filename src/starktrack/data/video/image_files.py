@@ -142,7 +142,7 @@ def find_images(source: str | Path) -> tuple[Path, ...]:
     images = [path for path in found if is_image(path)]
     if not images:
         raise VideoError(f"{source} must hold {_KINDS} images, got none{_hint(place)}")
-    return tuple(sorted(images, key=_natural_key))
+    return tuple(sorted(images, key=lambda path: natural_key(str(path))))
 
 
 def is_image(path: Path) -> bool:
@@ -257,8 +257,9 @@ def _without_literal_brackets(pattern: Path) -> str:
     return str(pattern)
 
 
-def _natural_key(path: Path) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", str(path))
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return what orders names by the numbers in them, so that 10.jpg follows 9.jpg."""
+    parts = re.split(r"(\d+)", name)
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
 

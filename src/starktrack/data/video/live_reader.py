@@ -288,7 +288,11 @@ class LiveReader:
                     self._count_damaged()
                     num_of_another_size += 1
                     if num_of_another_size == _MOST_OF_ANOTHER_SIZE:
-                        return _ChangedSizeError(_changed_size(self._size_hw, size_hw))
+                        wanted, got = (f"{w} x {h}" for h, w in (self._size_hw, size_hw))
+                        return _ChangedSizeError(
+                            f"frames must be {wanted} pixels like those before them, got {got}; start again on the new "
+                            "size"
+                        )
                     continue
                 num_of_another_size = 0
                 if outage is not None:
@@ -360,11 +364,6 @@ class LiveReader:
 
 class _ChangedSizeError(VideoError):
     """A source of which another connection would not help."""
-
-
-def _changed_size(before: tuple[int, int], after: tuple[int, int]) -> str:
-    shown = [f"{width} x {height}" for height, width in (before, after)]
-    return f"frames must be {shown[0]} pixels like those before them, got {shown[1]}; start again on the new size"
 
 
 def _event(kind: LiveEventKind, message: str) -> LiveEvent:
