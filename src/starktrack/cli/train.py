@@ -107,7 +107,6 @@ class IndexBars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the bar that is open."""
         self._bars.close()
 
 

@@ -52,7 +52,6 @@ class TrackRecorder:
         self._builder, self._length = TrackBuilder(), 0
 
     def __enter__(self) -> "TrackRecorder":
-        """Return itself."""
         return self
 
     def __exit__(

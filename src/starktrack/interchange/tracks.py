@@ -255,7 +255,6 @@ class VideoTracks:
     frame_rate: Real | None = None
 
     def __len__(self) -> int:
-        """Return the number of targets."""
         return len(self.tracks)
 
     @property

@@ -120,7 +120,6 @@ class BatchFolder:
             partial.write_text(json.dumps(json.loads(self._identity), indent=1) + "\n", encoding="utf-8")
 
     def __enter__(self) -> "BatchFolder":
-        """Return itself."""
         return self
 
     def __exit__(

@@ -45,7 +45,6 @@ class MaskWriter:
         self._lines: list[str] = []
 
     def __enter__(self) -> "MaskWriter":
-        """Return itself."""
         return self
 
     def __exit__(

@@ -45,7 +45,6 @@ class ResultWriter:
         self._parts: dict[int | None, _Part] = {}
 
     def __enter__(self) -> "ResultWriter":
-        """Return itself."""
         return self
 
     def __exit__(

@@ -26,7 +26,6 @@ class PolygonMask:
     size_hw: tuple[int, int]
 
     def __len__(self) -> int:
-        """Return 1, the number of frames."""
         return 1
 
     def read(self, index: int) -> Bool[np.ndarray, "height width"]:
@@ -42,7 +41,6 @@ class RunMask:
     size_hw: tuple[int, int]
 
     def __len__(self) -> int:
-        """Return 1, the number of frames."""
         return 1
 
     def read(self, index: int) -> Bool[np.ndarray, "height width"]:

@@ -67,7 +67,6 @@ class IndexedDataset:
         return len(self._dataset)
 
     def __getitem__(self, key: int | str) -> VideoSequence:
-        """Return a sequence by number (from 0) or by name."""
         index = range(len(self))[position_of(key, self._positions, self.name)]
         entry, columns = self._dataset.entries[index], self._columns
         start, stop = columns["offsets"][index : index + 2]

@@ -47,7 +47,6 @@ class UnionDataset:
         return len(self._owners)
 
     def __getitem__(self, key: int | str) -> VideoSequence:
-        """Return a sequence by number (from 0) or by name."""
         part, own = self._owners[position_of(key, self._positions, self.name)]
         return dataclasses.replace(self.parts[part][own], name=f"{part}_{own}")
 

@@ -43,7 +43,6 @@ class LiveSettings:
     health_seconds: int | float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the values."""
         for name, value in asdict(self).items():
             if name == "latest" or value is None:
                 continue
