@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.options import DataRootOption, Device, DeviceOption
 from starktrack.cli.tables import print_error
 from starktrack.cli.train import IndexBars, end, print_record
 from starktrack.workflows import ablate as workflow
@@ -21,9 +21,7 @@ def ablate(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, for every row."),
     ] = None,
-    data: Annotated[
-        Path, typer.Option("--data", metavar="ROOT", help="Folder that the recipe's data sets lie below.")
-    ] = Path("data"),
+    data: DataRootOption = Path("data"),
     budget: Annotated[
         int, typer.Option(metavar="SAMPLES", min=1, help="Samples that each row may see, over all stages.")
     ] = 20_000,

@@ -8,7 +8,14 @@ import typer
 
 from starktrack.cli.batch_table import BatchTable
 from starktrack.cli.interrupts import interruptible
-from starktrack.cli.options import ComparedEngineOption, Device, DeviceOption, EngineName, RefineOption
+from starktrack.cli.options import (
+    ComparedEngineOption,
+    Device,
+    DeviceOption,
+    EngineName,
+    RefineOption,
+    SetOption,
+)
 from starktrack.cli.tables import print_error
 from starktrack.pretrained import DEFAULT
 
@@ -51,10 +58,7 @@ def batch(
     ] = 0,
     device: DeviceOption = Device.auto,
     engine: ComparedEngineOption = EngineName.auto,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.update_interval=10."),
-    ] = None,
+    overrides: SetOption = None,
     format: Annotated[
         str, typer.Option(metavar="FORMAT", help="Of the results: csv, json, txt, cvat, mot, coco, yolo, ...")
     ] = "csv",

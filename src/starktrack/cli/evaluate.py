@@ -13,6 +13,8 @@ from starktrack.cli.options import (
     PrecisionName,
     PrecisionOption,
     RefineOption,
+    SetOption,
+    WorkersOption,
     named,
 )
 from starktrack.cli.progress import JobsProgress
@@ -45,17 +47,14 @@ def evaluate(
         list[str] | None, typer.Option(metavar="NAME", help="Only this sequence; repeat for more.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where results go.")] = Path("results"),
-    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine.")] = 1,
+    workers: WorkersOption = 1,
     batch: Annotated[
         int, typer.Option(metavar="B", min=0, help="Sequences in one forward pass; 0: what suits the device.")
     ] = 0,
     device: DeviceOption = Device.auto,
     engine: ComparedEngineOption = EngineName.auto,
     precision: PrecisionOption = PrecisionName.auto,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.update_interval=10."),
-    ] = None,
+    overrides: SetOption = None,
     integer: Annotated[
         bool, typer.Option("--integer", help="Write whole pixels, as the authors' result files have.")
     ] = False,

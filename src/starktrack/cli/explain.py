@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from starktrack.cli.options import (
-    VIDEO_HELP,
     Device,
     DeviceOption,
     ModelOption,
     RangeOption,
+    VideoArgument,
     WeightsOption,
     parse_box,
     parse_range,
@@ -20,7 +20,7 @@ from starktrack.errors import InputError
 
 
 def explain(
-    video: Annotated[str, typer.Argument(metavar="VIDEO", help=VIDEO_HELP)],
+    video: VideoArgument,
     box: Annotated[str, typer.Option("--box", metavar="X,Y,W,H", help="Target in the first frame, pixels.")],
     model: ModelOption = None,
     weights: WeightsOption = None,

@@ -161,9 +161,21 @@ RotateOption = Annotated[
         help="Begin new files after a time (90s, 10m, 1h, 1d), a size (500MB, 2GB), or both: NAME-START-NUMBER.",
     ),
 ]
-VIDEO_HELP = (
-    "A file, a folder or glob of images, img/%04d.png, a camera index, a stream address, or - for stdin."
-)
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.update_interval=10."),
+]
+WorkersOption = Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine.")]
+VideoArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="VIDEO",
+        help="A file, a folder or glob of images, img/%04d.png, a camera index, a stream address, or - for stdin.",
+    ),
+]
+DataRootOption = Annotated[
+    Path, typer.Option("--data", metavar="ROOT", help="Folder that the recipe's data sets lie below.")
+]
 
 
 def parse_range(text: str | None) -> tuple[float, float] | None:

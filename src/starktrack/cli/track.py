@@ -12,7 +12,6 @@ import typer
 
 from starktrack.cli.interrupts import Interrupted, interruptible
 from starktrack.cli.options import (
-    VIDEO_HELP,
     Device,
     DeviceOption,
     EngineName,
@@ -29,6 +28,7 @@ from starktrack.cli.options import (
     RefineOption,
     RotateOption,
     TimeoutOption,
+    VideoArgument,
     WeightsOption,
     parse_box,
     parse_range,
@@ -41,10 +41,7 @@ if TYPE_CHECKING:
 
 
 def track(
-    video: Annotated[
-        str,
-        typer.Argument(metavar="VIDEO", help=VIDEO_HELP),
-    ],
+    video: VideoArgument,
     box: Annotated[
         list[str] | None,
         typer.Option(

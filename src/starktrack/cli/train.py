@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption
+from starktrack.cli.options import DataRootOption, Device, DeviceOption
 from starktrack.cli.progress import Progress, progress_of
 from starktrack.workflows import train as workflow
 
@@ -25,9 +25,7 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, such as run.batch_size=32."),
     ] = None,
-    data: Annotated[
-        Path, typer.Option("--data", metavar="ROOT", help="Folder that the recipe's data sets lie below.")
-    ] = Path("data"),
+    data: DataRootOption = Path("data"),
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Folder for checkpoints, metrics, pictures and weights."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from starktrack.cli.options import Device, DeviceOption, RefineOption
+from starktrack.cli.options import Device, DeviceOption, RefineOption, WorkersOption
 from starktrack.cli.progress import JobsProgress
 from starktrack.cli.tables import print_error
 from starktrack.errors import ConfigError
@@ -63,11 +63,8 @@ def run(
         bool, typer.Option("--mask", help="Answer masks: outlines with --refine, else the box filled.")
     ] = False,
     refine: RefineOption = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Such as tracking.search_growth=2."),
-    ] = None,
-    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Processes on this machine.")] = 1,
+    overrides: SetOption = None,
+    workers: WorkersOption = 1,
     batch: Annotated[int, typer.Option(metavar="B", min=0, help="Runs in one forward pass.")] = 0,
     device: DeviceOption = Device.auto,
     nanotrack: Annotated[Path | None, typer.Option(metavar="DIR", help="NanoTrack's two files.")] = None,
