@@ -232,7 +232,7 @@ def _next_messages(hand: _Hand, waiting: deque[_Attempt], in_hand: int, share: i
         if attempt.alone:
             messages.append(End())
             hand.is_ended = True
-    # Told that nothing follows, a worker does not wait for an item to open ahead.
+    # A worker that knows that nothing follows does not wait for an item to open ahead.
     if hand.attempts and not hand.is_ended and len(hand.attempts) < in_hand:
         messages.append(End())
         hand.is_ended = True
