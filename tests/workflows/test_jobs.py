@@ -69,7 +69,7 @@ def test_every_part_of_a_union_is_tracked_with_its_own_update_interval(two_sets,
     assert used == [(200, ["otb_Dog"]), (10, ["vot_ball"])]
     steps = [event for event in events if isinstance(event, BatchProgress)]
     assert (steps[-1].clips, steps[-1].frames) == (2, 6)
-    assert [event.name for event in events if not isinstance(event, BatchProgress)] == ["otb_Dog", "vot_ball"]
+    assert [event.id for event in events if not isinstance(event, BatchProgress)] == ["otb_Dog", "vot_ball"]
 
 
 def test_the_metadata_of_a_union_tell_the_interval_of_every_part(two_sets, paper_weights):
