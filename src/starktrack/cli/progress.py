@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL_SECONDS = 10.0
 
 
-def time_left(elapsed: float, done: float, total: int) -> str:
+def time_left(elapsed: float, done: int | float, total: int) -> str:
     """Return how long the rest takes at the rate so far, in words."""
     return str(timedelta(seconds=round(elapsed * max(0.0, total / done - 1)))) if done else "?"
 
