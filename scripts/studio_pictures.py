@@ -24,10 +24,15 @@ TO_SCREEN = """([x, y]) => { const canvas = document.getElementById('picture'), 
 
 
 def open_page(page: Page, address: str) -> None:
-    """Open the page and wait for the first frame."""
+    """Open the page and wait for the first frame, and until everything has its place."""
     page.set_default_timeout(1_800_000)  # tracking takes its time on a busy machine
     page.goto(address)
     page.wait_for_function("document.getElementById('of').textContent === 'of 240'")
+    page.wait_for_function(
+        """() => { const canvas = document.getElementById('picture');
+             return canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[3] > 0; }"""
+    )
+    page.wait_for_timeout(1000)
 
 
 def point_and_track(page: Page) -> None:
