@@ -60,6 +60,14 @@ def test_a_person_points_tracks_corrects_and_undoes(person, studio, video):
     assert wait_for_rows(video, lambda now: now[30][1] == TRACKED)[30] == rows[30]
     person.press("Control+y")
     assert wait_for_rows(video, lambda now: now[30][1] == KEY)[30] == moved[30]
+    # Tracking goes on from the corrected box; what was before it stays.
+    person.drag((x + w / 2 + 20, y + h / 2), (x + w / 2 + 2, y + h / 2))
+    corrected = wait_for_rows(video, lambda now: abs(now[30][4] - (x + 2)) < 1.5)
+    person.track()
+    went_on = wait_for_rows(video, lambda now: now[NUM_FRAMES - 1] != rows[NUM_FRAMES - 1])
+    assert {f: row for f, row in went_on.items() if f <= 30} == {f: corrected[f] for f in range(31)}
+    assert all(went_on[f][1] == TRACKED for f in range(31, NUM_FRAMES))
+    x = x + 2
     # The outline of a refiner over the frame, and what the network looks at where PyTorch is there to show it.
     with person.page.expect_response("**/api/insight**") as outlined:
         person.press("o")
