@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -602,6 +603,23 @@ def test_a_closed_terminal_keeps_what_was_tracked(exported, small_clip, out, tmp
     assert running.wait(timeout=60) == 129
     assert files_in(out) == ["boxes.csv"]
     assert 0 < len(rows_of((out / "boxes.csv").read_text())) < 1500
+
+
+@pytest.mark.parametrize(("target", "code"), [("> /dev/full", 1), (">&-", 0), ("| head -1 > /dev/null", 0)])
+def test_an_output_that_takes_nothing_is_no_traceback(exported, clip_file, target, code):
+    command = [sys.executable, "-m", "starktrack", "track", clip_file, "--box", BOX, "--weights", exported]
+    source = str(Path(package.__file__).parents[1])
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.join(map(str, command))} {target}"],
+        env={**os.environ, "PYTHONPATH": source},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == code and "Traceback" not in done.stderr and "Exception" not in done.stderr
+    if code:
+        assert done.stderr == "error: standard output must take the rows, got: No space left on device\n"
 
 
 def test_rows_come_one_by_one_through_a_pipe_and_in_blocks_to_a_file(tmp_path):

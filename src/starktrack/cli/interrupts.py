@@ -45,7 +45,7 @@ def interruptible() -> Iterator[None]:
             return
         asked_at = time.monotonic()
         if number == signal.SIGHUP:
-            _send_to_nowhere(on_terminal)
+            send_to_nowhere(on_terminal)
         raise Interrupted(number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -61,8 +61,8 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler if asked_at is None else signal.SIG_IGN)
 
 
-def _send_to_nowhere(descriptors: Iterable[int]) -> None:
-    """Drop further output, because writing to a closed terminal is an error."""
+def send_to_nowhere(descriptors: Iterable[int]) -> None:
+    """Drop further output, because writing to a closed terminal or a full disk is an error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in descriptors:
         os.dup2(nowhere, descriptor)

@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -68,6 +69,9 @@ def main() -> None:
     # OpenCV reads this on import; its own warnings would appear beside our one line.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     warnings.showwarning = _show_warning
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell: `>&-`
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without a letter shows ? in its place

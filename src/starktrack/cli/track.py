@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from starktrack.cli.interrupts import Interrupted, interruptible
+from starktrack.cli.interrupts import Interrupted, interruptible, send_to_nowhere
 from starktrack.cli.options import (
     Device,
     DeviceOption,
@@ -33,7 +33,7 @@ from starktrack.cli.options import (
     parse_box,
     parse_range,
 )
-from starktrack.errors import BoxError, VideoBrokenError
+from starktrack.errors import BoxError, InputError, VideoBrokenError
 from starktrack.files import atomic_write
 
 if TYPE_CHECKING:
@@ -235,8 +235,14 @@ def _line_writer(stream: TextIO) -> Callable[[str], None]:
         is_file = False
 
     def write(text: str) -> None:
-        stream.write(text)
-        if not is_file:
-            stream.flush()
+        try:
+            stream.write(text)
+            if not is_file:
+                stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            send_to_nowhere([stream.fileno()])  # what waits in the buffer
+            raise InputError(f"standard output must take the rows, got: {error.strerror}") from error
 
     return write

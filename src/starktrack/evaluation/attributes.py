@@ -53,7 +53,7 @@ def read_attributes(path: Path, sequences: Sequence[VideoSequence]) -> list[Vide
         attributes = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DatasetError(f"attributes must be a JSON file, {path} does not exist") from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} must be JSON, {error}") from error
     missing = [s.name for s in sequences if not isinstance(attributes, dict) or s.name not in attributes]
     if missing:

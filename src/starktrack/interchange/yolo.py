@@ -180,7 +180,7 @@ def _unquoted(name: str, path: Path) -> str:
         return name
     try:
         return str(json.loads(name))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{path} must hold names, plain or in quotes, got {name:.60}") from error
 
 

@@ -92,7 +92,7 @@ def load_snapshot(path: Path) -> Snapshot:
             texts = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Snapshot(tensors, Progress(**json.loads(texts[_KEY])), json.loads(texts[_SCALER_KEY]))
-    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} must be a checkpoint of a run, it is damaged or something else: {error}"
         ) from error

@@ -319,7 +319,7 @@ class BatchFolder:
             try:
                 ended = json.loads(line)
                 found[ended["id"]] = {"file": "", **ended, "key": ended["key"], "state": ended["state"]}
-            except (json.JSONDecodeError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError):
                 continue
         if text and not text.endswith("\n"):
             self._journal.write("\n")

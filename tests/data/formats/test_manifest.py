@@ -120,6 +120,16 @@ def test_all_bad_rows_are_named_up_to_a_limit(tmp_path):
         ("m.csv", b"", "columns video and boxes, and each column once, got no column 'video'"),
         ("m.csv", b"video,boxes\n", "must hold at least one row, got none"),
         ("m.csv", b"video,boxes,video\n", "got one twice"),
+        (
+            "m.jsonl",
+            b'{"video": "v.mp4", "boxes": "1,2,3,4", "id": "a\\ud800"}\n',
+            "row 1: id must be text that UTF-8 can hold",
+        ),
+        (
+            "m.jsonl",
+            b'{"video": "v.mp4", "boxes": "1,2,3,4", "start": ' + b"9" * 5000 + b"}\n",
+            "row 1: a line must be one JSON object",
+        ),
         ("m.csv", b"video,boxen\n", "unknown column 'boxen'; did you mean 'boxes'?"),
         (
             "m.csv",

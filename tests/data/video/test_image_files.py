@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -309,3 +311,13 @@ def test_an_animation_that_is_damaged_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(VideoError, match=r"moving.avif"):
         open_frames(path)
+
+
+def test_a_pipe_among_pictures_is_named_and_not_waited_for(make_folder):
+    folder = make_folder(["0.png"])
+    os.mkfifo(folder / "1.png")
+    with (
+        open_frames(folder) as frames,
+        pytest.raises(VideoBrokenError, match=r"1\.png must be an image file"),
+    ):
+        list(frames)

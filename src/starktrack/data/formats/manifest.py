@@ -152,7 +152,10 @@ def _read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 found = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (
+                ValueError,
+                RecursionError,
+            ) as error:  # ValueError also of a number of thousands of digits
                 yield {"": f"a line must be one JSON object, got {line.strip()!r:.60} ({error})"}
                 continue
             if not isinstance(found, dict):
@@ -226,6 +229,8 @@ def _text(found: dict[str, Any], name: str) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise _BadRowError(f"{name} must be text, got {value!r:.60}")
+    if re.search("[\ud800-\udfff]", value):
+        raise _BadRowError(f"{name} must be text that UTF-8 can hold, got {value!r:.60}; rename it")
     return value.strip()
 
 

@@ -74,7 +74,7 @@ def read_run_file(path: Path) -> dict[str, Any] | None:
         record = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultFileError(f"{file} must be JSON written by starktrack, got: {error}") from error
     if not isinstance(record, dict):
         raise ResultFileError(f"{file} must be a JSON object written by starktrack, got: {record!r:.40}")

@@ -231,7 +231,7 @@ def _records(root: Folder) -> list[tuple[str, Any, str]]:
 def _json(root: Folder, name: str) -> Any:
     try:
         return json.loads(root.read(name))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{root.label(name)} is not valid JSON: {error}") from error
 
 

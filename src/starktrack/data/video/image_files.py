@@ -50,6 +50,8 @@ def read_array(path: Path) -> np.ndarray:
     Raises:
         DatasetError: The file is missing, cannot be decoded, or holds several pictures; names it.
     """
+    if path.is_fifo():
+        raise DatasetError(f"{path} must be an image file, got a pipe; remove it from the folder")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -65,7 +67,7 @@ def read_array(path: Path) -> np.ndarray:
 
 def num_pictures(path: Path) -> int:
     """Return how many pictures of one size an image file holds; 1 where it cannot be read."""
-    if path.suffix.lower() in _ONE_PICTURE:
+    if path.suffix.lower() in _ONE_PICTURE or path.is_fifo():
         return 1
     try:
         check_picture_header(path.read_bytes(), str(path))
