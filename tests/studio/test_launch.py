@@ -1,8 +1,10 @@
 """What the command does before and around the server."""
 
 import asyncio
+import socket
 import webbrowser
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -47,3 +49,20 @@ def test_the_help_says_what_it_does_where_it_stores_and_how_to_stop_it():
         "Stop it with Ctrl-C",
     ):
         assert words in text
+
+
+def test_a_browser_may_connect_as_soon_as_the_address_is_printed(tmp_path, monkeypatch):
+    import uvicorn
+
+    async def not_yet(server, sockets):
+        return None
+
+    monkeypatch.setattr(uvicorn.Server, "serve", not_yet)
+    connected = []
+
+    def connect(address):
+        with socket.create_connection(("127.0.0.1", urlsplit(address).port), timeout=5):
+            connected.append(address)
+
+    serve(tmp_path, port=0, open_browser=False, notify=connect)
+    assert len(connected) == 1
