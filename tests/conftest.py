@@ -29,8 +29,18 @@ SLOW = (
     "test_export.py::test_every_head_can_be_exported[parts1]",
     "test_export.py::test_every_head_can_be_exported[parts3]",
     "test_torchrun.py::test_a_failure_of_an_earlier_run_is_not_one_of_this",
+    "test_torchrun.py::test_a_killed_launch_is_resumed_and_gives_the_same_table",
+    "test_torchrun.py::test_a_failing_sequence_ends_in_an_error_and_the_others_are_done",
+    "test_train.py::test_sigterm_to_all_processes_of_a_run_saves_too",
+    "test_distributed.py::test_a_request_to_one_process_in_its_validation_stops_both_and_loses_nothing",
+    "test_everything_on_the_page_runs[docs/tour.md]",
+    "test_export.py::test_every_head_can_be_exported[parts2]",
+    "test_reduced_export.py::test_a_network_with_fewer_bits_says_how_it_was_checked[int8]",
+    "test_onnx_engine.py::test_lightning_follows_the_golden_video_as_the_authors_tracker_does",
+    "test_batch.py::test_a_run_that_is_stopped_goes_on_and_gives_the_same_files[2]",
+    "test_batch.py::test_a_run_that_is_stopped_goes_on_and_gives_the_same_files[9]",
+    "test_folded_mobilenet.py::test_folded_weights_see_the_same_five_classes",
     "test_tracking.py::test_closed_loop_boxes_equal_the_authors_box_by_box[stark_s50",
-    "test_browser_videos.py::test_a_turned_video_with_uneven_times_is_shown_and_tracked_as_by_the_command",
     "test_onnx_refiner.py::test_a_refiner_whose_cells_look_at_their_own_alone_is_exported",
     "fuzz/test_campaign.py::test_a_short_run",
     "test_overfit.py::",
@@ -40,7 +50,8 @@ SLOW = (
     "test_verbs.py::test_the_demo_tracks_a_real_helicopter_that_grows_fivefold_to_the_end",
     "test_vot.py::test_under_torchrun_a_failed_run_does_not_end_the_others",
 )
-"""Tests that take 20 to 150 seconds on two old cores: whole exports and trainings. Others of their kind are quicker.
+"""Tests that take 10 to 150 seconds on two old cores, such as whole exports and trainings. For each, a quicker one of
+its kind stays.
 
 They are marked `slow`. `scripts/test` runs them; `.ci/run`, which has 15 minutes, leaves them out.
 """

@@ -88,6 +88,7 @@ def test_a_video_dropped_onto_the_page_opens(person, studio, video, square_clip,
     person.open(studio.address, video)
     if place == ".drop":
         person.page.locator("#open-list").click()
+    person.page.locator(place).wait_for()
     area = person.page.locator(place).bounding_box()
     hand = person.page.context.new_cdp_session(person.page)
     held = {"items": [], "files": [str(tmp_path / name)], "dragOperationsMask": 1}

@@ -64,5 +64,6 @@ def test_a_browser_may_connect_as_soon_as_the_address_is_printed(tmp_path, monke
         with socket.create_connection(("127.0.0.1", urlsplit(address).port), timeout=5):
             connected.append(address)
 
-    serve(tmp_path, port=0, open_browser=False, notify=connect)
+    with ThreadPoolExecutor(1) as pool:  # the browser of other tests has a loop in this thread
+        pool.submit(serve, tmp_path, port=0, open_browser=False, notify=connect).result()
     assert len(connected) == 1
