@@ -391,6 +391,16 @@ def test_an_output_never_replaces_the_video_that_is_tracked(starktrack, clip_fil
     assert clip_file.read_bytes() == before
 
 
+def test_an_output_never_replaces_the_boxes_that_are_read(starktrack, clip_file, small_checkpoint, tmp_path):
+    boxes = tmp_path / "boxes.csv"
+    options = ("--weights", small_checkpoint, "--save", boxes)
+    assert starktrack("track", clip_file, "--box", BOX, *options).code == 0
+    before = boxes.read_bytes()
+    done = starktrack("track", clip_file, "--boxes", boxes, *options)
+    assert done.code == 1 and "an output must not replace the file of boxes" in done.err
+    assert boxes.read_bytes() == before
+
+
 def test_an_output_never_replaces_the_file_that_an_address_names(starktrack, clip_file, small_checkpoint):
     before = clip_file.read_bytes()
     source = f"file://{clip_file}"

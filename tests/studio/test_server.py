@@ -296,6 +296,7 @@ def test_uploads_are_videos_whole_and_small_enough(client, workplace, square_cli
         ("a.mp4", b"not a video", "must be a whole video"),
         ("a.mp4", b"", "empty file"),
         ("", content, "must be a video"),
+        (f"{300 * 'n'}.mp4", content, "may have 200 bytes, got 304"),
         ("big.mp4", b"x" * 10_000_001, "may have 10000000 bytes"),
     ):
         refused = client.post("/api/upload", params={"name": name}, content=body)

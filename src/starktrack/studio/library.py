@@ -34,6 +34,8 @@ VIDEO_SUFFIXES = frozenset(
 
 MOST_UPLOAD_BYTES = 4 * 2**30
 MOST_LISTED = 2000
+MOST_NAME_BYTES = 200
+"""Of an upload: file systems take 255, and a project beside the video adds to its name."""
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]+')
 
 
@@ -106,6 +108,10 @@ class Library:
         if Path(clean).suffix.lower() not in VIDEO_SUFFIXES:
             raise VideoError(
                 f"an upload must be a video ({', '.join(sorted(VIDEO_SUFFIXES))}), got {clean!r}"
+            )
+        if len(os.fsencode(clean)) > MOST_NAME_BYTES:
+            raise InputError(
+                f"the name of an upload may have {MOST_NAME_BYTES} bytes, got {len(os.fsencode(clean))}; rename it"
             )
         if size is not None and size > self.most_upload_bytes:
             raise self._too_large(size)

@@ -119,7 +119,7 @@ def track_to_files(
         >>> run.paths, run.ended_by
         ((PosixPath('dog.csv'),), None)
     """
-    check_outputs(video, save, annotated, masks, save_format)
+    check_outputs(video, save, annotated, masks, save_format, boxes_file)
     has_frame_numbers = save is None or save.suffix.lower() != ".txt" or bool(save_format)
     if live is not None and live.latest and not has_frame_numbers:
         raise ConfigError(

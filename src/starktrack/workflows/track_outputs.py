@@ -40,11 +40,12 @@ def check_outputs(
     annotated: Path | None,
     masks: Path | None,
     save_format: str | None = None,
+    boxes_file: Path | None = None,
 ) -> None:
     """Refuse paths that cannot be written, before the work that fills them.
 
     Raises:
-        InputError: Unknown suffix or format, a place that cannot be written to, or the source itself.
+        InputError: Unknown suffix or format, a place that cannot be written to, or a file that is read.
     """
     if save_format is not None and save is None:
         if annotated is not None or masks is not None:
@@ -65,12 +66,16 @@ def check_outputs(
         check_video_path(annotated)
     if masks is not None:
         check_mask_folder(masks)
-    read = local_path(source)
-    for path in (save, annotated):
-        if path is not None and read is not None and path.exists() and read.exists() and path.samefile(read):
-            raise InputError(
-                f"an output must not replace the video that is tracked, got {path}; name another"
-            )
+    for read, what in ((local_path(source), "video that is tracked"), (boxes_file, "file of boxes")):
+        for path in (save, annotated):
+            if (
+                path is not None
+                and read is not None
+                and path.exists()
+                and read.exists()
+                and path.samefile(read)
+            ):
+                raise InputError(f"an output must not replace the {what}, got {path}; name another")
 
 
 class TrackOutputs:
