@@ -152,10 +152,8 @@ def _read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 found = json.loads(line)
-            except (
-                ValueError,
-                RecursionError,
-            ) as error:  # ValueError also of a number of thousands of digits
+            # A number of thousands of digits is a ValueError that is no JSONDecodeError.
+            except (ValueError, RecursionError) as error:
                 yield {"": f"a line must be one JSON object, got {line.strip()!r:.60} ({error})"}
                 continue
             if not isinstance(found, dict):
