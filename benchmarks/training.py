@@ -27,6 +27,7 @@ from starktrack.models.build import build_network
 from starktrack.training.batch_source import loader_batches
 from starktrack.training.datasets import mix, open_collections
 from starktrack.training.distributed import ALONE
+from starktrack.training.resolution import at_resolution
 from starktrack.training.step import Trainer
 
 WARM_UP = 3
@@ -70,6 +71,7 @@ def _measure(recipe: Recipe, data: Path, device: torch.device, steps: int) -> st
     network = build_network(recipe.config.model, auxiliary_head=recipe.has_auxiliary_head).to(
         device, memory_format=layout
     )
+    network = at_resolution(network, recipe, stage)
     if recipe.run.compile:
         network.compile()
     trainer = Trainer(network, recipe, stage, device=device, processes=ALONE)

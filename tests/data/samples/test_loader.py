@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from starktrack.data.samples.loader import BatchKeys
@@ -34,3 +37,28 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 def test_an_epoch_smaller_than_a_batch_is_refused():
     with pytest.raises(ConfigError, match="at least one batch of 8, got 5"):
         BatchKeys(5, 8)
+
+
+FAILS_WITH_WORKERS = """
+from starktrack.config.data import LoaderConfig
+from starktrack.data.samples.loader import BatchKeys, make_loader
+
+class Samples:
+    def __getitem__(self, key):
+        return key
+
+loader = make_loader(
+    Samples(), BatchKeys(20, 4), LoaderConfig(num_workers=2), collate=list, pin_memory=False
+)
+batches = iter(loader)  # global, as in a notebook: what the error leaves alive
+print(next(batches), flush=True)
+raise ValueError("of the user")
+"""
+
+
+def test_an_error_ends_the_process_at_once_although_workers_wait_for_a_checkpoint():
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS_WITH_WORKERS], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1 and "[(0, 0), (0, 1), (0, 2), (0, 3)]" in done.stdout
+    assert done.stderr.rstrip().endswith("ValueError: of the user")

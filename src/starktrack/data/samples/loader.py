@@ -3,9 +3,11 @@
 Batch `step` of an epoch holds samples `step * batch_size` onwards; each rank takes its share of every batch.
 """
 
+import atexit
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import active_children
 from typing import TypeVar
 
 import cv2
@@ -76,6 +78,8 @@ def make_loader(
 
     Workers live on between epochs, and each uses one thread.
     """
+    atexit.unregister(_end_workers)  # so that it is registered once
+    atexit.register(_end_workers)
     # PyTorch takes the type of what a loader gives from the dataset, and not from `collate_fn`.
     return DataLoader(  # pyright: ignore[reportReturnType]
         _Samples(samples),
@@ -107,6 +111,13 @@ def _use_one_thread(worker: int) -> None:
     signal.signal(signal.SIGTERM, _give_time_to_save)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _end_workers() -> None:
+    # Python signals these once itself when it ends, and waits for them; the workers that an error left need a second.
+    for process in active_children():
+        if process.daemon:
+            process.terminate()
 
 
 def _give_time_to_save(number: int, frame: object) -> None:
