@@ -133,10 +133,11 @@ def test_the_toml_of_a_mapping_with_every_kind_of_value_is_read_back():
     assert (model.num_templates, model.search.factor, model.transformer.position) == (3, 2.5, "none")
 
 
-def mobile_with(**staging):
+def mobile_with(**settings):
     values = to_mapping(read_recipe("mobile"))
     stage = values["stages"]["harden"]["data"]
-    stage["staging"] = staging
+    del stage["distractors"]
+    stage["staging"] = settings
     values["datasets"]["synthetic"]["synthetic"] = {"kin": 0.25}
     return values
 
@@ -144,24 +145,26 @@ def mobile_with(**staging):
 def test_settings_under_their_former_names_are_taken_with_a_notice(caplog):
     former = {"decoys": 0.1, "most_decoys": 3, "intruders": 0.2, "kin": 0.3, "surroundings": 0.4}
     recipe = from_mapping(Recipe, mobile_with(**former))
-    staging = recipe.stages["harden"].data.staging
-    assert (staging.target_copies, staging.most_target_copies, staging.distractors) == (0.1, 3, 0.2)
-    assert (staging.same_class, staging.background_fill) == (0.3, 0.4)
+    found = recipe.stages["harden"].data.distractors
+    assert (found.target_copies, found.most_target_copies, found.distractors) == (0.1, 3, 0.2)
+    assert (found.same_class, found.background_fill) == (0.3, 0.4)
     assert recipe.datasets["synthetic"].synthetic.same_class == 0.25
-    assert "the setting staging.decoys is now called staging.target_copies" in caplog.text
+    assert "the setting data.staging is now called data.distractors" in caplog.text
+    assert "the setting distractors.decoys is now called distractors.target_copies" in caplog.text
     changed = override(recipe, ["stages.harden.data.staging.decoys=0.9"])
-    assert changed.stages["harden"].data.staging.target_copies == 0.9
+    assert changed.stages["harden"].data.distractors.target_copies == 0.9
 
 
 def test_a_setting_under_both_names_is_refused():
-    with pytest.raises(ConfigError, match=r"decoys is now called staging\.target_copies, got both"):
+    with pytest.raises(ConfigError, match=r"decoys is now called distractors\.target_copies, got both"):
         from_mapping(Recipe, mobile_with(decoys=0.1, target_copies=0.1))
 
 
 def test_a_run_whose_recipe_has_former_names_goes_on(tmp_path):
     values = to_mapping(read_recipe("mobile"))
-    staging = values["stages"]["harden"]["data"]["staging"]
-    staging["decoys"] = staging.pop("target_copies")
+    data = values["stages"]["harden"]["data"]
+    data["staging"] = data.pop("distractors")
+    data["staging"]["decoys"] = data["staging"].pop("target_copies")
     (tmp_path / "recipe.json").write_text(json.dumps(values))
     check_same_recipe(read_recipe("mobile"), tmp_path / "recipe.json")
     assert read_recipe(str(tmp_path / "recipe.json")) == read_recipe("mobile")

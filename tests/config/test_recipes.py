@@ -191,7 +191,7 @@ def test_the_papers_recipes_have_none_of_our_look_alikes(name):
         sampling = stage.data.sampling
         assert (sampling.near_share, sampling.neighbour_share, sampling.far_share) == (0, 0, 0)
         assert (sampling.mistake_share, stage.data.jitter.motion_share, stage.loss.others) == (0, 0, 1)
-        assert not stage.data.augment.degrades and not stage.data.staging.changes_anything
+        assert not stage.data.augment.degrades and not stage.data.distractors.changes_anything
 
 
 def test_a_recipe_nested_a_thousand_deep_is_refused(tmp_path):

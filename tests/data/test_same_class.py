@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.memory import MemoryCollection, MemoryFrames, moving_video
 
-from starktrack.config.data import DataConfig, JitterConfig, SamplingConfig, StagingConfig, SyntheticConfig
+from starktrack.config.data import DataConfig, DistractorConfig, JitterConfig, SamplingConfig, SyntheticConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.parts import Parts
 from starktrack.data.same_class import TargetsByClass
@@ -169,7 +169,7 @@ def distractors(collections, same_class):
     data = DataConfig(
         sampling=SamplingConfig(),
         jitter=JitterConfig(search_centre=0, search_scale=0),
-        staging=StagingConfig(distractors=1, same_class=same_class),
+        distractors=DistractorConfig(distractors=1, same_class=same_class),
     )
     samples = Samples(Mixture(collections, (1.0, *(1e-9 for _ in collections[1:]))), MODEL, data)
     alike = changed = 0
@@ -210,17 +210,17 @@ def test_without_a_share_no_number_is_drawn_for_it(box_of_paints, monkeypatch):
     scene_colours(0.0)
     rng = np.random.default_rng(0)
     samples = Samples(
-        Mixture((box_of_paints,), (1.0,)), MODEL, DataConfig(staging=StagingConfig(distractors=1))
+        Mixture((box_of_paints,), (1.0,)), MODEL, DataConfig(distractors=DistractorConfig(distractors=1))
     )
-    assert samples.staging._of_same_class(FramePlace(0, 0, 0), rng) is None
+    assert samples.inserter._of_same_class(FramePlace(0, 0, 0), rng) is None
     assert rng.random() == np.random.default_rng(0).random()
 
 
-def test_same_class_without_intruders_are_refused():
+def test_same_class_without_distractors_are_refused():
     with pytest.raises(
         ValueError, match=r"same_class is a share of distractors, got 0\.5 and no distractors; set both"
     ):
-        StagingConfig(same_class=0.5)
+        DistractorConfig(same_class=0.5)
 
 
 def test_same_class_come_from_the_data_sets_that_have_some(box_of_paints):

@@ -149,7 +149,7 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class StagingConfig:
+class DistractorConfig:
     """Other content of the search regions of positive samples; not in the paper, see `data.samples.distractors`.
 
     Args:
@@ -170,7 +170,7 @@ class StagingConfig:
     warps: Probability = 0.0
 
     @model_validator(mode="after")
-    def _same_class_needs_distractors(self) -> "StagingConfig":
+    def _same_class_needs_distractors(self) -> "DistractorConfig":
         if self.same_class and not self.distractors:
             raise ValueError(
                 f"same_class is a share of distractors, got {self.same_class:g} and no distractors; set both"
@@ -206,7 +206,7 @@ class DataConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     jitter: JitterConfig = field(default_factory=JitterConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    staging: StagingConfig = field(default_factory=StagingConfig)
+    distractors: DistractorConfig = field(default_factory=DistractorConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
 
 

@@ -15,7 +15,8 @@ from starktrack.errors import ConfigError, nearest_name
 T = TypeVar("T")
 
 RENAMED: dict[str, dict[str, str]] = {
-    "staging": {
+    "data": {"staging": "distractors"},
+    "distractors": {
         "decoys": "target_copies",
         "most_decoys": "most_target_copies",
         "intruders": "distractors",
@@ -110,8 +111,14 @@ def override(record: T, assignments: Iterable[str]) -> T:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"an override must read key=value, got {assignment!r}")
-        *tables, last = key.strip().split(".")
-        _assign(values, [*tables, _new_name(tables[-1] if tables else "", last)], _parse(text.strip()))
+        path: list[str] = []
+        for name in key.strip().split("."):
+            path.append(_new_name(path[-1] if path else "", name))
+        try:
+            value = tomllib.loads(f"value = {text.strip()}")["value"]
+        except (tomllib.TOMLDecodeError, RecursionError):
+            value = text.strip()
+        _assign(values, path, value)
     return from_mapping(type(record), values)
 
 
@@ -121,7 +128,7 @@ def _with_new_names(values: Mapping[str, Any], table: str = "") -> dict[str, Any
         new = _new_name(table, key)
         if new != key and new in values:
             raise ConfigError(f"{table}.{key} is now called {table}.{new}, got both; leave the former out")
-        named[new] = _with_new_names(value, key) if isinstance(value, Mapping) else value
+        named[new] = _with_new_names(value, new) if isinstance(value, Mapping) else value
     return named
 
 
@@ -132,13 +139,6 @@ def _new_name(table: str, key: str) -> str:
             "the setting %s.%s is now called %s.%s; the former name still works", table, key, table, new
         )
     return new
-
-
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
 
 
 def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:

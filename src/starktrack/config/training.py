@@ -62,7 +62,7 @@ class LossConfig:
             0 for the box heads `centre` and `guided`; any other head with maps is then trained with an auxiliary
             centre head, which the saved weights lack, so that its features learn sooner; not published.
         others: How many times the heat at the boxes of other targets in the search region counts, those of its video
-            (source `tracks`) and those that `data.staging` lays in; 1 as much as the rest. Ours, not published.
+            (source `tracks`) and those that `data.distractors` inserts; 1 as much as the rest. Ours, not published.
         mask: Weight of a refiner's cross-entropy of the outline, mean over cells; trackers have none.
 
     Source: section 3.1 equation 1, section 4.1 (2 and 5).

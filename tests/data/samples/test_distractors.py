@@ -1,4 +1,4 @@
-"""Copies and surroundings of a search region, by their pixels."""
+"""Copies and background of a search region, by their pixels."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.memory import MemoryCollection, moving_video, small_collection
 
-from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig, StagingConfig
+from starktrack.config.data import AugmentConfig, DataConfig, DistractorConfig, JitterConfig, SamplingConfig
 from starktrack.config.schema import CropConfig, ModelConfig, RefineModel
 from starktrack.data.samples.distractors import (
     SearchView,
@@ -49,7 +49,7 @@ def test_copies_are_farther_from_the_middle_than_the_target_and_leave_it_alone()
     lead = np.hypot(12, 4) + 0.5 * np.sqrt(20 * 16)
     for seed in range(60):
         staged = with_target_copies(
-            view, StagingConfig(target_copies=1, most_target_copies=1), np.random.default_rng(seed)
+            view, DistractorConfig(target_copies=1, most_target_copies=1), np.random.default_rng(seed)
         )
         np.testing.assert_array_equal(staged.box_xywh, BOX)
         assert staged.window is view.window
@@ -67,7 +67,7 @@ def test_copies_are_farther_from_the_middle_than_the_target_and_leave_it_alone()
 def test_a_copy_looks_like_its_target():
     view = red_target()
     staged = with_target_copies(
-        view, StagingConfig(target_copies=1, most_target_copies=1), np.random.default_rng(3)
+        view, DistractorConfig(target_copies=1, most_target_copies=1), np.random.default_rng(3)
     )
     changed = (staged.frame != view.frame).any(axis=2)
     colour = np.median(staged.frame[changed], axis=0)
@@ -77,7 +77,7 @@ def test_a_copy_looks_like_its_target():
 def test_the_frame_itself_is_not_painted_on():
     view = red_target()
     before = view.frame.copy()
-    with_target_copies(view, StagingConfig(target_copies=1), np.random.default_rng(0))
+    with_target_copies(view, DistractorConfig(target_copies=1), np.random.default_rng(0))
     np.testing.assert_array_equal(view.frame, before)
 
 
@@ -85,7 +85,7 @@ def test_the_frame_itself_is_not_painted_on():
 def test_tiny_targets_and_those_outside_the_frame_are_not_copied(box):
     view = red_target()
     odd = replace(view, box_xywh=np.array(box, float))
-    staged = with_target_copies(odd, StagingConfig(target_copies=1), np.random.default_rng(0))
+    staged = with_target_copies(odd, DistractorConfig(target_copies=1), np.random.default_rng(0))
     np.testing.assert_array_equal(staged.frame, view.frame)
 
 
@@ -118,7 +118,7 @@ def test_without_an_object_to_cut_out_the_view_stays():
     assert with_distractor(view, picture, tiny, None, np.random.default_rng(0)) is view
 
 
-def test_surroundings_fill_the_padding_and_nothing_else():
+def test_background_fills_the_padding_and_nothing_else():
     view = red_target(size_hw=(90, 110))
     picture = np.full((50, 70, 3), 7, np.uint8)
     staged = with_background_fill(view, picture, np.random.default_rng(0))
@@ -135,7 +135,7 @@ def test_surroundings_fill_the_padding_and_nothing_else():
     np.testing.assert_allclose(box, view.window.to_crop(view.box_xywh[None]))
 
 
-def test_surroundings_keep_the_mask_on_the_target():
+def test_background_fill_keeps_the_mask_on_the_target():
     view = red_target(size_hw=(90, 110))
     mask = (view.frame == RED).all(axis=2)
     staged = with_background_fill(
@@ -149,20 +149,20 @@ def test_a_region_that_lies_on_its_frame_keeps_it():
     assert with_background_fill(view, np.zeros((50, 70, 3), np.uint8), np.random.default_rng(0)) is view
 
 
-def samples(staging, collection=None, model=MODEL, negative_share=0.0, flip=0):
+def samples(distractors, collection=None, model=MODEL, negative_share=0.0, flip=0):
     data = DataConfig(
         sampling=SamplingConfig(negative_share=negative_share),
         jitter=JitterConfig(search_centre=0, search_scale=0),
         augment=AugmentConfig(grayscale=0, joint_flip=0, flip=flip, brightness=0),
-        staging=staging,
+        distractors=distractors,
     )
     return Samples(Mixture((small_collection() if collection is None else collection,), (1.0,)), model, data)
 
 
 def test_samples_are_staged_in_the_search_region_alone():
     plain, staged = (
-        samples(StagingConfig()),
-        samples(StagingConfig(background_fill=1, target_copies=1, distractors=1)),
+        samples(DistractorConfig()),
+        samples(DistractorConfig(background_fill=1, target_copies=1, distractors=1)),
     )
     differing = 0
     for index in range(12):
@@ -184,15 +184,15 @@ def test_samples_are_staged_in_the_search_region_alone():
 
 def test_a_lone_picture_has_no_other_to_borrow_from():
     lone = MemoryCollection([moving_video(1, length=1)])
-    sample = samples(StagingConfig(background_fill=1, distractors=1), lone)[0, 0]
+    sample = samples(DistractorConfig(background_fill=1, distractors=1), lone)[0, 0]
     frame = sample.frames[sample.frame_index[-1]]
     np.testing.assert_array_equal(frame, lone[0].frames.read(0))
     assert cut(sample.frames[sample.frame_index[-1]], sample.windows[-1], "exact").padding_mask.any()
 
 
 def test_negative_samples_show_what_is_there():
-    everything = StagingConfig(background_fill=1, target_copies=1, distractors=1)
-    plain, staged = (samples(each, negative_share=1) for each in (StagingConfig(), everything))
+    everything = DistractorConfig(background_fill=1, target_copies=1, distractors=1)
+    plain, staged = (samples(each, negative_share=1) for each in (DistractorConfig(), everything))
     for index in range(12):
         one, other = plain[0, index], staged[0, index]
         assert not other.is_positive
@@ -200,9 +200,9 @@ def test_negative_samples_show_what_is_there():
             np.testing.assert_array_equal(before, after)
 
 
-def test_what_cannot_be_seen_is_no_intruder():
+def test_what_cannot_be_seen_is_no_distractor():
     away = [moving_video(seed, length=1, hidden=[0]) for seed in range(1, 6)]
-    staged = samples(StagingConfig(distractors=1), MemoryCollection([moving_video(0), *away]))
+    staged = samples(DistractorConfig(distractors=1), MemoryCollection([moving_video(0), *away]))
     for index in range(12):
         sample = staged[0, index]
         searched = sample.frames[sample.frame_index[-1]]
@@ -211,5 +211,5 @@ def test_what_cannot_be_seen_is_no_intruder():
 
 
 def test_refiners_are_not_staged():
-    with pytest.raises(ConfigError, match=r"data.staging must be left out for a refiner"):
-        samples(StagingConfig(target_copies=0.5), model=RefineModel())
+    with pytest.raises(ConfigError, match=r"data\.distractors must be left out for a refiner"):
+        samples(DistractorConfig(target_copies=0.5), model=RefineModel())

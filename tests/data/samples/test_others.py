@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.memory import MemoryCollection, MemoryFrames, moving_video
 
-from starktrack.config.data import AugmentConfig, DataConfig, JitterConfig, SamplingConfig, StagingConfig
+from starktrack.config.data import AugmentConfig, DataConfig, DistractorConfig, JitterConfig, SamplingConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.samples.batch import join_crops, join_frames
 from starktrack.data.samples.cropping import kept_inside, lies_outside
@@ -206,18 +206,18 @@ def test_shares_of_nothing_are_refused(values, text):
         SamplingConfig(**values)
 
 
-def test_what_staging_lays_in_is_known_and_real_others_are_left_alone():
-    staging = StagingConfig(target_copies=1, most_target_copies=1, distractors=1, warps=1)
-    lonely = samples([moving_video(1), moving_video(2)], replace(STILL, staging=staging))
+def test_inserted_distractors_are_known_and_real_others_are_left_alone():
+    distractors = DistractorConfig(target_copies=1, most_target_copies=1, distractors=1, warps=1)
+    lonely = samples([moving_video(1), moving_video(2)], replace(STILL, distractors=distractors))
     counts = [len(lonely[0, index].others_cxcywh) for index in range(8)]
     assert max(counts) >= 1
-    real = samples([crowd(near=range(LENGTH))], replace(STILL, staging=staging))[0, 0]
+    real = samples([crowd(near=range(LENGTH))], replace(STILL, distractors=distractors))[0, 0]
     np.testing.assert_allclose(real.others_cxcywh, [[0.8, 0.5, 0.25, 0.25]])
     np.testing.assert_allclose(real.box_cxcywh, [0.5, 0.5, 0.25, 0.25])
 
 
 def test_others_move_with_the_frame_that_is_filled_up():
-    filled = replace(STILL, staging=StagingConfig(background_fill=1))
+    filled = replace(STILL, distractors=DistractorConfig(background_fill=1))
     edge = replace(crowd(near=range(LENGTH)), boxes_xywh=np.tile([2.0, 2.0, 10.0, 10.0], (LENGTH, 1)))
     beside = OtherTarget(edge.boxes_xywh + np.array([12, 0, 0, 0]), np.ones(LENGTH, bool), "runner")
     sample = samples([replace(edge, others=(beside,)), moving_video(3)], filled)

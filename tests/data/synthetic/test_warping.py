@@ -7,7 +7,7 @@ import pytest
 from tests.data.samples.test_distractors import BOX, MODEL, RED, red_pixels, red_target, samples
 from tests.memory import MemoryCollection
 
-from starktrack.config.data import StagingConfig
+from starktrack.config.data import DistractorConfig
 from starktrack.config.schema import CropConfig
 from starktrack.data.synthetic import warping
 from starktrack.data.synthetic.warping import MEAN_COLOUR, warped
@@ -138,7 +138,7 @@ def test_labels_of_samples_are_where_the_target_is_in_the_crop(geometry, flip):
     model = replace(MODEL, geometry=geometry, search=CropConfig(side=256, factor=4.0))
     moved = []
     for warps in (0.0, 1.0):
-        every = samples(StagingConfig(warps=warps), MemoryCollection([picture]), model, flip=flip)
+        every = samples(DistractorConfig(warps=warps), MemoryCollection([picture]), model, flip=flip)
         for index in range(6):
             sample = every[0, index]
             crop = cut(sample.frames[sample.frame_index[-1]], sample.windows[-1], geometry).image

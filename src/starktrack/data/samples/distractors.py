@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Box, Image
-from starktrack.config.data import StagingConfig
+from starktrack.config.data import DistractorConfig
 from starktrack.data.synthetic.cutouts import CutOut, cut_out, recolour
 from starktrack.data.synthetic.motion import Poses
 from starktrack.data.synthetic.painting import paint
@@ -98,7 +98,7 @@ def with_background_fill(view: SearchView, picture: Image, rng: np.random.Genera
     return SearchView(canvas, view.box_xywh - [left, top, 0, 0], outline, window, moved)
 
 
-def with_target_copies(view: SearchView, config: StagingConfig, rng: np.random.Generator) -> SearchView:
+def with_target_copies(view: SearchView, config: DistractorConfig, rng: np.random.Generator) -> SearchView:
     """Return the view with copies of its target in the search region, as many as fit."""
     if view.box_xywh[2:].min() < MIN_SIDE:
         return view

@@ -15,9 +15,9 @@ from starktrack.data.samples.cropping import Cropper
 from starktrack.data.samples.degradation import degraded, draw_degradations
 from starktrack.data.samples.distractors import SearchView
 from starktrack.data.samples.drawing import FramePlace, Mixture, draw_triplet, find, sample_generator
+from starktrack.data.samples.insertion import DistractorInserter
 from starktrack.data.samples.mistakes import Mistake, positions_of, read_mistakes
 from starktrack.data.samples.outline import Outline, cut_outline
-from starktrack.data.samples.staging import Staging
 from starktrack.errors import BoxError, ConfigError, DatasetError, InputError, NothingUsableError
 from starktrack.geometry.crop import CropTransform
 
@@ -66,7 +66,7 @@ class Samples:
 
     Raises:
         ConfigError: The jitter would move targets out of the search region or of a template, or search regions
-            would be staged for a refiner.
+            would be inserted for a refiner.
     """
 
     mixture: Mixture
@@ -75,10 +75,10 @@ class Samples:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.model.crops.outlines and self.data.staging.changes_anything:
+        if self.model.crops.outlines and self.data.distractors.changes_anything:
             raise ConfigError(
-                "data.staging must be left out for a refiner, whose outlines are those of the frames as they are, "
-                f"got {self.data.staging}"
+                "data.distractors must be left out for a refiner, whose outlines are those of the frames as they are, "
+                f"got {self.data.distractors}"
             )
         Cropper(self.model, self.data.jitter)  # it refuses a jitter that does not fit the model
 
@@ -88,9 +88,9 @@ class Samples:
         return Cropper(self.model, self.data.jitter)
 
     @cached_property
-    def staging(self) -> Staging:
+    def inserter(self) -> DistractorInserter:
         """Return what inserts distractors into search regions."""
-        return Staging(self.mixture, self.data.staging)
+        return DistractorInserter(self.mixture, self.data.distractors)
 
     @cached_property
     def mistakes(self) -> list[tuple[int, int, Mistake]]:
@@ -161,8 +161,10 @@ class Samples:
                 )
             )
         windows, labels = zip(*aimed, strict=True)
-        is_staged = triplet.is_positive and self.data.staging.changes_anything
-        mask = searched.masks.read(places[-1].frame) if is_staged and searched.masks is not None else None
+        gets_distractors = triplet.is_positive and self.data.distractors.changes_anything
+        mask = (
+            searched.masks.read(places[-1].frame) if gets_distractors and searched.masks is not None else None
+        )
         view = SearchView(
             frames[frame_index[-1]],
             searched.boxes_xywh[places[-1].frame],
@@ -170,8 +172,8 @@ class Samples:
             windows[-1],
             searched.others_in(places[-1].frame),
         )
-        if is_staged:
-            plain, view = view, self.staging.staged(view, places[-1], rng)
+        if gets_distractors:
+            plain, view = view, self.inserter.inserted(view, places[-1], rng)
             frames, frame_index = _with_frame(frames, frame_index, -1, view.frame)
             windows = (*windows[:-1], view.window)
             labels = (*labels[:-1], _label_of(view, plain, labels[-1]))
@@ -226,9 +228,9 @@ class Samples:
 
 
 def _label_of(view: SearchView, plain: SearchView, label_cxcywh: Box) -> Box:
-    """Return the label of a staged view, crop units, from that of the plain one.
+    """Return the label of a view with distractors, crop units, from that of the plain one.
 
-    The change that staging made to the box in the region is added to the label, which keeps the quirks of
+    The change that the insertion made to the box in the region is added to the label, which keeps the quirks of
     `label_transform`.
     """
     now, before = (each.window.to_crop(each.box_xywh[None])[0] for each in (view, plain))

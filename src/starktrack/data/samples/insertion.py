@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from starktrack.config.data import StagingConfig
+from starktrack.config.data import DistractorConfig
 from starktrack.data.same_class import TargetsByClass
 from starktrack.data.samples.distractors import (
     SearchView,
@@ -19,7 +19,7 @@ from starktrack.data.video_sequence import VideoSequence
 
 
 @dataclass(frozen=True)
-class Staging:
+class DistractorInserter:
     """Inserts copies of the target, other objects and other pictures into search regions.
 
     Attributes:
@@ -28,13 +28,13 @@ class Staging:
     """
 
     mixture: Mixture
-    config: StagingConfig
+    config: DistractorConfig
 
     @cached_property
     def _by_class(self) -> tuple[TargetsByClass, ...]:
         return tuple(TargetsByClass(collection) for collection in self.mixture.collections)
 
-    def staged(self, view: SearchView, place: FramePlace, rng: np.random.Generator) -> SearchView:
+    def inserted(self, view: SearchView, place: FramePlace, rng: np.random.Generator) -> SearchView:
         """Return the search region with its distractors.
 
         A region with another target of its video is not warped, since the boxes of the others would be unknown then,
