@@ -6,7 +6,14 @@ import pickle
 import pytest
 
 from starktrack import errors
-from starktrack.errors import ConfigError, DeviceError, MissingExtraError, StarktrackError, VideoBrokenError
+from starktrack.errors import (
+    ConfigError,
+    DeviceError,
+    InputError,
+    MissingExtraError,
+    StarktrackError,
+    VideoBrokenError,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +40,9 @@ def test_every_error_can_be_sent_without_the_arguments_of_its_class():
     for kind in kinds:
         error = kind.__new__(kind, "text")
         assert str(pickle.loads(pickle.dumps(error))) == "text"
+
+
+def test_the_name_of_a_file_cannot_drive_the_terminal():
+    error = InputError("red\x1b[31m\x07\x9b2J.mp4 must be\ta video,\ngot Füße\u2028✓")
+    assert str(error) == "red\\x1b[31m\\x07\\x9b2J.mp4 must be\ta video,\ngot Füße\u2028✓"
+    assert error.args == ("red\x1b[31m\x07\x9b2J.mp4 must be\ta video,\ngot Füße\u2028✓",)

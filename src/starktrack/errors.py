@@ -22,6 +22,7 @@ StarktrackError
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
@@ -39,9 +40,25 @@ class StarktrackError(Exception):
         a model must be one of the presets, got 'stark_s5'; did you mean 'stark_s50'?
     """
 
+    def __str__(self) -> str:
+        """Return the message without control characters, see `printable`."""
+        return printable(super().__str__())
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what another process needs to raise the same, whatever arguments the class takes."""
         return _restored, (type(self), self.args), self.__dict__
+
+
+def printable(text: str) -> str:
+    r"""Return the text with control characters, but for line breaks and tabs, as escapes.
+
+    The name of a file or a label may hold what moves the cursor of a terminal or changes its colours.
+
+    Example:
+        >>> printable("red" + chr(27) + "[31m.mp4")
+        'red\\x1b[31m.mp4'
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _restored(kind: type[StarktrackError], arguments: tuple[Any, ...]) -> StarktrackError:

@@ -61,3 +61,19 @@ def test_without_a_terminal_a_failure_is_a_line_when_it_happens_and_progress_is_
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "failed: lost: lost.mp4 must be a video file, got no such file"
     assert len(lines) == 2 and lines[1].startswith("videos.csv: 4 of 20 videos (3 before), 1 failed, ")
+
+
+def test_names_of_videos_cannot_drive_the_terminal(monkeypatch, capsys):
+    status = BatchStatus(
+        2, 0, failed=1, running={0: "a\x1b[5mb"}, failures=(("c\x1b[5md", "no such \x1b[5mfile"),)
+    )
+    with BatchTable("videos.csv") as table:
+        table(status)
+    assert "failed: c\\x1b[5md: no such \\x1b[5mfile" in capsys.readouterr().err
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.setenv("TERM", "xterm")
+    with BatchTable("videos.csv") as table:
+        table(status)
+    assert "\x1b[5m" not in terminal.getvalue() and "a\\x1b[5mb" in terminal.getvalue()

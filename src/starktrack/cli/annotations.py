@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from starktrack.errors import ConfigError
+from starktrack.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from starktrack.interchange import VideoTracks
@@ -81,7 +81,9 @@ def _show(tracks: "VideoTracks") -> None:
     for track in tracks.tracks:
         keys = sum(seen.key for seen in track.observations)
         first, last = track.observations[0].frame, track.observations[-1].frame
-        table.add_row(str(track.id), escape(track.label), *map(str, (len(track), keys, first, last)))
+        table.add_row(
+            str(track.id), escape(printable(track.label)), *map(str, (len(track), keys, first, last))
+        )
     output = Console()
     output.print(table)
     size = "" if tracks.size_hw is None else f", {tracks.size_hw[1]} x {tracks.size_hw[0]} pixels"

@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from starktrack.cli.progress import PLAIN_INTERVAL_SECONDS, time_left
+from starktrack.cli.tables import print_error
+from starktrack.errors import printable
 
 if TYPE_CHECKING:
     from starktrack.workflows.batch import BatchStatus
@@ -64,7 +66,7 @@ class BatchTable:
         # Without a table every failure is a line of its own, when it happens.
         new, self._num_failures = status.failed - self._num_failures, status.failed
         for name, reason in status.failures[-new:] if new else ():
-            sys.stderr.write(f"failed: {name}: {reason}\n")
+            print_error(f"failed: {name}: {reason}")
         now = time.monotonic()
         if now - self._last_line >= PLAIN_INTERVAL_SECONDS:
             self._last_line = now
@@ -84,10 +86,12 @@ class BatchTable:
         table = Table("worker", "video", box=None, pad_edge=False)
         table.columns[1].overflow = "fold"
         for number, name in list(status.running.items())[:MOST_WORKERS]:
-            table.add_row(str(number), Text(name))
+            table.add_row(str(number), Text(printable(name)))
         hidden = len(status.running) - MOST_WORKERS
         if hidden > 0:
             table.add_row("", f"and {hidden} more")
-        failures = [Text(f"failed: {name}: {reason}", style="red") for name, reason in status.failures]
+        failures = [
+            Text(printable(f"failed: {name}: {reason}"), style="red") for name, reason in status.failures
+        ]
         bar = ProgressBar(total=max(1, status.total), completed=status.done + status.failed, width=60)
         return Group(Text(self._title, style="bold"), bar, Text(self._line(status)), table, *failures)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from starktrack.cli.verb_command import VerbCommand
-from starktrack.errors import SourceWarning, StarktrackError
+from starktrack.errors import SourceWarning, StarktrackError, printable
 
 VERBS = {
     "track": "Track one or more targets through a video.",
@@ -87,7 +87,7 @@ def _show_warning(
 ) -> None:
     """Write a warning about a source as one line; others as Python does."""
     where = "" if issubclass(category, SourceWarning) else f"{filename}:{lineno}: {category.__name__}: "
-    sys.stderr.write(f"warning: {where}{message}\n")
+    sys.stderr.write(f"warning: {where}{printable(str(message))}\n")
 
 
 def load_verb(name: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from starktrack.errors import InputError
+from starktrack.errors import InputError, printable
 from starktrack.evaluation import tables
 from starktrack.files import atomic_write
 
@@ -44,4 +44,4 @@ def write_json(path: Path, text: str) -> None:
 
 def print_error(line: str) -> None:
     """Print a line on standard error."""
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(printable(line) + "\n")

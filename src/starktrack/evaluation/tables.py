@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from starktrack.errors import ConfigError, nearest_name
+from starktrack.errors import ConfigError, nearest_name, printable
 from starktrack.evaluation.published import Published, published_for
 from starktrack.evaluation.statistics import Comparison, Interval
 
@@ -201,7 +201,7 @@ def to_terminal(table: Table) -> RichTable:
     for index, heading in enumerate(table.headings):
         shown.add_column(escape(heading), justify="right" if index else "left", min_width=5, overflow="fold")
     for row in table.rows:
-        shown.add_row(*map(escape, row))
+        shown.add_row(*(escape(printable(cell)) for cell in row))
     return shown
 
 
