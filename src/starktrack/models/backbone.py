@@ -20,19 +20,24 @@ from starktrack.errors import CheckpointError, ConfigError, nearest_name
 from starktrack.models.folded_mobilenet import load_folded
 from starktrack.models.lightning import BACKBONE_NAME, RepVggBackbone
 from starktrack.models.norm import freeze_norms
+from starktrack.models.turning import turned
 
 
 class Backbone(nn.Module):
-    """The last feature map of a timm model at a stride."""
+    """The last feature map of a timm model at a stride.
+
+    Attributes:
+        is_turned: Whether `body` takes turned pictures, see `models.turning`.
+    """
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
-        self.body = freeze_norms(body)
+        self.body, self.is_turned = freeze_norms(body), False
         self.num_channels = int(feature_info(body).channels()[-1])
 
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch channels h2 w2"]:
         """Return the feature map of normalised images."""
-        return self.body(image)[-1]
+        return turned(self.body(turned(image))[-1]) if self.is_turned else self.body(image)[-1]
 
 
 def feature_info(body: nn.Module) -> FeatureInfo:
@@ -42,15 +47,21 @@ def feature_info(body: nn.Module) -> FeatureInfo:
 
 
 class Pyramid(nn.Module):
-    """The feature maps of a timm model at several strides, finest first."""
+    """The feature maps of a timm model at several strides, finest first.
+
+    Attributes:
+        is_turned: Whether `body` takes turned pictures, see `models.turning`.
+    """
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
-        self.body = freeze_norms(body)
+        self.body, self.is_turned = freeze_norms(body), False
         self.num_channels = tuple(feature_info(body).channels())
 
     def forward(self, image: Float[Tensor, "batch 3 h w"]) -> list[Float[Tensor, "batch _ _ _"]]:
         """Return the feature maps of normalised images."""
+        if self.is_turned:
+            return [turned(each) for each in self.body(turned(image))]
         return self.body(image)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from starktrack.models.backbone import Backbone, Pyramid
 from starktrack.models.lightning import RepVggBlock
 from starktrack.models.norm import FoldedConv, fold_norms
+from starktrack.models.turning import turn_back, turn_convolutions
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -30,7 +31,7 @@ def fold_backbones(network: Network) -> Network:
     """Fold the frozen norms of backbones alone, in place; return the network, which can be trained."""
     for module in list(network.modules()):
         if isinstance(module, Backbone | Pyramid):
-            fold_norms(module.body)
+            module.is_turned = turn_convolutions(fold_norms(module.body))
     return network
 
 
@@ -45,4 +46,7 @@ def fold_for_export(network: Network) -> Network:
     for module in fold(network).modules():
         if isinstance(module, FoldedConv):
             module.settle()
+        elif isinstance(module, Backbone | Pyramid):
+            turn_back(module.body)  # the runtimes of a graph pad a side at a time without a copy
+            module.is_turned = False
     return network

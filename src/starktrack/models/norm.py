@@ -66,6 +66,10 @@ class FoldedConv(nn.Conv2d):
     Args:
         conv: Its weights are shared, not copied.
         norm: Keeps the statistics; from now on it applies its activation only.
+
+    Attributes:
+        pads_same: Whether it pads like TensorFlow.
+        is_turned: Whether its input is turned by 180 degrees, see `models.turning`.
     """
 
     def __init__(self, conv: nn.Conv2d, norm: FrozenNorm) -> None:
@@ -82,6 +86,7 @@ class FoldedConv(nn.Conv2d):
         )
         self.weight, self.bias = conv.weight, conv.bias
         self.pads_same = isinstance(conv, Conv2dSame)
+        self.is_turned = False
         norm.is_folded = True
         # In a tuple, or the norm would be in the state dict twice.
         self._norm: tuple[FrozenNorm, ...] = (norm,)
@@ -92,11 +97,16 @@ class FoldedConv(nn.Conv2d):
         weight, bias = self.weight, self.bias
         for norm in self._norm:
             weight, bias = self._kept_product(norm) if self._can_be_kept() else self._product(norm)
-        if self.pads_same:
+        padding = self.padding
+        if self.is_turned:
+            weight = weight.flip(2, 3) if max(self.kernel_size) > 1 else weight
+            if self.pads_same:
+                rows, columns = pair(self.kernel_size)
+                down, right = pair(self.dilation)
+                padding = (rows // 2 * down, columns // 2 * right)
+        elif self.pads_same:
             features = pad_same(features, list(self.kernel_size), list(self.stride), list(self.dilation))
-        return functional.conv2d(
-            features, weight, bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return functional.conv2d(features, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def settle(self) -> None:
         """Multiply the norm into weights and bias, irreversibly, for a graph of plain convolutions."""
@@ -184,7 +194,8 @@ def _pairs(body: nn.Module) -> list[tuple[str, str, str]]:
     empty = {name: value.to("meta") for name, value in body.state_dict().items()}
     try:
         with torch.no_grad():
-            picture = torch.zeros(1, 3, _PROBE_SIDE, _PROBE_SIDE, device="meta")
+            dtype = next(body.parameters()).dtype
+            picture = torch.zeros(1, 3, _PROBE_SIDE, _PROBE_SIDE, device="meta", dtype=dtype)
             maps = torch.func.functional_call(body, empty, (picture,))
     finally:
         for hook in hooks:

@@ -86,20 +86,26 @@ class Trainer:
 
         If a loss or the gradient is not finite, the weights do not change; in fp16 the scaler handles such gradients.
         """
-        before = [statistic.clone() for statistic in self._statistics]
-        after = [torch.zeros_like(statistic, dtype=torch.float32) for statistic in self._statistics]
+        before: list[Tensor] = []
+        after = self._statistics
+        if len(micro_batches) > 1:  # else the statistics of the one micro-batch are those of the step
+            before = [statistic.clone() for statistic in self._statistics]
+            after = [torch.zeros_like(statistic, dtype=torch.float32) for statistic in self._statistics]
         losses = []
         for number, (batch, seed) in enumerate(zip(micro_batches, seeds, strict=True), start=1):
-            _restore(self._statistics, before)
+            if before:
+                _restore(self._statistics, before)
             torch.manual_seed(seed)
             with without_exchange(self._replica, active=number < len(micro_batches)):
                 loss = self.loss(batch)
                 self.scaler.scale(loss.total / len(micro_batches)).backward()
-            for total, statistic in zip(after, self._statistics, strict=True):
-                total += statistic / len(micro_batches)
+            if before:
+                for total, statistic in zip(after, self._statistics, strict=True):
+                    total += statistic / len(micro_batches)
             losses.append(loss)
         average_(after, self.processes)
-        _restore(self._statistics, after)
+        if before:
+            _restore(self._statistics, after)
         norm = self._update([loss.total.detach() for loss in losses])
         terms = {name: torch.stack([loss.terms[name] for loss in losses]).mean() for name in losses[0].terms}
         return StepResult([loss.total.detach() for loss in losses], terms, norm)
