@@ -42,6 +42,16 @@ def test_a_target_that_is_not_tracked_has_a_faint_box():
     np.testing.assert_array_equal(silent[110, 159], sure[110, 159])
 
 
+def test_only_doubted_boxes_cost_a_blend_of_the_whole_image(monkeypatch):
+    blended = []
+    monkeypatch.setattr("cv2.addWeighted", lambda *values: blended.append(values) or values[0])
+    for state in (TargetState.TRACKED, None):
+        assert draw_boxes(BLACK, {1: BOX}, states={1: state}).any()
+    assert not blended
+    draw_boxes(BLACK, {1: BOX, 2: BOX}, states={1: TargetState.LOST, 2: TargetState.TRACKED})
+    assert len(blended) == 1
+
+
 def test_the_score_lengthens_the_label():
     below = 10  # columns of the label above the box
     with_score, without = (draw_boxes(BLACK, {1: BOX}, scores)[: 80 - below] for scores in ({1: 0.9}, None))

@@ -60,10 +60,11 @@ def draw_boxes(
         for target in shown
     }
     doubted = [target for target in shown if _is_doubted(states.get(target))]
-    faint = image.copy()
+    canvas = image.copy()
     for target in doubted:
-        _draw_target(faint, shown[target], palette[target], labels[target])
-    canvas = cv2.addWeighted(faint, _FAINT, image, 1 - _FAINT, 0)
+        _draw_target(canvas, shown[target], palette[target], labels[target])
+    if doubted:
+        canvas = cv2.addWeighted(canvas, _FAINT, image, 1 - _FAINT, 0)
     for target in (target for target in shown if target not in doubted):
         _draw_target(canvas, shown[target], palette[target], labels[target])
     return canvas

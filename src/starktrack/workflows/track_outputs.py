@@ -170,6 +170,5 @@ class TrackOutputs:
             boxes = {target: output.box_xywh for target, output in outputs.items()}
             scores = {target: output.score for target, output in outputs.items()}
             states = {target: output.state for target, output in outputs.items()}
-            self._video.write(
-                draw_boxes(draw_masks(frame.image, masks), boxes, scores, states), frame.seconds
-            )
+            image = draw_masks(frame.image, masks) if masks else frame.image
+            self._video.write(draw_boxes(image, boxes, scores, states), frame.seconds)
