@@ -2,13 +2,13 @@
 
     python benchmarks/absence.py WEIGHTS [--data OTB_ROOT] [--growth 1.5 2 3] [--gap 20]
 
-Run by a person. `tracking.search_growth` does two things to a lost target, told apart here: it goes back to the last
-sure box, and it widens the region. Arms: `off` (the paper's), `back` (the last sure box, never wider), and for every
-growth `widen` (around the latest box, wherever that has drifted to) and `both` (the setting).
+Run by a person. `tracking.search_growth` does two things to a lost target, measured apart here: it goes back to
+the last sure box, and it widens the region. Arms: `off` (the paper's), `back` (the last sure box, never wider), and for
+every growth `widen` (around the latest box, wherever that has drifted to) and `both` (the setting).
 
 Every sequence is cut to `BEFORE` frames, then the picture is blank for `gap` frames while the target goes on, then
 come `AFTER` more. Made clips (`--clips`) skip two seconds in the gap as well, so that their object comes back
-elsewhere. Told over the sequences that were tracked in the arm `off` when the picture went: how many are found again
+elsewhere. Counted over the sequences that were tracked in the arm `off` when the picture went: how many are found again
 (mean overlap above a half over the last ten frames), the mean overlap before and after the gap, the frames until the
 first good box in state `tracked`, and in what share of the blank frames the tracker believed to see the target.
 """

@@ -6,8 +6,8 @@ Run by a person; without names everything is measured. The clips are made first:
 
 - `speed`: the first 40 of 200 clips by `track`, a process each, one after the other, then all of them by `batch`; and
   what share of the seconds is the start of processes. Goal: 1.6 times the frames/s on two cores.
-- `ray`: the same clips by `batch`, locally and on a Ray cluster of this machine, whose start is told apart, and whether
-  the files are the same. Goal: less than 10 % more time.
+- `ray`: the same clips by `batch`, locally and on a Ray cluster of this machine, whose start is timed apart, and
+  whether the files are the same. Goal: less than 10 % more time.
 - `memory`: the largest resident set of each worker after each tenth of the clips. Goal: flat.
 - `start`: a manifest of 10,000 rows until the first frame is tracked. Goal: below 5 s.
 """
@@ -183,10 +183,10 @@ def start(folder: Path, boxes: Sequence[str], options: argparse.Namespace, numbe
     """Time from the call to the first frames of the first video."""
     write_manifest(folder / "many.jsonl", boxes, ROWS_OF_START)
     begun = time.perf_counter()
-    told: list[float] = []
+    starts: list[float] = []
 
     def note(status: BatchStatus) -> None:
-        told.append(time.perf_counter() - begun)
+        starts.append(time.perf_counter() - begun)
         if status.running or status.done:
             raise _EnoughError
 
@@ -196,9 +196,9 @@ def start(folder: Path, boxes: Sequence[str], options: argparse.Namespace, numbe
         )
     except _EnoughError:
         print(
-            f"start: {ROWS_OF_START} rows read in {told[0]:.2f} s, first video in work after {told[-1]:.2f} s"
+            f"start: {ROWS_OF_START} rows read in {starts[0]:.2f} s, first video in work after {starts[-1]:.2f} s"
         )
-    assert np.isfinite(told).all()
+    assert np.isfinite(starts).all()
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ SLOW = (
     "test_folded_mobilenet.py::test_folded_weights_see_the_same_five_classes",
     "test_tracking.py::test_closed_loop_boxes_equal_the_authors_box_by_box[stark_s50",
     "test_onnx_refiner.py::test_a_refiner_whose_cells_look_at_their_own_alone_is_exported",
-    "fuzz/test_campaign.py::test_a_short_run",
+    "fuzz/test_runner.py::test_a_short_run",
     "test_overfit.py::",
     "test_finetune.py::",
     "test_everything_on_the_page_runs[docs/how-to/export.md]",

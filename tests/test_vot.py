@@ -137,8 +137,8 @@ def test_weights_of_the_package_are_told_by_name(workspace):
 
 @pytest.mark.parametrize("entry", [pytest.param("fox", marks=needs_trax), "fox_python"])
 def test_settings_reach_the_tracker(workspace, entry):
-    told = ("--set", "tracking.search_growth = 2", "--set", "tracking.update_interval=7")
-    invoke("init", workspace, "--weights", EXPORTED, "--name", "fox", "--device", "cpu", *told)
+    settings = ("--set", "tracking.search_growth = 2", "--set", "tracking.update_interval=7")
+    invoke("init", workspace, "--weights", EXPORTED, "--name", "fox", "--device", "cpu", *settings)
     text = (workspace / "trackers.ini").read_text()
     assert "works: 5 frames over" in invoke("check", workspace, entry).stdout
     (workspace / "trackers.ini").write_text(text.replace("search_growth=2", "search_growth=11"))
@@ -269,8 +269,8 @@ def test_traxpython_finds_a_module_or_runs_a_line_of_python(tmp_path, command):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "mine_trax.py").write_text(SPEAKS_TRAX)
     entry = {"protocol": "traxpython", "command": command, "paths": "lib", "env_WIDTH": "33"}
-    told = check_tracker({**entry, "python": sys.executable}, tmp_path, 30.0)
-    assert "works: 5 frames over traxpython" in told and "33" in told
+    message = check_tracker({**entry, "python": sys.executable}, tmp_path, 30.0)
+    assert "works: 5 frames over traxpython" in message and "33" in message
 
 
 def python_tracker(tmp_path, monkeypatch, name, text, **entry):
@@ -304,8 +304,8 @@ def test_a_python_tracker_may_take_fewer_arguments_as_the_toolkit_lets_it(tmp_pa
         "    def update(self, frame): return 1, 2, int(self.width), 4\n"
         "def make(width): return Tracker(width)\n"
     )
-    told = python_tracker(tmp_path, monkeypatch, "frugal", text, arg_width="77")
-    assert told == "works: 5 frames over python; the last answer is (1, 2, 77, 4)"
+    message = python_tracker(tmp_path, monkeypatch, "frugal", text, arg_width="77")
+    assert message == "works: 5 frames over python; the last answer is (1, 2, 77, 4)"
 
 
 @pytest.mark.parametrize(
@@ -366,8 +366,8 @@ def test_a_long_run_may_let_the_search_region_grow(workspace, weights):
     arguments = ["run", workspace, "--experiment", "longterm", "--weights", weights, "--device", "cpu"]
     grown = [*arguments, "--name", "grown", "--set", "tracking.search_growth=2"]
     assert invoke(*grown).exit_code == 0
-    told = json.loads((workspace / "results/grown/longterm/run.json").read_text())
-    assert told["config"]["tracking"]["search_growth"] == 2
+    metadata = json.loads((workspace / "results/grown/longterm/run.json").read_text())
+    assert metadata["config"]["tracking"]["search_growth"] == 2
     ended = invoke(*arguments, "--name", "grown")
     assert "search_growth was 2.0 there, and is 1.0 now" in str(ended.exception)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from scripts.fuzz.campaign import ALLOWED, Outcome, run_cases, write_case  # noqa: E402
 from scripts.fuzz.kinds import KINDS  # noqa: E402
+from scripts.fuzz.runner import ALLOWED, Outcome, run_cases, write_case  # noqa: E402
 
 
 def main() -> int:

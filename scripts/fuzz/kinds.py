@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scripts.fuzz import seeds, text_seeds
-from scripts.fuzz.campaign import Kind
 from scripts.fuzz.mutation import VALUES, mutate_text
+from scripts.fuzz.runner import Kind
 
 MOST_FRAMES = 300
 

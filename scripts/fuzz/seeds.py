@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scripts.fuzz.campaign import Files
+from scripts.fuzz.runner import Files
 
 CANARY_PORT = 47813
 """Where a reader listens: no video may make it connect to an address that stands in the file."""

@@ -5,7 +5,7 @@ import struct
 import tempfile
 from pathlib import Path
 
-from scripts.fuzz.campaign import Files
+from scripts.fuzz.runner import Files
 from scripts.fuzz.seeds import ROOT, pictures
 
 

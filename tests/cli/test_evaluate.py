@@ -109,10 +109,10 @@ def test_nanotrack_is_described_by_its_files_and_opencv(tmp_path):
 
     for part in ("backbone", "head"):
         (tmp_path / f"nano_{part}.onnx").write_text(part)
-    told = describe_tracker(TrackerSpec("n", plugin="nanotrack"), "otb", RunSettings(nanotrack=tmp_path))
-    assert told["nano_head.onnx"] == hashlib.sha256(b"head").hexdigest()
-    assert told["nano_backbone.onnx"] == hashlib.sha256(b"backbone").hexdigest()
-    assert told["opencv"] == cv2.__version__
+    metadata = describe_tracker(TrackerSpec("n", plugin="nanotrack"), "otb", RunSettings(nanotrack=tmp_path))
+    assert metadata["nano_head.onnx"] == hashlib.sha256(b"head").hexdigest()
+    assert metadata["nano_backbone.onnx"] == hashlib.sha256(b"backbone").hexdigest()
+    assert metadata["opencv"] == cv2.__version__
 
 
 def test_refined_results_have_a_name_of_their_own(work):
@@ -126,8 +126,8 @@ def test_refined_results_have_a_name_of_their_own(work):
     for name in NAMES:
         first, later = (text.splitlines() for text in (before[name], after[name]))
         assert len(first) == len(later) and first[0] == later[0] and first[1:] != later[1:]
-    told = json.loads((work / "results/otb_test/right+refine_mobile/run.json").read_text())
-    assert told["refine"] == "refine_mobile.onnx" and len(told["refine_weights"]) == 64
+    metadata = json.loads((work / "results/otb_test/right+refine_mobile/run.json").read_text())
+    assert metadata["refine"] == "refine_mobile.onnx" and len(metadata["refine_weights"]) == 64
     mixed = run(work, "--tracker", "right+refine_mobile=mine:Right")
     assert mixed.returncode == 1 and "another run (refine was 'refine_mobile.onnx' there" in mixed.stderr
     absent = run(work, "--tracker", "right=mine:Right", "--refine", "none.safetensors")
@@ -249,8 +249,8 @@ def test_a_preset_among_the_trackers_stands_for_its_weights_of_the_package(work)
     setting = ("--set", "tracking.update_interval=7")
     ended = run(work, "--tracker", "stark_mobile", "--tracker", "mine:Right", *setting)
     assert ended.returncode == 0, ended.stderr
-    told = json.loads((work / "results/otb_test/stark_mobile/run.json").read_text())
-    assert told["config"]["tracking"]["update_interval"] == 7
+    metadata = json.loads((work / "results/otb_test/stark_mobile/run.json").read_text())
+    assert metadata["config"]["tracking"]["update_interval"] == 7
     assert "stark_mobile" in ended.stdout and sorted(results(work, "stark_mobile")) == sorted(NAMES)
     refused = run(work, "--tracker", "stark_s50")
     assert refused.returncode == 1 and "stark_s50 needs weights" in refused.stderr

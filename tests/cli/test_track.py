@@ -436,8 +436,12 @@ def test_a_video_that_breaks_off_keeps_what_was_tracked_and_fails(
     files = ("--save", out / "boxes.txt", "--video", out / "shown.mp4")
     done = starktrack("track", image_folder, "--box", BOX, "--weights", small_checkpoint, *files)
     assert done.code == 1
-    told, error = done.err.splitlines()
-    assert told.startswith("tracked 5 frames, ") and str(out / "boxes.txt") in told and "shown.mp4" in told
+    summary, error = done.err.splitlines()
+    assert (
+        summary.startswith("tracked 5 frames, ")
+        and str(out / "boxes.txt") in summary
+        and "shown.mp4" in summary
+    )
     assert error.startswith("error: frames broke off after 5 frames: ")
     assert len(read_boxes(out / "boxes.txt")) == 5
     with av.open(str(out / "shown.mp4")) as container:
@@ -489,8 +493,8 @@ def test_nothing_but_our_own_lines_is_said_of_half_a_picture(image_folder, out):
     files = ("--save", out / "boxes.txt")
     running = process("track", image_folder, "--box", BOX, *files)
     _, err = running.communicate(timeout=120)
-    told, error = err.splitlines()
-    assert running.returncode == 1 and told.startswith("tracked 5 frames, ")
+    summary, error = err.splitlines()
+    assert running.returncode == 1 and summary.startswith("tracked 5 frames, ")
     assert (
         error.startswith("error: frames broke off after 5 frames: ") and "0005.png must be a whole" in error
     )

@@ -277,8 +277,8 @@ def test_the_demo_of_a_made_clip_writes_a_video_and_a_picture_and_the_overlap(
     monkeypatch.setattr("starktrack.workflows.demo.made_clip", partial(made_clip, num_frames=16))
     done = starktrack("demo", "--seed", 0, "--out", tmp_path / "demo")
     assert done.code == 0, done.err
-    told = re.search(r"tracked 16 frames, mean overlap (0\.\d{3}), worst frame (\d\.\d{3})", done.out)
-    assert float(told[1]) > 0.6 and float(told[2]) > 0.4
+    summary = re.search(r"tracked 16 frames, mean overlap (0\.\d{3}), worst frame (\d\.\d{3})", done.out)
+    assert float(summary[1]) > 0.6 and float(summary[2]) > 0.4
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["strip.png", "tracked.mp4"]
     assert cv2.imread(str(tmp_path / "demo" / "strip.png")).shape[1] > 1000
     with av.open(str(tmp_path / "demo" / "tracked.mp4")) as container:

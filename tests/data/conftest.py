@@ -1,4 +1,4 @@
-"""Clips made on the spot: frame i is a grey of level 10 + 4 i, so that a frame can be told by its colour."""
+"""Clips made on the spot: frame i is a grey of level 10 + 4 i, so that its colour gives the number of a frame."""
 
 from fractions import Fraction
 

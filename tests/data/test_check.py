@@ -78,7 +78,7 @@ def test_a_broken_line_and_a_broken_picture_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("boxes", "told"),
+    ("boxes", "problem"),
     [
         ("0.1,0.2,0.3,0.4", "cat has boxes between 0 and 1, which look like shares of its 16 x 12 pixels"),
         ("8,4,14,10", "cat has boxes that leave its 16 x 12 pixels as x,y,w,h, and look like two corners"),
@@ -89,12 +89,12 @@ def test_a_broken_line_and_a_broken_picture_are_named(tmp_path):
         ),
     ],
 )
-def test_boxes_that_do_not_fit_their_pictures_are_told(tmp_path, boxes, told):
+def test_boxes_that_do_not_fit_their_pictures_are_reported(tmp_path, boxes, problem):
     write_video(tmp_path / "cat")
     rows = boxes.split("\n")
     (tmp_path / "cat" / "groundtruth.txt").write_text("\n".join(rows if len(rows) == 3 else rows * 3) + "\n")
     (finding,) = check(tmp_path)
-    assert finding.is_broken and len(finding.problems) == 1 and finding.problems[0].startswith(told)
+    assert finding.is_broken and len(finding.problems) == 1 and finding.problems[0].startswith(problem)
 
 
 def test_a_lost_last_frame_is_named(tmp_path):

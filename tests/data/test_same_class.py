@@ -29,7 +29,7 @@ class Classified(MemoryCollection):
         return TargetClasses(tuple(known), np.array([known.index(name) for name in names], int))
 
 
-def told(collection):
+def class_names(collection):
     classes = collection.target_classes()
     return [classes.names[number] for number in classes.number]
 
@@ -87,10 +87,10 @@ def test_of_a_large_class_a_few_are_looked_at():
 
 def test_parts_of_a_data_set_and_of_its_targets_keep_their_classes(zoo):
     part = select(zoo, exclude=["video-0", "video-1"])
-    assert told(part) == ["Cat", "", "dog", "cat"]
+    assert class_names(part) == ["Cat", "", "dog", "cat"]
     assert drawn(TargetsByClass(part), "cat") == videos(2, 5)
     assert drawn(TargetsByClass(Parts(zoo)), "dog") == videos(1, 4)
-    assert not told(select(MemoryCollection(zoo), only=["video-1"])) and not told(
+    assert not class_names(select(MemoryCollection(zoo), only=["video-1"])) and not class_names(
         Parts(MemoryCollection(zoo))
     )
 
@@ -109,7 +109,7 @@ def test_the_data_sets_on_disk_tell_what_their_targets_are(tmp_path):
     content = {"images": images, "annotations": objects, "categories": kinds}
     (build / "train.json").write_text(json.dumps(content))
     coco = open_dataset("coco", build, "train", allow_missing=True)
-    assert told(coco) == [sequence.object_class for sequence in coco] == ["dog", "cat", "cat"]
+    assert class_names(coco) == [sequence.object_class for sequence in coco] == ["dog", "cat", "cat"]
     own = tmp_path / "videos"
     for name, kind in (("one", "Car"), ("two", None), ("six", "car")):
         (own / name).mkdir(parents=True)
@@ -119,7 +119,7 @@ def test_the_data_sets_on_disk_tell_what_their_targets_are(tmp_path):
             (own / name / "meta_info.ini").write_text(f"[METAINFO]\nobject_class: {kind}\n")
     (own / "list.txt").write_text("one\ntwo\nsix\n")
     found = indexed(open_dataset("videos", own, "all"))
-    assert told(found) == [each.object_class or "" for each in found] == ["Car", "", "car"]
+    assert class_names(found) == [each.object_class or "" for each in found] == ["Car", "", "car"]
 
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}

@@ -44,7 +44,7 @@ def test_targets_get_the_same_alone_and_together(refiner, small_clip):
 
 
 def test_the_template_is_pooled_inside_the_given_box(refiner, small_clip):
-    # The network is told where the box lies in its crop: a window of twice the root of 20 x 24, 44 px.
+    # The network gets the place of the box in its crop: a window of twice the root of 20 x 24, 44 px.
     seen = {}
     network = refiner.network
     embed = network.embed

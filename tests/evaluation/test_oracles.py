@@ -78,7 +78,7 @@ def test_the_toolkit_gives_our_numbers_for_results_that_we_wrote(oracle_program,
     sequences = read_sequences(workspace)
     assert rewrite(workspace, sequences) == 33
     (workspace / "results" / "Ours" / "baseline" / "run.json").write_text("{}")
-    told = run_oracle("STARKTRACK_ORACLE_VOT", "oracle_vot.py", workspace)
+    printed = run_oracle("STARKTRACK_ORACLE_VOT", "oracle_vot.py", workspace)
     results = workspace / "results" / "Ours"
     anchors = score_anchor_results(sequences, results, interval=(15, 60))
     longterm = score_longterm_results(sequences, results)
@@ -90,4 +90,4 @@ def test_the_toolkit_gives_our_numbers_for_results_that_we_wrote(oracle_program,
         "unsupervised_accuracy": score_unsupervised_results(sequences, results).accuracy,
     }
     for key, value in ours.items():
-        np.testing.assert_allclose(value, told[key], atol=1e-9, err_msg=key)
+        np.testing.assert_allclose(value, printed[key], atol=1e-9, err_msg=key)

@@ -107,10 +107,10 @@ def test_other_names_of_a_data_set_have_its_published_numbers():
 
 
 def test_json_tells_conventions_measures_curves_and_sequences(evaluations):
-    told = json.loads(to_json(evaluations, {"otb": explain(evaluations[0].dialect)}))
-    assert told["dialect"] == "stark"
-    assert len(told["conventions"]["otb"]) > 15
-    good = told["trackers"]["good"]
+    parsed = json.loads(to_json(evaluations, {"otb": explain(evaluations[0].dialect)}))
+    assert parsed["dialect"] == "stark"
+    assert len(parsed["conventions"]["otb"]) > 15
+    good = parsed["trackers"]["good"]
     assert good["measures"]["auc"] == pytest.approx(evaluations[0].overall("auc"), abs=1e-12)
     assert np.mean(good["curves"]["success"]) == pytest.approx(good["measures"]["auc"], abs=1e-12)
     assert good["sequences"]["seq_3"]["auc"] == evaluations[0].values["auc"][3]
@@ -200,8 +200,8 @@ def test_told_attributes_win_over_derived_ones(tmp_path):
     truth = np.array([[50.0, 50, 4, 4]] * 2)
     annotations = [sequence("a", truth)]
     (tmp_path / "a.json").write_text('{"a": ["rain"]}')
-    told = read_attributes(tmp_path / "a.json", annotations)
-    assert with_derived_attributes(told)[0].benchmark.attributes == ("rain",)
+    parsed = read_attributes(tmp_path / "a.json", annotations)
+    assert with_derived_attributes(parsed)[0].benchmark.attributes == ("rain",)
     (tmp_path / "b.json").write_text("{}")
     with pytest.raises(DatasetError, match="got none for a"):
         read_attributes(tmp_path / "b.json", annotations)

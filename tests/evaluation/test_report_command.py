@@ -43,16 +43,16 @@ def test_one_command_scores_two_trackers_and_writes_json(command, folders):
     assert "AUC per attribute derived from boxes" in done.output
     assert "good minus worse" in done.output
     assert "counts are divided by all frames" in done.output
-    told = json.loads((folders / "out.json").read_text())
-    assert told["trackers"]["good"]["measures"]["auc"] > told["trackers"]["worse"]["measures"]["auc"]
+    parsed = json.loads((folders / "out.json").read_text())
+    assert parsed["trackers"]["good"]["measures"]["auc"] > parsed["trackers"]["worse"]["measures"]["auc"]
 
 
 def test_attributes_that_were_told_are_not_called_derived(command, folders):
-    told = {f"seq-{index}": ["dark"] for index in range(3)}
-    (folders / "told.json").write_text(json.dumps(told))
+    parsed = {f"seq-{index}": ["dark"] for index in range(3)}
+    (folders / "parsed.json").write_text(json.dumps(parsed))
     done = command(
         folders / "good", "--dataset", "custom", "--annotations", folders / "truth", "--form", "markdown",
-        "--per", "attribute", "--attributes", folders / "told.json",
+        "--per", "attribute", "--attributes", folders / "parsed.json",
     )  # fmt: skip
     assert "dark (3)" in done.output
     assert "derived" not in done.output
@@ -80,8 +80,8 @@ def test_a_tracker_that_ran_twice_is_scored_over_both_runs(command, tmp_path):
         "--json", tmp_path / "out.json",
     )  # fmt: skip
     assert done.exit_code == 0, done.exception
-    told = json.loads((tmp_path / "out.json").read_text())
-    assert told["trackers"]["ours"]["measures"]["mean_overlap"] == pytest.approx(0.8)
+    parsed = json.loads((tmp_path / "out.json").read_text())
+    assert parsed["trackers"]["ours"]["measures"]["mean_overlap"] == pytest.approx(0.8)
 
 
 def test_a_missing_sequence_and_an_unknown_form_are_one_clear_error_each(command, folders):
@@ -117,10 +117,10 @@ def test_a_union_of_data_sets_is_one_table(command, folders):
     options = ["--form", "markdown", "--per", "sequence", "--json", folders / "out.json"]
     done = command(folders / "good", "--dataset", "notu", *union, *options)
     assert "notu, 3 sequences" in done.output
-    told = json.loads((folders / "out.json").read_text())["conventions"]
+    parsed = json.loads((folders / "out.json").read_text())["conventions"]
     # UAV123 alone passes frames without target in the precision plot.
-    assert set(told) == {"otb", "tc128", "uav123"}
-    assert told["otb"] == told["tc128"] != told["uav123"]
+    assert set(parsed) == {"otb", "tc128", "uav123"}
+    assert parsed["otb"] == parsed["tc128"] != parsed["uav123"]
     assert "| uav123_bike1 |" in done.output
     assert "annotations of 3 of the 301 sequences" in done.stderr
     done = command(folders / "good", "--dataset", "notu", *[word.partition("=")[2] or word for word in union])
@@ -170,12 +170,12 @@ def test_vot_results_are_scored_by_the_same_command(command, oracle_program, tmp
         "--json",
         tmp_path / "v" / "vot.json",
     )
-    told = json.loads((tmp_path / "v" / "vot.json").read_text())["experiments"]
-    assert len(told["baseline"]["Ours"]["eao_curve"]) == 755
-    low, high = told["baseline"]["Ours"]["intervals"]["robustness"]
-    assert 0 < low < told["baseline"]["Ours"]["robustness"] < high < 1
-    assert told["baseline"]["Ours"]["tags"] == {}
-    assert list(told) == ["baseline", "unsupervised"]
+    parsed = json.loads((tmp_path / "v" / "vot.json").read_text())["experiments"]
+    assert len(parsed["baseline"]["Ours"]["eao_curve"]) == 755
+    low, high = parsed["baseline"]["Ours"]["intervals"]["robustness"]
+    assert 0 < low < parsed["baseline"]["Ours"]["robustness"] < high < 1
+    assert parsed["baseline"]["Ours"]["tags"] == {}
+    assert list(parsed) == ["baseline", "unsupervised"]
     assert done.output.splitlines()[1].startswith("Ours,")
 
 
@@ -190,8 +190,8 @@ def test_vot_results_must_be_a_folder(command, oracle_program, tmp_path, dataset
 
 def test_a_folder_of_a_vot_experiment_is_told_from_that_of_its_tracker(command, tmp_path):
     (tmp_path / "ours" / "longterm").mkdir(parents=True)
-    told = {"dataset": "vot_longterm", "experiment": "longterm"}
-    (tmp_path / "ours" / "longterm" / "run.json").write_text(json.dumps(told))
+    parsed = {"dataset": "vot_longterm", "experiment": "longterm"}
+    (tmp_path / "ours" / "longterm" / "run.json").write_text(json.dumps(parsed))
     done = command(tmp_path / "ours" / "longterm", "--annotations", tmp_path)
     assert isinstance(done.exception, ConfigError)
     assert "name the folder above it, and --dataset vot2020 or vot2020lt" in str(done.exception)

@@ -32,8 +32,8 @@ def published(num_frames=None):
 
 def results(**changes):
     boxes = np.concatenate([FIRST, FIRST + 1.5, FIRST + 2])
-    told = {name: boxes for name in NAMES} | changes
-    return TrackerResults(told, {name: np.full(len(boxes), 0.04) for name, boxes in told.items()})
+    submitted = {name: boxes for name in NAMES} | changes
+    return TrackerResults(submitted, {name: np.full(len(boxes), 0.04) for name, boxes in submitted.items()})
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,8 @@ def test_a_sequence_that_alone_is_drawn_has_the_score_that_it_has_alone(workspac
 def test_longterm_sequences_that_are_all_drawn_have_the_score_of_all(workspace):
     whole = score(workspace, "longterm", read_sequences(workspace))
     drawn = whole.parts.measures(np.ones((1, 4)))
-    told = [getattr(whole, key) for key in KEYS["longterm"]]
-    assert [drawn[key][0] for key in KEYS["longterm"]] == pytest.approx(told)
+    measured = [getattr(whole, key) for key in KEYS["longterm"]]
+    assert [drawn[key][0] for key in KEYS["longterm"]] == pytest.approx(measured)
     half = whole.parts.measures(np.array([[1.0, 1.0, 0.0, 0.0]]))
     precision, recall = whole.parts.precision[:2].mean(axis=0), whole.parts.recall[:2].mean(axis=0)
     assert half["f_score"][0] == pytest.approx(max(2 * precision * recall / (precision + recall + 1e-300)))
@@ -108,7 +108,7 @@ def test_tagged_frames_are_counted_as_often_as_runs_pass_them():
     )
     assert found.tags["blur"].values == pytest.approx({"accuracy": (1 + 1 / 3 + 0) / 3, "robustness": 1.0})
     longterm = score_longterm([sequence], {"a": VotRun(tuple(runs[0]), np.array([0.0, 0.9, 0.9, 0.1]))})
-    # F is highest where all but the first two are told, or all; both tagged frames are told.
+    # F is highest where all but the first two are reported, or all; both tagged frames are.
     shared = (1 + 1 / 3) / 2
     assert longterm.tags["blur"].values == pytest.approx(
         {"precision": shared, "recall": shared, "f_score": shared}

@@ -18,23 +18,25 @@ def test_it_is_an_engine_with_the_answers_of_the_one_it_wraps(explain):
 
 def test_an_explanation_tells_of_every_layer_and_head(explain):
     _, engine, _, _, prediction = explain(*ST)
-    told = engine.last
-    assert told.search.shape == (64, 64, 3) and [t.shape for t in told.templates] == [(32, 32, 3)] * 2
-    assert told.cells == 4
-    assert told.encoder.shape == told.decoder.shape == (2, 4, 2 * 4 + 16)
-    assert told.corners.shape == (2, 4, 4)
-    np.testing.assert_allclose(told.corners.sum(axis=(1, 2)), 1, atol=1e-5)
-    np.testing.assert_array_equal(told.box_cxcywh, prediction.boxes_cxcywh[0])
-    assert told.score == pytest.approx(prediction.scores[0])
-    assert told.missing() == []
+    explained = engine.last
+    assert (
+        explained.search.shape == (64, 64, 3) and [t.shape for t in explained.templates] == [(32, 32, 3)] * 2
+    )
+    assert explained.cells == 4
+    assert explained.encoder.shape == explained.decoder.shape == (2, 4, 2 * 4 + 16)
+    assert explained.corners.shape == (2, 4, 4)
+    np.testing.assert_allclose(explained.corners.sum(axis=(1, 2)), 1, atol=1e-5)
+    np.testing.assert_array_equal(explained.box_cxcywh, prediction.boxes_cxcywh[0])
+    assert explained.score == pytest.approx(prediction.scores[0])
+    assert explained.missing() == []
 
 
 def test_the_box_is_the_expectation_of_its_corner_maps(explain):
     _, engine, *_ = explain()
-    told = engine.last
+    explained = engine.last
     coordinate = np.arange(4) / 4
-    left, right = (told.corners.sum(axis=1) @ coordinate).tolist()
-    assert told.box_cxcywh[0] == pytest.approx((left + right) / 2, abs=1e-6)
+    left, right = (explained.corners.sum(axis=1) @ coordinate).tolist()
+    assert explained.box_cxcywh[0] == pytest.approx((left + right) / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +71,10 @@ def test_what_a_network_does_not_have_is_named(explain, changes, missing):
 
 def test_a_centre_head_shows_its_heat(explain):
     _, engine, *_ = explain("box_head.kind=centre")
-    told = engine.last
-    assert told.corners is None and told.centre.shape == (4, 4)
-    row, column = np.unravel_index(told.centre.argmax(), (4, 4))
-    x, y = told.box_cxcywh[:2] * 4
+    explained = engine.last
+    assert explained.corners is None and explained.centre.shape == (4, 4)
+    row, column = np.unravel_index(explained.centre.argmax(), (4, 4))
+    x, y = explained.box_cxcywh[:2] * 4
     assert column <= x <= column + 1 and row <= y <= row + 1, "the box is read at the peak"
 
 

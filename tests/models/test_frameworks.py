@@ -31,8 +31,8 @@ def test_gradients_reach_every_parameter(name, small_model, small_network, crops
     network = small_network(*changes(name)).train()
     network.zero_grad()
     output = network(*crops_for(small_model(*changes(name))))
-    told = output.candidates if isinstance(output, CandidatesOutput) else output
-    ((told.box_cxcywh * torch.tensor([1.0, 2, 3, 4])).sum() + told.score_logit.sum()).backward()
+    answer = output.candidates if isinstance(output, CandidatesOutput) else output
+    ((answer.box_cxcywh * torch.tensor([1.0, 2, 3, 4])).sum() + answer.score_logit.sum()).backward()
     without = [name for name, each in network.named_parameters() if each.grad is None]
     assert without == []
     assert sum(each.grad.abs().sum() > 0 for each in network.parameters()) > 60

@@ -1,4 +1,4 @@
-"""The timeline in a real browser: what a lane shows can be told without its colour."""
+"""The timeline in a real browser: what a lane shows does not need its colour."""
 
 import itertools
 import json

@@ -211,11 +211,11 @@ def test_seconds_of_each_stage_are_kept():
 
 def test_the_standing_rises_to_the_number_of_clips():
     events = run_batch(FakeTracker(2), [task(f"s{i}", 3 + i) for i in range(4)])
-    told = [event for event in events if isinstance(event, BatchProgress)]
-    clips = [progress.clips for progress in told]
+    progress_events = [event for event in events if isinstance(event, BatchProgress)]
+    clips = [progress.clips for progress in progress_events]
     assert clips == sorted(clips)
     assert clips[-1] == 4
-    assert told[-1].frames == 2 + 3 + 4 + 5
+    assert progress_events[-1].frames == 2 + 3 + 4 + 5
 
 
 class Drifting:

@@ -19,7 +19,7 @@ MIDDLE = (0.5, 0.5, 0.25, 0.25)
 
 
 class FakeEngine:
-    """Answers what it was told to, and remembers what it was asked."""
+    """Gives the answers it was made with, and remembers what it was asked."""
 
     def __init__(self, *, num_templates=1, scores=None, boxes=None, geometry="exact", interval=3):
         self.config = Config(

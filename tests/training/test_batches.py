@@ -139,5 +139,5 @@ def test_crops_are_cut_by_the_workers_on_a_cpu_and_on_the_device_on_a_gpu():
 def test_broken_frames_are_reported_with_their_batch():
     collection = MemoryCollection([moving_video(1, broken=range(0, 30, 3)), moving_video(2)])
     loader = load_batches(samples(collection), BatchKeys(32, 16), LoaderConfig(num_workers=0), CPU)
-    told = [text for batch in loader for text in batch.skipped]
-    assert told and all("of video 1 is not" in text for text in told)
+    skipped_samples = [text for batch in loader for text in batch.skipped]
+    assert skipped_samples and all("of video 1 is not" in text for text in skipped_samples)

@@ -331,8 +331,8 @@ def overflow(job):
 
 def test_a_gradient_that_is_not_finite_saves_all_micro_batches_and_accuses_none(tmp_path):
     job = tiny_job(tiny_recipe(), tmp_path)
-    told = r"one of this process's samples 0 to 3 \(.*\) in .*; samples 4 to 7 \("
-    with pytest.raises(TrainingError, match=told):
+    message = r"one of this process's samples 0 to 3 \(.*\) in .*; samples 4 to 7 \("
+    with pytest.raises(TrainingError, match=message):
         check_finite(job, Progress(), *overflow(job))
     assert sorted(path.name for path in tmp_path.glob("bad-batch*")) == [
         "bad-batch-epoch-0-sample-0.safetensors",

@@ -7,13 +7,13 @@ from starktrack.training.metrics_log import MetricsLog, Stopwatch, read_metrics
 
 
 def test_records_are_lines_of_json_and_told_to_the_listener(tmp_path):
-    told = []
-    metrics_log = MetricsLog(tmp_path, 0, callback=told.append)
+    received = []
+    metrics_log = MetricsLog(tmp_path, 0, callback=received.append)
     metrics_log.write("train", step=1, loss=0.5)
     metrics_log.write("validation", step=1, success=0.25)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == told
-    assert told[0] == {"kind": "train", "step": 1, "loss": 0.5}
+    assert [json.loads(line) for line in lines] == received
+    assert received[0] == {"kind": "train", "step": 1, "loss": 0.5}
 
 
 def test_records_after_the_checkpoint_are_dropped_when_a_run_goes_on(tmp_path):

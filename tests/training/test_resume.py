@@ -153,7 +153,7 @@ def test_an_untrained_score_never_replaces_a_template(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ("run.batch_size=4", "run.batch_size = 4, not 8"),
         ("run.seed=7", "run.seed = 7, not 42"),
@@ -162,14 +162,14 @@ def test_an_untrained_score_never_replaces_a_template(tmp_path):
         ("config.model.num_templates=2", "config.model.num_templates = 2, not 1"),
     ],
 )
-def test_a_run_refuses_to_go_on_with_another_recipe_and_says_what_differs(tmp_path, change, told):
+def test_a_run_refuses_to_go_on_with_another_recipe_and_says_what_differs(tmp_path, change, message):
     plan = tiny_recipe(stages={"localise": stage(epochs=1)})
     train(tiny_job(plan, tmp_path), tiny_network(plan))
     before = (tmp_path / "recipe.json").read_bytes()
     other = override(plan, [change])
     with pytest.raises(ConfigError, match="recipe it was started with") as error:
         train(tiny_job(other, tmp_path), tiny_network(other), resume=True)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert (tmp_path / "recipe.json").read_bytes() == before
 
 

@@ -19,11 +19,11 @@ def work(shard):
 
 
 def test_workers_report_and_those_that_die_are_told_as_lost():
-    told = list(run_shards(work, [Shard(index, 3) for index in range(3)]))
-    assert sorted(event for _, event in told if isinstance(event, str)) == [
+    received = list(run_shards(work, [Shard(index, 3) for index in range(3)]))
+    assert sorted(event for _, event in received if isinstance(event, str)) == [
         f"hello from {index}" for index in range(3)
     ]
-    lost = {shard.index: event.reason for shard, event in told if isinstance(event, Lost)}
+    lost = {shard.index: event.reason for shard, event in received if isinstance(event, Lost)}
     assert sorted(lost) == [1, 2]
     assert "RuntimeError: broken worker" in lost[1]
     assert "was killed by signal 9" in lost[2]

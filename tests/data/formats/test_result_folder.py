@@ -32,9 +32,9 @@ def test_a_finished_sequence_has_boxes_times_scores_and_stages(folder):
     assert (folder.path / "Dog_all_scores.txt").read_text() == "nan\n0.500000\n"
     stages = json.loads((folder.path / "stages" / "Dog.json").read_text())
     assert stages == {"frames": 2, "decode": 0.125, "track": 0.75}
-    told = read_results(folder.path, ["Dog"])
-    np.testing.assert_array_equal(told.seconds["Dog"], [0.5, 0.25])
-    np.testing.assert_allclose(told.boxes_xywh["Dog"], trajectory().boxes_xywh)
+    found_again = read_results(folder.path, ["Dog"])
+    np.testing.assert_array_equal(found_again.seconds["Dog"], [0.5, 0.25])
+    np.testing.assert_allclose(found_again.boxes_xywh["Dog"], trajectory().boxes_xywh)
 
 
 def test_a_model_without_scores_leaves_no_score_file(folder):

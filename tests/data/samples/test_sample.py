@@ -81,8 +81,8 @@ def test_jittered_targets_stay_mostly_inside_the_search_region():
 
 def test_a_broken_frame_is_passed_over_and_told():
     collection = MemoryCollection([moving_video(1, broken=range(0, 30, 2)), moving_video(2)])
-    told = [text for index in range(20) for text in samples(collection)[0, index].skipped]
-    assert told and all("of video 1 is not" in text for text in told)
+    skipped_samples = [text for index in range(20) for text in samples(collection)[0, index].skipped]
+    assert skipped_samples and all("of video 1 is not" in text for text in skipped_samples)
 
 
 def test_nothing_but_broken_frames_is_an_error_that_names_one():

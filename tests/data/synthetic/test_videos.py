@@ -174,8 +174,8 @@ def test_a_picture_that_cannot_be_read_costs_one_sample_and_is_told():
     objects = MemoryCollection([*pictures(), moving_video(9, box=(5.0, 5.0, 20.0, 20.0), broken=range(30))])
     mixture = Mixture((SyntheticVideos(objects, pictures(), LONELY),), (1.0,))
     samples = Samples(mixture, ModelConfig(), DataConfig())
-    told = [text for k in range(20) for text in samples[0, k].skipped]
-    assert told and all("of video 9 is not" in text for text in told)
+    skipped_samples = [text for k in range(20) for text in samples[0, k].skipped]
+    assert skipped_samples and all("of video 9 is not" in text for text in skipped_samples)
 
 
 def still(linear, offset, num_frames=3):

@@ -361,18 +361,21 @@ def test_noise_of_a_camera_is_no_freeze(events):
 
 
 def test_health_is_measured_also_while_nothing_comes(take):
-    told = []
+    reports = []
     settings = LiveSettings(health_seconds=0.2, timeout_seconds=2.0)
     with (
         Sender(take, stays_open=True) as sender,
-        open_frames(sender.address, live=settings, on_health=told.append) as frames,
+        open_frames(sender.address, live=settings, on_health=reports.append) as frames,
         pytest.raises(VideoBrokenError, match="no picture came for 2 seconds"),
     ):
         list(frames)
-    assert len(told) >= 8
-    assert [health.num_frames for health in told] == sorted(health.num_frames for health in told)
-    assert 45 <= told[-1].num_frames <= 50 and told[-1].silent_seconds > 1.0
-    assert f"{told[-1].num_frames} frames, " in str(told[-1]) and told[-1].to_dict()["num_reconnects"] == 0
+    assert len(reports) >= 8
+    assert [health.num_frames for health in reports] == sorted(health.num_frames for health in reports)
+    assert 45 <= reports[-1].num_frames <= 50 and reports[-1].silent_seconds > 1.0
+    assert (
+        f"{reports[-1].num_frames} frames, " in str(reports[-1])
+        and reports[-1].to_dict()["num_reconnects"] == 0
+    )
 
 
 # Settings, tries, memory: with a source of the test's own.

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from scripts.fuzz import seeds
-from scripts.fuzz.campaign import ALLOWED, Kind, run_cases
 from scripts.fuzz.kinds import KINDS, read_checkpoint
 from scripts.fuzz.mutation import mutate
+from scripts.fuzz.runner import ALLOWED, Kind, run_cases
 
 from starktrack.errors import InputError
 
@@ -106,7 +106,7 @@ def test_a_hang_is_seen_and_the_run_goes_on():
 
     outcomes = list(run_cases("faults", kind_that(read), 0, range(3), hang_seconds=0.5))
     assert [each.what for each in outcomes] == ["fine", "hang", "fine"]
-    assert "test_campaign.py" in outcomes[1].detail
+    assert "test_runner.py" in outcomes[1].detail
 
 
 def test_a_case_is_the_same_wherever_it_is_run():
