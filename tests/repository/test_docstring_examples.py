@@ -1,10 +1,12 @@
 """Every public name has an example in its docstring, and every example in the package runs."""
 
 import doctest
+import inspect
 import re
 import shutil
 import sys
 import types
+import typing
 from importlib import import_module
 from pathlib import Path
 
@@ -145,6 +147,40 @@ def test_every_public_name_has_an_example(module, name):
     tests = examples_of(thing, name, import_module(thing.__module__))
     assert name in [test.name for test in tests]
     assert not [each for test in tests for each in test.examples if each.options.get(doctest.SKIP)]
+
+
+def signatures_of(thing):
+    """Yield the signature of a function, or those of the public methods and properties of a class."""
+    if inspect.isfunction(thing):
+        yield inspect.signature(thing)
+    elif inspect.isclass(thing):
+        for name, member in vars(thing).items():
+            method = getattr(member, "fget", None) or getattr(member, "__func__", member)
+            if inspect.isfunction(method) and not name.startswith("_"):
+                yield inspect.signature(method)
+
+
+def classes_in(annotation):
+    if inspect.isclass(annotation) and annotation.__module__.startswith("starktrack."):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from classes_in(part)
+
+
+def test_what_public_names_take_and_return_is_public():
+    public = {getattr(module, name) for module, name in PUBLIC}
+    named = {
+        each
+        for thing in public
+        for signature in signatures_of(thing)
+        for annotation in (
+            signature.return_annotation,
+            *(p.annotation for p in signature.parameters.values()),
+        )
+        for each in classes_in(annotation)
+    }
+    assert named - public == set()
+    assert len(named) > 20
 
 
 @pytest.mark.usefixtures("example_folder")

@@ -14,7 +14,13 @@ from starktrack.data.formats.regions import Region
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """Frames that can be read in any order, from any thread or process."""
+    """Frames that can be read in any order, from any thread or process.
+
+    Example:
+        >>> from starktrack.data.video.random_access import RandomFrames
+        >>> isinstance(RandomFrames("dog.mp4"), FrameSource)
+        True
+    """
 
     def __len__(self) -> int: ...
 
@@ -99,6 +105,13 @@ class VideoSequence:
             `visible` asks for more: a flagged frame, and one without a box, is not visible.
         others: The other targets of the video, where the data set has several in one.
         benchmark: What a benchmark says beyond boxes.
+
+    Example:
+        >>> from starktrack.data.video.random_access import RandomFrames
+        >>> boxes = np.array([[231.0, 38, 59, 47]])
+        >>> sequence = VideoSequence("dog", RandomFrames("dog.mp4"), boxes, visible=np.array([True]))
+        >>> len(sequence), sequence.size_wh
+        (1, (320, 240))
     """
 
     name: str

@@ -23,6 +23,11 @@ class BoxQueries:
         images: The distinct frames.
         image_index: For each box, which frame it lies on.
         boxes_xywh: Image pixels.
+
+    Example:
+        >>> frame = np.zeros((48, 64, 3), np.uint8)
+        >>> len(BoxQueries([frame], np.array([0, 0]), np.array([[1.0, 2, 30, 40], [5, 6, 7, 8]])))
+        2
     """
 
     images: Sequence[Image]
@@ -40,6 +45,10 @@ class Prediction:
     Attributes:
         boxes_cxcywh: In crop units [0, 1] of each search region.
         scores: Probability that the search region holds the target, or None without a score head.
+
+    Example:
+        >>> Prediction(np.array([[0.5, 0.5, 0.2, 0.3]]), np.array([0.9])).scores.tolist()
+        [0.9]
     """
 
     boxes_cxcywh: Boxes
@@ -119,6 +128,11 @@ class Refinement:
     Attributes:
         boxes_cxcywh: In crop units [0, 1].
         mask_logits: Logits of the cells of each crop; above 0 on the target.
+
+    Example:
+        >>> answer = Refinement(np.array([[0.5, 0.5, 0.2, 0.3]]), np.array([[[-1.0, 2], [3, -4]]]))
+        >>> (answer.mask_logits > 0).tolist()
+        [[[False, True], [True, False]]]
     """
 
     boxes_cxcywh: Boxes

@@ -68,6 +68,11 @@ class BatchRun:
         rows: How each row of the manifest ended, in its order.
         finished_before: Rows that were done before.
         summary: The CSV file of `rows`.
+
+    Example:
+        >>> folder = Path("tracks")
+        >>> BatchRun(folder, rows=(), finished_before=0, summary=folder / "summary.csv").has_failed
+        False
     """
 
     folder: Path

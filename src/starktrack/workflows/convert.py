@@ -12,6 +12,10 @@ class ConvertedCheckpoint:
         name: Of the model that its parameters are of.
         path: The file that was written.
         num_tensors: How many it holds.
+
+    Example:
+        >>> ConvertedCheckpoint("stark_st50", Path("st50.safetensors"), 497).path.suffix
+        '.safetensors'
     """
 
     name: str

@@ -42,6 +42,12 @@ class EvaluationRun:
         conventions: By data set the rules that scored it, in words.
         problems: Errors in this process, a line each.
         has_failed: Whether a sequence failed.
+
+    Example:
+        >>> folders = {"ours": Path("results/ours")}
+        >>> run = EvaluationRun("otb", ("Dog",), folders, (), {}, problems=(), has_failed=False)
+        >>> [evaluation.tracker for evaluation in run.evaluations], run.problems
+        ([], ())
     """
 
     dataset: str

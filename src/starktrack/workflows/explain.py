@@ -16,6 +16,10 @@ class Explained:
         model: Name of the network.
         paths: The video and the pictures that are of all frames.
         missing: What cannot be shown, since the network has no such part.
+
+    Example:
+        >>> Explained("stark_mobile", (Path("maps/explained.mp4"),), missing=()).paths[0].name
+        'explained.mp4'
     """
 
     model: str

@@ -32,6 +32,11 @@ class Profile:
         frames: Frames that were timed.
         warm_up: Frames before that, not counted.
         hardware: `device`, `threads`, the version of `torch`, `engine` and `precision`.
+
+    Example:
+        >>> latency = {"frame": Latency(20.0, 19.0, 22.0)}
+        >>> Profile("mine", 2_429_384, 800, 600, 100, latency, 50, 10, {"device": "cpu"}).frames_per_second
+        50.0
     """
 
     model: str

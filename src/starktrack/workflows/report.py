@@ -61,6 +61,10 @@ class Report:
     Attributes:
         sections: One for a data set, one for each VOT experiment.
         json: Everything as JSON text.
+
+    Example:
+        >>> Report(sections=(), json="{}").json
+        '{}'
     """
 
     sections: tuple[Section, ...]

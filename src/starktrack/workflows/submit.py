@@ -20,6 +20,10 @@ class Submission:
         path: The file.
         num_sequences: Of the test set.
         num_counted: Sequences whose frames are there, so that the number of boxes is checked.
+
+    Example:
+        >>> Submission(Path("ours.zip"), num_sequences=180, num_counted=0).num_sequences
+        180
     """
 
     path: Path

@@ -36,6 +36,11 @@ class TrackerSpec:
         weights: Checkpoint of our network.
         plugin: See `tracking.plugin.load_factory`.
         refine: Weights of a refiner behind it, or the name of one that comes with the package.
+
+    Example:
+        >>> mine = TrackerSpec("mine", weights=Path("stark_mobile.onnx"), refine="refine_mobile")
+        >>> mine.name, mine.plugin
+        ('mine', '')
     """
 
     name: str

@@ -32,6 +32,11 @@ class TrainingRun:
         checkpoints: The folder of checkpoints.
         signal: The signal that stopped it, 0 at its end.
         is_first: Whether this process speaks for all of a `torchrun`.
+
+    Example:
+        >>> run = TrainingRun(Path("weights.safetensors"), Path("checkpoints"), signal=0, is_first=True)
+        >>> run.weights.name if run.signal == 0 else "stopped"
+        'weights.safetensors'
     """
 
     weights: Path

@@ -65,6 +65,12 @@ class FrameStream:
         VideoError: On opening: there is no frame to give.
         VideoBrokenError: While iterating, after the good frames: the source broke off or changed its size.
             Its `num_frames` is the index of the frame that could not be had.
+
+    Example:
+        >>> import starktrack
+        >>> with starktrack.open_frames("dog.mp4") as frames:
+        ...     frames.size_hw, frames.frame_rate, [frame.index for frame in frames]
+        ((240, 320), 25.0, [0, 1, 2])
     """
 
     def __init__(

@@ -60,7 +60,12 @@ class LiveSettings:
 
 
 class LiveEventKind(StrEnum):
-    """What happened to a live source."""
+    """What happened to a live source.
+
+    Example:
+        >>> LiveEventKind.RECONNECTED == "reconnected"
+        True
+    """
 
     LOST = "lost"
     RECONNECTED = "reconnected"
