@@ -145,6 +145,14 @@ def test_a_missing_place_is_named(tmp_path):
 
 
 @pytest.mark.shared
+def test_a_zip_of_results_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "r.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a", "b"):
+            archive.writestr(f"{name}.txt", bytes(9 * 2**20))
+    with pytest.raises(ResultFileError, match=r"r\.zip: [\d,]+ bytes would unpack to 18,874,368; repack it"):
+        read_results(tmp_path / "r.zip", ["a", "b"])
+
+
 def test_results_of_many_long_sequences_are_read_whole(lasot_zip, tmp_path, simulate):
     annotations = scored_sequences(open_truth("lasot", lasot_zip))[::4]
     for seed, annotation in enumerate(annotations):

@@ -7,10 +7,10 @@ macOS packs. Results are few and small. All are checked before scoring, and a se
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from starktrack.data.sources.zip_table import refuse_bomb
 from starktrack.errors import InputError, ResultFileError
 
 
@@ -62,29 +62,30 @@ def open_place(root: Path, kinds: frozenset[str] | None, what: str) -> TextPlace
     """
     if root.is_dir():
         files: dict[PurePosixPath, Path | bytes] = {}
-        files |= {PurePosixPath(path.relative_to(root)): path for path in _files(root, kinds)}
+        for folder, _, names in os.walk(root):
+            for path in (Path(folder, name) for name in names):
+                if kinds is None or path.suffix in kinds:
+                    files[PurePosixPath(path.relative_to(root))] = path
         return TextPlace(str(root), files)
     if kinds and root.suffix in kinds and root.is_file():
         return TextPlace(str(root.parent), {PurePosixPath(root.name): root})
     try:
         with zipfile.ZipFile(root) as archive:
-            return TextPlace(str(root), dict(_members(archive, kinds)))
+            members = [
+                (PurePosixPath(member.filename), member)
+                for member in archive.infolist()
+                if not member.is_dir() and (kinds is None or PurePosixPath(member.filename).suffix in kinds)
+            ]
+            # All members are read at once, so together they must fit into memory.
+            refuse_bomb(
+                sum(member.compress_size for _, member in members),
+                sum(member.file_size for _, member in members),
+            )
+            return TextPlace(str(root), {path: archive.read(member) for path, member in members})
     except FileNotFoundError as error:
         raise ResultFileError(f"{what} must be a folder or a zip, {root} does not exist") from error
-    # What zipfile raises for no zip, a wrong checksum, damaged packing, and a password or a method it lacks.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    # What zipfile raises for no zip, a wrong checksum, damaged packing, and a password or a method it lacks; a bomb.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise ResultFileError(
             f"{what} must be a folder or a zip that can be read whole, got {root}: {error}"
         ) from error
-
-
-def _files(root: Path, kinds: frozenset[str] | None) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
-        yield from (Path(folder, name) for name in names if kinds is None or Path(name).suffix in kinds)
-
-
-def _members(archive: zipfile.ZipFile, kinds: frozenset[str] | None) -> Iterator[tuple[PurePosixPath, bytes]]:
-    for info in archive.infolist():
-        wanted = kinds is None or PurePosixPath(info.filename).suffix in kinds
-        if wanted and not info.is_dir():
-            yield PurePosixPath(info.filename), archive.read(info)

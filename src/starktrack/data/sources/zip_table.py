@@ -168,14 +168,23 @@ def is_leftover(path: str) -> bool:
     return any(part == "__MACOSX" or part.startswith("._") for part in path.split("/"))
 
 
+def refuse_bomb(packed: int, length: int) -> None:
+    """Check that so many packed bytes may become `length` bytes of memory.
+
+    Raises:
+        ValueError: So many that the zip is a bomb.
+    """
+    if length > max(_SMALL_BYTES, _MOST_RATIO * packed) or length > _MOST_BYTES:
+        raise ValueError(f"{packed:,} bytes would unpack to {length:,}; repack it if it is meant so")
+
+
 def _unpack(content: bytes, method: int, length: int) -> bytes:
     """Return what is packed in the content.
 
     Raises:
         ValueError: It unpacks to more than it declares, or to so much that it is a bomb.
     """
-    if length > max(_SMALL_BYTES, _MOST_RATIO * len(content)) or length > _MOST_BYTES:
-        raise ValueError(f"{len(content):,} bytes would unpack to {length:,}; repack it if it is meant so")
+    refuse_bomb(len(content), length)
     if method == zipfile.ZIP_STORED:
         return content
     unpackers = {
