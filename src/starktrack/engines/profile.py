@@ -123,7 +123,11 @@ def measure(
             whole.append(end - start)
             start = end
     stages = {"decode": decode, "crop": timed.crop_seconds, "network": timed.network_seconds, "frame": whole}
-    return {name: _latency(seconds[warm_up:]) for name, seconds in stages.items()}
+    latency = {}
+    for name, seconds in stages.items():
+        lower, median, upper = (1000 * value for value in statistics.quantiles(seconds[warm_up:], n=4))
+        latency[name] = Latency(median, lower, upper)
+    return latency
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
@@ -144,8 +148,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _latency(seconds: Sequence[float]) -> Latency:
-    lower, median, upper = (1000 * value for value in statistics.quantiles(seconds, n=4))
-    return Latency(median, lower, upper)

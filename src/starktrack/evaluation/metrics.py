@@ -83,6 +83,7 @@ def forward_fill(boxes_xywh: Boxes, bad: Bool[np.ndarray, " num_boxes"]) -> Boxe
 
 
 def _centres_xy(boxes_xywh: Boxes) -> Float[np.ndarray, "num_boxes 2"]:
+    # As in the toolkits, where a box ends at x + w - 1; between two boxes only the last binary digit shows it.
     return boxes_xywh[:, :2] + 0.5 * (boxes_xywh[:, 2:] - 1.0)
 
 

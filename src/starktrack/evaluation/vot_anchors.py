@@ -112,6 +112,7 @@ def failure_index(overlap: Float[np.ndarray, " num_frames"], empty: Bool[np.ndar
     """
     num_failing = 0
     for index, failing in enumerate((overlap <= FAILURE_OVERLAP) & ~empty):
+        # A frame without a true region ends a row of failing frames, too.
         num_failing = num_failing + 1 if failing else 0
         if num_failing == GRACE:
             return index + 1 - GRACE

@@ -152,6 +152,7 @@ def _window_side(boxes_xywh: Boxes, factor: float) -> Float[np.ndarray, " num_bo
         raise BoxError(
             f"a box to crop must have positive width and height, got {boxes_xywh[~positive][0].tolist()}"
         )
+    # The product of two tiny sides underflows to 0, and a window needs a pixel.
     return np.maximum(1.0, np.ceil(np.sqrt(boxes_xywh[:, 2] * boxes_xywh[:, 3]) * factor))
 
 

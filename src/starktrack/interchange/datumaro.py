@@ -32,7 +32,14 @@ _OWN = ("track_id", "rotation", "score")
 
 def read_datumaro(path: Path, info: VideoInfo) -> VideoTracks:
     """Return the targets of a JSON file, or of a folder with one in `annotations/`."""
-    root = read_json(_file(path) if path.is_dir() else path)
+    if path.is_dir():
+        files = sorted((path / "annotations").glob("*.json"))
+        if len(files) != 1:
+            raise AnnotationError(
+                f"{path}/annotations must hold one JSON file, got {len(files)}; name the file"
+            )
+        (path,) = files
+    root = read_json(path)
     labels = [each["name"].text() for each in root["categories"]["label"]["labels"].items()]
     builder, size_hw, last = TrackBuilder(), None, -1
     for item in root["items"].items():
@@ -92,13 +99,6 @@ def write_datumaro(path: Path, video: VideoTracks) -> None:
         with atomic_folder(path, "a folder of annotations") as folder:
             (folder / "annotations").mkdir()
             write_json(folder / "annotations" / "default.json", content)
-
-
-def _file(path: Path) -> Path:
-    files = sorted((path / "annotations").glob("*.json"))
-    if len(files) != 1:
-        raise AnnotationError(f"{path}/annotations must hold one JSON file, got {len(files)}; name the file")
-    return files[0]
 
 
 def _add(

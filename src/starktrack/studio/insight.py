@@ -99,7 +99,11 @@ class Insight:
             found["centre"] = explained.centre
         return {
             "window": [*transform.origin_xy[0].tolist(), float(transform.side[0])],
-            "maps": {name: _shares(values) for name, values in found.items()},
+            # Shares of the largest value, since the page maps 0 to 1 to colours; three digits keep messages short.
+            "maps": {
+                name: (values.astype(np.float64) / max(float(values.max()), 1e-12)).round(3).tolist()
+                for name, values in found.items()
+            },
             "score": explained.score,
             "missing": explained.missing(),
         }
@@ -119,7 +123,3 @@ class Insight:
 def _query(frames: RandomFrames, target: Target, frame: int, box_of: int) -> BoxQueries:
     boxes = target.boxes_xywh[box_of][None].astype(np.float64)
     return BoxQueries([frames.read(frame)], np.zeros(1, np.int64), boxes)
-
-
-def _shares(values: np.ndarray) -> list[list[float]]:
-    return (values.astype(np.float64) / max(float(values.max()), 1e-12)).round(3).tolist()

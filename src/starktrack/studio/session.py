@@ -92,6 +92,7 @@ class Session:
     def description(self) -> dict[str, Any]:
         """Return all that a page needs to begin, but the rows of the targets."""
         height, width = self.frames.size_hw
+        found = self.video.stat()
         return {
             "type": "project",
             "video": self.video.name,
@@ -100,14 +101,10 @@ class Session:
             "num_frames": self.project.num_frames,
             "frame_rate": self.frames.frame_rate,
             "file": self.store.file.name,
-            "stamp": self._stamp(),
+            # It changes when the video is replaced by another, so that pages show no old pictures.
+            "stamp": f"{found.st_mtime_ns:x}-{found.st_size:x}",
             **self._standing(),
         }
-
-    def _stamp(self) -> str:
-        """Return what changes when the video is replaced by another, so that pages show no old pictures."""
-        found = self.video.stat()
-        return f"{found.st_mtime_ns:x}-{found.st_size:x}"
 
     def all_rows(self) -> list[dict[str, Any]]:
         """Return the messages that announce every row; `encode` makes their content when they are sent."""

@@ -109,6 +109,7 @@ class Tracker:
         if not boxes:
             raise InputError("boxes_xywh must hold at least one box, got none")
         frame = as_rgb(image, color or self.color)
+        # All boxes are checked before anything is forgotten.
         new = self._begin(frame, boxes)
         self._targets, self._next_id, self._frame_index = new, max(new) + 1, 0
         self._size_hw = frame.shape[:2]
@@ -230,6 +231,7 @@ class Tracker:
         changes: TargetChanges | None = None
         if boxes is not None:
             changes = changes_of(boxes)
+            # The first of images without an index gets index 0.
             self._targets, self._next_id, self._frame_index = {}, 0, -1
         for each in frames:
             if isinstance(each, Frame):
@@ -240,6 +242,7 @@ class Tracker:
             for target_id in [i for i, box in new.items() if box is None]:
                 self.remove(target_id)
             started = {i: box for i, box in new.items() if box is not None}
+            # A target that starts again has its given box in this frame, so it is not searched here.
             for target_id in started:
                 self._targets.pop(target_id, None)
             outputs = self._advance(frame.image, frame.seconds)

@@ -93,9 +93,12 @@ class Trainer:
             after = [torch.zeros_like(statistic, dtype=torch.float32) for statistic in self._statistics]
         losses = []
         for number, (batch, seed) in enumerate(zip(micro_batches, seeds, strict=True), start=1):
+            # Statistics of batch norm start alike in each micro-batch and are averaged, and the seed belongs to the
+            # micro-batch: so a step is the same however many processes share it.
             if before:
                 _restore(self._statistics, before)
             torch.manual_seed(seed)
+            # Gradients add up, so they are exchanged once, with the last micro-batch.
             with without_exchange(self._replica, active=number < len(micro_batches)):
                 loss = self.loss(batch)
                 self.scaler.scale(loss.total / len(micro_batches)).backward()

@@ -69,15 +69,13 @@ class ExplainOutputs:
         self._scores.append(explanation.score)
         output = tracked.output
         picture = draw_boxes(tracked.image, {0: output.box_xywh}, {0: output.score})
-        self._film(film_frame(picture, explanation, self._scores, self._threshold), tracked.seconds)
-        if (len(self._scores) - 1) % self._every == 0:
-            self._picture(tracked.index, explanation)
-
-    def _film(self, picture: Image, seconds: float | None) -> None:
+        shown = film_frame(picture, explanation, self._scores, self._threshold)
         if self._video is None:
             path = self._folder / "explained.mp4"
-            self._video = self._stack.enter_context(VideoWriter(path, picture.shape[:2], self._frame_rate))
-        self._video.write(picture, seconds)
+            self._video = self._stack.enter_context(VideoWriter(path, shown.shape[:2], self._frame_rate))
+        self._video.write(shown, tracked.seconds)
+        if (len(self._scores) - 1) % self._every == 0:
+            self._picture(tracked.index, explanation)
 
     def _picture(self, index: int, explanation: Explanation) -> None:
         tiles = summary_tiles(explanation)

@@ -10,7 +10,7 @@ from starktrack.data.sources.dataset import Dataset
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import MissingFrames, all_frames
 from starktrack.errors import DatasetError, nearest_name
-from starktrack.evaluation.dialects import CurveName, Dialect
+from starktrack.evaluation.dialects import CurveName
 from starktrack.evaluation.plots import SpeedPoint, plot_curves, plot_sequence, plot_speed
 from starktrack.evaluation.plots_vot import plot_eao, plot_longterm
 from starktrack.evaluation.published import published_for
@@ -107,7 +107,9 @@ def _draw_vot(
 
 
 def _draw_curves(evaluations: list[Evaluation], dataset: str, out: Path, form: str) -> list[Path]:
-    curves = _curves(evaluations[0].dialect)
+    drawn = {measure.curve for measure in evaluations[0].dialect.measures}
+    others: tuple[CurveName, ...] = ("precision", "normalised")
+    curves: list[CurveName] = ["success", *(curve for curve in others if curve in drawn)]
     paths: dict[CurveName, Path] = {curve: out / f"{dataset}_{curve}.{form}" for curve in curves}
     for curve, path in paths.items():
         plot_curves(evaluations, curve, path)
@@ -125,12 +127,6 @@ def _draw_speed(evaluations: list[Evaluation], dataset: str, path: Path, *, publ
     if points:
         plot_speed(points, path, dataset, measure=measure.label)
     return [path] if points else []
-
-
-def _curves(chosen: Dialect) -> list[CurveName]:
-    drawn = {measure.curve for measure in chosen.measures}
-    others: tuple[CurveName, ...] = ("precision", "normalised")
-    return ["success", *(curve for curve in others if curve in drawn)]
 
 
 def _published_points(dataset: str, key: str) -> list[SpeedPoint]:

@@ -47,7 +47,9 @@ def check_trax(
         try:
             return _wait(lambda: _talk(server, timeout, paths, box_xywh), process, timeout * (len(paths) + 1))
         except StarktrackError as error:
-            raise StarktrackError(f"{error}; it printed:\n{_text(printed)}") from error
+            printed.seek(0)
+            text = printed.read().decode(errors="replace").strip() or "nothing"
+            raise StarktrackError(f"{error}; it printed:\n{text}") from error
         finally:
             process.kill()
             process.wait()
@@ -91,11 +93,6 @@ def _start(
             f"a tracker's command must start from any folder, {shlex.join(command)} does not: {error.strerror}; "
             "give full paths"
         ) from error
-
-
-def _text(printed: Any) -> str:
-    printed.seek(0)
-    return printed.read().decode(errors="replace").strip() or "nothing"
 
 
 def _wait(

@@ -68,7 +68,10 @@ def add_entry(
     path = workspace / REGISTRY
     taken = _read(path)
     options = {"weights": weights, "output": output, "benchmark": benchmark, "device": device}
-    entries = _trax_entry(label, {**options, **_refine_option(refine)}, settings)
+    if refine is not None:
+        # A file by its full path, for the toolkit starts elsewhere.
+        options["refine"] = str(Path(refine).absolute()) if Path(refine).is_file() else refine
+    entries = _trax_entry(label, options, settings)
     if output == "box":
         entries += _python_entry(f"{label}_python", weights, benchmark, device, settings)
     for each in (label, f"{label}_python"):
@@ -128,13 +131,6 @@ def _read(path: Path) -> ConfigParser:
     except (IniError, UnicodeDecodeError) as error:
         raise InputError(f"{path} must be an ini file of trackers, got: {error}") from error
     return parser
-
-
-def _refine_option(refine: str | None) -> dict[str, str]:
-    """Return the option of the entry's command; a file by its full path, for the toolkit starts elsewhere."""
-    if refine is None:
-        return {}
-    return {"refine": str(Path(refine).absolute()) if Path(refine).is_file() else refine}
 
 
 def _trax_entry(label: str, options: Mapping[str, object], settings: Sequence[str]) -> str:

@@ -53,7 +53,10 @@ class MaskWriter:
         """Keep the folder, or remove it on an error other than a source that broke off."""
         try:
             if (error is None or isinstance(error, VideoBrokenError)) and self._folder.partial.is_dir():
-                self._keep()
+                with named_write(self.path):
+                    text = "[\n" + ",\n".join(self._lines) + "\n]\n"
+                    (self._folder.partial / RUNS).write_text(text, encoding="utf-8")
+                    self._folder.keep()
         finally:
             self._folder.discard()
 
@@ -72,12 +75,6 @@ class MaskWriter:
         with named_write(self.path):
             self._folder.partial.mkdir(exist_ok=True)
             (self._folder.partial / f"{frame:06d}.png").write_bytes(label_png(labels))
-
-    def _keep(self) -> None:
-        with named_write(self.path):
-            text = "[\n" + ",\n".join(self._lines) + "\n]\n"
-            (self._folder.partial / RUNS).write_text(text, encoding="utf-8")
-            self._folder.keep()
 
 
 def check_mask_folder(path: Path) -> None:

@@ -107,8 +107,10 @@ def with_target_copies(view: SearchView, config: DistractorConfig, rng: np.rando
     for _ in range(rng.integers(1, config.most_target_copies + 1)):
         place = _place(view, rng)
         share = float(np.exp(rng.normal(0, SIZE_DEVIATION)))
-        copy = _copy(view, side * share, rng)
+        gains = np.exp(rng.uniform(-MAX_TINT, MAX_TINT, 3)) if rng.random() < TINTED else np.ones(3)
+        copy = _cut(view.frame, view.box_xywh, view.mask, side * share, rng)
         if place is not None and copy is not None:
+            copy = recolour(copy, gains)
             paint(painted, copy, _pose(copy, place, rng), 0, exposure=0.0)
             size = view.box_xywh[2:] * share
             boxes.append(np.concatenate([place - size / 2, size]))
@@ -183,12 +185,6 @@ def _place(view: SearchView, rng: np.random.Generator) -> Float[np.ndarray, "2"]
         if is_clear and is_inside and np.hypot(*(place - middle)) >= nearest:
             return place
     return None
-
-
-def _copy(view: SearchView, side: float, rng: np.random.Generator) -> CutOut | None:
-    gains = np.exp(rng.uniform(-MAX_TINT, MAX_TINT, 3)) if rng.random() < TINTED else np.ones(3)
-    copy = _cut(view.frame, view.box_xywh, view.mask, side, rng)
-    return None if copy is None else recolour(copy, gains)
 
 
 def _cut(

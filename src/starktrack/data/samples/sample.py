@@ -176,7 +176,9 @@ class Samples:
             plain, view = view, self.inserter.inserted(view, places[-1], rng)
             frames, frame_index = _with_frame(frames, frame_index, -1, view.frame)
             windows = (*windows[:-1], view.window)
-            labels = (*labels[:-1], _label_of(view, plain, labels[-1]))
+            # The change of the box in its region is added to the label, which keeps the quirks of `label_transform`.
+            now, before = (each.window.to_crop(each.box_xywh[None])[0] for each in (view, plain))
+            labels = (*labels[:-1], labels[-1] + (now - before))
         if self.data.augment.degrades:
             frames, frame_index = self._degraded(frames, frame_index, windows, labels, rng)
         augmentations = draw_augmentations(self.data.augment, np.stack(labels), rng)
@@ -225,16 +227,6 @@ class Samples:
         masks = find(self.mixture, search).masks
         pixels = None if masks is None else cut_outline(masks.read(search.frame), window)
         return Outline(flip_box(template_box) if augmentation.flip else template_box, pixels)
-
-
-def _label_of(view: SearchView, plain: SearchView, label_cxcywh: Box) -> Box:
-    """Return the label of a view with distractors, crop units, from that of the plain one.
-
-    The change that the insertion made to the box in the region is added to the label, which keeps the quirks of
-    `label_transform`.
-    """
-    now, before = (each.window.to_crop(each.box_xywh[None])[0] for each in (view, plain))
-    return label_cxcywh + (now - before)
 
 
 def _with_frame(

@@ -80,7 +80,9 @@ def draw_scene(
     """
     behind = backgrounds[int(rng.integers(len(backgrounds)))]
     background = behind.frames.read(int(rng.integers(len(behind))))
-    size_wh = _frame_size(background, config.side)
+    height, width = background.shape[:2]
+    scale = config.side / max(height, width)
+    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
     smallest, largest = np.log([config.smallest, config.largest])
     side = float(np.exp(rng.uniform(smallest, largest)) * np.sqrt(size_wh[0] * size_wh[1]))
     target = _harmonised(_draw_cutout(objects, side, rng), background, rng)
@@ -225,12 +227,6 @@ def _draw_beside(
 
 def _follow(cutout: CutOut, path: Float[np.ndarray, "num_frames 2"], rng: np.random.Generator) -> Poses:
     return draw_poses(path, cutout.pixels.shape[1::-1], rng)
-
-
-def _frame_size(background: Image, side: int) -> tuple[int, int]:
-    height, width = background.shape[:2]
-    scale = side / max(height, width)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _background_poses(

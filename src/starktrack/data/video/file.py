@@ -115,12 +115,14 @@ def stream_of(
     rate = video.guessed_rate or video.average_rate
     to_array = ToArray()
     pictures = _pictures(container, video, path, remedy, to_array, file)
+    # The index of a trimmed video holds packets that are not shown, and headers may be estimates.
+    num_shown = sum(not entry.is_discard for entry in video.index_entries)
     stream = FrameStream(
         name,
         file.interruptible(pictures) if isinstance(file, Pipe) else pictures,
         start_frame=start_frame,
         frame_rate=float(rate) if rate else None,
-        num_frames=_num_frames(video),
+        num_frames=min(video.frames, num_shown) or None,
         intensity_range=intensity_range,
         largest_step=DISCONTINUITY_SECONDS if container.format.flags & Flags.ts_discont.value else math.inf,
         cancel=file.cancel if isinstance(file, Pipe) else None,
@@ -145,11 +147,6 @@ def first_video(container: InputContainer) -> av.VideoStream:
     if not videos or container.format.name == _TEXT_DEMUXER:
         raise VideoError("must hold a video track, got none; is it sound, text, or cut short?")
     return videos[0]
-
-
-def _num_frames(video: av.VideoStream) -> int | None:
-    """Return the packets of the index that are shown; a trimmed video holds more, and headers may be estimates."""
-    return min(video.frames, sum(not entry.is_discard for entry in video.index_entries)) or None
 
 
 def _pictures(
