@@ -322,12 +322,3 @@ def test_only_the_first_process_prints_the_plan(tmp_path, capsys):
         job = replace(tiny_job(recipe, tmp_path), processes=Processes(rank, 1))
         show_plan(plan_job(job, tiny_network(recipe), collections))
         assert ("Stages, measured on cpu" in capsys.readouterr().out) == (rank == 0)
-
-
-@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("0", "0")])
-def test_large_pages_are_asked_for_unless_the_environment_says_otherwise(monkeypatch, given, used):
-    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", given or "")
-    if given is None:
-        monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
-    assert isinstance(CliRunner().invoke(app, ["no_such_recipe"]).exception, ConfigError)
-    assert os.environ["THP_MEM_ALLOC_ENABLE"] == used

@@ -8,7 +8,7 @@ import typer
 
 from starktrack.cli.options import DataRootOption, Device, DeviceOption
 from starktrack.cli.tables import print_error
-from starktrack.cli.train import IndexBars, end, print_record, use_large_pages
+from starktrack.cli.train import IndexBars, end, print_record
 from starktrack.workflows import ablate as workflow
 
 
@@ -38,7 +38,6 @@ def ablate(
     Every row is scored by tracking the recipe's validation sequences. The same command resumes after any
     interruption and repeats no finished row.
     """
-    use_large_pages()
     with IndexBars() as on_index:
         found = workflow.ablate(
             recipe,

@@ -1,6 +1,5 @@
 """`starktrack train`: from a recipe and data to weights."""
 
-import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -52,7 +51,6 @@ def train(
     SIGTERM or Ctrl-C saves and ends with 143 or 130; the same command with --resume continues and gives the same
     weights.
     """
-    use_large_pages()
     if dry_run:
         from starktrack.cli.train_plan import show_plan
 
@@ -75,15 +73,6 @@ def train(
             on_index=on_index,
         )
     end(run)
-
-
-def use_large_pages() -> None:
-    """Let PyTorch ask Linux for pages of 2 MB, unless the environment says otherwise.
-
-    A step asks for fresh memory again and again, and its first touch is paid by the page: of a tensor of 100 MB 39 ms
-    with pages of 4 KB and 14 ms with those of 2 MB. PyTorch reads the variable when it is imported.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def end(run: workflow.TrainingRun) -> None:
