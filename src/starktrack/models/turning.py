@@ -1,7 +1,7 @@
 """Convolutions padded like TensorFlow's, run on a turned picture so that no padded copy of their input is made.
 
 TensorFlow pads a convolution of stride 2 by one pixel more on the right and below than on the left and above. PyTorch
-pads both sides alike, so that such a convolution copies its input first: a tenth of a training step of `stark_mobile`.
+pads both sides alike, so that such a convolution copies its input first (`docs/lab-notes.md`, copies in the step).
 With picture and kernels turned by 180 degrees the larger side is on the left and above. Then both sides may be padded
 alike, since what is added on the right and below is past the last window. The maps are turned back; they are the same
 but for rounding.
