@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from itertools import islice
@@ -187,6 +188,25 @@ def test_what_asks_for_nothing_imports_no_openvino():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_no_statistics_of_the_use_of_openvino_are_sent(tmp_path):
+    pytest.importorskip("openvino_telemetry")
+    program = (
+        "import os, sys\n"
+        "os.register_at_fork(before=lambda: print('forked', flush=True))\n"
+        "import starktrack\n"
+        "starktrack.load(engine='openvino')\n"
+        "print('openvino_telemetry' in sys.modules)"
+    )
+    home = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for name in ("CI", "TF_BUILD", "JENKINS_URL"):  # by which its package would send nothing
+        home.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=home
+    )
+    assert done.stdout == "False\n", done.stderr
+    assert not (tmp_path / "intel").exists(), "where it keeps the number by which it knows a user"
 
 
 def test_a_processor_that_openvino_does_not_support(unknown_processor):

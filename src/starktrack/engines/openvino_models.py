@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,7 +44,8 @@ def processor() -> "openvino.Core":
     if not is_installed():
         raise MissingExtraError("openvino", "openvino", "engine openvino")
     try:
-        import openvino
+        with _sending_no_statistics():
+            import openvino
 
         core = openvino.Core()
         devices = core.available_devices
@@ -55,6 +59,24 @@ def processor() -> "openvino.Core":
             "not; use engine onnx"
         )
     return core
+
+
+@contextmanager
+def _sending_no_statistics() -> Iterator[None]:
+    """Keep OpenVINO from sending statistics of its use over the network each time it is imported.
+
+    It forks a process for that, and takes a stub where the package that sends them cannot be imported. A program that
+    imports OpenVINO itself, before us, decides for itself.
+    """
+    sender = "openvino_telemetry"
+    if sender in sys.modules:
+        yield
+        return
+    sys.modules[sender] = None  # pyright: ignore[reportArgumentType]  # what makes Python refuse to import it
+    try:
+        yield
+    finally:
+        del sys.modules[sender]
 
 
 def capabilities() -> list[str]:

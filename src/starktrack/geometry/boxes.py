@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from jaxtyping import Bool
 
 from starktrack.arrays import AnyBoxes, AnyValues, Box, Boxes, Scores
@@ -56,13 +55,13 @@ def cxcywh_to_xywh(boxes_cxcywh: AnyBoxes) -> AnyBoxes:
 def area(boxes_xyxy: AnyBoxes) -> AnyValues:
     """Return width times height, zero for inverted boxes."""
     x1, y1, x2, y2 = _columns(boxes_xyxy)
-    xp = array_namespace(boxes_xyxy)
+    xp = _namespace(boxes_xyxy)
     return xp.clip(x2 - x1, 0, None) * xp.clip(y2 - y1, 0, None)
 
 
 def intersection(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
     """Return the area two boxes share."""
-    xp = array_namespace(a_xyxy, b_xyxy)
+    xp = _namespace(a_xyxy, b_xyxy)
     ax1, ay1, ax2, ay2 = _columns(a_xyxy)
     bx1, by1, bx2, by2 = _columns(b_xyxy)
     width = xp.clip(xp.minimum(ax2, bx2) - xp.maximum(ax1, bx1), 0, None)
@@ -72,7 +71,7 @@ def intersection(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
 
 def overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
     """Return intersection over union in [0, 1]; 0 where the union is empty."""
-    xp = array_namespace(a_xyxy, b_xyxy)
+    xp = _namespace(a_xyxy, b_xyxy)
     shared = intersection(a_xyxy, b_xyxy)
     union = area(a_xyxy) + area(b_xyxy) - shared
     return shared / xp.where(union > 0, union, xp.ones_like(union))
@@ -99,7 +98,7 @@ def generalised_overlap(a_xyxy: AnyBoxes, b_xyxy: AnyBoxes) -> AnyValues:
 
     Source: Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
     """
-    xp = array_namespace(a_xyxy, b_xyxy)
+    xp = _namespace(a_xyxy, b_xyxy)
     shared = intersection(a_xyxy, b_xyxy)
     union = area(a_xyxy) + area(b_xyxy) - shared
     ax1, ay1, ax2, ay2 = _columns(a_xyxy)
@@ -207,6 +206,15 @@ def looks_like_corners(box_xywh: Box, size_hw: tuple[int, int]) -> bool:
     return bool(leaves and 0 <= x < w <= width and 0 <= y < h <= height)
 
 
+def _namespace(*arrays: Any) -> Any:
+    """Return the module of functions for arrays of this kind."""
+    if all(isinstance(each, np.ndarray | np.generic) for each in arrays):
+        return np  # without a library that takes as long to import as the rest of this package
+    from array_api_compat import array_namespace
+
+    return array_namespace(*arrays)
+
+
 def _extent(xp: Any, a1: Any, a2: Any, b1: Any, b2: Any) -> tuple[Any, Any]:
     smallest = xp.minimum(xp.minimum(a1, a2), xp.minimum(b1, b2))
     return smallest, xp.maximum(xp.maximum(a1, a2), xp.maximum(b1, b2))
@@ -217,4 +225,4 @@ def _columns(boxes: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def _stack(*columns: Any) -> Any:
-    return array_namespace(*columns).stack(columns, axis=-1)
+    return _namespace(*columns).stack(columns, axis=-1)
