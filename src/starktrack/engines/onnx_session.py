@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from starktrack.data.sources.cache import cache_folder
+from starktrack.data.cache import cache_folder
 from starktrack.errors import CheckpointError, DeviceError
 
 PROVIDERS = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starktrack.config.metadata import METADATA_KEY, REFINER_KEY
 from starktrack.config.precision import PRECISION_KEY
-from starktrack.data.sources.cache import cache_folder, write_cache
+from starktrack.data.cache import cache_folder, write_cache
 from starktrack.engines.exported import Half, first_line
 from starktrack.errors import CheckpointError, DeviceError, MissingExtraError
 

@@ -8,8 +8,8 @@ first; the sixth bit says that more follow, and 48 is added to make a letter.
 import numpy as np
 from jaxtyping import Bool
 
+from starktrack.data.formats.coco_masks import unpack_runs
 from starktrack.data.formats.regions import mask_of_runs, run_lengths
-from starktrack.data.sources.coco_masks import unpack_runs
 from starktrack.interchange.tracks import Mask
 from starktrack.interchange.values import Value
 

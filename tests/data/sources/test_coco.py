@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from starktrack.data.formats.coco_masks import PolygonMask, RunMask, fill_polygon, unpack_runs
 from starktrack.data.sources import open_dataset
 from starktrack.data.sources.coco import COCO
-from starktrack.data.sources.coco_masks import PolygonMask, RunMask, fill_polygon, unpack_runs
 from starktrack.data.sources.folders import Folder
 from starktrack.errors import DatasetError, SourceWarning
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from starktrack.data.sources.cache import cache_folder
-from starktrack.data.sources.coco_masks import PolygonMask, RunMask, rings_of, runs_of
+from starktrack.data.cache import cache_folder
+from starktrack.data.formats.coco_masks import PolygonMask, RunMask, rings_of, runs_of
 from starktrack.data.sources.columns import (
     Columns,
     Texts,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from starktrack.data.sources.cache import write_cache
+from starktrack.data.cache import write_cache
 
 Columns = dict[str, np.ndarray]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from starktrack.data.sources.cache import cache_folder
+from starktrack.data.cache import cache_folder
 from starktrack.data.sources.columns import (
     Columns,
     Texts,

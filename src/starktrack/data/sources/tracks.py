@@ -21,9 +21,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from starktrack.arrays import Image
+from starktrack.data.cache import cache_folder
 from starktrack.data.formats.format_error import named_errors
 from starktrack.data.formats.number_text import parse_table
-from starktrack.data.sources.cache import cache_folder
 from starktrack.data.sources.dataset import Dataset, DatasetSpec, position_of
 from starktrack.data.sources.folders import Folder
 from starktrack.data.sources.frames_on_disk import NumberedFrames, all_frames

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from starktrack.data.sources.cache import cache_folder, write_cache
+from starktrack.data.cache import cache_folder, write_cache
 from starktrack.errors import DatasetError
 
 KEEP_FROM = 5000

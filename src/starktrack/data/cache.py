@@ -1,4 +1,4 @@
-"""The cache folder for indices and listings of folders; never the data root, which may be read-only."""
+"""The cache folder: indices, listings of folders, compiled networks; never the data root, which may be read-only."""
 
 from collections.abc import Callable
 from pathlib import Path
