@@ -49,6 +49,9 @@ SLOW = (
     "test_everything_on_the_page_runs[docs/how-to/train-on-my-videos.md]",
     "test_verbs.py::test_the_demo_tracks_a_real_helicopter_that_grows_fivefold_to_the_end",
     "test_vot.py::test_under_torchrun_a_failed_run_does_not_end_the_others",
+    "test_kill.py::test_a_run_that_is_killed_at_random_moments_loses_nothing",
+    "test_browser.py::test_what_is_done_faster_than_the_server_answers_is_done_in_order[400]",
+    "test_pretrained.py::test_an_object_that_was_never_seen_in_training_is_followed[1]",
 )
 """Tests that take 10 to 150 seconds on two old cores, such as whole exports and trainings. For each, a quicker one of
 its kind stays.

@@ -77,7 +77,7 @@ ROWS = {
         "corners": (BOXES, "test_two_corners_in_place_of_a_size_are_said"),
         "--box": (TRACK, "test_bad_input_is_one_clear_line_a_failed_exit_and_no_file"),
         "API": ("test_api.py", "test_bad_videos_and_boxes_are_refused_when_the_first_output_is_asked_for"),
-        "data check": ("data/test_check.py", "test_boxes_that_do_not_fit_their_pictures_are_told"),
+        "data check": ("data/test_check.py", "test_boxes_that_do_not_fit_their_pictures_are_reported"),
     },
     "H, a frame of another size": {
         "update, add, track": (

@@ -5,6 +5,7 @@ Batch `step` of an epoch holds samples `step * batch_size` onwards; each rank ta
 
 import atexit
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import active_children
@@ -96,6 +97,9 @@ def make_loader(
 SECONDS_TO_SAVE = 300
 """Seconds until a worker ends after a signal; a second signal ends it at once."""
 
+SECONDS_TO_END = 10
+"""Seconds in which workers are ended, when the training process has ended with an error."""
+
 
 @dataclass(frozen=True)
 class _Samples(Dataset[Sample]):
@@ -114,10 +118,19 @@ def _use_one_thread(worker: int) -> None:
 
 
 def _end_workers() -> None:
-    # Python signals these once itself when it ends, and waits for them; the workers that an error left need a second.
-    for process in active_children():
-        if process.daemon:
+    """End the workers that an error left alive; Python itself would signal them once, and wait for them."""
+    workers = [process for process in active_children() if process.daemon]
+    if workers:
+        signal.signal(
+            signal.SIGCHLD, signal.SIG_DFL
+        )  # with PyTorch's it would report each as an error of its own
+    deadline = time.monotonic() + SECONDS_TO_END
+    while workers and time.monotonic() < deadline:
+        for process in workers:
             process.terminate()
+        for process in workers:  # a worker in the middle of a picture takes two signals for one
+            process.join(0.2)
+        workers = [process for process in workers if process.is_alive()]
 
 
 def _give_time_to_save(number: int, frame: object) -> None:
