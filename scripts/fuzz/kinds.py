@@ -18,6 +18,7 @@ MOST_FRAMES = 300
 def read_checkpoint(folder: Path, name: str, dice: random.Random) -> None:
     """Convert, resume from, or load and run the weights."""
     import numpy as np
+    from tests.training.tiny import tiny_config
 
     from starktrack.api import load
     from starktrack.models.official import convert_keys, recognise
@@ -28,7 +29,7 @@ def read_checkpoint(folder: Path, name: str, dice: random.Random) -> None:
     path = folder / name
     if name.endswith(".pth.tar"):
         state = convert_keys(read_pickled(path).state_dict)
-        save_weights(folder.parent / "out" / "converted.safetensors", state, seeds.tiny_config())
+        save_weights(folder.parent / "out" / "converted.safetensors", state, tiny_config())
         recognise(state)
     elif name.startswith("step-"):
         load_snapshot(path)
@@ -194,13 +195,15 @@ def read_result(folder: Path, name: str, dice: random.Random) -> None:
 
 def read_settings(folder: Path, name: str, dice: random.Random) -> None:
     """Read a recipe, or put settings over one."""
+    from tests.training.tiny import tiny_config
+
     from starktrack.config.loading import override
     from starktrack.config.presets import stark_s50
     from starktrack.config.recipes import read_recipe
 
     if name == "settings":
         lines = (folder / "settings.txt").read_bytes().decode("utf-8", "replace").split("\n")
-        override(dice.choice((stark_s50, seeds.tiny_config))(), [dice.choice(lines) for _ in range(3)])
+        override(dice.choice((stark_s50, tiny_config))(), [dice.choice(lines) for _ in range(3)])
     else:
         recipe = read_recipe(str(next(folder.iterdir())))
         override(recipe, [mutate_text("run.batch_size=8", dice), mutate_text("optim.lr=1e-3", dice)])
