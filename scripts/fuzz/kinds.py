@@ -11,6 +11,7 @@ from urllib.parse import quote
 from scripts.fuzz import seeds, text_seeds
 from scripts.fuzz.mutation import VALUES, mutate_text
 from scripts.fuzz.runner import Kind
+from tests.training.tiny import tiny_config
 
 MOST_FRAMES = 300
 
@@ -18,7 +19,6 @@ MOST_FRAMES = 300
 def read_checkpoint(folder: Path, name: str, dice: random.Random) -> None:
     """Convert, resume from, or load and run the weights."""
     import numpy as np
-    from tests.training.tiny import tiny_config
 
     from starktrack.api import load
     from starktrack.models.official import convert_keys, recognise
@@ -195,8 +195,6 @@ def read_result(folder: Path, name: str, dice: random.Random) -> None:
 
 def read_settings(folder: Path, name: str, dice: random.Random) -> None:
     """Read a recipe, or put settings over one."""
-    from tests.training.tiny import tiny_config
-
     from starktrack.config.loading import override
     from starktrack.config.presets import stark_s50
     from starktrack.config.recipes import read_recipe
