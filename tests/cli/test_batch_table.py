@@ -23,11 +23,16 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_shows_speed_time_left_workers_and_failures(monkeypatch):
+def open_terminal(monkeypatch, columns):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("COLUMNS", "150")
+    monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
+    return terminal
+
+
+def test_a_terminal_shows_speed_time_left_workers_and_failures(monkeypatch):
+    terminal = open_terminal(monkeypatch, 150)
     with BatchTable("videos.csv") as table:
         table(STATUS)
         assert table.is_live
@@ -39,10 +44,7 @@ def test_a_terminal_shows_speed_time_left_workers_and_failures(monkeypatch):
 
 
 def test_long_names_of_videos_are_folded(monkeypatch):
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setenv("TERM", "xterm")
+    terminal = open_terminal(monkeypatch, 60)
     with BatchTable("videos.csv") as table:
         table(BatchStatus(2, 0, running={0: "a_video_with_a_long_name_" * 4 + "end"}))
     assert "…" not in terminal.getvalue() and "end" in terminal.getvalue()
@@ -70,10 +72,7 @@ def test_names_of_videos_cannot_drive_the_terminal(monkeypatch, capsys):
     with BatchTable("videos.csv") as table:
         table(status)
     assert "failed: c\\x1b[5md: no such \\x1b[5mfile" in capsys.readouterr().err
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("COLUMNS", "150")
-    monkeypatch.setenv("TERM", "xterm")
+    terminal = open_terminal(monkeypatch, 150)
     with BatchTable("videos.csv") as table:
         table(status)
     assert "\x1b[5m" not in terminal.getvalue() and "a\\x1b[5mb" in terminal.getvalue()

@@ -209,7 +209,7 @@ def looks_like_corners(box_xywh: Box, size_hw: tuple[int, int]) -> bool:
 def _namespace(*arrays: Any) -> Any:
     """Return the module of functions for arrays of this kind."""
     if all(isinstance(each, np.ndarray | np.generic) for each in arrays):
-        return np  # without a library that takes as long to import as the rest of this package
+        return np  # the library for other kinds imports all of NumPy, which a start of `track` does without
     from array_api_compat import array_namespace
 
     return array_namespace(*arrays)
