@@ -91,6 +91,10 @@ class JitterConfig:
         motion_gap: Largest distance to that frame, in frames.
         template_centre: Of templates; must be less than their factor.
         template_scale: Of templates.
+        dynamic_centre: Of dynamic templates, whose boxes are a tracker's own; left out, as of all templates.
+        dynamic_scale: Of dynamic templates; left out, as of all templates.
+        astray_share: Share of dynamic templates that show what a tracker may have gone over to: another target that
+            is labelled near, or else what lies beside the target.
 
     Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
     """
@@ -102,6 +106,9 @@ class JitterConfig:
     motion_gap: PositiveInt = 4
     template_centre: Amount = 0.0
     template_scale: Amount = 0.0
+    dynamic_centre: Amount | None = None
+    dynamic_scale: Amount | None = None
+    astray_share: Probability = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

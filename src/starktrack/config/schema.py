@@ -107,6 +107,8 @@ class ModelConfig(NetworkConfig):
             decoder's queries), `hungarian` (ten queries, each with a confidence) or `query_update` (the query
             follows the target).
         num_templates: 1 (spatial) or more (spatio-temporal: the initial and the dynamic templates).
+        template_slots: Whether attention can tell the initial template from dynamic ones, by a learned vector for
+            each in addition to the positions (ours).
         score_head: Whether the network predicts the probability that the search region shows the target.
         score_from: `embedding` of the decoder (section 3.2), or `evidence`, which adds the sharpness of the
             maps and the look of what was found (ours, for networks with few decoder layers).
@@ -122,6 +124,7 @@ class ModelConfig(NetworkConfig):
     score_head: bool = False
     score_from: Literal["embedding", "evidence"] = "embedding"
     num_templates: Annotated[int, Field(gt=0, le=64)] = 1
+    template_slots: bool = False
     search: CropConfig = field(default_factory=lambda: CropConfig(side=320, factor=5.0))
     template: CropConfig = field(default_factory=lambda: CropConfig(side=128, factor=2.0))
     geometry: Geometry = "published"
@@ -140,6 +143,15 @@ class ModelConfig(NetworkConfig):
             raise ValueError(
                 "framework query_update needs num_templates of at least 2 (the query is updated from the latest), "
                 f"got {self.num_templates}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _slots_have_templates(self) -> "ModelConfig":
+        if self.template_slots and (self.framework != "stark" or self.num_templates < 2):
+            raise ValueError(
+                "template_slots needs framework = 'stark' and num_templates of at least 2, got "
+                f"{self.framework!r} and {self.num_templates}"
             )
         return self
 

@@ -55,6 +55,7 @@ def build_network(
         box_head=_box_head(config),
         auxiliary_head=_centre_head(config) if auxiliary_head else None,
         score_head=_score_head(config) if config.score_head else None,
+        num_slots=config.num_templates if config.template_slots else 0,
     )
 
 

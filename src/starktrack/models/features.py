@@ -1,7 +1,7 @@
 """The tokens of crops: one per feature cell."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -39,6 +39,11 @@ class Features:
         length = self.tokens.shape[1] // count
         starts = range(0, count * length, length)
         return [self.map(lambda values, at=start: values[:, at : at + length]) for start in starts]
+
+    def in_slots(self, slots: Float[Tensor, "templates width"]) -> "Features":
+        """Return the tokens of several templates with positions that also say which template each is of."""
+        length = self.tokens.shape[1] // len(slots)
+        return replace(self, position=self.position + slots.repeat_interleave(length, dim=0))
 
     def repeat(self, count: int) -> "Features":
         """Return every target `count` times, copies of one target next to each other."""

@@ -79,6 +79,7 @@ class Stark(nn.Module):
         box_head: BoxHead,
         auxiliary_head: CentreHead | None,
         score_head: ScoreHead | EvidenceScoreHead | None,
+        num_slots: int = 0,
     ) -> None:
         super().__init__()
         self.stride = stride
@@ -92,6 +93,8 @@ class Stark(nn.Module):
         self.box_head = box_head
         self.auxiliary_head = auxiliary_head
         self.score_head = score_head
+        # Zeros make a network that starts from weights without slots the same network.
+        self.template_slot = nn.Parameter(torch.zeros(num_slots, width)) if num_slots else None
 
     def embed_template(
         self, crops: Float[Tensor, "batch 3 side side"], padding_mask: Bool[Tensor, "batch side side"] | None
@@ -115,6 +118,8 @@ class Stark(nn.Module):
     ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
         """Return the search tokens after the encoder, and the target's embedding."""
         num_search = search.tokens.shape[1]
+        if self.template_slot is not None:
+            templates = templates.in_slots(self.template_slot)
         memory = self.encoder(Features.concatenate([templates, search]), num_search)
         encoded = memory.tokens[:, -num_search:]
         # Without a decoder (Table 7, row 2; STARK-Lightning) the mean token is the embedding.

@@ -28,6 +28,9 @@ ABSENT_SHARE = 1 / 8
 NEIGHBOUR_SCALE, NEIGHBOUR_CENTRE = 0.1, 0.5
 """Jitter of regions around earlier boxes and around other targets, since a tracker's boxes are not exact."""
 
+ASTRAY_DISTANCE = (0.75, 1.5)
+"""Least and largest distance of a dynamic template beside the target, in square roots of the area of its box."""
+
 MAX_NEIGHBOUR_DRAWS = 10
 """Attempts at a jittered region around another target before the region is taken without jitter."""
 
@@ -54,12 +57,14 @@ class Cropper:
                 f"jitter.search_centre must be less than search.factor={factor:g}, or a target may lie "
                 f"outside its crop, got {self.search_centre:g}; leave it out"
             )
-        factor, centre = self.model.crops.template.factor, self.jitter.template_centre
-        if centre >= factor:
-            raise ConfigError(
-                f"jitter.template_centre must be less than template.factor={factor:g}, or a target may lie "
-                f"outside its crop, got {centre:g}; leave it out"
-            )
+        factor = self.model.crops.template.factor
+        for name in ("template_centre", "dynamic_centre"):
+            centre = getattr(self.jitter, name)
+            if centre is not None and centre >= factor:
+                raise ConfigError(
+                    f"jitter.{name} must be less than template.factor={factor:g}, or a target may lie "
+                    f"outside its crop, got {centre:g}; leave it out"
+                )
 
     @property
     def search_centre(self) -> float:
@@ -68,11 +73,26 @@ class Cropper:
         return SEARCH_REACH * self.model.crops.search.factor if given is None else given
 
     def template(
-        self, sequence: VideoSequence, frame: int, size_hw: tuple[int, int], rng: np.random.Generator
+        self,
+        sequence: VideoSequence,
+        frame: int,
+        size_hw: tuple[int, int],
+        rng: np.random.Generator,
+        *,
+        is_dynamic: bool = False,
     ) -> tuple[CropTransform, Box]:
-        """Return the window of a template, and the true box in its crop."""
+        """Return the window of a template, and in its crop the true box of what it shows.
+
+        A dynamic template is cut around a tracker's own box: it is less exact, and may show something else.
+        """
         box, jitter = sequence.boxes_xywh[frame], self.jitter
-        guess = jitter_box(box, rng, scale=jitter.template_scale, centre=jitter.template_centre)
+        scale, centre = jitter.template_scale, jitter.template_centre
+        if is_dynamic:
+            scale = scale if jitter.dynamic_scale is None else jitter.dynamic_scale
+            centre = centre if jitter.dynamic_centre is None else jitter.dynamic_centre
+            if jitter.astray_share and rng.random() < jitter.astray_share:
+                box = astray_box(box, sequence.others_in(frame), self.model.crops.search.factor, rng)
+        guess = jitter_box(box, rng, scale=scale, centre=centre)
         return self._window(guess, box, self.model.crops.template, size_hw, f"{sequence.name}, frame {frame}")
 
     def search(
@@ -167,6 +187,31 @@ class Cropper:
                 f"{name}: a crop must show some of it, got only padding around {guess_xywh.tolist()}"
             )
         return window, label_transform(*around, self.model.crops.geometry).to_crop(box_xywh[None])[0]
+
+
+def astray_box(
+    box_xywh: Box, others_xywh: Float[np.ndarray, "num_others 4"], factor: float, rng: np.random.Generator
+) -> Box:
+    """Return the box of something that a tracker may go over to.
+
+    It is that of another target whose middle lies in the search region around the target's, or else as large as the
+    target's and `ASTRAY_DISTANCE` away.
+
+    Args:
+        box_xywh: The target's; image pixels.
+        others_xywh: Those of other targets in the frame.
+        factor: Sides of a search region over those of the box that it lies around.
+        rng: The source of randomness.
+    """
+    side = np.sqrt(box_xywh[2:].prod())
+    centres = others_xywh[:, :2] + others_xywh[:, 2:] / 2
+    away = np.abs(centres - box_xywh[:2] - box_xywh[2:] / 2).max(axis=1)
+    near = others_xywh[away < factor * side / 2]
+    if len(near):
+        return near[rng.integers(len(near))]
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*ASTRAY_DISTANCE) * side
+    moved = box_xywh[:2] + distance * np.array([np.cos(angle), np.sin(angle)])
+    return np.concatenate([moved, box_xywh[2:]])
 
 
 def kept_inside(guess_xywh: Box, box_xywh: Box, factor: float) -> Box:

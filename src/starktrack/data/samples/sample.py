@@ -144,8 +144,8 @@ class Samples:
         frame_index = tuple(distinct.index(place) for place in places)
         sizes = [frames[index].shape[:2] for index in frame_index]
         aimed = [
-            self.cropper.template(find(self.mixture, place), place.frame, size, rng)
-            for place, size in zip(places[:-1], sizes, strict=False)
+            self.cropper.template(find(self.mixture, place), place.frame, size, rng, is_dynamic=slot > 0)
+            for slot, (place, size) in enumerate(zip(places[:-1], sizes, strict=False))
         ]
         searched = find(self.mixture, places[-1])
         if triplet.neighbour_xywh is None:
