@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from starktrack.config.presets import preset, presets_of
+from starktrack.errors import ConfigError
 from starktrack.models.build import build_network
 from starktrack.models.features import Features
 from starktrack.models.stark import StarkOutput
@@ -35,6 +36,7 @@ ABLATIONS = {
     "the whole": [],
     "spatio-temporal": ["num_templates=2", "score_head=true"],
     "three templates": ["num_templates=3", "score_head=true"],
+    "templates with slots": ["num_templates=3", "score_head=true", "template_slots=true"],
     "no encoder": ["transformer.num_encoder_layers=0"],
     "no decoder": ["transformer.num_decoder_layers=0", "score_head=true"],
     "no encoder, no decoder": ["transformer.num_encoder_layers=0", "transformer.num_decoder_layers=0"],
@@ -126,6 +128,34 @@ def test_one_lost_target_does_not_disturb_the_others(small_model, small_network,
         after = network(templates, template_masks, search, search_mask).box_cxcywh
     torch.testing.assert_close(after[0], before[0], atol=1e-6, rtol=0)
     assert not torch.equal(after[1], before[1])
+
+
+def test_the_order_of_templates_counts_only_with_slots(small_model, small_network, crops_for):
+    changes = ["num_templates=2", "transformer.encoder_queries=search"]
+    plain, marked = small_network(*changes), small_network(*changes, "template_slots=true")
+    templates, masks, search, search_mask = crops_for(small_model(*changes), padded="half")
+    assert not torch.allclose(templates[:, 0], templates[:, 1])
+
+    def embedding(network, order):
+        with torch.no_grad():
+            return network(templates[:, order], masks[:, order], search, search_mask).embedding
+
+    close = {"atol": 1e-5, "rtol": 0}
+    torch.testing.assert_close(embedding(plain, [1, 0]), embedding(plain, [0, 1]), **close)
+    slots = torch.zeros_like(marked.template_slot)
+    marked.load_state_dict({**plain.state_dict(), "template_slot": slots})
+    torch.testing.assert_close(
+        embedding(marked, [0, 1]), embedding(plain, [0, 1]), **close
+    )  # zeros change nothing
+    with torch.no_grad():
+        marked.template_slot[1] = 3 * torch.randn(slots.shape[1], generator=torch.Generator().manual_seed(0))
+    assert (embedding(marked, [1, 0]) - embedding(marked, [0, 1])).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("changes", [["num_templates=1"], ["num_templates=2", "framework=query_update"]])
+def test_slots_without_templates_to_tell_apart_are_refused(changes, small_model):
+    with pytest.raises(ConfigError, match="template_slots needs framework = 'stark' and num_templates of"):
+        small_model(*changes, "template_slots=true")
 
 
 @pytest.mark.parametrize("changes", [[], ["transformer.encoder_queries=search"]])

@@ -10,7 +10,7 @@ from tests.memory import MemoryCollection, MemoryFrames, moving_video
 from starktrack.config.data import AugmentConfig, DataConfig, DistractorConfig, JitterConfig, SamplingConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.samples.batch import join_crops, join_frames
-from starktrack.data.samples.cropping import kept_inside, lies_outside
+from starktrack.data.samples.cropping import astray_box, kept_inside, lies_outside
 from starktrack.data.samples.degradation import Degradation, degraded, draw_degradations
 from starktrack.data.samples.drawing import Mixture, draw_neighbour, draw_triplet, trident_frames
 from starktrack.data.samples.mistakes import Mistake, read_mistakes, write_mistakes
@@ -144,6 +144,59 @@ def test_search_regions_lie_around_boxes_of_frames_close_by():
     assert np.abs(offsets).max() < (12 + 3 + 3) / 40 * 1.3 and np.abs(offsets).mean() > 0.1
     still = [samples([moving_video(1, length=1)], data)[0, index].box_cxcywh for index in range(3)]
     np.testing.assert_allclose(still, [[0.5, 0.5, still[0][2], still[0][3]]] * 3)
+
+
+def middle_of(window):
+    return window.origin_xy[0] + window.side[0] / 2
+
+
+def test_dynamic_templates_are_less_exact_than_the_initial_one():
+    data = replace(
+        STILL, jitter=replace(STILL.jitter, template_centre=0.0, dynamic_centre=0.4, dynamic_scale=0.2)
+    )
+    windows = np.array(
+        [
+            [
+                [*middle_of(window), window.side[0]]
+                for window in samples([crowd()], data)[0, index].windows[:2]
+            ]
+            for index in range(60)
+        ]
+    )
+    np.testing.assert_array_equal(windows[:, 0], [[105, 65, 20]] * 60)
+    # 0.4 of the 10 pixels of a side is at most two to each side, and windows lie on whole pixels.
+    away = np.abs(windows[:, 1, :2] - [105, 65])
+    assert 0.5 < away.mean() < 2 and away.max() <= 4 and 1.5 < windows[:, 1, 2].std() < 6
+    same = replace(STILL, jitter=replace(STILL.jitter, template_centre=0.4))
+    both = samples([crowd()], same)[0, 0].windows
+    assert not np.array_equal(middle_of(both[0]), [105, 65]) and not np.array_equal(
+        middle_of(both[1]), [105, 65]
+    )
+
+
+def test_dynamic_templates_show_what_a_tracker_may_have_gone_over_to():
+    data = replace(STILL, jitter=replace(STILL.jitter, astray_share=1.0))
+    for index in range(5):
+        sample = samples([crowd(near=range(LENGTH))], data)[0, index]
+        initial, dynamic, searched = (middle_of(window) for window in sample.windows)
+        np.testing.assert_array_equal([initial, dynamic, searched], [[105, 65], [117, 65], [105, 65]])
+        np.testing.assert_allclose(sample.box_cxcywh[:2], 0.5)  # still the target
+    alone = np.array([middle_of(samples([crowd()], data)[0, index].windows[1]) for index in range(40)])
+    distances = np.hypot(*(alone - [105, 65]).T)
+    assert distances.min() >= 6.5 and distances.max() <= 16 and np.ptp(alone, axis=0).min() > 20
+    share = replace(STILL, jitter=replace(STILL.jitter, astray_share=0.3))
+    astray = [
+        middle_of(samples([crowd(near=range(LENGTH))], share)[0, index].windows[1])[0] == 117
+        for index in range(100)
+    ]
+    assert 15 < sum(astray) < 45
+
+
+def test_another_target_outside_the_search_region_is_not_gone_over_to():
+    box, far = np.array([50.0, 50.0, 10.0, 10.0]), np.array([[71.0, 50.0, 10.0, 10.0]])
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(astray_box(box, far - [2, 0, 0, 0], 4.0, rng), far[0] - [2, 0, 0, 0])
+    assert np.hypot(*(astray_box(box, far, 4.0, rng) - box)[:2]) <= 15
 
 
 def test_a_guess_is_moved_until_the_target_is_in_its_region():

@@ -157,7 +157,8 @@ def test_a_data_set_that_fits_in_nothing_is_told_at_the_first_attempt():
     assert Counting.reads <= 1000
 
 
-def test_a_template_may_not_be_moved_off_its_target():
-    data = DataConfig(jitter=JitterConfig(template_centre=2.0))
-    with pytest.raises(ConfigError, match=r"template_centre must be less than template\.factor=2, .*got 2;"):
+@pytest.mark.parametrize("name", ["template_centre", "dynamic_centre"])
+def test_a_template_may_not_be_moved_off_its_target(name):
+    data = DataConfig(jitter=JitterConfig(**{name: 2.0}))
+    with pytest.raises(ConfigError, match=rf"{name} must be less than template\.factor=2, .*got 2;"):
         samples(small_collection(), data)
