@@ -52,7 +52,6 @@ SLOW = (
     "test_kill.py::test_a_run_that_is_killed_at_random_moments_loses_nothing",
     "test_browser.py::test_what_is_done_faster_than_the_server_answers_is_done_in_order[400]",
     "test_pretrained.py::test_an_object_that_was_never_seen_in_training_is_followed[1]",
-    "test_pretrained.py::test_an_object_that_was_never_seen_in_training_is_followed[2]",
     "test_evaluate.py::test_a_network_gives_the_same_results_batched_one_by_one_and_with_workers",
     "test_browser.py::test_several_targets_are_named_coloured_and_tracked_both_ways",
     "test_browser_timeline.py::test_tracking_ends_at_the_next_key_box_where_asked",
