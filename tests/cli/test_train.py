@@ -25,6 +25,7 @@ from starktrack.data.track_output import TrackOutput
 from starktrack.data.video_sequence import VideoSequence
 from starktrack.errors import CheckpointError, ConfigError, DatasetError
 from starktrack.models import build as build_module
+from starktrack.models.weights import read_weights
 from starktrack.tracking.tracker import Tracker
 from starktrack.training.distributed import Processes
 from starktrack.training.loop import train as run_recipe
@@ -142,6 +143,17 @@ def test_weights_of_another_network_are_refused_with_the_settings_that_differ(tm
         CliRunner().invoke(app, arguments("--weights", str(other)), catch_exceptions=False)
     message = str(refused.value)
     assert "the recipe has box_head.kind = 'guided', not 'corner'; change" in message and len(message) < 500
+
+
+def test_a_network_with_slots_starts_from_weights_without_them(tmp_path, command):
+    assert command("stages.localise.epochs=1").exit_code == 0
+    plain = tmp_path / "plain.safetensors"
+    (tmp_path / "run" / "weights.safetensors").rename(plain)
+    shutil.rmtree(tmp_path / "run")
+    again = command("config.model.template_slots=true", "stages.localise.epochs=1", "--weights", str(plain))
+    assert again.exit_code == 0, again.output
+    config, state = read_weights(tmp_path / "run" / "weights.safetensors")
+    assert config.model.template_slots and state["template_slot"].any()
 
 
 def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path, command):

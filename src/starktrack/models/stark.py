@@ -62,6 +62,9 @@ class StarkOutput:
 AUXILIARY = "auxiliary_head."
 """Prefix of the names of weights that only training uses."""
 
+SLOTS = "template_slot"
+"""Name of the weights that tell templates apart; zeros at first, which change nothing."""
+
 
 class Stark(nn.Module):
     """The network. Built by `models.build.build_network`; its parts are what the configuration names."""
@@ -93,7 +96,7 @@ class Stark(nn.Module):
         self.box_head = box_head
         self.auxiliary_head = auxiliary_head
         self.score_head = score_head
-        # Zeros make a network that starts from weights without slots the same network.
+        # Zeros: a network that starts from weights without slots is the same network.
         self.template_slot = nn.Parameter(torch.zeros(num_slots, width)) if num_slots else None
 
     def embed_template(
