@@ -151,7 +151,7 @@ class ModelConfig(NetworkConfig):
         if self.template_slots and (self.framework != "stark" or self.num_templates < 2):
             raise ValueError(
                 "template_slots needs framework = 'stark' and num_templates of at least 2, got "
-                f"{self.framework!r} and {self.num_templates}"
+                f"{self.framework!r} and {self.num_templates}; leave it out"
             )
         return self
 
