@@ -57,6 +57,9 @@ SLOW = (
     "test_browser_timeline.py::test_tracking_ends_at_the_next_key_box_where_asked",
     "test_export.py::test_a_refiner_is_exported_by_name_and_by_file[file]",
     "test_everything_on_the_page_runs[docs/batch.md]",
+    "test_everything_on_the_page_runs[docs/how-to/track-a-video.md]",
+    "test_browser_videos.py::test_a_turned_video_with_uneven_times_is_shown_and_tracked_as_by_the_command",
+    "test_openvino_engine.py::test_success_on_a_real_sequence_is_that_of_onnx_runtime",
 )
 """Tests that take 10 to 150 seconds on two old cores, such as whole exports and trainings. For each, a quicker one of
 its kind stays.
