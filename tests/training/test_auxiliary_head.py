@@ -1,5 +1,7 @@
 """An auxiliary centre head is trained with the network, saved with the run, and not saved."""
 
+from dataclasses import replace
+
 import pytest
 from tests.training.tiny import stage, tiny_network, tiny_recipe
 
@@ -37,6 +39,15 @@ def test_a_stage_without_its_loss_freezes_the_auxiliary_head_and_trains_the_rest
     assert {p.requires_grad for p in network.auxiliary_head.parameters()} == {is_trained}
     assert network.auxiliary_head.training == is_trained
     assert all(p.requires_grad for p in network.box_head.parameters())
+
+
+@pytest.mark.parametrize("trains", ["box", "score", "joint"])
+def test_slots_of_templates_are_trained_with_the_box(trains):
+    recipe = override(read_recipe("mobile"), ["config.model.template_slots=true"])
+    network = build_network(recipe.config.model)
+    prepare(network, replace(recipe.stages["localise"], trains=trains))
+    assert network.template_slot.requires_grad == (trains != "score")
+    assert all(each.requires_grad == (trains != "box") for each in network.score_head.parameters())
 
 
 def test_final_weights_fit_a_network_without_it():
