@@ -121,9 +121,8 @@ def _end_workers() -> None:
     """End the workers that an error left alive; Python itself would signal them once, and wait for them."""
     workers = [process for process in active_children() if process.daemon]
     if workers:
-        signal.signal(
-            signal.SIGCHLD, signal.SIG_DFL
-        )  # with PyTorch's it would report each as an error of its own
+        # PyTorch's handler would report each of them as an error of its own.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     deadline = time.monotonic() + SECONDS_TO_END
     while workers and time.monotonic() < deadline:
         for process in workers:
