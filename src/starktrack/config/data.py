@@ -95,6 +95,8 @@ class JitterConfig:
         dynamic_scale: Of dynamic templates; left out, as of all templates.
         astray_share: Share of dynamic templates that show what a tracker may have gone over to: another target that
             is labelled near, or else what lies beside the target.
+        initial_share: Share of samples whose dynamic templates are the initial one, as before a tracker's first
+            update.
 
     Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
     """
@@ -109,6 +111,7 @@ class JitterConfig:
     dynamic_centre: Amount | None = None
     dynamic_scale: Amount | None = None
     astray_share: Probability = 0.0
+    initial_share: Probability = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -192,6 +192,21 @@ def test_dynamic_templates_show_what_a_tracker_may_have_gone_over_to():
     assert 15 < sum(astray) < 45
 
 
+def test_dynamic_templates_may_be_the_initial_one():
+    jitter = replace(STILL.jitter, template_centre=0.4, dynamic_centre=0.4)
+    data = replace(STILL, jitter=replace(jitter, initial_share=1.0))
+    for index in range(5):
+        sample = samples([crowd(step=6.0)], data)[0, index]
+        initial, dynamic, _ = sample.windows
+        assert sample.frame_index[0] == sample.frame_index[1]
+        np.testing.assert_array_equal(initial.origin_xy, dynamic.origin_xy)
+        np.testing.assert_array_equal(initial.side, dynamic.side)
+    share = replace(STILL, jitter=replace(jitter, initial_share=0.3))
+    drawn = [samples([crowd(step=6.0)], share)[0, index] for index in range(100)]
+    same = [np.array_equal(each.windows[0].origin_xy, each.windows[1].origin_xy) for each in drawn]
+    assert 15 < sum(same) < 45
+
+
 def test_another_target_outside_the_search_region_is_not_gone_over_to():
     box, far = np.array([50.0, 50.0, 10.0, 10.0]), np.array([[71.0, 50.0, 10.0, 10.0]])
     rng = np.random.default_rng(0)

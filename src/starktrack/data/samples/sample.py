@@ -138,15 +138,22 @@ class Samples:
             search_factor=self.model.crops.search.factor,
             mistakes=self.mistakes,
         )
-        places = (*triplet.templates, triplet.search)
+        # A setting that is off draws no number, so that the samples of other recipes do not change.
+        share, templates = self.data.jitter.initial_share, triplet.templates
+        never_updated = bool(share) and rng.random() < share
+        if never_updated:
+            templates = templates[:1] * len(templates)
+        places = (*templates, triplet.search)
         distinct = tuple(dict.fromkeys(places))
         frames = tuple(find(self.mixture, place).frames.read(place.frame) for place in distinct)
         frame_index = tuple(distinct.index(place) for place in places)
         sizes = [frames[index].shape[:2] for index in frame_index]
+        num_cut = 1 if never_updated else len(templates)
         aimed = [
             self.cropper.template(find(self.mixture, place), place.frame, size, rng, is_dynamic=slot > 0)
-            for slot, (place, size) in enumerate(zip(places[:-1], sizes, strict=False))
+            for slot, (place, size) in enumerate(zip(templates[:num_cut], sizes, strict=False))
         ]
+        aimed *= len(templates) // num_cut
         searched = find(self.mixture, places[-1])
         if triplet.neighbour_xywh is None:
             aimed.append(
