@@ -145,15 +145,15 @@ def test_weights_of_another_network_are_refused_with_the_settings_that_differ(tm
     assert "the recipe has box_head.kind = 'guided', not 'corner'; change" in message and len(message) < 500
 
 
-def test_a_network_with_slots_starts_from_weights_without_them(tmp_path, command):
+def test_a_network_with_roles_starts_from_weights_without_them(tmp_path, command):
     assert command("stages.localise.epochs=1").exit_code == 0
     plain = tmp_path / "plain.safetensors"
     (tmp_path / "run" / "weights.safetensors").rename(plain)
     shutil.rmtree(tmp_path / "run")
-    again = command("config.model.template_slots=true", "stages.localise.epochs=1", "--weights", str(plain))
+    again = command("config.model.role_embedding=true", "stages.localise.epochs=1", "--weights", str(plain))
     assert again.exit_code == 0, again.output
     config, state = read_weights(tmp_path / "run" / "weights.safetensors")
-    assert config.model.template_slots and state["template_slot"].any()
+    assert config.model.role_embedding and state["role_embedding"].any()
 
 
 def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path, command):

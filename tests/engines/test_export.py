@@ -110,14 +110,14 @@ def test_every_head_can_be_exported(parts, small_model, tmp_path):
     assert parity.holds and parity.probability_difference < 1e-5
 
 
-def test_slots_of_templates_are_exported(small_model, tmp_path):
+def test_roles_of_templates_are_exported(small_model, tmp_path):
     torch.manual_seed(0)
     config = Config(
-        name="slots", model=small_model("num_templates=2", "score_head=true", "template_slots=true")
+        name="roles", model=small_model("num_templates=2", "score_head=true", "role_embedding=true")
     )
     network = build_network(config.model)
-    network.template_slot.data.normal_(std=3)
-    assert export_onnx(network, config, tmp_path / "slots.onnx").holds
-    network.template_slot.data.zero_()
+    network.role_embedding.data.normal_(std=3)
+    assert export_onnx(network, config, tmp_path / "roles.onnx").holds
+    network.role_embedding.data.zero_()
     without = TorchEngine(network, config, device=torch.device("cpu"))
-    assert not compare(without, open_onnx(tmp_path / "slots.onnx")).holds
+    assert not compare(without, open_onnx(tmp_path / "roles.onnx")).holds

@@ -36,7 +36,7 @@ ABLATIONS = {
     "the whole": [],
     "spatio-temporal": ["num_templates=2", "score_head=true"],
     "three templates": ["num_templates=3", "score_head=true"],
-    "templates with slots": ["num_templates=3", "score_head=true", "template_slots=true"],
+    "templates with roles": ["num_templates=3", "score_head=true", "role_embedding=true"],
     "no encoder": ["transformer.num_encoder_layers=0"],
     "no decoder": ["transformer.num_decoder_layers=0", "score_head=true"],
     "no encoder, no decoder": ["transformer.num_encoder_layers=0", "transformer.num_decoder_layers=0"],
@@ -130,32 +130,51 @@ def test_one_lost_target_does_not_disturb_the_others(small_model, small_network,
     assert not torch.equal(after[1], before[1])
 
 
-def test_the_order_of_templates_counts_only_with_slots(small_model, small_network, crops_for):
-    changes = ["num_templates=2", "transformer.encoder_queries=search"]
-    plain, marked = small_network(*changes), small_network(*changes, "template_slots=true")
+def test_the_order_of_templates_counts_for_the_box_only_with_roles(small_model, small_network, crops_for):
+    changes = ["num_templates=3", "transformer.encoder_queries=search"]
+    plain, marked = small_network(*changes), small_network(*changes, "role_embedding=true")
     templates, masks, search, search_mask = crops_for(small_model(*changes), padded="half")
     assert not torch.allclose(templates[:, 0], templates[:, 1])
 
-    def embedding(network, order):
+    def located(network, order):
         with torch.no_grad():
-            return network(templates[:, order], masks[:, order], search, search_mask).embedding
+            output = network(templates[:, order], masks[:, order], search, search_mask)
+        return torch.cat([output.embedding, output.box_cxcywh], dim=1)
 
     close = {"atol": 1e-5, "rtol": 0}
-    torch.testing.assert_close(embedding(plain, [1, 0]), embedding(plain, [0, 1]), **close)
-    slots = torch.zeros_like(marked.template_slot)
-    marked.load_state_dict({**plain.state_dict(), "template_slot": slots})
-    torch.testing.assert_close(
-        embedding(marked, [0, 1]), embedding(plain, [0, 1]), **close
-    )  # zeros change nothing
+    torch.testing.assert_close(located(plain, [1, 0, 2]), located(plain, [0, 1, 2]), **close)
+    roles = torch.zeros_like(marked.role_embedding)
+    marked.load_state_dict({**plain.state_dict(), "role_embedding": roles})
+    # Zeros change nothing.
+    torch.testing.assert_close(located(marked, [0, 1, 2]), located(plain, [0, 1, 2]), **close)
     with torch.no_grad():
-        marked.template_slot[1] = 3 * torch.randn(slots.shape[1], generator=torch.Generator().manual_seed(0))
-    assert (embedding(marked, [1, 0]) - embedding(marked, [0, 1])).abs().max() > 1e-3
+        marked.role_embedding[1] = 3 * torch.randn(roles.shape[1], generator=torch.Generator().manual_seed(0))
+    assert (located(marked, [1, 0, 2]) - located(marked, [0, 1, 2])).abs().max() > 1e-3
+    # Dynamic templates are alike.
+    torch.testing.assert_close(located(marked, [0, 2, 1]), located(marked, [0, 1, 2]), **close)
 
 
-@pytest.mark.parametrize("changes", [["num_templates=1"], ["num_templates=2", "framework=query_update"]])
-def test_slots_without_templates_to_tell_apart_are_refused(changes, small_model):
-    with pytest.raises(ConfigError, match="template_slots needs framework = 'stark' and num_templates of"):
-        small_model(*changes, "template_slots=true")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["num_templates=1"], "role_embedding needs framework = 'stark' and num_templates of"),
+        (
+            ["num_templates=2", "framework=query_update"],
+            "role_embedding needs framework = 'stark' and num_templates of",
+        ),
+        (
+            [
+                "num_templates=2",
+                "transformer.num_encoder_layers=0",
+                "transformer.num_decoder_layers=0",
+            ],
+            "role_embedding needs transformer layers, whose attention reads it, got none",
+        ),
+    ],
+)
+def test_roles_without_templates_to_tell_apart_are_refused(changes, message, small_model):
+    with pytest.raises(ConfigError, match=message):
+        small_model(*changes, "role_embedding=true")
 
 
 @pytest.mark.parametrize("changes", [[], ["transformer.encoder_queries=search"]])

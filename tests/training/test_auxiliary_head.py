@@ -42,11 +42,11 @@ def test_a_stage_without_its_loss_freezes_the_auxiliary_head_and_trains_the_rest
 
 
 @pytest.mark.parametrize("trains", ["box", "score", "joint"])
-def test_slots_of_templates_are_trained_with_the_box(trains):
-    recipe = override(read_recipe("mobile"), ["config.model.template_slots=true"])
+def test_roles_of_templates_are_trained_with_the_box(trains):
+    recipe = override(read_recipe("mobile"), ["config.model.role_embedding=true"])
     network = build_network(recipe.config.model)
     prepare(network, replace(recipe.stages["localise"], trains=trains))
-    assert network.template_slot.requires_grad == (trains != "score")
+    assert network.role_embedding.requires_grad == (trains != "score")
     assert all(each.requires_grad == (trains != "box") for each in network.score_head.parameters())
 
 

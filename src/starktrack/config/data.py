@@ -93,10 +93,12 @@ class JitterConfig:
         template_scale: Of templates.
         dynamic_centre: Of dynamic templates, whose boxes are a tracker's own; left out, as of all templates.
         dynamic_scale: Of dynamic templates; left out, as of all templates.
-        astray_share: Share of dynamic templates that show what a tracker may have gone over to: another target that
-            is labelled near, or else what lies beside the target.
-        initial_share: Share of samples whose dynamic templates are the initial one, as before a tracker's first
-            update.
+        drift_share: Share of dynamic templates that show what a tracker may have drifted to: another target that is
+            labelled near, or else what lies beside the target.
+        initial_share: Share of samples whose dynamic templates are the initial one, pixel for pixel, as before a
+            tracker's first update. `drift_share` is of the others.
+
+    The last four need at least two templates.
 
     Source: the authors' configurations (search 4.5 and 0.5, template 0 and 0).
     """
@@ -110,7 +112,7 @@ class JitterConfig:
     template_scale: Amount = 0.0
     dynamic_centre: Amount | None = None
     dynamic_scale: Amount | None = None
-    astray_share: Probability = 0.0
+    drift_share: Probability = 0.0
     initial_share: Probability = 0.0
 
 

@@ -107,8 +107,8 @@ class ModelConfig(NetworkConfig):
             decoder's queries), `hungarian` (ten queries, each with a confidence) or `query_update` (the query
             follows the target).
         num_templates: 1 (spatial) or more (spatio-temporal: the initial and the dynamic templates).
-        template_slots: Whether attention can tell the initial template from dynamic ones, by a learned vector for
-            each in addition to the positions (ours).
+        role_embedding: Whether attention can tell the initial template from dynamic ones, by a learned vector for
+            either in addition to the positions (ours).
         score_head: Whether the network predicts the probability that the search region shows the target.
         score_from: `embedding` of the decoder (section 3.2), or `evidence`, which adds the sharpness of the
             maps and the look of what was found (ours, for networks with few decoder layers).
@@ -124,7 +124,7 @@ class ModelConfig(NetworkConfig):
     score_head: bool = False
     score_from: Literal["embedding", "evidence"] = "embedding"
     num_templates: Annotated[int, Field(gt=0, le=64)] = 1
-    template_slots: bool = False
+    role_embedding: bool = False
     search: CropConfig = field(default_factory=lambda: CropConfig(side=320, factor=5.0))
     template: CropConfig = field(default_factory=lambda: CropConfig(side=128, factor=2.0))
     geometry: Geometry = "published"
@@ -147,11 +147,16 @@ class ModelConfig(NetworkConfig):
         return self
 
     @model_validator(mode="after")
-    def _slots_have_templates(self) -> "ModelConfig":
-        if self.template_slots and (self.framework != "stark" or self.num_templates < 2):
+    def _roles_have_templates(self) -> "ModelConfig":
+        if self.role_embedding and (self.framework != "stark" or self.num_templates < 2):
             raise ValueError(
-                "template_slots needs framework = 'stark' and num_templates of at least 2, got "
+                "role_embedding needs framework = 'stark' and num_templates of at least 2, got "
                 f"{self.framework!r} and {self.num_templates}; leave it out"
+            )
+        layers = self.transformer.num_encoder_layers + self.transformer.num_decoder_layers
+        if self.role_embedding and not layers:
+            raise ValueError(
+                "role_embedding needs transformer layers, whose attention reads it, got none; leave it out"
             )
         return self
 

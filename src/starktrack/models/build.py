@@ -1,7 +1,6 @@
 """Builds the network that a configuration describes."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -55,7 +54,8 @@ def build_network(
         box_head=_box_head(config),
         auxiliary_head=_centre_head(config) if auxiliary_head else None,
         score_head=_score_head(config) if config.score_head else None,
-        num_slots=config.num_templates if config.template_slots else 0,
+        num_templates=config.num_templates,
+        role_embedding=config.role_embedding,
     )
 
 
@@ -66,7 +66,7 @@ def _framework(config: ModelConfig) -> Callable[..., Stark]:
         case "template_query":
             return TemplateQueryStark
         case "query_update":
-            return partial(QueryUpdateStark, num_templates=config.num_templates)
+            return QueryUpdateStark
         case "hungarian":
             return HungarianStark
 

@@ -40,10 +40,11 @@ class Features:
         starts = range(0, count * length, length)
         return [self.map(lambda values, at=start: values[:, at : at + length]) for start in starts]
 
-    def in_slots(self, slots: Float[Tensor, "templates width"]) -> "Features":
-        """Return the tokens of several templates with positions that also say which template each is of."""
-        length = self.tokens.shape[1] // len(slots)
-        return replace(self, position=self.position + slots.repeat_interleave(length, dim=0))
+    def with_roles(self, embedding: Float[Tensor, "2 width"], num_templates: int) -> "Features":
+        """Return the tokens of several templates with positions that also tell the initial from dynamic ones."""
+        length = self.tokens.shape[1] // num_templates
+        roles = embedding[[0] + [1] * (num_templates - 1)]
+        return replace(self, position=self.position + roles.repeat_interleave(length, dim=0))
 
     def repeat(self, count: int) -> "Features":
         """Return every target `count` times, copies of one target next to each other."""

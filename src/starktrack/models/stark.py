@@ -62,8 +62,8 @@ class StarkOutput:
 AUXILIARY = "auxiliary_head."
 """Prefix of the names of weights that only training uses."""
 
-SLOTS = "template_slot"
-"""Name of the weights that tell templates apart; zeros at first, which change nothing."""
+ROLES = "role_embedding"
+"""Name of the weights that tell the initial template from dynamic ones; zeros at first, which change nothing."""
 
 
 class Stark(nn.Module):
@@ -82,7 +82,8 @@ class Stark(nn.Module):
         box_head: BoxHead,
         auxiliary_head: CentreHead | None,
         score_head: ScoreHead | EvidenceScoreHead | None,
-        num_slots: int = 0,
+        num_templates: int = 1,
+        role_embedding: bool = False,
     ) -> None:
         super().__init__()
         self.stride = stride
@@ -96,8 +97,9 @@ class Stark(nn.Module):
         self.box_head = box_head
         self.auxiliary_head = auxiliary_head
         self.score_head = score_head
-        # Zeros: a network that starts from weights without slots is the same network.
-        self.template_slot = nn.Parameter(torch.zeros(num_slots, width)) if num_slots else None
+        self.num_templates = num_templates
+        # Zeros: a network that starts from weights without roles is the same network.
+        self.role_embedding = nn.Parameter(torch.zeros(2, width)) if role_embedding else None
 
     def embed_template(
         self, crops: Float[Tensor, "batch 3 side side"], padding_mask: Bool[Tensor, "batch side side"] | None
@@ -121,8 +123,8 @@ class Stark(nn.Module):
     ) -> tuple[Float[Tensor, "batch cells width"], Float[Tensor, "batch width"]]:
         """Return the search tokens after the encoder, and the target's embedding."""
         num_search = search.tokens.shape[1]
-        if self.template_slot is not None:
-            templates = templates.in_slots(self.template_slot)
+        if self.role_embedding is not None:
+            templates = templates.with_roles(self.role_embedding, self.num_templates)
         memory = self.encoder(Features.concatenate([templates, search]), num_search)
         encoded = memory.tokens[:, -num_search:]
         # Without a decoder (Table 7, row 2; STARK-Lightning) the mean token is the embedding.

@@ -26,7 +26,7 @@ def prepare(network: nn.Module, stage: StageConfig) -> None:
         part.requires_grad_(
             not is_idle and (stage.trains == "joint" or (name == "score_head") == trains_score)
         )
-    # Weights that lie in no part, such as the slots of templates.
+    # Weights that lie in no part, such as the roles of templates.
     for parameter in network.parameters(recurse=False):
         parameter.requires_grad_(not trains_score)
     if not trains_score and stage.frozen_stride:

@@ -199,7 +199,7 @@ def _opened_job(
 def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | None) -> "nn.Module":
     """Return the initial network of a new run: with given weights, or those of its backbone."""
     from starktrack.config.comparison import different_settings
-    from starktrack.models.stark import AUXILIARY, SLOTS
+    from starktrack.models.stark import AUXILIARY, ROLES
     from starktrack.models.weights import fill, read_weights
 
     if weights is None:
@@ -207,7 +207,11 @@ def _starting_network(recipe: Recipe, device: "torch.device", weights: Path | No
         return _network(recipe, device, imagenet=recipe.run.imagenet and file is None, backbone_weights=file)
     network = _network(recipe, device)
     # What weights to start from may lack.
-    fresh = {name: each for name, each in network.state_dict().items() if name.startswith((AUXILIARY, SLOTS))}
+    fresh = {
+        name: each
+        for name, each in network.state_dict().items()
+        if name.startswith(AUXILIARY) or name == ROLES
+    }
     from starktrack.pretrained import pretrained_weights
 
     if not weights.suffix:

@@ -10,7 +10,7 @@ from tests.memory import MemoryCollection, MemoryFrames, moving_video
 from starktrack.config.data import AugmentConfig, DataConfig, DistractorConfig, JitterConfig, SamplingConfig
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.data.samples.batch import join_crops, join_frames
-from starktrack.data.samples.cropping import astray_box, kept_inside, lies_outside
+from starktrack.data.samples.cropping import Cropper, drifted_box, kept_inside, lies_outside
 from starktrack.data.samples.degradation import Degradation, degraded, draw_degradations
 from starktrack.data.samples.drawing import Mixture, draw_neighbour, draw_triplet, trident_frames
 from starktrack.data.samples.mistakes import Mistake, read_mistakes, write_mistakes
@@ -167,15 +167,28 @@ def test_dynamic_templates_are_less_exact_than_the_initial_one():
     # 0.4 of the 10 pixels of a side is at most two to each side, and windows lie on whole pixels.
     away = np.abs(windows[:, 1, :2] - [105, 65])
     assert 0.5 < away.mean() < 2 and away.max() <= 4 and 1.5 < windows[:, 1, 2].std() < 6
+    # Left out, dynamic templates are as exact as the initial one; 0 makes them exact.
     same = replace(STILL, jitter=replace(STILL.jitter, template_centre=0.4))
-    both = samples([crowd()], same)[0, 0].windows
-    assert not np.array_equal(middle_of(both[0]), [105, 65]) and not np.array_equal(
-        middle_of(both[1]), [105, 65]
+    exact = replace(
+        STILL, jitter=replace(same.jitter, template_scale=0.2, dynamic_centre=0.0, dynamic_scale=0.0)
     )
+    for data, is_exact in ((same, False), (exact, True)):
+        both = [samples([crowd()], data)[0, index].windows[:2] for index in range(5)]
+        assert all(not np.array_equal(middle_of(initial), [105, 65]) for initial, _ in both)
+        assert [
+            np.array_equal(middle_of(dynamic), [105, 65]) and dynamic.side[0] == 20 for _, dynamic in both
+        ] == [is_exact] * 5
 
 
-def test_dynamic_templates_show_what_a_tracker_may_have_gone_over_to():
-    data = replace(STILL, jitter=replace(STILL.jitter, astray_share=1.0))
+def test_every_template_but_the_first_is_dynamic():
+    data = replace(STILL, jitter=replace(STILL.jitter, drift_share=1.0))
+    model = replace(MODEL, num_templates=3)
+    windows = samples([crowd(near=range(LENGTH))], data, model)[0, 0].windows
+    np.testing.assert_array_equal([middle_of(window)[0] for window in windows], [105, 117, 117, 105])
+
+
+def test_dynamic_templates_show_what_a_tracker_may_have_drifted_to():
+    data = replace(STILL, jitter=replace(STILL.jitter, drift_share=1.0))
     for index in range(5):
         sample = samples([crowd(near=range(LENGTH))], data)[0, index]
         initial, dynamic, searched = (middle_of(window) for window in sample.windows)
@@ -184,34 +197,83 @@ def test_dynamic_templates_show_what_a_tracker_may_have_gone_over_to():
     alone = np.array([middle_of(samples([crowd()], data)[0, index].windows[1]) for index in range(40)])
     distances = np.hypot(*(alone - [105, 65]).T)
     assert distances.min() >= 6.5 and distances.max() <= 16 and np.ptp(alone, axis=0).min() > 20
-    share = replace(STILL, jitter=replace(STILL.jitter, astray_share=0.3))
-    astray = [
+    share = replace(STILL, jitter=replace(STILL.jitter, drift_share=0.3))
+    drifted = [
         middle_of(samples([crowd(near=range(LENGTH))], share)[0, index].windows[1])[0] == 117
         for index in range(100)
     ]
-    assert 15 < sum(astray) < 45
+    assert 15 < sum(drifted) < 45
 
 
-def test_dynamic_templates_may_be_the_initial_one():
-    jitter = replace(STILL.jitter, template_centre=0.4, dynamic_centre=0.4)
-    data = replace(STILL, jitter=replace(jitter, initial_share=1.0))
-    for index in range(5):
-        sample = samples([crowd(step=6.0)], data)[0, index]
-        initial, dynamic, _ = sample.windows
-        assert sample.frame_index[0] == sample.frame_index[1]
-        np.testing.assert_array_equal(initial.origin_xy, dynamic.origin_xy)
-        np.testing.assert_array_equal(initial.side, dynamic.side)
-    share = replace(STILL, jitter=replace(jitter, initial_share=0.3))
-    drawn = [samples([crowd(step=6.0)], share)[0, index] for index in range(100)]
-    same = [np.array_equal(each.windows[0].origin_xy, each.windows[1].origin_xy) for each in drawn]
-    assert 15 < sum(same) < 45
+def test_the_label_of_a_template_that_drifted_is_what_it_shows():
+    jitter, rng = JitterConfig(drift_share=1.0), np.random.default_rng(0)
+    window, label = Cropper(MODEL, jitter).template(
+        crowd(near=range(LENGTH)), 3, (120, 200), rng, is_dynamic=True
+    )
+    np.testing.assert_array_equal(middle_of(window), [117, 65])
+    np.testing.assert_allclose(label, [0.5, 0.5, 0.5, 0.5])
 
 
-def test_another_target_outside_the_search_region_is_not_gone_over_to():
-    box, far = np.array([50.0, 50.0, 10.0, 10.0]), np.array([[71.0, 50.0, 10.0, 10.0]])
+def drifts(box, others, size_hw=(1000, 1000), count=100):
     rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(astray_box(box, far - [2, 0, 0, 0], 4.0, rng), far[0] - [2, 0, 0, 0])
-    assert np.hypot(*(astray_box(box, far, 4.0, rng) - box)[:2]) <= 15
+    others = np.array(others, float).reshape(-1, 4)
+    return np.array([drifted_box(box, others, size_hw, rng, search_factor=4.0) for _ in range(count)])
+
+
+def test_a_tracker_may_drift_to_any_target_near_or_beside_its_own_in_the_picture():
+    box = np.array([500.0, 500.0, 40.0, 10.0])
+    near, far = [[490.0, 500, 40, 10], [510.0, 520, 40, 10]], [542.0, 500, 40, 10]
+    chosen = drifts(box, [*near, far])
+    assert {tuple(each) for each in chosen} == {tuple(each) for each in near}
+    beside = drifts(box, [far])
+    np.testing.assert_array_equal(beside[:, 2:], [[40, 10]] * 100)
+    away = np.hypot(*(beside[:, :2] - box[:2]).T)
+    # Sides have 20 pixels in the geometric mean.
+    assert 15 <= away.min() < 18 and 27 < away.max() <= 30
+    corner = drifts(np.array([-4.0, 190.0, 10.0, 10.0]), [], size_hw=(200, 300))
+    middles = corner[:, :2] + 5
+    assert (middles >= 0).all() and (middles <= [300, 200]).all()
+
+
+def test_dynamic_templates_may_be_the_initial_one_pixel_for_pixel():
+    jitter = replace(STILL.jitter, template_centre=0.4, dynamic_centre=0.4)
+    varied = AugmentConfig(flip=0.5, brightness=0.3, contrast=0.3, motion_blur=0.5, small=0.5)
+    model, video = replace(MODEL, num_templates=3), crowd(step=2.0)
+
+    def same(share):
+        data = replace(STILL, jitter=replace(jitter, initial_share=share), augment=varied)
+        drawn = samples([video], data, model)
+        for each in (drawn[0, index] for index in range(60)):
+            initial, *dynamic, _ = zip(each.windows, each.augmentations, each.frame_index, strict=True)
+            yield all(
+                other[0].origin_xy.tolist() == initial[0].origin_xy.tolist() and other[1:] == initial[1:]
+                for other in dynamic
+            )
+            assert len(each.windows) == len(each.augmentations) == len(each.frame_index) == 4
+            # The label still belongs to the region that is searched.
+            middle = each.windows[-1].to_crop(video.boxes_xywh[:1])[0, 1]
+            assert middle == pytest.approx(each.box_cxcywh[1], abs=0.02)
+
+    assert all(same(1.0)) and not any(same(0.0)) and 5 < sum(same(0.3)) < 35
+
+
+def test_settings_of_dynamic_templates_that_are_off_draw_no_number():
+    data = DataConfig(jitter=JitterConfig(template_centre=0.4))
+    drawn = samples([crowd(near=range(0, LENGTH, 3), step=1.0)], data)[0, 5]
+    # As before these settings existed.
+    expected = [[111.0, 64.0], [114.0, 65.0], [116.5, 66.5]]
+    assert [middle_of(window).tolist() for window in drawn.windows] == expected
+
+
+@pytest.mark.parametrize(
+    "setting", [{"dynamic_centre": 0.1}, {"dynamic_scale": 0.0}, {"drift_share": 0.1}, {"initial_share": 0.1}]
+)
+def test_settings_of_dynamic_templates_without_any_are_refused(setting):
+    data = replace(STILL, jitter=JitterConfig(**setting))
+    with pytest.raises(
+        ConfigError, match=f"jitter.{next(iter(setting))} is about dynamic templates, so num_"
+    ):
+        samples([crowd()], data, replace(MODEL, num_templates=1))
 
 
 def test_a_guess_is_moved_until_the_target_is_in_its_region():

@@ -28,8 +28,8 @@ ABSENT_SHARE = 1 / 8
 NEIGHBOUR_SCALE, NEIGHBOUR_CENTRE = 0.1, 0.5
 """Jitter of regions around earlier boxes and around other targets, since a tracker's boxes are not exact."""
 
-ASTRAY_DISTANCE = (0.75, 1.5)
-"""Least and largest distance of a dynamic template beside the target, in square roots of the area of its box."""
+DRIFT_DISTANCE = (0.75, 1.5)
+"""Least and largest distance of a template that drifted beside the target, in square roots of the area of its box."""
 
 MAX_NEIGHBOUR_DRAWS = 10
 """Attempts at a jittered region around another target before the region is taken without jitter."""
@@ -65,6 +65,19 @@ class Cropper:
                     f"jitter.{name} must be less than template.factor={factor:g}, or a target may lie "
                     f"outside its crop, got {centre:g}; leave it out"
                 )
+        jitter, count = self.jitter, self.model.crops.num_templates
+        given = {
+            "dynamic_centre": jitter.dynamic_centre is not None,
+            "dynamic_scale": jitter.dynamic_scale is not None,
+            "drift_share": jitter.drift_share > 0,
+            "initial_share": jitter.initial_share > 0,
+        }
+        if count < 2 and any(given.values()):
+            name = next(name for name, is_given in given.items() if is_given)
+            raise ConfigError(
+                f"jitter.{name} is about dynamic templates, so num_templates must be at least 2, got {count}; "
+                "leave it out"
+            )
 
     @property
     def search_centre(self) -> float:
@@ -90,8 +103,10 @@ class Cropper:
         if is_dynamic:
             scale = scale if jitter.dynamic_scale is None else jitter.dynamic_scale
             centre = centre if jitter.dynamic_centre is None else jitter.dynamic_centre
-            if jitter.astray_share and rng.random() < jitter.astray_share:
-                box = astray_box(box, sequence.others_in(frame), self.model.crops.search.factor, rng)
+            if jitter.drift_share and rng.random() < jitter.drift_share:
+                box = drifted_box(
+                    box, sequence.others_in(frame), size_hw, rng, search_factor=self.model.crops.search.factor
+                )
         guess = jitter_box(box, rng, scale=scale, centre=centre)
         return self._window(guess, box, self.model.crops.template, size_hw, f"{sequence.name}, frame {frame}")
 
@@ -189,29 +204,34 @@ class Cropper:
         return window, label_transform(*around, self.model.crops.geometry).to_crop(box_xywh[None])[0]
 
 
-def astray_box(
-    box_xywh: Box, others_xywh: Float[np.ndarray, "num_others 4"], factor: float, rng: np.random.Generator
+def drifted_box(
+    box_xywh: Box,
+    others_xywh: Float[np.ndarray, "num_others 4"],
+    size_hw: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    search_factor: float,
 ) -> Box:
-    """Return the box of something that a tracker may go over to.
+    """Return the box of something that a tracker may drift to.
 
-    It is that of another target whose middle lies in the search region around the target's, or else as large as the
-    target's and `ASTRAY_DISTANCE` away.
+    It is that of another target whose middle lies in the search region around the target's. Where there is none, it is
+    as large as the target's and `DRIFT_DISTANCE` away, with its middle in the picture.
 
     Args:
         box_xywh: The target's; image pixels.
         others_xywh: Those of other targets in the frame.
-        factor: Sides of a search region over those of the box that it lies around.
+        size_hw: Size of the frame, pixels.
         rng: The source of randomness.
+        search_factor: Sides of a search region over those of the box that it lies around.
     """
-    side = np.sqrt(box_xywh[2:].prod())
-    centres = others_xywh[:, :2] + others_xywh[:, 2:] / 2
-    away = np.abs(centres - box_xywh[:2] - box_xywh[2:] / 2).max(axis=1)
-    near = others_xywh[away < factor * side / 2]
+    side, centre = np.sqrt(box_xywh[2:].prod()), box_xywh[:2] + box_xywh[2:] / 2
+    away = np.abs(others_xywh[:, :2] + others_xywh[:, 2:] / 2 - centre).max(axis=1)
+    near = others_xywh[away < search_factor * side / 2]
     if len(near):
         return near[rng.integers(len(near))]
-    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*ASTRAY_DISTANCE) * side
-    moved = box_xywh[:2] + distance * np.array([np.cos(angle), np.sin(angle)])
-    return np.concatenate([moved, box_xywh[2:]])
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*DRIFT_DISTANCE) * side
+    moved = centre + distance * np.array([np.cos(angle), np.sin(angle)])
+    return np.concatenate([np.clip(moved, 0, size_hw[::-1]) - box_xywh[2:] / 2, box_xywh[2:]])
 
 
 def kept_inside(guess_xywh: Box, box_xywh: Box, factor: float) -> Box:

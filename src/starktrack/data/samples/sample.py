@@ -142,18 +142,16 @@ class Samples:
         share, templates = self.data.jitter.initial_share, triplet.templates
         never_updated = bool(share) and rng.random() < share
         if never_updated:
-            templates = templates[:1] * len(templates)
+            templates = templates[:1]  # one crop, repeated at the end
         places = (*templates, triplet.search)
         distinct = tuple(dict.fromkeys(places))
         frames = tuple(find(self.mixture, place).frames.read(place.frame) for place in distinct)
         frame_index = tuple(distinct.index(place) for place in places)
         sizes = [frames[index].shape[:2] for index in frame_index]
-        num_cut = 1 if never_updated else len(templates)
         aimed = [
             self.cropper.template(find(self.mixture, place), place.frame, size, rng, is_dynamic=slot > 0)
-            for slot, (place, size) in enumerate(zip(templates[:num_cut], sizes, strict=False))
+            for slot, (place, size) in enumerate(zip(places[:-1], sizes, strict=False))
         ]
-        aimed *= len(templates) // num_cut
         searched = find(self.mixture, places[-1])
         if triplet.neighbour_xywh is None:
             aimed.append(
@@ -194,6 +192,11 @@ class Samples:
             box_cxcywh, others = flip_box(box_cxcywh), flip_box(others)
         name = " / ".join(dict.fromkeys(find(self.mixture, place).name for place in places))
         outline = self._outline(places[-1], windows[-1], labels[0], augmentations[0])
+        if never_updated:
+            crops = (0,) * len(triplet.templates) + (-1,)
+            windows = tuple(windows[crop] for crop in crops)
+            augmentations = tuple(augmentations[crop] for crop in crops)
+            frame_index = tuple(frame_index[crop] for crop in crops)
         return Sample(
             frames,
             frame_index,

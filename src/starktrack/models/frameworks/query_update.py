@@ -5,8 +5,6 @@ the decoder's output on the dynamic template, which the tracker replaces by inte
 inputs are those of STARK-ST. Only the path from the dynamic template to the search region differs.
 """
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,16 +17,10 @@ from starktrack.models.transformer import Decoder
 class QueryUpdateStark(Stark):
     """STARK-S with a query that follows the target.
 
-    Args:
-        num_templates: The initial one, and at least one that the query is updated from.
-        parts: As of `Stark`.
+    Of its templates, the query is updated from all but the initial one; there must be at least one such.
     """
 
     decoder: Decoder  # `ModelConfig` refuses this framework without a decoder
-
-    def __init__(self, *, num_templates: int, **parts: Any) -> None:
-        super().__init__(**parts)
-        self.num_templates = num_templates
 
     def relate(
         self, templates: Features, search: Features
