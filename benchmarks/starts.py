@@ -6,31 +6,33 @@
 Run by a person. One run of a sequence from its first frame is one draw: whether a target is held where another crosses
 often hangs on the second digit of a box, and weights that were chosen by such runs are lucky in just these. So every
 sequence of recipe `mobile`'s validation data is tracked from the frames at these shares of its visible frames on,
-forwards and backwards, each time for `--frames` frames at most. A sequence counts as the mean of its runs.
+forwards and backwards, each time for `--frames` frames at most. A sequence counts as the mean of its runs, of which
+the first begins at the first of `--starts`, forwards.
 
-The table gives success (area under the curve of overlaps, in frames that show the target) of each weights, and below it
+The table gives success (the `stark` dialect's AUC, over frames that show the target) of each weights, and below it
 the difference to the first weights, with the interval that holds 95 % of the means over sequences drawn with
-replacement: over all runs, over the run from the first frame, and over all others.
+replacement: over all runs, over the first run, and over all others.
 """
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from starktrack import Tracker, TrackingConfig, load
+from starktrack import Tracker, load
 from starktrack.arrays import Box, Image
+from starktrack.config.loading import override
 from starktrack.config.recipes import read_recipe
 from starktrack.data.video_sequence import VideoSequence
-from starktrack.evaluation.metrics import area_under, overlaps, success_curve
+from starktrack.evaluation.dialects import dialect
+from starktrack.evaluation.metrics import overlaps, success_curve
 from starktrack.evaluation.statistics import interval
 from starktrack.tracking.batch_tracker import PluginTracker
 from starktrack.tracking.plugin import load_factory
 from starktrack.training.datasets import open_collections
 
-THRESHOLDS = np.linspace(0, 1, 21)
+THRESHOLDS = dialect("stark").overlap_thresholds
 
 
 def main() -> None:
@@ -62,7 +64,7 @@ def main() -> None:
     for index, name in enumerate(names[1:], start=1):
         difference = scores[:, index] - scores[:, 0]
         print(f"{name} less {names[0]}")
-        parts = {"all": difference, "first frame": difference[:, :1], "others": difference[:, 1:]}
+        parts = {"all": difference, "first run": difference[:, :1], "others": difference[:, 1:]}
         for part, values in parts.items():
             if values.size:
                 found = interval(values.mean(axis=1), np.ones(len(values)))
@@ -73,9 +75,7 @@ class Ours:
     """A tracker of ours with other settings, each `NAME=VALUE`."""
 
     def __init__(self, tracker: Tracker, settings: list[str]) -> None:
-        types = {name: type(value) for name, value in vars(TrackingConfig()).items()}
-        given = {name: types[name](float(value)) for name, value in (each.split("=") for each in settings)}
-        self._tracker = Tracker(tracker.engine, settings=replace(tracker.settings, **given))
+        self._tracker = Tracker(tracker.engine, settings=override(tracker.settings, settings))
 
     def start(self, image: Image, box_xywh: Box) -> None:
         """Start on this box."""
@@ -103,7 +103,7 @@ def run(tracker: PluginTracker, sequence: VideoSequence, frames: range) -> float
     boxes = [tracker.update(sequence.frames.read(index)) for index in frames[1:]]
     seen = shown[list(frames[1:])]
     found = overlaps(np.array(boxes)[seen], truth[list(frames[1:])][seen])
-    return float(area_under(success_curve(found, THRESHOLDS)))
+    return float(success_curve(found, THRESHOLDS).mean())
 
 
 if __name__ == "__main__":
