@@ -160,6 +160,15 @@ def test_a_setting_under_both_names_is_refused():
         from_mapping(Recipe, mobile_with(decoys=0.1, target_copies=0.1))
 
 
+def test_settings_of_templates_under_their_former_names_are_taken():
+    recipe = override(
+        read_recipe("mobile"),
+        ["config.model.template_slots=true", "stages.harden.data.jitter.astray_share=0.1"],
+    )
+    assert recipe.config.model.role_embedding
+    assert recipe.stages["harden"].data.jitter.drift_share == 0.1
+
+
 def test_a_run_whose_recipe_has_former_names_goes_on(tmp_path):
     values = to_mapping(read_recipe("mobile"))
     data = values["stages"]["harden"]["data"]

@@ -24,6 +24,8 @@ RENAMED: dict[str, dict[str, str]] = {
         "surroundings": "background_fill",
     },
     "synthetic": {"kin": "same_class"},
+    "jitter": {"astray_share": "drift_share"},
+    "model": {"template_slots": "role_embedding"},
 }
 """Former names of settings, by table, so that older recipes and runs keep working."""
 
