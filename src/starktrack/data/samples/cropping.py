@@ -65,18 +65,12 @@ class Cropper:
                     f"jitter.{name} must be less than template.factor={factor:g}, or a target may lie "
                     f"outside its crop, got {centre:g}; leave it out"
                 )
-        jitter, count = self.jitter, self.model.crops.num_templates
-        given = {
-            "dynamic_centre": jitter.dynamic_centre is not None,
-            "dynamic_scale": jitter.dynamic_scale is not None,
-            "drift_share": jitter.drift_share > 0,
-            "initial_share": jitter.initial_share > 0,
-        }
-        if count < 2 and any(given.values()):
-            name = next(name for name, is_given in given.items() if is_given)
+        names, default = ("dynamic_centre", "dynamic_scale", "drift_share", "initial_share"), JitterConfig()
+        given = [name for name in names if getattr(self.jitter, name) != getattr(default, name)]
+        if self.model.crops.num_templates < 2 and given:
             raise ConfigError(
-                f"jitter.{name} is about dynamic templates, so num_templates must be at least 2, got {count}; "
-                "leave it out"
+                f"jitter.{given[0]} is about dynamic templates, so num_templates must be at least 2, got "
+                f"{self.model.crops.num_templates}; leave it out"
             )
 
     @property
