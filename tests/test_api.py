@@ -52,27 +52,10 @@ def test_tracking_may_begin_later(small_checkpoint, pictures):
     assert [tracked.output.frame_index for tracked in late] == [3, 4]
 
 
-def test_the_surest_of_one_frame_is_the_last(small_checkpoint, pictures):
-    runs = [
-        list(
-            starktrack.track(
-                pictures,
-                (40, 30, 20, 24),
-                weights=small_checkpoint,
-                settings={"update_interval": 1, "update_score": 0.0, "update_from": update_from},
-            )
-        )
-        for update_from in ("last", "surest")
-    ]
-    assert all(tracked.output.template_updated for run in runs for tracked in run[1:])
-    np.testing.assert_array_equal(*([tracked.output.box_xywh for tracked in run] for run in runs))
-
-
 def test_every_setting_of_tracking_is_reachable(small_checkpoint, pictures):
     changed = {
         "update_interval": 7,
         "update_score": 0.1,
-        "update_from": "surest",
         "clip_margin": 3.0,
         "tracked_score": 0.6,
         "lost_score": 0.2,

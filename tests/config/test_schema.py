@@ -25,7 +25,6 @@ def test_without_values_a_model_is_the_papers_spatial_one():
 def test_without_values_tracking_is_the_papers():
     config = TrackingConfig()
     assert (config.update_interval, config.update_score, config.clip_margin) == (200, 0.5, 10.0)
-    assert config.update_from == "last"
 
 
 def test_records_cannot_be_changed():

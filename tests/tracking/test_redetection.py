@@ -19,12 +19,12 @@ FAR = np.array([420.0, 300.0, 20.0, 20.0])
 FACTOR = 4.0
 
 
-def square(box_xywh, level=255) -> np.ndarray:
-    """Return a picture with a square of this grey level, or with nothing."""
+def square(box_xywh) -> np.ndarray:
+    """Return a picture with a white square, or with nothing."""
     image = np.zeros((*SIZE_HW, 3), np.uint8)
     if box_xywh is not None:
         x, y, w, h = (int(value) for value in box_xywh)
-        image[y : y + h, x : x + w] = level
+        image[y : y + h, x : x + w] = 255
     return image
 
 
@@ -119,31 +119,6 @@ def test_a_template_that_a_search_discards_at_once_does_not_count_as_an_update()
     outputs = [tracker.update(picture) for picture in [square(None)] * 4 + [square(FAR)] * 11]
     np.testing.assert_allclose(outputs[6].box_xywh, FAR, atol=0.5)  # found where the update was due
     assert [index for index, output in enumerate(outputs) if output.template_updated] == [13]
-
-
-def test_no_frame_before_the_search_or_before_it_is_confirmed_becomes_the_surest_template():
-    shown = []
-
-    class Remembering(SquareEngine):
-        def embed(self, queries):
-            shown.extend(int(queries.images[index].max()) for index in queries.image_index)
-            return super().embed(queries)
-
-    engine = Remembering(redetect=3)
-    settings = replace(engine.config.tracking, update_interval=20, update_from="surest")
-    tracker = Tracker(engine, settings=settings)
-    tracker.start(square(FIRST), FIRST)
-    # Surest before the target is lost, less sure while the place that was found is confirmed, least sure later.
-    engine.trusts = lambda num_windows: 0.99
-    found = [tracker.update(square(FIRST, 1))]
-    engine.trusts = lambda num_windows: 0.95
-    found += [tracker.update(square(None)) for _ in range(4)]
-    found += [tracker.update(square(FAR, 10 + number)) for number in range(3 + CONFIRMATIONS)]
-    assert found[-1].state is TargetState.TRACKED and found[-2].state is TargetState.UNCERTAIN
-    engine.trusts = lambda num_windows: 0.9
-    found += [tracker.update(square(FAR, 100 + number)) for number in range(20 - len(found))]
-    assert [index for index, output in enumerate(found, start=1) if output.template_updated] == [20]
-    assert shown[0] == 255 and shown[1:] == [99 + 20 - 5 - 3 - CONFIRMATIONS]
 
 
 def test_the_search_is_coarse_then_fine_and_uses_the_first_template_alone():

@@ -5,7 +5,7 @@ import pytest
 
 from starktrack.config.schema import CropConfig, ModelConfig
 from starktrack.geometry.crop import crop_transform, cut
-from starktrack.tracking.template_memory import TemplateCandidate
+from starktrack.tracking.template_memory import Sight
 
 BOXES = {
     "inside": (100.3, 80.7, 40.2, 33.1),
@@ -20,15 +20,15 @@ BOXES = {
 
 @pytest.mark.parametrize("geometry", ["exact", "published"])
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
-def test_a_template_cut_from_a_candidate_equals_the_one_cut_from_the_frame(box, geometry):
+def test_a_template_cut_from_a_sight_equals_the_one_cut_from_the_frame(box, geometry):
     model = ModelConfig(geometry=geometry, template=CropConfig(side=128, factor=2.0))
     frame = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     box_xywh = np.array(box)
-    candidate = TemplateCandidate.of(frame, box_xywh, 0.9, model)
+    sight = Sight.of(frame, box_xywh, 0.9, model)
     crops = [
         cut(image, crop_transform(at[None], model.template.factor, model.template.side), geometry)
-        for image, at in ((frame, box_xywh), (candidate.image, candidate.box_xywh))
+        for image, at in ((frame, box_xywh), (sight.image, sight.box_xywh))
     ]
     np.testing.assert_array_equal(crops[0].image, crops[1].image)
     np.testing.assert_array_equal(crops[0].padding_mask, crops[1].padding_mask)
-    assert candidate.image.base is None and candidate.image.size <= frame.size
+    assert sight.image.base is None and sight.image.size <= frame.size

@@ -3,7 +3,6 @@
 import copy
 import pickle
 import tracemalloc
-from dataclasses import replace
 
 import jaxtyping
 import numpy as np
@@ -12,8 +11,7 @@ import pytest
 from starktrack.config.schema import Config, CropConfig, ModelConfig, TrackingConfig
 from starktrack.data.frames import Frame
 from starktrack.errors import BoxError, InputError, StarktrackError
-from starktrack.tracking.protocol import BoxQueries, Engine, Prediction
-from starktrack.tracking.target import advance, begin
+from starktrack.tracking.protocol import Engine, Prediction
 from starktrack.tracking.tracker import Tracker
 
 MIDDLE = (0.5, 0.5, 0.25, 0.25)
@@ -253,7 +251,7 @@ def test_an_answer_that_is_not_finite_is_an_error_and_changes_nothing(bad):
 
 
 def run(num_frames, **options):
-    """Return (frames after which there was a new template, engine) of a run in which frame i has grey level i."""
+    """Return (frames that became a template, engine) of a run in which frame i has grey level i."""
     tracker, engine = started(**options)
     outputs = [tracker.update(frame(level)) for level in range(1, num_frames + 1)]
     return [index for index, output in enumerate(outputs, start=1) if output.template_updated], engine
@@ -306,7 +304,7 @@ def test_the_surest_frame_of_the_interval_can_become_the_template(scores, update
     assert (found, [level for level, _ in engine.embedded]) == (updated, [0, *levels])
 
 
-def test_a_candidate_is_that_of_its_own_frame_although_pictures_are_written_over():
+def test_the_surest_sight_is_that_of_its_own_frame_although_pictures_are_written_over():
     boxes = [(0.6, 0.5, 0.25, 0.25), MIDDLE, MIDDLE]
     tracker, engine = started(num_templates=2, boxes=boxes, scores=[0.9, 0.8, 0.8], update_from="surest")
     buffer = frame(0)
@@ -316,35 +314,6 @@ def test_a_candidate_is_that_of_its_own_frame_although_pictures_are_written_over
     level, box = engine.embedded[-1]
     # The box at (116, 100) has a window of 80 pixels from (96, 80); what is kept begins two pixels before it.
     assert (level, box) == (1, (22.0, 22.0, 40.0, 40.0))
-
-
-def test_every_target_of_a_batch_has_candidates_of_its_own():
-    scores = [[0.9, 0.6, 0.9], [0.6, 0.9, 0.2], [0.7, 0.7, 0.7]]
-    engine = FakeEngine(num_templates=2, scores=scores, update_from="surest")
-    settings = engine.config.tracking
-    sizes_hw, index = ((400, 600), (300, 200)), [1, 0, 1]
-    boxes = np.array([[100.0, 100, 40, 40], [200, 100, 60, 60], [20, 30, 50, 50]])
-    start = BoxQueries([frame(0, size_hw) for size_hw in sizes_hw], np.array(index), boxes)
-    targets = begin(engine, start, settings=settings)
-    targets[2].num_updates = 1  # its interval ends a frame earlier
-    updated = []
-    for number in (1, 2, 3):
-        images = [frame(10 * number + video, size_hw) for video, size_hw in enumerate(sizes_hw)]
-        outputs = advance(engine, targets, images, index, settings=settings)
-        updated.append([output.template_updated for output in outputs])
-    assert updated == [[False] * 3, [False, False, True], [True, True, False]]
-    shown = [(level, box[2:]) for level, box in engine.embedded[3:]]
-    assert shown == [(11, (50.0, 50.0)), (11, (40.0, 40.0)), (20, (60.0, 60.0))]
-    assert [target.memory.templates()[1][0] for target in targets] == [11, 20, 11]
-
-
-def test_settings_may_change_while_a_candidate_waits():
-    tracker, engine = started(num_templates=2, scores=[0.9, 0.9, 0.8], update_from="surest")
-    tracker.update(frame(1))
-    tracker.update(frame(2))
-    tracker.settings = replace(tracker.settings, update_from="last")
-    tracker.update(frame(3))
-    assert [level for level, _ in engine.embedded] == [0, 3]
 
 
 def test_with_several_dynamic_templates_the_oldest_is_replaced():
@@ -364,9 +333,8 @@ def test_every_target_counts_its_own_interval():
 
 
 @pytest.mark.usefixtures("unchecked_types")
-@pytest.mark.parametrize("update_from", ["last", "surest"])
-def test_memory_does_not_grow_with_the_length_of_the_video(update_from):
-    tracker, engine = started(num_templates=2, scores=[0.9] * 3001, update_from=update_from)
+def test_memory_does_not_grow_with_the_length_of_the_video():
+    tracker, engine = started(num_templates=2, scores=[0.9] * 3001)
     engine.embedded = Forgetful()
     images = [frame(level, (32, 32)) for level in range(4)]
     tracker.start(images[0], box_xywh=(4, 4, 8, 8))

@@ -242,8 +242,8 @@ class TrackingConfig:
     Args:
         update_interval: T_u, frames between attempts to replace the dynamic template.
         update_score: tau, the score above which the dynamic template is replaced.
-        update_from: The frame that a new dynamic template shows: the `last` of the interval, as in the paper, or the
-            `surest`, that with the highest score; the later of equal ones. Without a score it is the last.
+        update_from: The frame that a new dynamic template shows: `last` of the interval, as in the paper, or the
+            `surest`, that with the highest score. Only `last` works without a score.
         clip_margin: Pixels of a box that always stay inside the image; with `geometry="exact"` no more than the
             sides of the box that was given.
         tracked_score: From this score on the target counts as present, see `tracking.presence`.

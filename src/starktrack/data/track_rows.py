@@ -21,7 +21,7 @@ class TrackRows:
 
     Attributes:
         values: A row an output: frame index, target id, seconds (NaN for none), x, y, w, h, score (NaN for none),
-            whether the target got a new template, and the position of the state in `TargetState` (-1 for none).
+            whether this frame became a template, and the position of the state in `TargetState` (-1 for none).
 
     Example:
         >>> output = TrackOutput(box_xywh=np.array([10.0, 20.0, 30.0, 40.0]), frame_index=3, score=0.9)

@@ -108,12 +108,7 @@ class Engine(Protocol):
         ...
 
     def embed(self, queries: BoxQueries) -> list[Template]:
-        """Return the network's features of a template crop around each box.
-
-        Args:
-            queries: The boxes. With `update_from="surest"` an image may be only the part of a frame that the template's
-                window shows, with the box in its pixels.
-        """
+        """Return the network's features of a template crop around each box."""
         ...
 
     def predict(self, queries: BoxQueries, templates: Sequence[Sequence[Template]]) -> Prediction:

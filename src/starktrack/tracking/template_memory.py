@@ -12,8 +12,8 @@ from starktrack.tracking.protocol import Template
 
 
 @dataclass(frozen=True)
-class TemplateCandidate:
-    """A target as one frame showed it: a template can be cut from it later.
+class Sight:
+    """A target as one frame showed it, from which a template can still be cut later.
 
     Attributes:
         image: The part of the frame that the template's window shows, and a pixel or two around it; a copy.
@@ -26,11 +26,8 @@ class TemplateCandidate:
     score: float
 
     @classmethod
-    def of(cls, frame: Image, box_xywh: Box, score: float, model: ModelConfig) -> "TemplateCandidate":
-        """Return the part of this frame that the template's window shows.
-
-        The template cut from it equals the one cut from the frame.
-        """
+    def of(cls, frame: Image, box_xywh: Box, score: float, model: ModelConfig) -> "Sight":
+        """Return what this frame shows of the target; the template cut from it equals the one cut from the frame."""
         window = crop_transform(box_xywh[None], model.template.factor, model.template.side)
         size_wh = np.array(frame.shape[1::-1])
         # With a pixel more on every side, a window that ends inside the frame does not end at the picture's border.
