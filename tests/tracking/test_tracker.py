@@ -21,15 +21,13 @@ MIDDLE = (0.5, 0.5, 0.25, 0.25)
 class FakeEngine:
     """Gives the answers it was made with, and remembers what it was asked."""
 
-    def __init__(
-        self, *, num_templates=1, scores=None, boxes=None, geometry="exact", interval=3, update_from="last"
-    ):
+    def __init__(self, *, num_templates=1, scores=None, boxes=None, geometry="exact", interval=3):
         self.config = Config(
             name="fake",
             model=ModelConfig(
                 num_templates=num_templates, geometry=geometry, search=CropConfig(side=320, factor=4.0)
             ),
-            tracking=TrackingConfig(update_interval=interval, update_from=update_from),
+            tracking=TrackingConfig(update_interval=interval),
         )
         self.scores, self.boxes = scores, boxes
         self.num_frames = 0
@@ -284,36 +282,6 @@ def test_the_new_template_shows_the_box_found_on_the_same_frame_and_is_used_from
     assert engine.templates == [[given, given]]
     tracker.update(frame(4))
     assert engine.templates == [[given, found]]
-
-
-@pytest.mark.parametrize(
-    ("scores", "updated", "levels"),
-    [
-        ([0.6, 0.9, 0.7], [3], [2]),
-        ([0.9, 0.6, 0.1], [3], [1]),
-        ([0.8, 0.8, 0.8], [3], [3]),
-        ([0.5, 0.5, 0.5], [], []),
-        ([0.9, 0.9, 0.9, 0.6, 0.7, 0.6], [3, 6], [3, 5]),
-        ([0.9, 0.9, 0.9, 0.1, 0.1, 0.1], [3], [3]),
-        (None, [3, 6], [3, 6]),
-    ],
-)
-def test_the_surest_frame_of_the_interval_can_become_the_template(scores, updated, levels):
-    num_frames = 6 if scores is None else len(scores)
-    found, engine = run(num_frames, num_templates=2, scores=scores, update_from="surest")
-    assert (found, [level for level, _ in engine.embedded]) == (updated, [0, *levels])
-
-
-def test_the_surest_sight_is_that_of_its_own_frame_although_pictures_are_written_over():
-    boxes = [(0.6, 0.5, 0.25, 0.25), MIDDLE, MIDDLE]
-    tracker, engine = started(num_templates=2, boxes=boxes, scores=[0.9, 0.8, 0.8], update_from="surest")
-    buffer = frame(0)
-    for level in (1, 2, 3):
-        buffer[:] = level
-        tracker.update(buffer)
-    level, box = engine.embedded[-1]
-    # The box at (116, 100) has a window of 80 pixels from (96, 80); what is kept begins two pixels before it.
-    assert (level, box) == (1, (22.0, 22.0, 40.0, 40.0))
 
 
 def test_with_several_dynamic_templates_the_oldest_is_replaced():

@@ -242,8 +242,6 @@ class TrackingConfig:
     Args:
         update_interval: T_u, frames between attempts to replace the dynamic template.
         update_score: tau, the score above which the dynamic template is replaced.
-        update_from: The frame that a new dynamic template shows: `last` of the interval, as in the paper, or the
-            `surest`, that with the highest score. Only `last` works without a score.
         clip_margin: Pixels of a box that always stay inside the image; with `geometry="exact"` no more than the
             sides of the box that was given.
         tracked_score: From this score on the target counts as present, see `tracking.presence`.
@@ -256,7 +254,7 @@ class TrackingConfig:
         box_fit: Share of the difference between the given box and the network's own box in the first frame by which
             later boxes are corrected while they have its size and shape, see `tracking.box_fit`; 0 corrects none.
 
-    Source: section 4.1 (T_u = 200, tau = 0.5); `update_from` and the last six are ours, and by default change no box.
+    Source: section 4.1 (T_u = 200, tau = 0.5); the last six are ours, and by default change no box.
 
     Example:
         >>> import starktrack
@@ -267,7 +265,6 @@ class TrackingConfig:
 
     update_interval: PositiveInt = 200
     update_score: Annotated[float, Field(ge=0, le=1)] = 0.5
-    update_from: Literal["last", "surest"] = "last"
     clip_margin: Annotated[float, Field(ge=0)] = 10.0
     tracked_score: Annotated[float, Field(ge=0, le=1)] = 0.5
     lost_score: Annotated[float, Field(ge=0, le=1)] = 0.25

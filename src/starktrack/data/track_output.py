@@ -40,7 +40,7 @@ class TrackOutput:
             frame in which the box was given.
         state: Whether the target is tracked, uncertain or lost; None where there is no score.
         mask: Which pixels of the frame are the target's; None without a refiner.
-        template_updated: Whether the target got a new dynamic template after this frame.
+        template_updated: Whether this frame became a dynamic template.
 
     Example:
         >>> output = TrackOutput(target_id=0, frame_index=3, box_xywh=np.array([10.0, 20.0, 30.0, 40.0]), score=0.9)

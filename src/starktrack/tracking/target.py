@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from starktrack.arrays import Box, Boxes, Image
 from starktrack.config.schema import TrackingConfig
@@ -20,7 +20,7 @@ from starktrack.tracking.protocol import BoxQueries, Engine, Template
 from starktrack.tracking.redetection import Redetection, search_picture
 from starktrack.tracking.search import predict_boxes
 from starktrack.tracking.search_growth import SearchGrowth
-from starktrack.tracking.template_memory import Sight, TemplateMemory
+from starktrack.tracking.template_memory import TemplateMemory
 
 
 @dataclass
@@ -30,7 +30,6 @@ class Target:
     Attributes:
         box_xywh: The latest box, image pixels; read-only.
         memory: Its templates.
-        surest: With `update_from="surest"`, what the next dynamic template shows if the interval ends now.
         growth: Its last sure box, around which a lost target is searched.
         first_wh: Width and height of the box that was given.
         fit: The correction that draws the network's boxes like the box that was given; None for no correction.
@@ -45,7 +44,6 @@ class Target:
     growth: SearchGrowth
     first_wh: Float[np.ndarray, "2"]
     fit: BoxFit | None = None
-    surest: Sight | None = None
     num_updates: int = 0
     presence: Presence = field(default_factory=Presence)
     redetection: Redetection = field(default_factory=Redetection)
@@ -117,8 +115,19 @@ def advance(
         target.box_xywh = box
         target.num_updates += 1
 
-    # The interval and the score alone renew templates; the presence below does not affect it.
-    is_renewed = _renew_templates(engine, targets, images, index, scores, settings)
+    # The paper's rule (T_u and tau) alone replaces templates; the presence below does not affect it.
+    is_due = [
+        model.num_templates > 1
+        and not target.redetection.is_pending
+        and target.num_updates % settings.update_interval == 0
+        and (score is None or score > settings.update_score)
+        for target, score in zip(targets, scores, strict=True)
+    ]
+    if any(is_due):
+        chosen = np.flatnonzero(is_due).tolist()
+        templates = engine.embed(BoxQueries(images, index[chosen], boxes[chosen]))
+        for position, template in zip(chosen, templates, strict=True):
+            targets[position].memory.replace_oldest(template)
 
     for position, (target, score) in enumerate(zip(targets, scores, strict=True)):
         if score is None:
@@ -129,7 +138,7 @@ def advance(
         if target.growth.num_lost % settings.redetect == 0:
             scores[position] = _search_picture(engine, target, images[index[position]], score, settings)
             if target.redetection.is_pending:  # the memory is that of the first frame again
-                is_renewed[position] = False
+                is_due[position] = False
     return [
         TrackOutput(
             box_xywh=target.box_xywh,
@@ -137,50 +146,8 @@ def advance(
             state=None if score is None else target.presence.state,
             template_updated=updated,
         )
-        for target, score, updated in zip(targets, scores, is_renewed, strict=True)
+        for target, score, updated in zip(targets, scores, is_due, strict=True)
     ]
-
-
-def _renew_templates(
-    engine: Engine,
-    targets: Sequence[Target],
-    images: Sequence[Image],
-    image_index: Int[np.ndarray, " num_targets"],
-    scores: Sequence[float | None],
-    settings: TrackingConfig,
-) -> list[bool]:
-    """Replace the dynamic templates that are due; return which targets have a new one.
-
-    Source: section 3.2 and 4.1, Inference (T_u and tau). The paper's templates show the frame that ends the interval.
-    """
-    model = engine.config.model
-    is_due = [False] * len(targets)
-    for position, (target, score) in enumerate(zip(targets, scores, strict=True)):
-        if model.num_templates == 1 or target.redetection.is_pending:
-            continue
-        is_sure = score is None or score > settings.update_score
-        is_time = target.num_updates % settings.update_interval == 0
-        if settings.update_from == "surest" and score is not None:
-            if is_sure and (target.surest is None or score >= target.surest.score):
-                target.surest = Sight.of(images[image_index[position]], target.box_xywh, score, model)
-            is_sure = target.surest is not None
-        is_due[position] = is_time and is_sure
-    renewed = [target for target, due in zip(targets, is_due, strict=True) if due]
-    if not renewed:
-        return is_due
-    boxes = np.stack([target.box_xywh for target in renewed])
-    shown = BoxQueries(images, image_index[is_due], boxes)
-    sights = [target.surest for target in renewed if target.surest is not None]
-    if sights:
-        shown = BoxQueries(
-            [sight.image for sight in sights],
-            np.arange(len(sights)),
-            np.stack([sight.box_xywh for sight in sights]),
-        )
-    for target, template in zip(renewed, engine.embed(shown), strict=True):
-        target.memory.replace_oldest(template)
-        target.surest = None
-    return is_due
 
 
 def _judge(target: Target, score: float, settings: TrackingConfig) -> None:
@@ -216,6 +183,5 @@ def _search_picture(
     target.box_xywh, target.presence = box, Presence(TargetState.UNCERTAIN)
     # The dynamic templates may show what the tracker went over to when it lost the target.
     target.memory = TemplateMemory.start(target.memory.initial, engine.config.model.num_templates)
-    target.surest = None
     target.growth = target.growth.after(box, target.presence.state)
     return found
