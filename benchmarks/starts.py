@@ -7,7 +7,8 @@ Run by a person. One run of a sequence from its first frame is one draw: whether
 often hangs on the second digit of a box, and weights that were chosen by such runs are lucky in just these. So every
 sequence of recipe `mobile`'s validation data is tracked from the frames at these shares of its visible frames on,
 forwards and backwards, each time for `--frames` frames at most. A sequence counts as the mean of its runs, of which
-the first begins at the first of `--starts`, forwards.
+the first begins at the first of `--starts`, forwards. Starts by which candidates were sorted out flatter what is left:
+take others, which no choice has seen, for the last word.
 
 The table gives success (the `stark` dialect's AUC, over frames that show the target) of each weights, and below it
 the difference to the first weights, with the interval that holds 95 % of the means over sequences drawn with
